@@ -1,0 +1,105 @@
+"""The values buckets are made of, and their one canonical encoding.
+
+A `Summary` is what a bucket says; a `Bucket` is a summary with its key, what it was made from (members or child
+summaries) and its bookkeeping. The functions that combine them are in `aggregation/`.
+"""
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+LANE_SEPARATOR: Final = "~"
+MEMBER_BYTES: Final = 8
+E4: Final = 10_000
+
+
+class BucketKey(NamedTuple):
+    """Address of a bucket: subject (with `~lane` below a hot subject's 1m bucket), resolution name, window start."""
+
+    subject: str
+    resolution: str
+    start_ms: int
+
+
+class Summary(msgspec.Struct, frozen=True, gc=False):
+    """What a set of events says. All numbers are integers; `_e4` = in 1/10,000 of polarity.
+
+    Open is the first and close the last event by (event time, event id). `sources` and `model_versions` are sorted.
+    """
+
+    count: int
+    sum_e4: int
+    high_e4: int
+    low_e4: int
+    open_e4: int
+    open_ms: int
+    open_id: str
+    close_e4: int
+    close_ms: int
+    close_id: str
+    positive: int
+    neutral: int
+    negative: int
+    sources: tuple[str, ...]
+    model_versions: tuple[str, ...]
+
+
+class Bucket(msgspec.Struct, frozen=True, gc=False):
+    """The aggregate of one subject, one resolution, one window.
+
+    Content: key, summary, members (1m without lanes; ascending 8-byte hashes of event ids), children (everything
+    else: start of the child window, or lane number, → its summary; ascending). Bookkeeping: `rev` (1 at first write,
+    +1 whenever content changes), `last_updated_ms`, `is_partial` (the window's end was in the future when written).
+    """
+
+    subject: str
+    resolution: str
+    start_ms: int
+    summary: Summary
+    members: frozenset[int]
+    children: tuple[tuple[int, Summary], ...]
+    rev: int
+    last_updated_ms: int
+    is_partial: bool
+
+    @property
+    def key(self) -> BucketKey:
+        return BucketKey(self.subject, self.resolution, self.start_ms)
+
+
+class BucketWrite(NamedTuple):
+    """An absolute, guarded write: it succeeds only while the stored `rev` is `expected_rev` (0: not there yet)."""
+
+    bucket: Bucket
+    expected_rev: int
+
+
+def pack_members(members: frozenset[int]) -> bytes:
+    """8 bytes per member, big-endian, ascending."""
+    return b"".join(member.to_bytes(MEMBER_BYTES, "big") for member in sorted(members))
+
+
+def unpack_members(packed: bytes) -> frozenset[int]:
+    """Inverse of `pack_members`."""
+    assert len(packed) % MEMBER_BYTES == 0, f"{len(packed)} bytes of members"
+    return frozenset(
+        int.from_bytes(packed[at : at + MEMBER_BYTES], "big") for at in range(0, len(packed), MEMBER_BYTES)
+    )
+
+
+_encoder: Final = msgspec.json.Encoder(order="deterministic")
+
+
+def content_bytes(bucket: Bucket) -> bytes:
+    """The canonical encoding of a bucket's content, the one that "byte-identical" in the laws speaks of: no `rev`,
+    no `last_updated`, no `is_partial`, which depend on batching and the clock."""
+    return _encoder.encode(
+        (
+            bucket.subject,
+            bucket.resolution,
+            bucket.start_ms,
+            bucket.summary,
+            pack_members(bucket.members).hex(),
+            bucket.children,
+        )
+    )

@@ -1,0 +1,185 @@
+"""Events on the log (design section 4), UTF-8 JSON, one per user record.
+
+`raw-article/1` is validated by pydantic where it enters (producers, `publish`). `scored-article/1` is read by the
+million, so its frozen value is a msgspec struct, whose typed decoder validates in C (11 × the standard library).
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from contracts.errors import BadEvent
+from contracts.identity import article_id
+from contracts.instants import MIN_MS, iso_ms, parse_ms
+from contracts.resolution import MINUTE_MS
+from contracts.subjects import is_tag, parse_subject
+
+RAW_STREAM: Final = "raw-articles"
+SCORED_STREAM: Final = "scored-articles"
+RAW_SCHEMA: Final = "raw-article/1"
+SCORED_SCHEMA: Final = "scored-article/1"
+MAX_EVENT_BYTES: Final = 256 * 1024
+MAX_SNIPPET_CHARACTERS: Final = 200
+MAX_TITLE_CHARACTERS: Final = 1_000
+FUTURE_TOLERANCE_MS: Final = 5 * MINUTE_MS
+
+Label = Literal["positive", "neutral", "negative"]
+LABELS: Final[tuple[Label, ...]] = ("positive", "neutral", "negative")
+
+
+class RawArticle(BaseModel):
+    """One news item as a source gave it. No full text is ever stored: `snippet` holds at most 200 characters."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, str_strip_whitespace=True)
+
+    schema_: Literal["raw-article/1"] = Field(
+        RAW_SCHEMA, validation_alias=AliasChoices("schema", "schema_"), serialization_alias="schema"
+    )
+    article_id: str = Field(min_length=3, max_length=200)
+    source: str = Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")
+    publisher: str | None = Field(None, max_length=200)
+    url: str | None = Field(None, max_length=4_000)
+    title: str = Field(min_length=1, max_length=MAX_TITLE_CHARACTERS)
+    snippet: str = Field("", max_length=MAX_SNIPPET_CHARACTERS)
+    author: str | None = Field(None, max_length=300)
+    language: str | None = Field(None, max_length=20)
+    published_at: str
+    ingested_at: str
+    tickers: tuple[str, ...] = Field((), max_length=100)
+    tags: tuple[str, ...] = Field((), max_length=50)
+    raw_key: str | None = None
+
+    @field_validator("published_at", "ingested_at")
+    @classmethod
+    def _canonical_time(cls, value: str) -> str:
+        return iso_ms(parse_ms(value))
+
+    @field_validator("tickers")
+    @classmethod
+    def _canonical_tickers(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(parse_subject(value) for value in values))
+
+    @field_validator("tags")
+    @classmethod
+    def _canonical_tags(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            if not is_tag(value):
+                raise BadEvent("bad_subject", f"{value[:60]!r} is not a tag (^[a-z0-9][a-z0-9-]{{0,49}}$)")
+        return tuple(dict.fromkeys(values))
+
+    @property
+    def published_ms(self) -> int:
+        return parse_ms(self.published_at)
+
+    @property
+    def ingested_ms(self) -> int:
+        return parse_ms(self.ingested_at)
+
+    def encode(self) -> bytes:
+        """The record's bytes: compact JSON in the order of the fields above."""
+        return self.model_dump_json(by_alias=True).encode()
+
+
+def check_raw_times(published_ms: int, ingested_ms: int) -> None:
+    """Raises `BadEvent` for an article published before 2000 or over five minutes after it was ingested."""
+    if published_ms < MIN_MS:
+        raise BadEvent("before_2000", f"published {iso_ms(published_ms)}")
+    if published_ms > ingested_ms + FUTURE_TOLERANCE_MS:
+        raise BadEvent("future", f"published {iso_ms(published_ms)}, ingested {iso_ms(ingested_ms)}")
+
+
+def make_raw(source: str, fields: dict[str, Any]) -> RawArticle:
+    """A valid article from what a source gave (times already ISO); fills in `article_id`, cuts the snippet.
+
+    Raises `BadEvent`, naming the field.
+    """
+    title = str(fields.get("title") or "").strip()
+    snippet = str(fields.get("snippet") or "").strip()[:MAX_SNIPPET_CHARACTERS]
+    published_ms = parse_ms(str(fields.get("published_at") or ""))
+    url = fields.get("url") or None
+    identity = fields.get("article_id") or article_id(source, url, title, published_ms)
+    return validate_raw(
+        fields | {"source": source, "title": title, "snippet": snippet, "url": url, "article_id": identity}
+    )
+
+
+def validate_raw(fields: object) -> RawArticle:
+    """A `raw-article/1` from decoded JSON. Raises `BadEvent` with the first fault and its field."""
+    if not isinstance(fields, dict):
+        raise BadEvent("unparseable", f"expected a JSON object, got {type(fields).__name__}")
+    if fields.get("schema", RAW_SCHEMA) != RAW_SCHEMA:
+        raise BadEvent("unknown_schema", f"schema {str(fields.get('schema'))[:40]!r}, expected {RAW_SCHEMA!r}")
+    try:
+        return RawArticle.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "event"
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, BadEvent):
+            raise BadEvent(cause.reason, f"{place}: {cause.detail}") from None
+        reason = "missing_field" if first["type"] == "missing" else "bad_value"
+        raise BadEvent(reason, f"{place}: {first['msg']}") from None
+
+
+def decode_raw(data: bytes) -> RawArticle:
+    """A `raw-article/1` from a record's bytes. Raises `BadEvent`."""
+    if len(data) > MAX_EVENT_BYTES:
+        raise BadEvent("oversized", f"{len(data)} bytes, at most {MAX_EVENT_BYTES}")
+    try:
+        fields = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadEvent("unparseable", str(error)) from None
+    return validate_raw(fields)
+
+
+_Identifier = Annotated[str, msgspec.Meta(min_length=3, max_length=300)]
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+
+class ScoredEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What one article says about one subject. `polarity` = P(positive) − P(negative), in [−1, 1], at most four
+    decimals; `confidence` = probability of the winning label. Times are ISO-8601 text; the fold reads them."""
+
+    schema: Literal["scored-article/1"]
+    event_id: _Identifier
+    article_id: _Identifier
+    subject: Annotated[str, msgspec.Meta(min_length=1, max_length=54)]
+    source: _Name
+    event_time: str
+    ingested_at: str
+    scored_at: str
+    label: Label
+    confidence: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+    polarity: Annotated[float, msgspec.Meta(ge=-1.0, le=1.0)]
+    model_version: _Name
+
+
+_scored_decoder: Final = msgspec.json.Decoder(ScoredEvent)
+_encoder: Final = msgspec.json.Encoder()
+
+
+def decode_scored(data: bytes) -> ScoredEvent:
+    """A `scored-article/1` from a record's bytes; shape and ranges are checked, times and subject are not (the fold
+    does, once per minute). Raises `BadEvent`."""
+    if len(data) > MAX_EVENT_BYTES:
+        raise BadEvent("oversized", f"{len(data)} bytes, at most {MAX_EVENT_BYTES}")
+    try:
+        return _scored_decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise BadEvent(_reason_of(str(error)), str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadEvent("unparseable", str(error)) from None
+
+
+def _reason_of(message: str) -> str:
+    if "missing required field" in message:
+        return "missing_field"
+    if "$.schema" in message:
+        return "unknown_schema"
+    return "unparseable" if message.startswith("Expected `object`") else "bad_value"
+
+
+def encode_scored(event: ScoredEvent) -> bytes:
+    """The record's bytes: compact JSON in the order of the fields."""
+    return _encoder.encode(event)

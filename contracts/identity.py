@@ -1,0 +1,58 @@
+"""Identity of articles: canonical URLs and the ids made from them (design section 4)."""
+
+import hashlib
+import re
+import unicodedata
+from typing import Final
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from contracts.resolution import MINUTE_MS
+
+#: Query parameters that say how a reader came to a page, never which page it is.
+_TRACKING: Final = re.compile(
+    r"(utm_.*|fbclid|gclid|gclsrc|dclid|msclkid|yclid|mc_cid|mc_eid|igshid|cmpid|cmp|ncid|ocid|sr_share|"
+    r"guccounter|guce_referrer.*|_ga|_gl|wt_mc|ftag|taid|spm|smid|partner|ref|ref_src|ref_url|rss|mod|tsrc|"
+    r"__twitter_impression|amp)\Z",
+    re.IGNORECASE,
+)
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+def canonical_url(url: str) -> str:
+    """The URL by which a page is known: lower-case scheme and host, no fragment, default port or tracking
+    parameters, sorted query. Text that is not an absolute http(s) URL comes back stripped, unchanged."""
+    text = url.strip()
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return text
+    scheme = parts.scheme.lower()
+    if scheme not in _DEFAULT_PORTS or not parts.hostname:
+        return text
+    host = parts.hostname.rstrip(".")
+    if ":" in host:
+        host = f"[{host}]"
+    netloc = host if port in (None, _DEFAULT_PORTS[scheme]) else f"{host}:{port}"
+    query = urlencode(
+        sorted((k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if not _TRACKING.match(k))
+    )
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    return urlunsplit((scheme, netloc, path, query, ""))
+
+
+def article_id(source: str, url: str | None, title: str, published_ms: int) -> str:
+    """`source#` + first 16 hex of SHA-256 over the canonical URL; without a URL, over title + published minute."""
+    text = canonical_url(url) if url else f"{title.strip()}\n{published_ms // MINUTE_MS}"
+    return f"{source}#{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+
+
+def event_id(article: str, subject: str) -> str:
+    """One event per (article, subject)."""
+    return f"{article}@{subject}"
+
+
+def normalised_headline(title: str) -> str:
+    """The headline as stories are compared by: NFKC, case-folded, letters and digits only, single spaces."""
+    folded = unicodedata.normalize("NFKC", title).casefold()
+    return " ".join(re.findall(r"[^\W_]+", folded))

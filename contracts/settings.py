@@ -1,0 +1,90 @@
+"""Settings: one typed model per handler, read from the environment in composition roots only.
+
+`load` checks everything at once and raises one `Unusable` that lists every fault with its variable name.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contracts.errors import Unusable
+from contracts.resolution import DAY_MS, MINUTE_MS
+
+PREFIX = "CANDLEWICK_"
+
+
+class Settings(BaseModel):
+    """What every service needs to find its stores. The variable of a field is `CANDLEWICK_` + its upper-case name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Literal["embedded", "aws"] = Field("embedded", description="which implementation of the ports to use")
+    data_dir: str = Field(".candlewick", description="folder of the embedded home")
+    environment: str = Field("dev", pattern=r"^[a-z][a-z0-9]{0,15}$", description="prefix of AWS resource names")
+    endpoint_url: str | None = Field(None, description="endpoint of an AWS-compatible service; empty: AWS itself")
+    synchronous: Literal["full", "normal"] = Field(
+        "full", description="embedded durability: `full` survives a power cut, `normal` a killed process"
+    )
+
+
+class AggregatorSettings(Settings):
+    """Settings of the aggregator and the finaliser."""
+
+    allowed_lateness_ms: int = Field(DAY_MS, ge=MINUTE_MS, le=7 * DAY_MS, description="how late an event may come")
+    out_of_orderness_ms: int = Field(2 * MINUTE_MS, ge=0, description="how far the watermark trails the newest event")
+    idle_after_ms: int = Field(MINUTE_MS, ge=1_000, description="a shard without records for so long holds nobody back")
+    lanes: int = Field(1, ge=1, le=64, description="partition keys a subject is spread over")
+    expire: bool = Field(False, description="apply each resolution's TTL (the AWS home always does)")
+
+
+class ClassifierSettings(Settings):
+    """Settings of the classifier."""
+
+    model: str = Field("", description="model of the registry; empty: the registry's default")
+    model_threads: int = Field(1, ge=1, le=16, description="threads one inference may use")
+    lanes: int = Field(1, ge=1, le=64, description="partition keys a subject is spread over")
+
+
+class ProducerSettings(Settings):
+    """Settings of the producers."""
+
+    sources_file: str | None = Field(None, description="JSON file of source settings; empty: the shipped feed list")
+    user_agent: str = Field("candlewick/0.1 (+news sentiment; contact the operator)", description="User-Agent sent")
+
+
+class ApiSettings(Settings):
+    """Settings of the API and the event stream."""
+
+    max_connections: int = Field(1_000, ge=1, description="event-stream connections per process before 503")
+    heartbeat_s: float = Field(10.0, gt=0, le=20, description="seconds between heartbeats")
+    max_lifetime_s: float = Field(900.0, gt=1, description="planned lifetime of a stream, ±20 % jitter")
+    web_dir: str | None = Field(None, description="folder of the built dashboard; empty: the packaged one")
+    demo_note: str | None = Field(None, description="set while recorded news is playing; shown on the page")
+
+
+Model = TypeVar("Model", bound=Settings)
+
+
+def load(model: type[Model], env: Mapping[str, str]) -> Model:
+    """Settings from environment variables; unknown variables are ignored, empty ones count as unset."""
+    given = {
+        name: env[PREFIX + name.upper()] for name in model.model_fields if env.get(PREFIX + name.upper(), "") != ""
+    }
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{PREFIX}{str(fault['loc'][0]).upper()}={given.get(str(fault['loc'][0]))!r}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise Unusable(f"bad settings: {faults}") from None
+
+
+def to_env(settings: Settings) -> dict[str, str]:
+    """The environment variables that `load` turns back into these settings."""
+    return {
+        PREFIX + name.upper(): str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in settings.model_dump().items()
+        if value is not None
+    }
