@@ -1,0 +1,158 @@
+"""The finaliser, every five minutes: re-checks law 2 on recently touched windows, mends what a crash between two writes
+left behind, marks windows that have ended, and counts what it had to mend (should be 0).
+
+Marking is bookkeeping (`is_partial`), so it leaves `rev` alone; mending changes content, so it adds one.
+"""
+
+import json
+import logging
+import os
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from aggregation.rollup import ancestors, child_key, is_lane, parent_of, summary_of
+from contracts.bucket import Bucket, BucketKey, BucketWrite
+from contracts.clock import Clock
+from contracts.documents import end_ms
+from contracts.generation import live_generation
+from contracts.ports import BucketStore, Change, ControlStore
+from contracts.resolution import MINUTE_MS, WIDTH_MS
+from contracts.settings import AggregatorSettings, load
+from stores.home import open_home
+
+log = logging.getLogger(__name__)
+
+LOOK_BACK_MS = 15 * MINUTE_MS
+MAX_COMMIT_ATTEMPTS = 20
+LANE = "finalizer"
+
+
+class Findings(NamedTuple):
+    """What one run looked at and did, in buckets. `unsettled` were being written by others all the time."""
+
+    checked: int
+    repaired: int
+    ended: int
+    unsettled: int
+
+
+class Finalizer:
+    """Reads the store, decides, writes guarded."""
+
+    def __init__(self, buckets: BucketStore, control: ControlStore, clock: Clock) -> None:
+        self._buckets = buckets
+        self._control = control
+        self._clock = clock
+
+    def run(self, look_back_ms: int = LOOK_BACK_MS) -> Findings:
+        """One pass over what was touched in the last `look_back_ms` of processing time, or is still marked partial."""
+        generation = live_generation(self._control)
+        now_ms = self._clock.now_ms()
+        touched = self._buckets.touched_since(generation, now_ms - look_back_ms)
+        family: dict[BucketKey, None] = {}
+        for key in touched:
+            for member in (key, *ancestors(key)):
+                family[member] = None
+        repaired = unsettled = 0
+        for key in sorted(family, key=_level):
+            mended = self._mend(generation, key)
+            repaired += mended == 1
+            unsettled += mended == -1
+        ended = self._mark_ended(generation, list(family))
+        return Findings(len(family), repaired, ended, unsettled)
+
+    def _mend(self, generation: str, key: BucketKey) -> int:
+        """1: the bucket was mended; 0: nothing to do; −1: others kept winning the race (the next run looks again)."""
+        for _ in range(MAX_COMMIT_ATTEMPTS):
+            stored = self._buckets.get_many(generation, [key, *_possible_children(key)])
+            mended = _mended(key, stored, self._clock.now_ms())
+            if mended is None:
+                return 0
+            change = self._change(generation, [mended])
+            if not self._buckets.commit(generation, [BucketWrite(mended, mended.rev - 1)], change, LANE):
+                log.warning(json.dumps({"message": "law 2 mended", "bucket": str(key), "rev": mended.rev}))
+                return 1
+        return -1
+
+    def _mark_ended(self, generation: str, keys: list[BucketKey]) -> int:
+        now_ms = self._clock.now_ms()
+        ended = [
+            bucket
+            for bucket in self._buckets.get_many(generation, keys).values()
+            if bucket.is_partial and end_ms(bucket) <= now_ms
+        ]
+        marked = 0
+        for bucket in ended:
+            final = msgspec.structs.replace(bucket, is_partial=False, last_updated_ms=now_ms)
+            change = self._change(generation, [final])
+            marked += not self._buckets.commit(generation, [BucketWrite(final, bucket.rev)], change, LANE)
+        return marked
+
+    def _change(self, generation: str, buckets: list[Bucket]) -> list[Change]:
+        return [
+            Change(
+                generation,
+                bucket.subject,
+                (msgspec.structs.replace(bucket, members=frozenset(), children=()),),
+                (),
+                0,
+                self._clock.now_ms(),
+            )
+            for bucket in buckets
+            if not is_lane(bucket.key)
+        ]
+
+
+def _level(key: BucketKey) -> tuple[int, int]:
+    """Fine before coarse, lanes first of all."""
+    return (0 if is_lane(key) else 1, WIDTH_MS[key.resolution])
+
+
+def _possible_children(key: BucketKey) -> list[BucketKey]:
+    """The keys of every child window a coarse bucket can have (lanes are found by their names instead)."""
+    for fine, coarse in _LEVELS:
+        if coarse == key.resolution:
+            step_ms = WIDTH_MS[fine]
+            starts = range(key.start_ms, key.start_ms + WIDTH_MS[coarse], step_ms)
+            return [BucketKey(key.subject, fine, start_ms) for start_ms in starts]
+    return []
+
+
+_LEVELS = [
+    (fine, parent[0].resolution) for fine in WIDTH_MS if (parent := parent_of(BucketKey("A", fine, 0))) is not None
+]
+
+
+def _mended(key: BucketKey, stored: dict[BucketKey, Bucket], now_ms: int) -> Bucket | None:
+    """The bucket as law 2 wants it, or None when it is so already. Children that are gone keep their summary."""
+    bucket = stored.get(key)
+    known = dict(bucket.children) if bucket else {}
+    actual = {child.start_ms: child.summary for at, child in stored.items() if at != key}
+    names = {child_key(bucket, name): name for name in known} if bucket else {}
+    actual |= {name: stored[at].summary for at, name in names.items() if at in stored and at != key}
+    right = known | actual
+    if not right:
+        return None
+    children = tuple(sorted(right.items()))
+    summary = summary_of(children)
+    if bucket is not None and bucket.children == children and bucket.summary == summary:
+        return None
+    rev = bucket.rev + 1 if bucket else 1
+    is_partial = key.start_ms + WIDTH_MS[key.resolution] > now_ms
+    return Bucket(key.subject, key.resolution, key.start_ms, summary, frozenset(), children, rev, now_ms, is_partial)
+
+
+@cache
+def finalizer(settings: AggregatorSettings) -> Finalizer:
+    """The process's finaliser."""
+    home = open_home(settings)
+    return Finalizer(home.buckets, home.control, home.clock)
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Scheduled entry point; answers with its findings."""
+    findings = finalizer(load(AggregatorSettings, os.environ)).run()
+    log.info(json.dumps({"message": "finaliser", **findings._asdict()}))
+    return findings._asdict()

@@ -1,0 +1,43 @@
+"""Lambda entry point of the aggregator: Kinesis scored-articles, tumbling windows of 60 s, parallelization 1.
+
+Translate in, call one function, translate out. The answer always holds `state`; the empty final invocation of a window
+and one terminated early need nothing more, because the store is the only truth.
+"""
+
+import json
+import logging
+import os
+from functools import cache
+from typing import Any
+
+from aggregation.service import Aggregator
+from contracts.errors import Transient
+from contracts.kinesis import item_failures, shard_of, stream_of, user_records
+from contracts.settings import AggregatorSettings, load
+from stores.home import open_home
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def aggregator(settings: AggregatorSettings) -> Aggregator:
+    """The process's aggregator: built at cold start, kept while warm."""
+    home = open_home(settings)
+    return Aggregator(home.buckets, home.control, home.lake, home.clock, settings)
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Apply one batch; `batchItemFailures` names its first record when nothing could be made durable."""
+    service = aggregator(load(AggregatorSettings, os.environ))
+    shard_id = shard_of(event)
+    records = user_records(event)
+    failures: list[dict[str, str]] = []
+    if records:
+        try:
+            outcome = service.process(stream_of(event), shard_id, records, event.get("state") or {})
+        except Transient as error:
+            log.warning(json.dumps({"message": "batch to be retried", "shard": shard_id, "cause": str(error)}))
+            failures = item_failures([records[0].sequence_number])
+        else:
+            log.info(json.dumps({"message": "batch", "shard": shard_id, **outcome._asdict()}))
+    return {"state": service.window_state(shard_id), "batchItemFailures": failures}

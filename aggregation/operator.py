@@ -1,0 +1,267 @@
+"""The window operator: `step(state, batch, now_ms) -> Step` is the only state change of the aggregate.
+
+It decides and returns writes as values; the shell (`service.py`) loads what it needs before, commits after, and on a
+lost guard re-reads and decides again. `now_ms` only marks `is_partial`, `last_updated` and idleness: never what counts.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from aggregation.gather import Gathered, Group
+from aggregation.rollup import CASCADE, ancestors, is_lane, parent_of, replace, summary_of
+from aggregation.summary import merge, of_events
+from aggregation.verdict import SetAside
+from aggregation.watermark import IDLE_AFTER_MS, NEVER_MS, OUT_OF_ORDERNESS_MS, ShardProgress, advance, combined_ms
+from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary
+from contracts.events import ScoredEvent
+from contracts.resolution import BY_NAME, WIDTH_MS
+
+_NOTHING: frozenset[int] = frozenset()
+
+
+class Limits(NamedTuple):
+    """The operator's parameters. `expire`: buckets past their TTL are as good as gone."""
+
+    out_of_orderness_ms: int = OUT_OF_ORDERNESS_MS
+    idle_after_ms: int = IDLE_AFTER_MS
+    expire: bool = False
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class State(NamedTuple):
+    """What the operator knows between steps. Losing it costs nothing but a later "final": the store is the truth.
+
+    `open` holds the touched windows that end after the watermark, by their end.
+    """
+
+    shards: Mapping[str, ShardProgress]
+    watermark_ms: int
+    open: Mapping[int, frozenset[BucketKey]]
+
+
+EMPTY = State({}, NEVER_MS, {})
+
+
+class Batch(NamedTuple):
+    """Judged events of one shard, with the stored buckets they touch (absent ones are not there)."""
+
+    shard_id: str
+    gathered: Gathered
+    stored: Mapping[BucketKey, Bucket]
+
+
+class Step(NamedTuple):
+    """What should happen. `writes` are in commit order, 1m first, then up. `touched` holds the current state of every
+    bucket of the cascade, changed or not; `fresh` the newly counted events by subject."""
+
+    state: State
+    writes: list[BucketWrite]
+    touched: dict[BucketKey, Bucket]
+    finals: list[BucketKey]
+    revised: list[BucketKey]
+    too_late: list[SetAside]
+    quarantined: list[SetAside]
+    fresh: dict[str, list[ScoredEvent]]
+    counted: int
+    duplicates: int
+
+
+def keys_needed(gathered: Gathered) -> list[BucketKey]:
+    """Every bucket a batch may touch: its 1m buckets and all above them."""
+    needed: dict[BucketKey, None] = {}
+    for key in gathered.groups:
+        if key not in needed:
+            needed[key] = None
+            for above in ancestors(key):
+                if above in needed:
+                    break
+                needed[above] = None
+    return list(needed)
+
+
+def step(state: State, batch: Batch, now_ms: int, limits: Limits = DEFAULT_LIMITS) -> Step:
+    """Apply one batch. Deterministic in its arguments; touches none of them."""
+    gathered = batch.gathered
+    shards = dict(state.shards)
+    if gathered.received:
+        before = shards.get(batch.shard_id, ShardProgress())
+        newest_ms = NEVER_MS if gathered.newest_event_ms is None else gathered.newest_event_ms
+        shards[batch.shard_id] = advance(before, newest_ms, now_ms)
+
+    work = _Cascade(batch.stored, now_ms, limits.expire)
+    for key, group in gathered.groups.items():
+        work.add_group(key, group)
+    work.roll_up()
+
+    watermark_ms = combined_ms(shards, now_ms, state.watermark_ms, limits.out_of_orderness_ms, limits.idle_after_ms)
+    open_windows, finals, revised = _windows(state, work.changed, watermark_ms)
+    expired = [SetAside(event, "expired", f"{event.event_id}: its bucket is gone") for event in work.expired]
+    return Step(
+        State(shards, watermark_ms, open_windows),
+        [BucketWrite(bucket, bucket.rev - 1) for bucket in work.changed.values()],
+        work.touched,
+        finals,
+        revised,
+        gathered.too_late + expired,
+        gathered.quarantined,
+        work.fresh,
+        work.counted,
+        work.duplicates,
+    )
+
+
+class _Cascade:
+    """One batch working its way up: the buckets it touched, level by level."""
+
+    def __init__(self, stored: Mapping[BucketKey, Bucket], now_ms: int, expire: bool) -> None:
+        self._stored = stored
+        self._now_ms = now_ms
+        self._expire = expire
+        self.touched: dict[BucketKey, Bucket] = {}
+        self.changed: dict[BucketKey, Bucket] = {}
+        self.fresh: dict[str, list[ScoredEvent]] = {}
+        self.expired: list[ScoredEvent] = []
+        self.counted = 0
+        self.duplicates = 0
+
+    def add_group(self, key: BucketKey, group: Group) -> None:
+        """Add a group's events to its 1m (or lane) bucket; a member is not added again."""
+        stored = self._stored.get(key)
+        if (stored is None or self._past_ttl(key)) and self._is_gone(key, stored):
+            self.expired += group.events
+            return
+        events, times_ms, hashes = group
+        members = _NOTHING if stored is None else stored.members
+        new = frozenset(hashes)
+        if len(new) < len(hashes) or not members.isdisjoint(new):
+            events, times_ms, new = _first_of_each(group, members)
+            self.duplicates += len(hashes) - len(events)
+        if not events:
+            assert stored is not None, "a duplicate of nothing"
+            self.touched[key] = stored
+            return
+        self.counted += len(events)
+        subject = key.subject.partition(LANE_SEPARATOR)[0] if is_lane(key) else key.subject
+        self.fresh.setdefault(subject, []).extend(events)
+        summary = of_events(events, times_ms)
+        if stored is not None:
+            summary = merge(stored.summary, summary)
+            new = members | new
+        self._put(key, stored, summary, new, ())
+
+    def roll_up(self) -> None:
+        """Replace the summaries of all touched buckets in their parents, finest level first."""
+        level = {key: bucket for key, bucket in self.touched.items() if not is_lane(key)}
+        lanes = {key: bucket for key, bucket in self.touched.items() if is_lane(key)}
+        if lanes:
+            level |= self._lift(lanes)
+        for _fine, coarse in CASCADE:
+            width_ms = coarse.width_ms
+            updates: dict[BucketKey, dict[int, Summary]] = {}
+            for (subject, _, start_ms), bucket in level.items():
+                above = BucketKey(subject, coarse.name, start_ms - start_ms % width_ms)
+                found = updates.get(above)
+                if found is None:
+                    updates[above] = {start_ms: bucket.summary}
+                else:
+                    found[start_ms] = bucket.summary
+            level = self._replace_all(updates)
+
+    def _lift(self, lanes: dict[BucketKey, Bucket]) -> dict[BucketKey, Bucket]:
+        updates: dict[BucketKey, dict[int, Summary]] = {}
+        for key, bucket in lanes.items():
+            link = parent_of(key)
+            assert link is not None, f"lane {key} has no parent"
+            updates.setdefault(link[0], {})[link[1]] = bucket.summary
+        return self._replace_all(updates)
+
+    def _replace_all(self, updates: dict[BucketKey, dict[int, Summary]]) -> dict[BucketKey, Bucket]:
+        level: dict[BucketKey, Bucket] = {}
+        for key, summaries in updates.items():
+            stored = self._stored.get(key)
+            if stored is None:
+                children = replace((), summaries)
+            else:
+                assert not stored.members, f"{key} has members of its own: lanes cannot change inside a generation"
+                children = replace(stored.children, summaries)
+                if children is stored.children:
+                    level[key] = self.touched[key] = stored
+                    continue
+            level[key] = self._put(key, stored, summary_of(children), _NOTHING, children)
+        return level
+
+    def _put(
+        self,
+        key: BucketKey,
+        stored: Bucket | None,
+        summary: Summary,
+        members: frozenset[int],
+        children: tuple[tuple[int, Summary], ...],
+    ) -> Bucket:
+        subject, resolution, start_ms = key
+        rev = 1 if stored is None else stored.rev + 1
+        is_partial = start_ms + WIDTH_MS[resolution] > self._now_ms
+        bucket = Bucket(subject, resolution, start_ms, summary, members, children, rev, self._now_ms, is_partial)
+        self.touched[key] = self.changed[key] = bucket
+        return bucket
+
+    def _past_ttl(self, key: BucketKey) -> bool:
+        if not self._expire:
+            return False
+        resolution = BY_NAME[key.resolution]
+        return key.start_ms + resolution.width_ms + resolution.ttl_ms <= self._now_ms
+
+    def _is_gone(self, key: BucketKey, stored: Bucket | None) -> bool:
+        """Expired is not empty: a bucket that is missing while something above still holds its summary is gone, and
+        writing a fresh one would erase what it said."""
+        if stored is not None:
+            return True
+        link = parent_of(key)
+        while link:
+            above, name = link
+            parent = self._stored.get(above)
+            if parent is not None:
+                return self._past_ttl(above) or any(child == name for child, _ in parent.children)
+            link = parent_of(above)
+        return False
+
+
+def _first_of_each(group: Group, members: frozenset[int]) -> tuple[list[ScoredEvent], list[int], frozenset[int]]:
+    """A group without members and without repeats; of two events with one id the first in the log stands."""
+    seen = set(members)
+    events: list[ScoredEvent] = []
+    times_ms: list[int] = []
+    new: set[int] = set()
+    for event, time_ms, hashed in zip(*group, strict=True):
+        if hashed in seen:
+            continue
+        seen.add(hashed)
+        new.add(hashed)
+        events.append(event)
+        times_ms.append(time_ms)
+    return events, times_ms, frozenset(new)
+
+
+def _windows(
+    state: State, changed: Mapping[BucketKey, Bucket], watermark_ms: int
+) -> tuple[dict[int, frozenset[BucketKey]], list[BucketKey], list[BucketKey]]:
+    """(windows still open, windows that became final now, final windows an event landed in)."""
+    opened: dict[int, set[BucketKey]] = {}
+    revised: list[BucketKey] = []
+    for key in changed:
+        if is_lane(key):
+            continue
+        end_ms = key.start_ms + WIDTH_MS[key.resolution]
+        if end_ms <= state.watermark_ms:
+            revised.append(key)
+        else:
+            opened.setdefault(end_ms, set()).add(key)
+    still_open = dict(state.open)
+    for end_ms, keys in opened.items():
+        still_open[end_ms] = still_open.get(end_ms, frozenset()) | keys
+    finals: list[BucketKey] = []
+    for end_ms in sorted(end for end in still_open if end <= watermark_ms):
+        finals += sorted(still_open.pop(end_ms))
+    return still_open, finals, revised

@@ -1,0 +1,96 @@
+"""Roll-up by replacement: a coarse bucket keeps one summary per child window, and an update *replaces* the child's.
+
+It never adds. So applying anything twice changes nothing, at every level, and a crash between two writes is repaired
+by the retry (laws 1 and 2).
+"""
+
+import itertools
+from typing import Final
+
+from aggregation.summary import merge_all
+from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, Summary
+from contracts.resolution import FINEST, RESOLUTIONS, Resolution, window_start_ms
+
+Children = tuple[tuple[int, Summary], ...]
+
+#: Finest first: (resolution, its parent), the order in which a cascade goes up and commits.
+CASCADE: Final[tuple[tuple[Resolution, Resolution], ...]] = tuple(itertools.pairwise(RESOLUTIONS))
+
+
+def replace(children: Children, updates: dict[int, Summary]) -> Children:
+    """Children with the updated ones replaced or inserted; ascending; the same object when nothing differs.
+
+    A child's set of events only grows, so of two summaries of one child the one that counts more is the newer. An
+    update that counts no more than what is known is stale or equal (a reader that lost a race), and is left out.
+    """
+    known = dict(children)
+    newer = {
+        name: summary for name, summary in updates.items() if name not in known or known[name].count < summary.count
+    }
+    if not newer:
+        return children
+    known.update(newer)
+    return tuple(sorted(known.items(), key=_first))
+
+
+def _first(child: tuple[int, Summary]) -> int:
+    return child[0]
+
+
+def summary_of(children: Children) -> Summary:
+    """What a coarse bucket says: the merge of its children."""
+    return children[0][1] if len(children) == 1 else merge_all([summary for _, summary in children])
+
+
+def is_lane(key: BucketKey) -> bool:
+    """True for a hot subject's lane bucket (`AAPL~3`, 1m), a child of the subject's own 1m bucket."""
+    return LANE_SEPARATOR in key.subject
+
+
+def parent_of(key: BucketKey) -> tuple[BucketKey, int] | None:
+    """The bucket a bucket rolls up into, and the name it has among that bucket's children (window start, or lane
+    number); None for 24h."""
+    if is_lane(key):
+        subject, _, lane = key.subject.partition(LANE_SEPARATOR)
+        return BucketKey(subject, key.resolution, key.start_ms), int(lane)
+    parent = _PARENT.get(key.resolution)
+    if parent is None:
+        return None
+    return BucketKey(key.subject, parent.name, window_start_ms(key.start_ms, parent.width_ms)), key.start_ms
+
+
+_PARENT: Final[dict[str, Resolution]] = {fine.name: coarse for fine, coarse in CASCADE}
+
+
+def ancestors(key: BucketKey) -> list[BucketKey]:
+    """Every bucket above one, finest first."""
+    found: list[BucketKey] = []
+    link = parent_of(key)
+    while link:
+        found.append(link[0])
+        link = parent_of(link[0])
+    return found
+
+
+def violation(bucket: Bucket, stored: dict[BucketKey, Bucket]) -> str | None:
+    """Law 2 on one bucket with what is stored of its children: None, or what is wrong.
+
+    A child that is gone (TTL) is no violation; its summary is all that is left of it.
+    """
+    if bucket.children and summary_of(bucket.children) != bucket.summary:
+        return "its summary is not the merge of its children"
+    for name, summary in bucket.children:
+        child = stored.get(child_key(bucket, name))
+        if child is not None and child.summary != summary:
+            return f"child {child.key} holds {child.summary.count} events, its summary says {summary.count}"
+    return None
+
+
+def child_key(bucket: Bucket, name: int) -> BucketKey:
+    """The key of a bucket's child by its name among the children."""
+    if bucket.resolution == FINEST.name:
+        return BucketKey(f"{bucket.subject}{LANE_SEPARATOR}{name}", bucket.resolution, bucket.start_ms)
+    return BucketKey(bucket.subject, _CHILD[bucket.resolution].name, name)
+
+
+_CHILD: Final[dict[str, Resolution]] = {coarse.name: fine for fine, coarse in CASCADE}

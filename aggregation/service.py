@@ -1,0 +1,203 @@
+"""The aggregator's shell: loads what a batch touches, lets `step` decide, commits, and sets aside what may not count.
+
+Nothing is acknowledged before its last write. The order of a commit is 1m first, then up; a lost guard means somebody
+else wrote: everything is read again and decided again, which is free of harm because roll-up replaces (law 1).
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from aggregation.gather import Gathered, gather
+from aggregation.operator import EMPTY, Batch, Limits, State, Step, keys_needed, step
+from aggregation.verdict import SetAside
+from aggregation.watermark import NEVER_MS, ShardProgress
+from contracts.aside import Aside, digest_key, put_asides
+from contracts.bucket import Bucket, BucketKey
+from contracts.clock import Clock
+from contracts.errors import BadEvent, Transient
+from contracts.events import ScoredEvent, decode_scored
+from contracts.generation import live_generation
+from contracts.instants import parse_ms
+from contracts.kinesis import UserRecord
+from contracts.ports import BucketStore, Change, ControlStore, Lake, NewEvent
+from contracts.settings import AggregatorSettings
+
+MAX_COMMIT_ATTEMPTS = 20
+MAX_CACHED_BUCKETS = 100_000
+MAX_CHANGE_EVENTS = 100  # a watcher is told of the newest of them; the bucket itself holds all
+PROGRESS_EVERY_MS = 1_000
+
+
+class Outcome(NamedTuple):
+    """What a batch came to, for logs and metrics. `counted` + `duplicates` + the two set asides = events read."""
+
+    counted: int
+    duplicates: int
+    too_late: int
+    quarantined: int
+    written: int
+    conflicts: int
+    revised: int
+    finals: int
+
+
+class Aggregator:
+    """One per process; keeps the buckets it wrote last, guarded by their `rev`, so a warm process reads little."""
+
+    def __init__(
+        self, buckets: BucketStore, control: ControlStore, lake: Lake, clock: Clock, settings: AggregatorSettings
+    ) -> None:
+        self._buckets = buckets
+        self._control = control
+        self._lake = lake
+        self._clock = clock
+        self._settings = settings
+        self._limits = Limits(settings.out_of_orderness_ms, settings.idle_after_ms, settings.expire)
+        self._cache: dict[BucketKey, Bucket] = {}
+        self._cache_generation = ""
+        self._states: dict[str, State] = {}
+        self._progress_saved_ms: dict[str, float] = {}
+
+    def process(self, stream: str, shard_id: str, records: Sequence[UserRecord], window: dict[str, Any]) -> Outcome:
+        """Apply one batch of a shard and make it durable. Raises `Transient`; then nothing may be acknowledged."""
+        events, places, bad = _decode(stream, shard_id, records)
+        gathered = gather(events, self._settings.allowed_lateness_ms, self._settings.lanes)
+        decided, conflicts = self._commit(shard_id, gathered, window)
+        asides = bad + [
+            self._aside(stream, shard_id, places[id(aside.event)], aside, "late") for aside in decided.too_late
+        ]
+        asides += [
+            self._aside(stream, shard_id, places[id(aside.event)], aside, "quarantined")
+            for aside in decided.quarantined
+        ]
+        if asides:
+            put_asides(self._lake, sorted(asides, key=lambda aside: (int(aside.sequence_number), aside.part)))
+        self._remember(shard_id, decided.state)
+        return Outcome(
+            decided.counted,
+            decided.duplicates,
+            len(decided.too_late),
+            len(decided.quarantined) + len(bad),
+            len(decided.writes),
+            conflicts,
+            len(decided.revised),
+            len(decided.finals),
+        )
+
+    def window_state(self, shard_id: str) -> dict[str, Any]:
+        """What travels in the Lambda window state: watermark and progress only, so losing it costs nothing."""
+        state = self._states.get(shard_id, EMPTY)
+        progress = state.shards.get(shard_id, ShardProgress())
+        return {
+            "watermark_ms": state.watermark_ms,
+            "newest_event_ms": progress.newest_event_ms,
+            "last_record_ms": progress.last_record_ms,
+        }
+
+    def _commit(self, shard_id: str, gathered: Gathered, window: dict[str, Any]) -> tuple[Step, int]:
+        keys = keys_needed(gathered)
+        fresh: dict[str, list[ScoredEvent]] = {}
+        for attempt in range(MAX_COMMIT_ATTEMPTS):
+            generation = live_generation(self._control)
+            stored = self._load(generation, keys)
+            now_ms = self._clock.now_ms()
+            decided = step(self._state(shard_id, window), Batch(shard_id, gathered, stored), now_ms, self._limits)
+            for subject, events in decided.fresh.items():
+                known = fresh.setdefault(subject, [])
+                known += [event for event in events if event not in known] if attempt else events
+            changes = _changes(generation, decided, fresh, now_ms)
+            if not self._buckets.commit(generation, decided.writes, changes, shard_id):
+                self._cache.update(decided.touched)
+                return decided, attempt
+            self._cache.clear()
+        raise Transient("bucket store", f"{MAX_COMMIT_ATTEMPTS} commits in a row lost against other writers")
+
+    def _load(self, generation: str, keys: list[BucketKey]) -> dict[BucketKey, Bucket]:
+        if generation != self._cache_generation or len(self._cache) > MAX_CACHED_BUCKETS:
+            self._cache.clear()
+            self._cache_generation = generation
+        missing = [key for key in keys if key not in self._cache]
+        if missing:
+            self._cache.update(self._buckets.get_many(generation, missing))
+        return self._cache
+
+    def _state(self, shard_id: str, window: dict[str, Any]) -> State:
+        state = self._states.get(shard_id)
+        if state is None:
+            saved = self._control.get("watermark", shard_id).value or {}
+            parts = [saved, window]
+            newest_ms = max(int(part.get("newest_event_ms", NEVER_MS)) for part in parts)
+            last_ms = max(int(part.get("last_record_ms", NEVER_MS)) for part in parts)
+            held_ms = max(int(part.get("watermark_ms", NEVER_MS)) for part in parts)
+            state = self._states[shard_id] = State({shard_id: ShardProgress(newest_ms, last_ms)}, held_ms, {})
+        return state
+
+    def _remember(self, shard_id: str, state: State) -> None:
+        self._states[shard_id] = state
+        now_ms = self._clock.monotonic_ms()
+        if now_ms - self._progress_saved_ms.get(shard_id, -PROGRESS_EVERY_MS) >= PROGRESS_EVERY_MS:
+            self._control.put("watermark", shard_id, self.window_state(shard_id))
+            self._progress_saved_ms[shard_id] = now_ms
+
+    def _aside(self, stream: str, shard_id: str, record: UserRecord, aside: SetAside, kind: Any) -> Aside:
+        return Aside(
+            kind,
+            aside.reason,
+            aside.detail,
+            stream,
+            shard_id,
+            record.sequence_number,
+            record.sub_sequence,
+            record.arrival_ms,
+            f"{aside.event.subject} {aside.event.event_id}",
+            record.data,
+        )
+
+
+def _decode(
+    stream: str, shard_id: str, records: Sequence[UserRecord]
+) -> tuple[list[ScoredEvent], dict[int, UserRecord], list[Aside]]:
+    """(events, the record of each by identity, records that are no events)."""
+    events: list[ScoredEvent] = []
+    places: dict[int, UserRecord] = {}
+    bad: list[Aside] = []
+    for record in records:
+        try:
+            if record.fault is not None:
+                raise record.fault
+            event = decode_scored(record.data)
+        except BadEvent as error:
+            key = digest_key(record.data)
+            number, part = record.sequence_number, record.sub_sequence
+            bad.append(
+                Aside("quarantined", error.reason, error.detail, stream, shard_id, number, part, record.arrival_ms, key,
+                      record.data)
+            )  # fmt: skip
+            continue
+        events.append(event)
+        places[id(event)] = record
+    return events, places, bad
+
+
+def _changes(generation: str, decided: Step, fresh: dict[str, list[ScoredEvent]], now_ms: int) -> list[Change]:
+    """One change record per subject: every bucket touched, changed or not, so a retry after a crash between the
+    buckets and the change record still tells the watchers (at least once; they apply by `rev`)."""
+    by_subject: dict[str, list[Bucket]] = {}
+    for key, bucket in decided.touched.items():
+        if "~" not in key.subject:
+            slim = msgspec.structs.replace(bucket, members=frozenset(), children=())
+            by_subject.setdefault(key.subject, []).append(slim)
+    changes: list[Change] = []
+    for subject, buckets in by_subject.items():
+        events = sorted(fresh.get(subject, ()), key=lambda event: (event.event_time, event.event_id))
+        news = tuple(_new_event(event) for event in events[-MAX_CHANGE_EVENTS:])
+        origin_ms = max((parse_ms(event.ingested_at) for event in events), default=0)
+        changes.append(Change(generation, subject, tuple(buckets), news, origin_ms, now_ms))
+    return changes
+
+
+def _new_event(event: ScoredEvent) -> NewEvent:
+    polarity_e4 = round(event.polarity * 10_000)
+    return NewEvent(event.event_id, event.article_id, event.event_time, event.source, event.label, polarity_e4)

@@ -1,0 +1,14 @@
+"""Which generation of buckets is live: one control document, swapped atomically by `promote`."""
+
+from typing import Final
+
+from contracts.ports import ControlStore
+
+FIRST_GENERATION: Final = "g1"
+POINTER: Final = ("generation", "live")
+
+
+def live_generation(control: ControlStore) -> str:
+    """Name of the live generation; `g1` until one was promoted."""
+    value = control.get(*POINTER).value
+    return str(value["generation"]) if value else FIRST_GENERATION
