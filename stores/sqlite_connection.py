@@ -1,0 +1,217 @@
+"""One SQLite file: connections, transactions, waking others, and its errors in the terms of `contracts.errors`.
+
+WAL mode: readers never wait for the writer, and a killed process leaves a file that the next opening repairs. With
+`synchronous=full` a committed transaction survives a power cut, with `normal` a killed process.
+"""
+
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from contracts.errors import Transient, Unusable
+
+BUSY_TIMEOUT_MS: Final = 15_000
+#: How often a waiter looks for commits of other processes; those of its own process wake it at once.
+POLL_MS: Final = 25
+WAL_SIZE_LIMIT: Final = 64 << 20
+CACHE_KIB: Final = 16 << 10
+
+_LOCKED: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_FAILING: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT}
+_DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_FORBIDDEN: Final = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
+
+
+class Seen(NamedTuple):
+    """What a waiter has seen of a file: commits of its own process, and SQLite's data version."""
+
+    commits: int
+    data_version: int
+
+
+class Schema(NamedTuple):
+    """The tables of a file (statements that create them) and the version of their format, 1 or more."""
+
+    version: int
+    statements: Sequence[str]
+
+
+def translated(error: sqlite3.Error, path: Path) -> Exception:
+    """The error as the caller should see it: `Transient` (locked, disk full, input/output), `Unusable` (damaged,
+    forbidden), else `AssertionError`: a wrong statement is our bug."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _LOCKED:
+        return Transient(path.name, f"{path} stayed locked by another writer for {BUSY_TIMEOUT_MS // 1000} s")
+    if code == sqlite3.SQLITE_FULL:
+        return Transient(path.name, f"no space left for {path}; free some, it goes on by itself")
+    if code in _FAILING:
+        return Transient(path.name, f"{path}: {error}")
+    if code in _DAMAGED:
+        return Unusable(f"{path} is damaged or no SQLite file ({error}); restore it from a backup or move it away")
+    if code in _FORBIDDEN:
+        return Unusable(f"{path} cannot be opened for writing ({error}); check the folder, its owner and permissions")
+    return AssertionError(f"{path}: {type(error).__name__}: {error}")
+
+
+class _Handle:
+    """A connection that is closed when its thread ends."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
+class Database:
+    """A file with one connection per thread. Not to be carried across `fork`: open it in the child."""
+
+    def __init__(self, path: Path, schema: Schema, synchronous: str = "full") -> None:
+        """Opens or creates the file. Raises `Unusable` when it is damaged, forbidden or of another format."""
+        assert synchronous in ("full", "normal"), synchronous
+        self.path = path
+        self._synchronous = synchronous
+        self._local = threading.local()
+        self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
+        self._writing = threading.Lock()
+        self._committed = threading.Condition()
+        self._commits = 0
+        self._watching = threading.Lock()
+        self._closed = False
+        with self._translating():
+            self._create(schema)
+            self._watch = self._connect()
+
+    # ---- reading and writing ----------------------------------------------------------------------------------
+    def read(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a query, in a read transaction of its own."""
+        with self._translating():
+            return self.connection().execute(statement, parameters).fetchall()
+
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection, in autocommit mode; use it inside `reading` or `write` only."""
+        handle = getattr(self._local, "handle", None)
+        if handle is None:
+            assert not self._closed, f"{self.path} is closed"
+            handle = _Handle(self._connect())
+            self._handles.add(handle)
+            self._local.handle = handle
+        return handle.connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One snapshot for several queries."""
+        with self._translating():
+            connection = self.connection()
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction that holds the file's write lock from its start: what is read inside stays true until
+        it commits. Durable when the block ends; rolled back when the block raises."""
+        if not self._writing.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
+            raise Transient(self.path.name, f"{self.path} was held by another thread for {BUSY_TIMEOUT_MS // 1000} s")
+        try:
+            with self._translating():
+                connection = self.connection()
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+        finally:
+            self._writing.release()
+        self.wake()
+
+    # ---- waking -----------------------------------------------------------------------------------------------
+    def seen(self) -> Seen:
+        """What there is to see now; take it before reading, and `wait` on it after finding nothing."""
+        with self._translating(), self._watching:
+            version = self._watch.execute("PRAGMA data_version").fetchone()[0]
+        return Seen(self._commits, version)
+
+    def wait(self, seen: Seen, timeout_ms: float) -> bool:
+        """Sleep until something was committed since `seen` (by any thread or process) or the time is over; true in
+        the first case. Commits of other processes are noticed within 25 ms."""
+        left_ms = timeout_ms
+        while True:
+            with self._committed:
+                if self._commits != seen.commits:
+                    return True
+                if left_ms > 0:
+                    self._committed.wait(min(POLL_MS, left_ms) / 1000)
+            if self._closed or self.seen() != seen:
+                return True
+            left_ms -= POLL_MS
+            if left_ms <= 0:
+                return False
+
+    def wake(self) -> None:
+        """Wake this process' waiters."""
+        with self._committed:
+            self._commits += 1
+            self._committed.notify_all()
+
+    def close(self) -> None:
+        """Close every connection. Nothing may be using the file any more."""
+        self._closed = True
+        for handle in list(self._handles):
+            handle.connection.close()
+        with self._watching:
+            self._watch.close()
+        self._local = threading.local()
+        self.wake()
+
+    # ---- opening ----------------------------------------------------------------------------------------------
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
+        )
+        connection.execute(f"PRAGMA synchronous={self._synchronous}")
+        connection.execute(f"PRAGMA journal_size_limit={WAL_SIZE_LIMIT}")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        return connection
+
+    def _create(self, schema: Schema) -> None:
+        """Tables and format version, in one transaction, so that two processes may open a new file at once."""
+        connection = self.connection()
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                    raise Unusable(f"{self.path} belongs to another program; move it away or give another folder")
+                for statement in schema.statements:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={schema.version}")
+            elif version != schema.version:
+                raise Unusable(
+                    f"{self.path} has format {version}, this program reads {schema.version}; "
+                    "use the program that wrote it or give another folder"
+                )
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
