@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from aggregation.rollup import ancestors, child_key, is_lane, parent_of, summary_of
-from contracts.bucket import Bucket, BucketKey, BucketWrite
+from aggregation.rollup import ancestors, is_lane, summary_of
+from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary
 from contracts.clock import Clock
 from contracts.documents import end_ms
 from contracts.generation import live_generation
 from contracts.ports import BucketStore, Change, ControlStore
-from contracts.resolution import MINUTE_MS, WIDTH_MS
+from contracts.resolution import CHILD, FINEST, MINUTE_MS, WIDTH_MS
 from contracts.settings import AggregatorSettings, load
 from stores.home import open_home
 
@@ -41,10 +41,11 @@ class Findings(NamedTuple):
 class Finalizer:
     """Reads the store, decides, writes guarded."""
 
-    def __init__(self, buckets: BucketStore, control: ControlStore, clock: Clock) -> None:
+    def __init__(self, buckets: BucketStore, control: ControlStore, clock: Clock, lanes: int = 1) -> None:
         self._buckets = buckets
         self._control = control
         self._clock = clock
+        self._lanes = lanes
 
     def run(self, look_back_ms: int = LOOK_BACK_MS) -> Findings:
         """One pass over what was touched in the last `look_back_ms` of processing time, or is still marked partial."""
@@ -66,8 +67,10 @@ class Finalizer:
     def _mend(self, generation: str, key: BucketKey) -> int:
         """1: the bucket was mended; 0: nothing to do; −1: others kept winning the race (the next run looks again)."""
         for _ in range(MAX_COMMIT_ATTEMPTS):
-            stored = self._buckets.get_many(generation, [key, *_possible_children(key)])
-            mended = _mended(key, stored, self._clock.now_ms())
+            children = _possible_children(key, self._lanes)
+            stored = self._buckets.get_many(generation, [key, *children.values()])
+            actual = {name: stored[at].summary for name, at in children.items() if at in stored}
+            mended = _mended(key, stored.get(key), actual, self._clock.now_ms())
             if mended is None:
                 return 0
             change = self._change(generation, [mended])
@@ -110,29 +113,20 @@ def _level(key: BucketKey) -> tuple[int, int]:
     return (0 if is_lane(key) else 1, WIDTH_MS[key.resolution])
 
 
-def _possible_children(key: BucketKey) -> list[BucketKey]:
-    """The keys of every child window a coarse bucket can have (lanes are found by their names instead)."""
-    for fine, coarse in _LEVELS:
-        if coarse == key.resolution:
-            step_ms = WIDTH_MS[fine]
-            starts = range(key.start_ms, key.start_ms + WIDTH_MS[coarse], step_ms)
-            return [BucketKey(key.subject, fine, start_ms) for start_ms in starts]
-    return []
+def _possible_children(key: BucketKey, lanes: int) -> dict[int, BucketKey]:
+    """Every child a bucket can have, by the name it has among its children: child windows, or lanes of a 1m bucket."""
+    if key.resolution == FINEST.name:
+        if is_lane(key) or lanes == 1:
+            return {}
+        return {lane: BucketKey(f"{key.subject}{LANE_SEPARATOR}{lane}", *key[1:]) for lane in range(lanes)}
+    fine = CHILD[key.resolution]
+    starts = range(key.start_ms, key.start_ms + WIDTH_MS[key.resolution], WIDTH_MS[fine])
+    return {start_ms: BucketKey(key.subject, fine, start_ms) for start_ms in starts}
 
 
-_LEVELS = [
-    (fine, parent[0].resolution) for fine in WIDTH_MS if (parent := parent_of(BucketKey("A", fine, 0))) is not None
-]
-
-
-def _mended(key: BucketKey, stored: dict[BucketKey, Bucket], now_ms: int) -> Bucket | None:
+def _mended(key: BucketKey, bucket: Bucket | None, actual: dict[int, Summary], now_ms: int) -> Bucket | None:
     """The bucket as law 2 wants it, or None when it is so already. Children that are gone keep their summary."""
-    bucket = stored.get(key)
-    known = dict(bucket.children) if bucket else {}
-    actual = {child.start_ms: child.summary for at, child in stored.items() if at != key}
-    names = {child_key(bucket, name): name for name in known} if bucket else {}
-    actual |= {name: stored[at].summary for at, name in names.items() if at in stored and at != key}
-    right = known | actual
+    right = (dict(bucket.children) if bucket else {}) | actual
     if not right:
         return None
     children = tuple(sorted(right.items()))
@@ -148,7 +142,7 @@ def _mended(key: BucketKey, stored: dict[BucketKey, Bucket], now_ms: int) -> Buc
 def finalizer(settings: AggregatorSettings) -> Finalizer:
     """The process's finaliser."""
     home = open_home(settings)
-    return Finalizer(home.buckets, home.control, home.clock)
+    return Finalizer(home.buckets, home.control, home.clock, settings.lanes)
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
