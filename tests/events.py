@@ -33,7 +33,7 @@ def scored(
     } | more
 
 
-def stream(count: int, seed: int, duplicates: float = 0.3, hours: float = 6.0, bad_stamps: float = 0.01) -> list[dict]:
+def stream(count: int, seed: int, duplicates: float = 0.3, hours: float = 6.0, bad_stamps: float = 0.03) -> list[dict]:
     """`count` lines in arrival order: `duplicates` of them repeats, one in ten out of order, some late or future."""
     rnd = random.Random(seed)
     events: list[dict] = []
