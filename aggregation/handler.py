@@ -12,7 +12,7 @@ from typing import Any
 
 from aggregation.service import Aggregator
 from contracts.errors import Transient
-from contracts.kinesis import item_failures, shard_of, stream_of, user_records
+from contracts.kinesis import item_failures, records_of, shard_of
 from contracts.settings import AggregatorSettings, load
 from stores.home import open_home
 
@@ -30,14 +30,14 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Apply one batch; `batchItemFailures` names its first record when nothing could be made durable."""
     service = aggregator(load(AggregatorSettings, os.environ))
     shard_id = shard_of(event)
-    records = user_records(event)
+    records = records_of(event)
     failures: list[dict[str, str]] = []
     if records:
         try:
-            outcome = service.process(stream_of(event), shard_id, records, event.get("state") or {})
+            outcome = service.process(shard_id, records, event.get("state") or {})
         except Transient as error:
             log.warning(json.dumps({"message": "batch to be retried", "shard": shard_id, "cause": str(error)}))
-            failures = item_failures([records[0].sequence_number])
+            failures = item_failures(records[:1])
         else:
             log.info(json.dumps({"message": "batch", "shard": shard_id, **outcome._asdict()}))
     return {"state": service.window_state(shard_id), "batchItemFailures": failures}

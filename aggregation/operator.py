@@ -54,7 +54,8 @@ class Batch(NamedTuple):
 
 class Step(NamedTuple):
     """What should happen. `writes` are in commit order, 1m first, then up. `touched` holds the current state of every
-    bucket of the cascade, changed or not; `fresh` the newly counted events by subject."""
+    bucket of the cascade, changed or not; `fresh` the newly counted events by subject; `too_late` includes the
+    events of the `expired` buckets."""
 
     state: State
     writes: list[BucketWrite]
@@ -62,6 +63,7 @@ class Step(NamedTuple):
     finals: list[BucketKey]
     revised: list[BucketKey]
     too_late: list[SetAside]
+    expired: list[BucketKey]
     quarantined: list[SetAside]
     fresh: dict[str, list[ScoredEvent]]
     counted: int
@@ -97,7 +99,11 @@ def step(state: State, batch: Batch, now_ms: int, limits: Limits = DEFAULT_LIMIT
 
     watermark_ms = combined_ms(shards, now_ms, state.watermark_ms, limits.out_of_orderness_ms, limits.idle_after_ms)
     open_windows, finals, revised = _windows(state, work.changed, watermark_ms)
-    expired = [SetAside(event, "expired", f"{event.event_id}: its bucket is gone") for event in work.expired]
+    expired = [
+        SetAside(event, "expired", f"{event.event_id}: the bucket of its minute is gone")
+        for key in work.expired
+        for event in gathered.groups[key].events
+    ]
     return Step(
         State(shards, watermark_ms, open_windows),
         [BucketWrite(bucket, bucket.rev - 1) for bucket in work.changed.values()],
@@ -105,6 +111,7 @@ def step(state: State, batch: Batch, now_ms: int, limits: Limits = DEFAULT_LIMIT
         finals,
         revised,
         gathered.too_late + expired,
+        work.expired,
         gathered.quarantined,
         work.fresh,
         work.counted,
@@ -122,7 +129,7 @@ class _Cascade:
         self.touched: dict[BucketKey, Bucket] = {}
         self.changed: dict[BucketKey, Bucket] = {}
         self.fresh: dict[str, list[ScoredEvent]] = {}
-        self.expired: list[ScoredEvent] = []
+        self.expired: list[BucketKey] = []
         self.counted = 0
         self.duplicates = 0
 
@@ -130,7 +137,7 @@ class _Cascade:
         """Add a group's events to its 1m (or lane) bucket; a member is not added again."""
         stored = self._stored.get(key)
         if (stored is None or self._past_ttl(key)) and self._is_gone(key, stored):
-            self.expired += group.events
+            self.expired.append(key)
             return
         events, times_ms, hashes = group
         members = _NOTHING if stored is None else stored.members

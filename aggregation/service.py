@@ -4,7 +4,7 @@ Nothing is acknowledged before its last write. The order of a commit is 1m first
 else wrote: everything is read again and decided again, which is free of harm because roll-up replaces (law 1).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,14 +13,14 @@ from aggregation.gather import Gathered, gather
 from aggregation.operator import EMPTY, Batch, Limits, State, Step, keys_needed, step
 from aggregation.verdict import SetAside
 from aggregation.watermark import NEVER_MS, ShardProgress
-from contracts.aside import Aside, digest_key, put_asides
+from contracts.aside import Aside, Kind, aside_of, digest_key, put_asides
 from contracts.bucket import Bucket, BucketKey
 from contracts.clock import Clock
 from contracts.errors import BadEvent, Transient
 from contracts.events import ScoredEvent, decode_scored
 from contracts.generation import live_generation
 from contracts.instants import parse_ms
-from contracts.kinesis import UserRecord
+from contracts.kinesis import StreamRecord
 from contracts.ports import BucketStore, Change, ControlStore, Lake, NewEvent
 from contracts.settings import AggregatorSettings
 
@@ -55,23 +55,17 @@ class Aggregator:
         self._clock = clock
         self._settings = settings
         self._limits = Limits(settings.out_of_orderness_ms, settings.idle_after_ms, settings.expire)
-        self._cache: dict[BucketKey, Bucket] = {}
-        self._cache_generation = ""
+        self._caches: dict[str, tuple[str, dict[BucketKey, Bucket]]] = {}
         self._states: dict[str, State] = {}
         self._progress_saved_ms: dict[str, float] = {}
 
-    def process(self, stream: str, shard_id: str, records: Sequence[UserRecord], window: dict[str, Any]) -> Outcome:
+    def process(self, shard_id: str, records: Sequence[StreamRecord], window: dict[str, Any]) -> Outcome:
         """Apply one batch of a shard and make it durable. Raises `Transient`; then nothing may be acknowledged."""
-        events, places, bad = _decode(stream, shard_id, records)
+        events, places, bad = _decode(records)
         gathered = gather(events, self._settings.allowed_lateness_ms, self._settings.lanes)
         decided, conflicts = self._commit(shard_id, gathered, window)
-        asides = bad + [
-            self._aside(stream, shard_id, places[id(aside.event)], aside, "late") for aside in decided.too_late
-        ]
-        asides += [
-            self._aside(stream, shard_id, places[id(aside.event)], aside, "quarantined")
-            for aside in decided.quarantined
-        ]
+        asides = bad + [_aside(places[id(aside.event)], aside, "late") for aside in decided.too_late]
+        asides += [_aside(places[id(aside.event)], aside, "quarantined") for aside in decided.quarantined]
         if asides:
             put_asides(self._lake, sorted(asides, key=lambda aside: (int(aside.sequence_number), aside.part)))
         self._remember(shard_id, decided.state)
@@ -101,27 +95,42 @@ class Aggregator:
         fresh: dict[str, list[ScoredEvent]] = {}
         for attempt in range(MAX_COMMIT_ATTEMPTS):
             generation = live_generation(self._control)
-            stored = self._load(generation, keys)
+            cache = self._cache_of(shard_id, generation)
+            stored = self._load(generation, keys, cache)
             now_ms = self._clock.now_ms()
             decided = step(self._state(shard_id, window), Batch(shard_id, gathered, stored), now_ms, self._limits)
             for subject, events in decided.fresh.items():
                 known = fresh.setdefault(subject, [])
                 known += [event for event in events if event not in known] if attempt else events
+            if self._appeared(generation, decided, stored):
+                cache.clear()
+                continue
             changes = _changes(generation, decided, fresh, now_ms)
             if not self._buckets.commit(generation, decided.writes, changes, shard_id):
-                self._cache.update(decided.touched)
+                cache.update(decided.touched)
                 return decided, attempt
-            self._cache.clear()
+            cache.clear()
         raise Transient("bucket store", f"{MAX_COMMIT_ATTEMPTS} commits in a row lost against other writers")
 
-    def _load(self, generation: str, keys: list[BucketKey]) -> dict[BucketKey, Bucket]:
-        if generation != self._cache_generation or len(self._cache) > MAX_CACHED_BUCKETS:
-            self._cache.clear()
-            self._cache_generation = generation
-        missing = [key for key in keys if key not in self._cache]
+    def _cache_of(self, shard_id: str, generation: str) -> dict[BucketKey, Bucket]:
+        """What this process wrote last for a shard: one owner, so nobody clears it under another's feet."""
+        known, cache = self._caches.get(shard_id, ("", {}))
+        if known != generation or len(cache) > MAX_CACHED_BUCKETS:
+            cache = {}
+            self._caches[shard_id] = (generation, cache)
+        return cache
+
+    def _load(self, generation: str, keys: list[BucketKey], cache: dict[BucketKey, Bucket]) -> dict[BucketKey, Bucket]:
+        missing = [key for key in keys if key not in cache]
         if missing:
-            self._cache.update(self._buckets.get_many(generation, missing))
-        return self._cache
+            cache.update(self._buckets.get_many(generation, missing))
+        return cache
+
+    def _appeared(self, generation: str, decided: Step, stored: Mapping[BucketKey, Bucket]) -> bool:
+        """True when a bucket that seemed expired is there after all: a store without snapshots may answer with the
+        parent of after, and the minute of before, another writer's commit."""
+        unseen = [key for key in decided.expired if key not in stored]
+        return bool(unseen) and bool(self._buckets.get_many(generation, unseen))
 
     def _state(self, shard_id: str, window: dict[str, Any]) -> State:
         state = self._states.get(shard_id)
@@ -141,40 +150,25 @@ class Aggregator:
             self._control.put("watermark", shard_id, self.window_state(shard_id))
             self._progress_saved_ms[shard_id] = now_ms
 
-    def _aside(self, stream: str, shard_id: str, record: UserRecord, aside: SetAside, kind: Any) -> Aside:
-        return Aside(
-            kind,
-            aside.reason,
-            aside.detail,
-            stream,
-            shard_id,
-            record.sequence_number,
-            record.sub_sequence,
-            record.arrival_ms,
-            f"{aside.event.subject} {aside.event.event_id}",
-            record.data,
-        )
+
+def _aside(record: StreamRecord, aside: SetAside, kind: Kind) -> Aside:
+    return aside_of(kind, record, aside.reason, aside.detail, f"{aside.event.subject} {aside.event.event_id}")
 
 
 def _decode(
-    stream: str, shard_id: str, records: Sequence[UserRecord]
-) -> tuple[list[ScoredEvent], dict[int, UserRecord], list[Aside]]:
+    records: Sequence[StreamRecord],
+) -> tuple[list[ScoredEvent], dict[int, StreamRecord], list[Aside]]:
     """(events, the record of each by identity, records that are no events)."""
     events: list[ScoredEvent] = []
-    places: dict[int, UserRecord] = {}
+    places: dict[int, StreamRecord] = {}
     bad: list[Aside] = []
     for record in records:
         try:
-            if record.fault is not None:
-                raise record.fault
+            if record.error is not None:
+                raise record.error
             event = decode_scored(record.data)
         except BadEvent as error:
-            key = digest_key(record.data)
-            number, part = record.sequence_number, record.sub_sequence
-            bad.append(
-                Aside("quarantined", error.reason, error.detail, stream, shard_id, number, part, record.arrival_ms, key,
-                      record.data)
-            )  # fmt: skip
+            bad.append(aside_of("quarantined", record, error.reason, error.detail, digest_key(record.data)))
             continue
         events.append(event)
         places[id(event)] = record

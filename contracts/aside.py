@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 from contracts.instants import date_of, iso_ms
+from contracts.kinesis import StreamRecord
 from contracts.ports import Lake
 
 Kind = Literal["quarantined", "late"]
@@ -37,6 +38,22 @@ class Aside(NamedTuple):
 def digest_key(data: bytes) -> str:
     """An event key for bytes that say nothing."""
     return "sha256:" + hashlib.sha256(data).hexdigest()[:32]
+
+
+def aside_of(kind: Kind, record: StreamRecord, reason: str, detail: str, event_key: str) -> Aside:
+    """A stream record that does not count."""
+    return Aside(
+        kind,
+        reason,
+        detail,
+        record.stream,
+        record.shard_id,
+        record.sequence_number,
+        record.sub_sequence,
+        record.arrival_ms,
+        event_key,
+        record.data,
+    )
 
 
 def put_asides(lake: Lake, asides: Sequence[Aside]) -> None:

