@@ -19,6 +19,8 @@ BUSY_TIMEOUT_MS: Final = 15_000
 POLL_MS: Final = 25
 WAL_SIZE_LIMIT: Final = 64 << 20
 CACHE_KIB: Final = 16 << 10
+#: Pages written to the WAL before a commit copies them back: pages written often are then copied once.
+CHECKPOINT_PAGES: Final = 4_000
 
 _LOCKED: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _FAILING: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT}
@@ -181,6 +183,7 @@ class Database:
         )
         connection.execute(f"PRAGMA synchronous={self._synchronous}")
         connection.execute(f"PRAGMA journal_size_limit={WAL_SIZE_LIMIT}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         return connection
 
