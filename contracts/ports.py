@@ -5,7 +5,7 @@ Errors: every method may raise `Transient` (the store is down or slow) and nothi
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -16,6 +16,24 @@ MAX_PUT_RECORDS = 500
 MAX_PUT_BYTES = 10 << 20
 MAX_GET_RECORDS = 10_000
 MAX_GET_BYTES = 10 << 20
+
+
+@runtime_checkable
+class Waking(Protocol):
+    """What the embedded log, buckets and items offer besides their port: to be woken by a write of any process."""
+
+    def seen(self) -> Any:
+        """What there is to see now; take it before reading."""
+        ...
+
+    def wait(self, seen: Any, timeout_ms: float) -> bool:
+        """After reading nothing new: sleep until something was written since `seen` (true; writes of other processes
+        are noticed within 25 ms) or the time is over (false)."""
+        ...
+
+    def wake(self) -> None:
+        """Wake this process' waiters without a write, to stop them."""
+        ...
 
 
 # ---- EventLog ------------------------------------------------------------------------------------------------------
@@ -224,6 +242,10 @@ class ItemStore(Protocol):
         """Write the whole item (key `source_id`); the same item again is not a change."""
         ...
 
+    def put_primaries(self, items: Iterable[Item]) -> None:
+        """`put_primary` for many, in order; embedded: one transaction, one sync to disk."""
+        ...
+
     def add_source(self, source_id: str, source: Mapping[str, Any]) -> bool:
         """Add another source of the same story (a dictionary with `article_id`) to the item's `sources`, once;
         false when it was there or the item does not exist yet."""
@@ -253,7 +275,10 @@ class ItemStore(Protocol):
         """A tag's copies, newest first (by `ingested_at`, `source_id`)."""
         ...
 
-    def dashboard_sentiment(self, sentiment: str, before_key: str | None, limit: int) -> list[Item]: ...
+    def dashboard_sentiment(self, sentiment: str, before_key: str | None, limit: int) -> list[Item]:
+        """A label's articles, each once, surest first (index `by_sentiment`: `sentiment_score_combined`, then newest);
+        `before_key` is the `item_key` of the last one seen."""
+        ...
 
     def count_primary(self) -> int: ...
 

@@ -1,0 +1,117 @@
+"""The data directory of the embedded home: its layout, its version file, and the lock that one `up` holds."""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final
+
+from contracts.errors import Unusable
+from stores.durable_files import write_atomically
+
+FORMAT: Final = 1
+VERSION_FILE: Final = "candlewick.json"
+LOCK_FILE: Final = "up.lock"
+
+
+class DataDir:
+    """An opened data directory; the properties are its files."""
+
+    def __init__(self, path: Path) -> None:
+        """Creates the folder when it is missing. Raises `Unusable` when it is a file, forbidden, another program's,
+        or of another version."""
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            version_file = path / VERSION_FILE
+            if version_file.exists():
+                _check(version_file)
+            elif any(path.glob("*.db")):
+                raise Unusable(f"{path} holds databases but no {VERSION_FILE}; restore it or give another folder")
+            else:
+                body = json.dumps({"format": FORMAT, "program": "candlewick"}).encode() + b"\n"
+                write_atomically(version_file, lambda file: _write(file, body))
+        except OSError as error:
+            raise Unusable(
+                f"{path} cannot be used as data directory ({error.strerror or error}); "
+                "check the folder, its owner and permissions or give another one"
+            ) from None
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.db"
+
+    @property
+    def buckets(self) -> Path:
+        return self.path / "buckets.db"
+
+    @property
+    def items(self) -> Path:
+        return self.path / "items.db"
+
+    @property
+    def control(self) -> Path:
+        return self.path / "control.db"
+
+    @property
+    def lake(self) -> Path:
+        return self.path / "lake"
+
+    @property
+    def secrets(self) -> Path:
+        return self.path / ".env"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / LOCK_FILE
+
+
+class UpLock:
+    """The right to drive the data directory's mappings; held by `up` and by `drain`. The operating system drops it
+    with the process, so a killed one leaves nothing behind. A context manager."""
+
+    def __init__(self, directory: DataDir) -> None:
+        """Raises `Unusable` naming the process that holds it."""
+        file = open(directory.lock, "a+b")  # noqa: SIM115 (held until release)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            holder = file.read(32).decode("ascii", "replace").strip() or "unknown"
+            file.close()
+            raise Unusable(
+                f"{directory.path} is in use by process {holder}; stop that process or give another --data-dir"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n".encode())
+        file.flush()
+        self._file: BinaryIO = file
+
+    def release(self) -> None:
+        """Give it up; the file stays, empty of meaning."""
+        self._file.close()
+
+    def __enter__(self) -> "UpLock":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def _write(file: BinaryIO, body: bytes) -> None:
+    file.write(body)
+
+
+def _check(version_file: Path) -> None:
+    try:
+        found = json.loads(version_file.read_bytes())["format"]
+    except (ValueError, KeyError, TypeError):
+        raise Unusable(f"{version_file} is damaged; restore it or give another folder") from None
+    if found != FORMAT:
+        raise Unusable(
+            f"{version_file.parent} has format {found}, this program reads {FORMAT}; "
+            "use the program that wrote it or give another folder"
+        )

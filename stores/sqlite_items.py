@@ -1,0 +1,212 @@
+"""Articles in one SQLite file: the primary table, its change stream, and the dashboard's read model."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from contracts.clock import Clock
+from contracts.ports import Item, ItemChange
+from stores.item_codec import decode_item, encode_item
+from stores.sqlite_connection import Database, Schema, Seen
+
+STREAM_SHARD: Final = "shardId-00000000000000000000-00000000"
+SEQUENCE_DIGITS: Final = 21
+#: Keys of per-tag copies begin with this, so they sort after every article of the day.
+TAG_KEY_PREFIX: Final = "~"
+_TOP: Final = "\U0010ffff"
+
+_SCHEMA: Final = Schema(
+    1,
+    (
+        "CREATE TABLE items (source_id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE stream (
+            sequence INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, new BLOB, old BLOB)""",
+        """CREATE TABLE dashboard (
+            day TEXT NOT NULL, item_key TEXT NOT NULL, sentiment TEXT, strength TEXT, tag TEXT, body BLOB NOT NULL,
+            PRIMARY KEY (day, item_key)) WITHOUT ROWID""",
+        "CREATE INDEX by_sentiment ON dashboard (sentiment, strength, item_key) WHERE item_key < '~'",
+        "CREATE INDEX by_tag ON dashboard (tag, item_key) WHERE tag IS NOT NULL",
+    ),
+)
+
+
+class SqliteItemStore:
+    """`contracts.ports.ItemStore` in `items.db`."""
+
+    def __init__(self, path: Path, clock: Clock, synchronous: str = "full") -> None:
+        """Raises `Unusable` for a file that is damaged or of another format."""
+        self._clock = clock
+        self._database = Database(path, _SCHEMA, synchronous)
+
+    # ---- primary ----------------------------------------------------------------------------------------------
+    def put_primary(self, item: Item) -> None:
+        """Write the whole item (key `source_id`); the same item again is not a change."""
+        self.put_primaries([item])
+
+    def put_primaries(self, items: Iterable[Item]) -> None:
+        """`put_primary` for many, in order, in one transaction."""
+        rows = [(item["source_id"], encode_item(item)) for item in items]
+        if not rows:
+            return
+        with self._database.write() as connection:
+            for source_id, body in rows:
+                self._put(connection, source_id, body, _body(connection, source_id))
+
+    def add_source(self, source_id: str, source: Mapping[str, Any]) -> bool:
+        """Add another source of the same story (a dictionary with `article_id`) to the item's `sources`, once; false
+        when it was there or the item does not exist yet."""
+        with self._database.write() as connection:
+            old = _body(connection, source_id)
+            if old is None:
+                return False
+            item = decode_item(old)
+            sources = list(item.get("sources") or ())
+            if any(known["article_id"] == source["article_id"] for known in sources):
+                return False
+            item["sources"] = [*sources, dict(source)]
+            self._put(connection, source_id, encode_item(item), old)
+            return True
+
+    def remove_primary(self, source_id: str) -> bool:
+        """Delete an item (as TTL does on AWS); false when it was not there."""
+        with self._database.write() as connection:
+            old = _body(connection, source_id)
+            if old is None:
+                return False
+            connection.execute("DELETE FROM items WHERE source_id = ?", (source_id,))
+            self._append(connection, None, old)
+            return True
+
+    def get_primary(self, source_id: str) -> Item | None:
+        """The item, None when there is none."""
+        return self.get_primaries([source_id]).get(source_id)
+
+    def get_primaries(self, source_ids: Sequence[str]) -> dict[str, Item]:
+        """The items among the ids."""
+        with self._database.reading() as connection:
+            bodies = {source_id: _body(connection, source_id) for source_id in source_ids}
+        return {source_id: decode_item(body) for source_id, body in bodies.items() if body is not None}
+
+    def count_primary(self) -> int:
+        """How many items there are."""
+        return int(self._database.read("SELECT count(*) FROM items")[0][0])
+
+    def _put(self, connection: sqlite3.Connection, source_id: str, body: bytes, old: bytes | None) -> None:
+        if body != old:
+            connection.execute(
+                "INSERT INTO items VALUES (?1, ?2) ON CONFLICT DO UPDATE SET body = ?2", (source_id, body)
+            )
+            self._append(connection, body, old)
+
+    def _append(self, connection: sqlite3.Connection, new: bytes | None, old: bytes | None) -> None:
+        connection.execute("INSERT INTO stream (at_ms, new, old) VALUES (?, ?, ?)", (self._clock.now_ms(), new, old))
+
+    # ---- change stream ----------------------------------------------------------------------------------------
+    def stream_shards(self) -> list[str]:
+        """Shard ids of the primary's change stream: one, which is never closed."""
+        return [STREAM_SHARD]
+
+    def stream_read(self, shard_id: str, after: str, limit: int = 100) -> list[ItemChange]:
+        """Changes after a sequence number ("" = from the oldest kept)."""
+        assert shard_id == STREAM_SHARD, shard_id
+        rows = self._database.read(
+            "SELECT sequence, at_ms, new, old FROM stream WHERE sequence > ? ORDER BY sequence LIMIT ?",
+            (int(after or 0), limit),
+        )
+        return [
+            ItemChange(
+                f"{sequence:0{SEQUENCE_DIGITS}d}",
+                "REMOVE" if new is None else "INSERT" if old is None else "MODIFY",
+                None if new is None else decode_item(new),
+                None if old is None else decode_item(old),
+                at_ms,
+            )
+            for sequence, at_ms, new, old in rows
+        ]
+
+    def trim_stream(self, before_ms: int) -> int:
+        """Retention: drop stream entries written before an instant, up to the first that was not; returns how many."""
+        with self._database.write() as connection:
+            kept = connection.execute("SELECT min(sequence) FROM stream WHERE at_ms >= ?", (before_ms,)).fetchone()[0]
+            if kept is None:
+                return connection.execute("DELETE FROM stream").rowcount
+            return connection.execute("DELETE FROM stream WHERE sequence < ?", (kept,)).rowcount
+
+    # ---- dashboard --------------------------------------------------------------------------------------------
+    def put_dashboard(self, items: Sequence[Item]) -> None:
+        """Write read-model items (keys `day_partition`, `item_key`); the same again changes nothing."""
+        rows = [
+            (
+                item["day_partition"],
+                item["item_key"],
+                item.get("sentiment"),
+                item.get("sentiment_score_combined"),
+                item.get("tag"),
+                encode_item(item),
+            )
+            for item in items
+        ]
+        if not rows:
+            return
+        with self._database.write() as connection:
+            connection.executemany(
+                "INSERT INTO dashboard VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET sentiment ="
+                " excluded.sentiment, strength = excluded.strength, tag = excluded.tag, body = excluded.body",
+                rows,
+            )
+
+    def dashboard_day(self, day: str, before_key: str | None, limit: int) -> list[Item]:
+        """A day's articles, newest first, each once; `before_key` is an `item_key` to go on below."""
+        return self._items(
+            "SELECT body FROM dashboard WHERE day = ? AND item_key < ? ORDER BY item_key DESC LIMIT ?",
+            (day, min(before_key or TAG_KEY_PREFIX, TAG_KEY_PREFIX), limit),
+        )
+
+    def dashboard_tag(self, tag: str, before_key: str | None, limit: int) -> list[Item]:
+        """A tag's copies, newest first (by `ingested_at`, `source_id`: the rest of a copy's key)."""
+        return self._items(
+            "SELECT body FROM dashboard WHERE tag = ? AND item_key < ? ORDER BY item_key DESC LIMIT ?",
+            (tag, before_key or _TOP, limit),
+        )
+
+    def dashboard_sentiment(self, sentiment: str, before_key: str | None, limit: int) -> list[Item]:
+        """Articles of a label, each once, surest first (by `sentiment_score_combined`, then newest), as the index
+        `by_sentiment` has them; `before_key` is the `item_key` of the last one seen."""
+        strength = _TOP
+        if before_key is not None:
+            found = self._database.read(
+                "SELECT strength FROM dashboard WHERE sentiment = ? AND item_key = ? AND item_key < '~'",
+                (sentiment, before_key),
+            )
+            strength = found[0][0] if found else _TOP
+        return self._items(
+            "SELECT body FROM dashboard WHERE sentiment = ? AND item_key < '~' AND (strength, item_key) < (?, ?)"
+            " ORDER BY strength DESC, item_key DESC LIMIT ?",
+            (sentiment, strength, before_key or _TOP, limit),
+        )
+
+    def _items(self, statement: str, parameters: Sequence[Any]) -> list[Item]:
+        return [decode_item(body) for (body,) in self._database.read(statement, parameters)]
+
+    # ---- waking -----------------------------------------------------------------------------------------------
+    def seen(self) -> Seen:
+        """Take before reading; hand to `wait` after finding nothing new."""
+        return self._database.seen()
+
+    def wait(self, seen: Seen, timeout_ms: float) -> bool:
+        """Sleep until anything was committed since `seen`, by this or (within 25 ms) another process."""
+        return self._database.wait(seen, timeout_ms)
+
+    def wake(self) -> None:
+        """Wake this process' waiters without a write, to stop them."""
+        self._database.wake()
+
+    def close(self) -> None:
+        """Nothing may be using the store any more."""
+        self._database.close()
+
+
+def _body(connection: sqlite3.Connection, source_id: str) -> bytes | None:
+    found = connection.execute("SELECT body FROM items WHERE source_id = ?", (source_id,)).fetchone()
+    return found[0] if found else None
