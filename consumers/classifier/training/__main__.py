@@ -1,0 +1,82 @@
+"""`python -m consumers.classifier.training build|eval`: make the shipped model, or judge models on the test splits."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from consumers.classifier.training.data import Corpus, data_root, read_corpus
+from contracts.errors import CandlewickError
+
+WORK = Path("build/model")
+SHIPPED = Path(__file__).parents[1] / "models" / "data"
+REPORT = Path("build/eval")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit 0, or 1 with one line that names cause and remedy."""
+    options = _parser().parse_args(arguments)
+    try:
+        corpus = read_corpus(data_root(options.data))
+        if options.command == "build":
+            _build(corpus, options)
+        else:
+            from consumers.classifier.training.evaluate import evaluate, table
+
+            report = evaluate(options.models, corpus, options.out)
+            sys.stdout.write(json.dumps(report, indent=2) + "\n" if options.json else table(report))
+    except CandlewickError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m consumers.classifier.training", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    build = commands.add_parser("build", help="train, quantise, calibrate; resumes where it was interrupted")
+    build.add_argument("--work", type=Path, default=WORK, help="checkpoints and stages")
+    build.add_argument("--target", type=Path, default=SHIPPED, help="where model.onnx, tokenizer.json, card.json go")
+    build.add_argument("--teachers", type=int, default=1, help="how many teachers, seeds 1, 2, …")
+    build.add_argument("--threads", type=int, default=2)
+    build.add_argument("--float32", action="store_true", help="no bfloat16 products (for processors without them)")
+    judge = commands.add_parser("eval", help="the table and the HTML report on the test splits")
+    judge.add_argument("--models", nargs="+", default=["minilm-news-1", "finvader", "vader"])
+    judge.add_argument("--out", type=Path, default=REPORT, help="folder for report.html and eval.json")
+    judge.add_argument("--json", action="store_true")
+    for command in (build, judge):
+        command.add_argument("--data", help="folder with sentiment/ and news/ (or CANDLEWICK_DATA)")
+    return parser
+
+
+def _build(corpus: Corpus, options: argparse.Namespace) -> None:
+    import torch
+
+    from consumers.classifier.training.release import release
+    from consumers.classifier.training.stages import Setting, distil, opinions, pool_of
+
+    torch.set_num_threads(options.threads)
+    started, busy = time.perf_counter(), time.process_time()
+    seeds = tuple(range(1, options.teachers + 1))
+    setting = Setting(options.work, seeds, not options.float32)
+    pool = pool_of(corpus)
+    student, _ = distil(corpus, pool, opinions(corpus, pool, setting), setting)
+    made_by = {
+        "texts": {"labelled": len(pool.labelled), "unlabelled": len(pool.unlabelled), "validation": len(corpus.valid)},
+        "teacher_seeds": list(seeds),
+        "packages": {name: version(name) for name in ("torch", "transformers", "tokenizers", "onnxruntime", "onnx")},
+        "this_session": {
+            "wall_s": round(time.perf_counter() - started),
+            "cpu_s": round(time.process_time() - busy),
+            "threads": options.threads,
+        },
+    }
+    release(student, corpus, options.work / "graphs", options.target, made_by)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,149 @@
+"""What is trained on what: teachers, their opinion of every text, the student.
+
+Each stage leaves a file in the work folder and is skipped when the file is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from consumers.classifier.training.augment import variants
+from consumers.classifier.training.data import Corpus, Example
+from consumers.classifier.training.encoders import student_folder, teacher_folder
+from consumers.classifier.training.learn import Floats, Run, learn, probabilities, say
+from consumers.classifier.training.made import made_sentences
+from consumers.classifier.training.network import Classifier, build, read_tokenizer
+
+__all__ = ["Pool", "Setting", "distil", "opinions", "pool_of", "softmax", "token_ids"]
+
+TOKENS_MAX = 96
+MADE_TEACHER, MADE_TEACHER_SEED = 7_000, 10
+MADE_STUDENT, MADE_STUDENT_SEED = 9_000, 20
+VARIANTS, VARIANTS_SEED = 16_000, 30
+LABEL_SMOOTHING = 0.05
+TEACHER_EPOCHS, TEACHER_LEARNING_RATE = 3, 3e-5
+STUDENT_EPOCHS, STUDENT_LEARNING_RATE, STUDENT_BATCH, STUDENT_SEED = 6, 1.5e-4, 64, 5
+TRUTH_WEIGHT = {"sentfin": 0.3, "tfns": 0.3, "made": 0.6}
+"""How much of a labelled text's target is its label; the rest is the teacher's opinion. Made labels are certain."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every stage needs."""
+
+    work: Path
+    teacher_seeds: tuple[int, ...] = (1,)
+    bfloat16: bool = True
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Everything the student reads: labelled texts first, then those with the teacher's opinion only."""
+
+    labelled: list[Example]
+    unlabelled: list[str]
+
+    @property
+    def texts(self) -> list[str]:
+        """All texts in their order."""
+        return [*(row.text for row in self.labelled), *self.unlabelled]
+
+
+def pool_of(corpus: Corpus) -> Pool:
+    """Train splits, made sentences (the teacher's and new ones), unlabelled news, and variants of train headlines."""
+    made = [*made_sentences(MADE_TEACHER, MADE_TEACHER_SEED), *made_sentences(MADE_STUDENT, MADE_STUDENT_SEED)]
+    changed = variants([row.text for row in corpus.train], VARIANTS, VARIANTS_SEED)
+    return Pool([*corpus.train, *made], [*corpus.unlabelled, *changed])
+
+
+def token_ids(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """The ids of each text, with the encoder's own start and end tokens."""
+    return [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+
+
+def softmax(logits: Floats) -> Floats:
+    """Along the last axis."""
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    shares: Floats = powers / powers.sum(-1, keepdims=True)
+    return shares
+
+
+def opinions(corpus: Corpus, pool: Pool, setting: Setting) -> Floats:
+    """The mean of the teachers' probabilities for every text of the pool, shape (texts, 3)."""
+    found = []
+    for seed in setting.teacher_seeds:
+        path = setting.work / f"opinions-{seed}.npy"
+        if not path.is_file():
+            model, tokenizer = _teach(corpus, setting, seed)
+            np.save(path, probabilities(model, token_ids(tokenizer, pool.texts), setting.bfloat16))
+        logits: Floats = np.load(path)
+        if len(logits) != len(pool.texts):
+            raise ValueError(f"{path.name} is of another pool; delete it to ask the teacher again")
+        found.append(softmax(logits))
+    mean: Floats = np.mean(found, axis=0).astype(np.float32)
+    return mean
+
+
+def distil(corpus: Corpus, pool: Pool, teacher: Floats, setting: Setting) -> tuple[Classifier, Tokenizer]:
+    """The student: MiniLM-L6 on the pool, its targets the teachers' opinions mixed with the labels there are."""
+    folder = student_folder()
+    tokenizer = read_tokenizer(folder, TOKENS_MAX)
+    targets = teacher.copy()
+    truth = _one_hot(pool.labelled, 0.0)
+    weight = np.array([TRUTH_WEIGHT[row.source] for row in pool.labelled], np.float32)[:, None]
+    targets[: len(truth)] = weight * truth + (1 - weight) * teacher[: len(truth)]
+    run = Run(
+        name="student-" + "-".join(map(str, setting.teacher_seeds)),
+        epochs=STUDENT_EPOCHS,
+        learning_rate=STUDENT_LEARNING_RATE,
+        seed=STUDENT_SEED,
+        batch=STUDENT_BATCH,
+        bfloat16=setting.bfloat16,
+    )
+    model = build(folder, run.seed)
+    ids = token_ids(tokenizer, pool.texts)
+    say(f"{run.name}: {len(ids)} texts, {sum(map(len, ids)) / len(ids):.1f} tokens each")
+    learn(model, ids, targets, np.ones(len(ids), np.float32), run, setting.work)
+    _say_validation(run.name, model, tokenizer, corpus, setting)
+    return model, tokenizer
+
+
+def _teach(corpus: Corpus, setting: Setting, seed: int) -> tuple[Classifier, Tokenizer]:
+    """A teacher: mpnet on the labelled headlines and made sentences."""
+    folder = teacher_folder(setting.work)
+    tokenizer = read_tokenizer(folder, TOKENS_MAX)
+    rows = [*corpus.train, *made_sentences(MADE_TEACHER, MADE_TEACHER_SEED)]
+    run = Run(
+        name=f"teacher-{seed}",
+        epochs=TEACHER_EPOCHS,
+        learning_rate=TEACHER_LEARNING_RATE,
+        seed=seed,
+        freeze_words=True,
+        bfloat16=setting.bfloat16,
+    )
+    model = build(folder, seed)
+    ids = token_ids(tokenizer, [row.text for row in rows])
+    say(f"{run.name}: {len(rows)} texts, {sum(map(len, ids)) / len(ids):.1f} tokens each")
+    learn(model, ids, _one_hot(rows, LABEL_SMOOTHING), np.ones(len(rows), np.float32), run, setting.work)
+    _say_validation(run.name, model, tokenizer, corpus, setting)
+    return model, tokenizer
+
+
+def _one_hot(examples: Sequence[Example], smoothing: float) -> Floats:
+    """Targets of shape (texts, 3): 1 - smoothing on the label, the rest spread over all three."""
+    targets = np.full((len(examples), 3), smoothing / 3, np.float32)
+    targets[np.arange(len(examples)), [row.label for row in examples]] += 1 - smoothing
+    return targets
+
+
+def _say_validation(name: str, model: Classifier, tokenizer: Tokenizer, corpus: Corpus, setting: Setting) -> None:
+    logits = probabilities(model, token_ids(tokenizer, [row.text for row in corpus.valid]), setting.bfloat16)
+    right = logits.argmax(-1) == np.array([row.label for row in corpus.valid])
+    sources = np.array([row.source for row in corpus.valid])
+    shares = {str(source): round(float(right[sources == source].mean()), 4) for source in np.unique(sources)}
+    say(f"{name}: accuracy on the validation split {shares}")
