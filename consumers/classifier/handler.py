@@ -1,0 +1,43 @@
+"""Lambda entry point: Kinesis raw-articles → scored-articles and items."""
+
+import functools
+import json
+import logging
+import os
+import threading
+from typing import Any
+
+from consumers.classifier.models import registry
+from consumers.classifier.service import ClassifierService
+from consumers.classifier.subjects import shipped_symbols
+from contracts.kinesis import item_failures, records_of
+from contracts.settings import ClassifierSettings, load
+from stores.home import open_home
+
+logger = logging.getLogger(__name__)
+_opening = threading.Lock()
+
+
+@functools.lru_cache(maxsize=4)
+def _service(settings: ClassifierSettings) -> ClassifierService:
+    home = open_home(settings)
+    return ClassifierService(
+        log=home.log,
+        items=home.items,
+        control=home.control,
+        lake=home.lake,
+        clock=home.clock,
+        model=registry.load(settings.model or registry.DEFAULT, settings.model_threads),
+        symbols=shipped_symbols(),
+        lanes=settings.lanes,
+    )
+
+
+def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """A Kinesis event in, `{"batchItemFailures": […]}` out; raises `Unusable` when the settings or model are."""
+    with _opening:
+        service = _service(load(ClassifierSettings, os.environ))
+    outcome = service.process(records_of(event))
+    retry = [outcome.retry_from] if outcome.retry_from else []
+    logger.info(json.dumps({"message": "classified", **outcome.counts, "retry_from": item_failures(retry)}))
+    return {"batchItemFailures": item_failures(retry)}

@@ -1,0 +1,151 @@
+"""Story claims: the same story from two sources counts once per subject (design section 4).
+
+One control document a normalised headline, guarded by its version, holds that headline's stories:
+
+    {"entries": [{"article_id": first, "published_ms": of the first, "subjects": {subject: owner's article id},
+                  "articles": {article id: {"published_ms", "ingested_ms", "claimed_ms", "source"}}}]}
+
+    classifier A                classifier B                document
+    get -> version 3            get -> version 3
+    put(expected 3) -> 4                                    A owns AAPL
+                                put(expected 3) Conflict
+                                get -> version 4
+                                put(expected 4) -> 5        B is a source, owns what A lacks
+
+The decision made at an article's first try stands for every later try: the same subjects, the same event time.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from contracts.errors import Conflict, Transient
+from contracts.identity import normalised_headline
+from contracts.ports import ControlStore
+from contracts.resolution import HOUR_MS
+
+KIND: Final = "story"
+BUCKET_MS: Final = 6 * HOUR_MS
+CLAIM_TTL_MS: Final = 48 * HOUR_MS
+#: Articles one story remembers; past it only those that add a subject are. Keeps a document far below 400 KB.
+MAX_ARTICLES: Final = 500
+#: Each lost race means that another claimant won, so this many losses need as many rivals of one headline at once.
+MAX_TRIES: Final = 100
+
+
+class Claimant(NamedTuple):
+    """What a claim is made for: one article and the subjects it is about."""
+
+    article_id: str
+    title: str
+    source: str
+    published_ms: int
+    ingested_ms: int
+    subjects: tuple[str, ...]
+
+
+class Claim(NamedTuple):
+    """What an article may emit. `owned`: its subjects, ascending; `first_id`: whose item lists the story's sources;
+    the two times are those of its first try."""
+
+    story_key: str
+    first_id: str
+    owned: tuple[str, ...]
+    published_ms: int
+    ingested_ms: int
+
+
+def story_key(title: str) -> str:
+    """The name of a headline's document: 32 hex digits. A headline without letters or digits stands as it is."""
+    text = normalised_headline(title) or title.strip()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def claim(control: ControlStore, claimant: Claimant, now_ms: int) -> Claim:
+    """Claim the claimant's subjects in its story; exact under races, and the same answer on every retry.
+
+    Raises `Transient` when the store fails or the race was lost `MAX_TRIES` times in a row.
+    """
+    name = story_key(claimant.title)
+    for _ in range(MAX_TRIES):
+        stored = control.get(KIND, name)
+        entries: list[dict[str, Any]] = (stored.value or {}).get("entries", [])
+        known = next((entry for entry in entries if claimant.article_id in entry["articles"]), None)
+        if known is not None:
+            return _claim_of(name, known, claimant.article_id)
+        kept = [entry for entry in entries if _newest_ms(entry) > now_ms - CLAIM_TTL_MS]
+        entries, entry = _join(kept, claimant, now_ms)
+        if len(entry["articles"]) > MAX_ARTICLES and not _owned(entry, claimant.article_id):
+            return Claim(name, entry["article_id"], (), claimant.published_ms, claimant.ingested_ms)
+        try:
+            control.put(KIND, name, {"entries": entries}, stored.version, now_ms + CLAIM_TTL_MS)
+        except Conflict:
+            continue
+        return _claim_of(name, entry, claimant.article_id)
+    raise Transient("control", f"story {name}: lost the race {MAX_TRIES} times")
+
+
+def other_sources(control: ControlStore, key: str, first_id: str) -> list[dict[str, Any]]:
+    """The other articles of the story that `first_id` opened, as entries for its item's `sources`."""
+    entries = (control.get(KIND, key).value or {}).get("entries", [])
+    entry = next((entry for entry in entries if entry["article_id"] == first_id), None)
+    if entry is None:
+        return []
+    return [
+        {"article_id": article_id, "source": article["source"]}
+        for article_id, article in sorted(entry["articles"].items())
+        if article_id != first_id
+    ]
+
+
+def _join(
+    entries: Sequence[dict[str, Any]], claimant: Claimant, now_ms: int
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The entries with the claimant in one of them (the nearest story that matches, else a new one)."""
+    matching = [entry for entry in entries if _same_story(entry, claimant.published_ms)]
+    told = {
+        "published_ms": claimant.published_ms,
+        "ingested_ms": claimant.ingested_ms,
+        "claimed_ms": now_ms,
+        "source": claimant.source,
+    }
+    if not matching:
+        entry = {
+            "article_id": claimant.article_id,
+            "published_ms": claimant.published_ms,
+            "subjects": dict.fromkeys(claimant.subjects, claimant.article_id),
+            "articles": {claimant.article_id: told},
+        }
+        return [*entries, entry], entry
+    old = min(matching, key=lambda entry: (abs(entry["published_ms"] - claimant.published_ms), entry["article_id"]))
+    entry = old | {
+        "subjects": dict.fromkeys(claimant.subjects, claimant.article_id) | old["subjects"],
+        "articles": old["articles"] | {claimant.article_id: told},
+    }
+    return [entry if each is old else each for each in entries], entry
+
+
+def _same_story(entry: dict[str, Any], published_ms: int) -> bool:
+    """Two publications are one story when they share a 6-hour bucket, or one lies in the other's nearer neighbour."""
+    first_ms: int = entry["published_ms"]
+    mine, theirs = published_ms // BUCKET_MS, first_ms // BUCKET_MS
+    return mine == theirs or _nearer_neighbour(published_ms) == theirs or _nearer_neighbour(first_ms) == mine
+
+
+def _nearer_neighbour(published_ms: int) -> int:
+    bucket, within_ms = divmod(published_ms, BUCKET_MS)
+    return bucket - 1 if within_ms < BUCKET_MS // 2 else bucket + 1
+
+
+def _newest_ms(entry: dict[str, Any]) -> int:
+    return max(int(article["claimed_ms"]) for article in entry["articles"].values())
+
+
+def _owned(entry: dict[str, Any], article_id: str) -> tuple[str, ...]:
+    return tuple(sorted(subject for subject, owner in entry["subjects"].items() if owner == article_id))
+
+
+def _claim_of(name: str, entry: dict[str, Any], article_id: str) -> Claim:
+    told = entry["articles"][article_id]
+    owned = _owned(entry, article_id)
+    return Claim(name, entry["article_id"], owned, told["published_ms"], told["ingested_ms"])

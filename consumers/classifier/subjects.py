@@ -1,0 +1,201 @@
+"""Which subjects an article is about: its own tickers, companies recognised in its text, and watch tags.
+
+Precision first: a wrong candle misleads, a missed mention only thins one. Three ways to be recognised:
+
+1. explicitly, `$AAPL` or `(NASDAQ: AAPL)`: always, even for tickers that are words (`$ALL`, `(NYSE: IT)`);
+2. by a name that means one thing (`Microsoft`, `Goldman Sachs`): always, when capitalised as written in the table;
+3. by a name that also means something else (`Apple`, `Oracle`, `Meta`): only in company context, that is a possessive,
+   a company suffix or verb right after it, or a business word or one of the company's own words anywhere in the text;
+   and never beside a word that gives it its other meaning (`Apple` with `orchard`). For names that are everyday words
+   in any headline (`Target`, `Snap`, `Square`; `?` in the table) a business word elsewhere is not enough.
+
+A bare ticker is never enough: `META`, `ALL` and `IT` are words. The table is symbols.csv.
+"""
+
+import csv
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Final, NamedTuple
+
+from contracts.errors import Unusable
+from contracts.identity import normalised_headline
+from contracts.subjects import TAG_PREFIX, is_ticker
+
+#: Sources whose tickers are guesses of their own: kept only when the symbol table knows them.
+NOISY_SOURCES: Final = frozenset({"tiingo"})
+
+_WORD: Final = re.compile(r"[^\W_]+(?:[.&'][^\W_]+)*|&")
+_CASHTAG: Final = re.compile(r"(?<![\w$])\$([A-Z][A-Z0-9]{0,5}(?:[.\-][A-Z])?)(?![\w])")
+_LISTED: Final = re.compile(
+    r"\b(?:NASDAQ|NYSE|AMEX|OTC)(?:\s?(?:American|Arca|MKT|GS|GM|CM))?\s?:\s?\$?([A-Z][A-Z0-9]{0,5}(?:[.\-][A-Z])?)(?!\w)",
+    re.IGNORECASE,
+)
+
+
+def _word_set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_SUFFIXES: Final = _word_set(
+    """
+    inc inc. corp corp. co co. ltd ltd. plc llc holdings group incorporated corporation shares share stock stocks
+    ceo cfo investors earnings
+    """
+)
+_COMPANY_VERBS: Final = _word_set(
+    """
+    says said unveils unveiled announces announced launches launched reports reported sues sued beats misses buys
+    bought acquires acquired raises raised cuts cut hires hired wins won faces expects plans posts posted names
+    named reveals revealed releases released introduces introduced unveiling asks adds added sells sold delays joins
+    partners settles agrees pays warns tops invests shuts closes opens files recalls tests urges rolls debuts
+    explores seeks signs boosts
+    """
+)
+_BUSINESS_WORDS: Final = _word_set(
+    """
+    shares stock stocks investors investor earnings revenue revenues profit profits ceo cfo analyst analysts nasdaq
+    nyse dow s&p quarter quarterly q1 q2 q3 q4 guidance dividend valuation ipo upgrade upgrades downgrade downgrades
+    lawsuit antitrust billion trillion buyback rally selloff sell-off tech company companies merger acquisition
+    regulators sec ftc shareholder shareholders startup layoffs market-cap bullish bearish faang etf
+    """
+)
+
+
+class Alias(NamedTuple):
+    """One way to write a company's name. `weak`: it needs context; `everyday`: the context must be its own."""
+
+    ticker: str
+    words: tuple[str, ...]
+    weak: bool
+    everyday: bool
+
+
+class Symbols(NamedTuple):
+    """The symbol table, indexed for reading text: first word → aliases, longest first."""
+
+    tickers: frozenset[str]
+    by_first_word: dict[str, tuple[Alias, ...]]
+    cues: dict[str, tuple[str, ...]]
+    never_with: dict[str, tuple[str, ...]]
+
+
+class _Word(NamedTuple):
+    text: str  # without a possessive ending
+    written: str
+    possessive: bool
+
+
+def parse_symbols(lines: Iterable[str]) -> Symbols:
+    """A symbol table from CSV lines with the columns of symbols.csv. Raises `Unusable` naming the line."""
+    tickers: set[str] = set()
+    aliases: list[Alias] = []
+    cues: dict[str, tuple[str, ...]] = {}
+    never: dict[str, tuple[str, ...]] = {}
+    for number, row in enumerate(csv.DictReader(lines), start=2):
+        ticker = row.get("ticker") or ""
+        if not is_ticker(ticker) or ticker in tickers or None in row or None in row.values():
+            raise Unusable(f"symbol table, line {number}: {ticker!r} is no ticker, is there twice, or lacks columns")
+        tickers.add(ticker)
+        for column, weak in (("aliases", False), ("weak_aliases", True)):
+            for name in filter(None, row[column].split("|")):
+                aliases.append(Alias(ticker, tuple(_WORD.findall(name)), weak, name.startswith("?")))
+        cues[ticker] = tuple(filter(None, row["cues"].split("|")))
+        never[ticker] = tuple(filter(None, row["never_with"].split("|")))
+    index: dict[str, list[Alias]] = {}
+    for alias in sorted(aliases, key=lambda alias: -len(alias.words)):
+        index.setdefault(alias.words[0], []).append(alias)
+    return Symbols(frozenset(tickers), {word: tuple(found) for word, found in index.items()}, cues, never)
+
+
+@cache
+def shipped_symbols() -> Symbols:
+    """The table that is shipped."""
+    text = files("consumers.classifier").joinpath("symbols.csv").read_text(encoding="utf-8")
+    return parse_symbols(text.splitlines())
+
+
+def recognise(text: str, symbols: Symbols, watched: Collection[str] = ()) -> set[str]:
+    """The tickers a text names. A cashtag counts when the table knows it or somebody watches it."""
+    found = {ticker for ticker in _CASHTAG.findall(text) if ticker in symbols.tickers or ticker in watched}
+    found |= {ticker.upper() for ticker in _LISTED.findall(text) if is_ticker(ticker.upper())}
+    words = _words(text)
+    lower = {word.text.lower() for word in words}
+    flat = f" {' '.join(word.text.lower() for word in words)} "
+    for alias, after in _mentions(words, symbols):
+        if alias.ticker in found:
+            continue
+        if not alias.weak or (
+            not any(f" {other} " in flat for other in symbols.never_with[alias.ticker])
+            and (
+                _is_company_here(words, after)
+                or (not alias.everyday and lower & _BUSINESS_WORDS)
+                or any(f" {cue} " in flat for cue in symbols.cues[alias.ticker])
+            )
+        ):
+            found.add(alias.ticker)
+    return found
+
+
+def matched_tags(text: str, tags: Iterable[str]) -> set[str]:
+    """The tags all of whose words occur in the text as words (`ai-regulation`: "ai" and "regulation")."""
+    words = set(normalised_headline(text).split())
+    return {tag for tag in tags if words.issuperset(tag.strip("-").replace("--", "-").split("-"))}
+
+
+def subjects_of(
+    source: str,
+    tickers: Sequence[str],
+    tags: Sequence[str],
+    text: str,
+    watched: Collection[str],
+    symbols: Symbols,
+) -> tuple[str, ...]:
+    """The subjects of an article, ascending: its own tickers and tags, and what its text names or matches.
+
+    `watched`: subjects of the watch lists; their tags are searched for. Its own tags count only when the text has
+    their words too, as a source's tags say what it was asked for.
+    """
+    noisy = source in NOISY_SOURCES
+    subjects = {ticker for ticker in tickers if not noisy or ticker in symbols.tickers}
+    subjects |= recognise(text, symbols, watched)
+    wanted = {subject[len(TAG_PREFIX) :] for subject in watched if subject.startswith(TAG_PREFIX)}
+    subjects |= {TAG_PREFIX + tag for tag in matched_tags(text, wanted | set(tags))}
+    return tuple(sorted(subjects))
+
+
+def _words(text: str) -> list[_Word]:
+    words = []
+    for written in _WORD.findall(text.replace("’", "'")):
+        plain = written[:-2] if written.endswith(("'s", "'S")) else written
+        words.append(_Word(plain, written, plain is not written))
+    return words
+
+
+def _mentions(words: Sequence[_Word], symbols: Symbols) -> Iterator[tuple[Alias, int]]:
+    """Each alias in the text with the position after it; the longest wins and uses up its words."""
+    at = 0
+    while at < len(words):
+        candidates = symbols.by_first_word.get(words[at].written, ()) or symbols.by_first_word.get(words[at].text, ())
+        alias = next((alias for alias in candidates if _matches(alias, words, at)), None)
+        if alias is None:
+            at += 1
+            continue
+        at += len(alias.words)
+        yield alias, at
+
+
+def _matches(alias: Alias, words: Sequence[_Word], at: int) -> bool:
+    mine = words[at : at + len(alias.words)]
+    return len(mine) == len(alias.words) and all(
+        wanted in (word.text, word.written) for wanted, word in zip(alias.words, mine, strict=True)
+    )
+
+
+def _is_company_here(words: Sequence[_Word], after: int) -> bool:
+    """Whether the name that ends before `after` is a possessive, or followed by a company suffix or verb."""
+    if words[after - 1].possessive:
+        return True
+    following = words[after].text.lower() if after < len(words) else ""
+    return following in _SUFFIXES or following in _COMPANY_VERBS

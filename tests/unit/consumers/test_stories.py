@@ -1,0 +1,101 @@
+"""Story claims: exact under races, the same answer on every retry."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from consumers.classifier.stories import BUCKET_MS, MAX_ARTICLES, Claimant, claim, other_sources, story_key
+from contracts.errors import Transient
+from contracts.resolution import HOUR_MS
+from tests.fakes.stores import FakeControl
+
+NOON_MS = 1_766_310_000_000 // BUCKET_MS * BUCKET_MS
+
+
+def claimant(
+    name: str, at_ms: int = NOON_MS, subjects: tuple[str, ...] = ("AAPL",), title: str = "Apple rises"
+) -> Claimant:
+    return Claimant(name, "Apple rises", name.partition("#")[0], at_ms, at_ms + 10, subjects)
+
+
+def test_the_first_owns_the_others_are_its_sources() -> None:
+    control = FakeControl()
+    first = claim(control, claimant("a#1", subjects=("AAPL", "MSFT")), NOON_MS)
+    second = claim(control, claimant("b#1", subjects=("AAPL", "NVDA")), NOON_MS)
+    assert (first.owned, second.owned) == (("AAPL", "MSFT"), ("NVDA",))
+    assert second.first_id == "a#1"
+    assert other_sources(control, first.story_key, "a#1") == [{"article_id": "b#1", "source": "b"}]
+
+
+def test_a_retry_gets_the_answer_of_the_first_try() -> None:
+    control = FakeControl()
+    first = claim(control, claimant("a#1"), NOON_MS)
+    again = claim(control, claimant("a#1", at_ms=NOON_MS + 5_000, subjects=("AAPL", "MSFT")), NOON_MS + 60_000)
+    assert again == first
+
+
+@pytest.mark.parametrize(
+    ("first_hour", "second_hour", "same"),
+    [
+        (0, 5, True),  # one bucket
+        (5, 7, True),  # neighbours, each the other's nearer one
+        (5, 11, True),  # the first is near the border
+        (1, 11, False),  # neither is
+        (1, 7, True),  # the second is near the border
+        (0, 24, False),  # the same headline on another day
+    ],
+)
+def test_a_story_is_a_headline_within_neighbouring_buckets(first_hour: int, second_hour: int, same: bool) -> None:
+    for one, other in ((first_hour, second_hour), (second_hour, first_hour)):
+        control = FakeControl()
+        claim(control, claimant("a#1", NOON_MS + one * HOUR_MS), NOON_MS)
+        second = claim(control, claimant("b#1", NOON_MS + other * HOUR_MS), NOON_MS)
+        assert (second.owned == ()) is same
+
+
+def test_headlines_are_compared_by_their_words() -> None:
+    assert story_key("Apple’s  RISE: 5%!") == story_key("apple s rise 5")
+    assert story_key("Apple rises") != story_key("Apple falls")
+    assert story_key("📈") != story_key("📉")
+
+
+def test_twenty_parallel_classifiers_own_each_subject_once() -> None:
+    control = FakeControl()
+    start = threading.Barrier(20)
+
+    def race(number: int) -> tuple[str, ...]:
+        start.wait()
+        return claim(control, claimant(f"source{number}#1", subjects=("AAPL", f"T{number % 5}")), NOON_MS).owned
+
+    with ThreadPoolExecutor(20) as pool:
+        owned = [subject for each in pool.map(race, range(20)) for subject in each]
+    assert sorted(owned) == ["AAPL", "T0", "T1", "T2", "T3", "T4"]
+    document = control.get("story", story_key("Apple rises")).value
+    assert document is not None
+    assert len(document["entries"][0]["articles"]) == 20
+
+
+def test_a_race_that_never_ends_is_handed_back() -> None:
+    class AlwaysLoses(FakeControl):
+        def put(self, *args: object, **kwargs: object) -> int:
+            return super().put("story", story_key("Apple rises"), {"entries": []}, expected_version=-1)
+
+    with pytest.raises(Transient):
+        claim(AlwaysLoses(), claimant("a#1"), NOON_MS)
+
+
+def test_claims_expire_and_a_document_stays_bounded() -> None:
+    control = FakeControl()
+    for number in range(MAX_ARTICLES + 50):
+        claim(control, claimant(f"s{number}#1"), NOON_MS)
+    document = control.get("story", story_key("Apple rises")).value
+    assert document is not None
+    assert len(document["entries"][0]["articles"]) == MAX_ARTICLES
+    late = claim(control, claimant("late#1", subjects=("AAPL", "MSFT")), NOON_MS)
+    assert late.owned == ("MSFT",)
+    control.clock.advance(49 * HOUR_MS)
+    claim(control, claimant("new#1"), NOON_MS + 100 * HOUR_MS)
+    document = control.get("story", story_key("Apple rises")).value
+    assert document is not None
+    assert [entry["article_id"] for entry in document["entries"]] == ["new#1"]

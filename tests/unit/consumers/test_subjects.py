@@ -1,0 +1,85 @@
+"""Which subjects a text is about: precision first."""
+
+import pytest
+
+from consumers.classifier.subjects import matched_tags, parse_symbols, recognise, shipped_symbols, subjects_of
+from contracts.errors import Unusable
+from contracts.subjects import is_ticker
+
+SYMBOLS = shipped_symbols()
+
+CASES = {
+    "Apple unveils new iPad": "AAPL",
+    "Apple’s earnings beat": "AAPL",
+    "Apple pie recipes: stock up now": "",
+    "apple shares in my lunch box": "",
+    "American apple growers see revenue fall": "",
+    "Apple prices rise after frost hits orchards": "",
+    "Big Apple tech companies": "",
+    "Apple Hospitality REIT declares dividend": "APLE",
+    "Meta's new headset": "META",
+    "Meta analysis of drug trials": "",
+    "META": "",
+    "ALL eyes on IT stocks NOW": "",
+    "Gartner (NYSE: IT) up": "IT",
+    "Buy $ALL and $AAPL now": "AAPL ALL",
+    "The reward is $ZZZQ": "",
+    "Tiny firm (NASDAQ: ZZZQ) soars": "ZZZQ",
+    "Hackers Target Microsoft Shares": "MSFT",
+    "Target shares jump": "TGT",
+    "Price target raised for the stock": "",
+    "Ford recalls trucks": "F",
+    "Harrison Ford stock photo": "",
+    "Intel's new fabs": "INTC",
+    "Intel report says Russia": "",
+    "Amazon rainforest companies face fines": "",
+    "Amazon warehouse workers vote": "AMZN",
+    "Delta variant worries investors": "",
+    "Delta adds flights": "DAL",
+    "McDonald’s and Lowe’s": "LOW MCD",
+    "AT&T, T-Mobile and Coca-Cola": "KO T TMUS",
+    "Johnson & Johnson's vaccine": "JNJ",
+    "General Electric and General Motors": "GE GM",
+    "Times Square lights up": "",
+    "Microsoft-backed startup": "MSFT",
+    "$$AAPL$ nonsense A$AP Rocky": "",
+    "": "",
+}
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_recognition(text: str) -> None:
+    assert sorted(recognise(text, SYMBOLS)) == CASES[text].split()
+
+
+def test_a_cashtag_counts_when_somebody_watches_it() -> None:
+    assert recognise("Long $ZZZQ", SYMBOLS, {"ZZZQ"}) == {"ZZZQ"}
+
+
+def test_a_tag_matches_when_all_its_words_occur() -> None:
+    text = "AI: Brussels wants regulation"
+    assert matched_tags(text, ["ai-regulation", "ai", "regulation-brussels", "ai-regulations", "said"]) == {
+        "ai-regulation",
+        "ai",
+        "regulation-brussels",
+    }
+    assert matched_tags("They said it", ["ai"]) == set()
+    assert matched_tags("E-Mail öffnen", ["e-mail"]) == {"e-mail"}
+
+
+def test_a_noisy_sources_tickers_must_be_in_the_table() -> None:
+    text = "Nothing to see"
+    assert subjects_of("tiingo", ("AAPL", "NE-WS"), (), text, frozenset(), SYMBOLS) == ("AAPL",)
+    assert subjects_of("file", ("AAPL", "NE-WS"), (), text, frozenset(), SYMBOLS) == ("AAPL", "NE-WS")
+
+
+def test_the_table_is_well_formed() -> None:
+    assert len(SYMBOLS.tickers) > 400
+    assert all(is_ticker(ticker) for ticker in SYMBOLS.tickers)
+
+
+@pytest.mark.parametrize("row", ["aapl,NASDAQ,x,,,,", "A#B,NYSE,x,,,,", "OK,NYSE,x", "OK,NYSE,x,,,,,more"])
+def test_a_bad_table_is_refused_with_its_line(row: str) -> None:
+    header = "ticker,exchange,name,aliases,weak_aliases,cues,never_with"
+    with pytest.raises(Unusable, match="line 2"):
+        parse_symbols([header, row])
