@@ -1,0 +1,120 @@
+import type { ComponentType } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { zoneName } from "../model/format.ts";
+import type { Route } from "../model/route.ts";
+import { formatRoute } from "../model/route.ts";
+import { ConnectionPill } from "./connection_pill.tsx";
+import { HelpDialog } from "./help_dialog.tsx";
+import { AutoIcon, Brand, MoonIcon, SunIcon } from "./icons.tsx";
+import { cycleTheme, toggleZone } from "./keyboard.ts";
+import { LivePage } from "./live_page.tsx";
+import { go } from "./navigation.ts";
+import { helpOpen, now, prefs, route, subjects } from "./state.ts";
+
+const PAGES: readonly { readonly page: Route["page"]; readonly label: string }[] = [
+  { page: "live", label: "Live" },
+  { page: "grid", label: "Grid" },
+  { page: "ops", label: "Operations" },
+];
+
+function PageLink({ page, label }: { page: Route["page"]; label: string }) {
+  const target: Route = { ...route.value, page, at: null };
+  const follow = (event: MouseEvent): void => {
+    // A click with a modifier opens a new tab; that stays the browser's business.
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+    event.preventDefault();
+    go(target);
+  };
+  return (
+    <a href={formatRoute(target)} aria-current={route.value.page === page ? "page" : undefined} onClick={follow}>
+      {label}
+    </a>
+  );
+}
+
+function TopBar() {
+  const { theme, zone } = prefs.value;
+  return (
+    <header class="topbar">
+      <div class="brand">
+        <Brand />
+        <span>Candlewick</span>
+      </div>
+      <nav class="nav" aria-label="Pages">
+        {PAGES.map((row) => (
+          <PageLink key={row.page} {...row} />
+        ))}
+      </nav>
+      <div class="topbar-tools">
+        <ConnectionPill />
+        <button type="button" class="tool" onClick={toggleZone} title="Local time or UTC (key u)">
+          {zoneName(now.value, zone)}
+        </button>
+        <button type="button" class="icon-button" onClick={cycleTheme} aria-label={`Theme: ${theme}. Change`} title={`Theme: ${theme} (key t)`}>
+          {theme === "auto" ? <AutoIcon /> : theme === "light" ? <SunIcon /> : <MoonIcon />}
+        </button>
+        <button type="button" class="icon-button" onClick={() => (helpOpen.value = true)} aria-label="Help and keys" title="Help (key ?)">
+          ?
+        </button>
+      </div>
+    </header>
+  );
+}
+
+function DemoNote() {
+  const note = subjects.value?.demoNote ?? null;
+  if (note === null) return null;
+  return (
+    <p class="demo-note" role="note">
+      <strong>Recorded news.</strong> {note.replace(/^Recorded news,? ?/, (found) => (found === "" ? "" : "Recorded news "))}.
+    </p>
+  );
+}
+
+/** A page that is fetched when it is first opened, so that the Live page stays light. */
+function Lazy({ load }: { load: () => Promise<ComponentType> }) {
+  const [Page, setPage] = useState<ComponentType | null>(null);
+  useEffect(() => {
+    void load().then((found) => setPage(() => found));
+  }, [load]);
+  return Page === null ? <main class="page" aria-busy="true" /> : <Page />;
+}
+
+const loadGrid = (): Promise<ComponentType> => import("./grid_page.tsx").then((module) => module.GridPage);
+const loadOps = (): Promise<ComponentType> => import("./ops_page.tsx").then((module) => module.OpsPage);
+
+function Page() {
+  switch (route.value.page) {
+    case "live":
+      return <LivePage />;
+    case "grid":
+      return <Lazy key="grid" load={loadGrid} />;
+    case "ops":
+      return <Lazy key="ops" load={loadOps} />;
+    case "unknown":
+      return (
+        <main class="page">
+          <div class="cover cover-page">
+            <h1>There is no such page</h1>
+            <p>
+              The address may be old. <PageLink page="live" label="Go to the live candles" />
+            </p>
+          </div>
+        </main>
+      );
+  }
+}
+
+export function App() {
+  return (
+    <>
+      <a class="skip-link" href="#main">
+        Skip to the candles
+      </a>
+      <TopBar />
+      <DemoNote />
+      <Page />
+      <HelpDialog />
+    </>
+  );
+}

@@ -1,0 +1,89 @@
+import { effect } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { candleSentence } from "../model/candle_text.ts";
+import { slotMsOf } from "../model/resolution.ts";
+import { CandleChart } from "../view/chart.ts";
+import { selectCandle, stepCandle } from "./navigation.ts";
+import {
+  focus, following, hovered, liveStart, nameOf, prefs, resolution, route, selected, selectedKey, selectedSeries, serverNow, slots,
+} from "./state.ts";
+
+let current: CandleChart | null = null;
+
+export const goLive = (): void => {
+  selectCandle(null);
+  current?.goLive();
+};
+
+function mount(host: HTMLElement): () => void {
+  const chart = new CandleChart(host, {
+    hover: (start) => (hovered.value = start),
+    select: (start) => {
+      if (selectedSeries.value.buckets.some((bucket) => bucket.start === start)) selectCandle(start);
+    },
+    view: () => undefined,
+    following: (follow) => (following.value = follow),
+  });
+  current = chart;
+  const stopShowing = effect(() => {
+    chart.show({
+      name: selectedKey.value ?? "",
+      slots: slots.value,
+      slotMs: slotMsOf(resolution.value),
+      selectedStart: route.value.at,
+      liveStart: liveStart.value,
+      scale: route.value.scale,
+      zone: prefs.value.zone,
+    });
+  });
+  const media = ["(prefers-color-scheme: dark)", "(forced-colors: active)"].map((query) => window.matchMedia(query));
+  const restyle = (): void => chart.restyle();
+  for (const list of media) list.addEventListener("change", restyle);
+  const stopStyling = effect(() => {
+    void prefs.value.theme;
+    // The theme attribute is set by another effect of the same change; the next frame sees it.
+    requestAnimationFrame(restyle);
+  });
+  return () => {
+    stopShowing();
+    stopStyling();
+    for (const list of media) list.removeEventListener("change", restyle);
+    current = null;
+    chart.destroy();
+  };
+}
+
+const STEPS: Record<string, number | "first" | "last"> = {
+  ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: "first", End: "last",
+};
+
+function onKey(event: KeyboardEvent): void {
+  const step = STEPS[event.key];
+  if (step === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  const landed = stepCandle(step);
+  if (landed !== null) current?.reveal(landed);
+}
+
+/** The chart, with a keyboard path to every candle and a sentence for each. */
+export function ChartHost() {
+  const host = useRef<HTMLDivElement>(null);
+  useEffect(() => (host.current === null ? undefined : mount(host.current)), []);
+  const subject = selected.value;
+  const spoken = route.value.at === null || focus.value === null ? "" : candleSentence(focus.value, prefs.value.zone, serverNow.peek());
+  return (
+    <div
+      class="chart-frame"
+      tabIndex={0}
+      role="group"
+      aria-roledescription="candle chart"
+      aria-label={`Sentiment candles of ${subject === null ? "no subject" : nameOf(subject)}. Arrow keys step through the candles.`}
+      onKeyDown={onKey}
+    >
+      <div class={`chart-host${selectedSeries.value.stale && selectedSeries.value.fromCache ? " stale" : ""}`} ref={host} />
+      <p class="visually-hidden" role="status" data-testid="spoken">
+        {spoken}
+      </p>
+    </div>
+  );
+}

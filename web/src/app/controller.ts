@@ -1,0 +1,228 @@
+import { effect, untracked } from "@preact/signals";
+import type { SeriesAnswer } from "../model/api_types.ts";
+import type { WorkerMessage } from "../model/protocol.ts";
+import { neighboursOf, type ResolutionId } from "../model/resolution.ts";
+import { findRevisions, rememberRevisions } from "../model/revisions.ts";
+import type { BucketUpdate } from "../model/stream_event.ts";
+import { seriesKey, type SeriesKey, type Subject } from "../model/subject.ts";
+import { reduce, seriesOf, type SyncInput } from "../model/sync.ts";
+import { ms } from "../model/units.ts";
+import { ApiError, fetchSeries, fetchSeveral, fetchSubjects } from "../store/api.ts";
+import { SeriesCache } from "../store/cache.ts";
+import { openStreamPort, type StreamPort } from "../store/stream_port.ts";
+import { crowded, failure, headlines, link, now, resolution, revisions, selectedKey, subjects, sync, watched } from "./state.ts";
+
+/**
+ * The shell of the page: it joins the worker, the REST API and the cache to the one state. All
+ * decisions are in `model/`; this file only carries values from one to the other.
+ */
+const SPARK_CANDLES = 48;
+const ATTACH_TIMEOUT_MS = 1_500;
+const REFETCH_MS = 10_000;
+const SAVE_EVERY_MS = 5_000;
+const MAX_SERIES_IN_MEMORY = 30;
+const MAX_HEADLINES = 20;
+
+const cache = new SeriesCache();
+let port: StreamPort | null = null;
+let version = 0;
+let attachTimer = 0;
+let frame = 0;
+/** The generation of the newest answer; another one means that the cache holds a history that is gone. */
+let liveGeneration: string | null = null;
+const waiting: BucketUpdate[] = [];
+const dirty = new Set<SeriesKey>();
+const fetching = new Map<SeriesKey, number>();
+
+function dispatch(input: SyncInput): void {
+  sync.value = reduce(sync.value, input);
+}
+
+/** Joins all updates of one frame into one change of state: 500 a second must not mean 500 paints. */
+function flushUpdates(): void {
+  frame = 0;
+  const updates = waiting.splice(0);
+  revisions.value = rememberRevisions(revisions.value, findRevisions(sync.value, updates));
+  dispatch({ kind: "updates", updates });
+  for (const { key } of updates) dirty.add(key);
+}
+
+function queueUpdates(updates: readonly BucketUpdate[]): void {
+  waiting.push(...updates);
+  // A hidden page gets no frames, so it uses a timer and is up to date when it is shown again.
+  if (frame === 0) frame = document.hidden ? window.setTimeout(flushUpdates, 250) : requestAnimationFrame(flushUpdates);
+}
+
+function take(answer: SeriesAnswer, askedAtBreak: number, full: boolean): void {
+  const { key, generation, buckets } = answer;
+  if (generation !== liveGeneration) void cache.keepOnly(generation);
+  liveGeneration = generation;
+  dispatch({ kind: "fetched", key, generation, buckets, askedAtBreak, full });
+  if (full) dirty.add(key);
+}
+
+async function loadFull(key: SeriesKey): Promise<void> {
+  const askedAtBreak = sync.value.breaks;
+  if (fetching.get(key) === askedAtBreak) return;
+  fetching.set(key, askedAtBreak);
+  try {
+    const answer = await fetchSeries(key);
+    port?.post({ type: "seed", cursor: answer.cursor });
+    take(answer, askedAtBreak, true);
+    if (key === selectedKey.value) failure.value = null;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (key === selectedKey.value) failure.value = error.message;
+  } finally {
+    if (fetching.get(key) === askedAtBreak) fetching.delete(key);
+  }
+}
+
+async function loadSparks(list: readonly Subject[], at: ResolutionId): Promise<void> {
+  if (list.length === 0) return;
+  const askedAtBreak = sync.value.breaks;
+  try {
+    for (const answer of await fetchSeveral(list, at, SPARK_CANDLES)) take(answer, askedAtBreak, false);
+  } catch (error) {
+    // The pill and the selected series already tell of a server that is away; a sparkline may wait.
+    if (!(error instanceof ApiError)) throw error;
+  }
+}
+
+function loadAll(): void {
+  const key = selectedKey.value;
+  if (key !== null) void loadFull(key);
+  const others = watched.value.filter((subject) => seriesKey(subject, resolution.value) !== key);
+  void loadSparks(others, resolution.value);
+}
+
+async function paintFromCache(key: SeriesKey): Promise<void> {
+  const found = await cache.read(key);
+  if (found !== null) dispatch({ kind: "cached", key, generation: found.generation, buckets: found.buckets });
+}
+
+function receive(message: WorkerMessage): void {
+  switch (message.type) {
+    case "link":
+      link.value = message.link;
+      return;
+    case "updates":
+      return queueUpdates(message.updates);
+    case "items":
+      headlines.value = [...message.items, ...headlines.value].slice(0, MAX_HEADLINES);
+      return;
+    case "resync":
+      waiting.length = 0;
+      dispatch({ kind: "resync", epoch: message.epoch });
+      return loadAll();
+    case "attached":
+      crowded.value = !message.accepted;
+      if (message.version !== version) return;
+      clearTimeout(attachTimer);
+      return loadAll();
+  }
+}
+
+/** Tells the worker what the page watches and fetches once it has answered, so that nothing falls between. */
+function subscribe(list: readonly Subject[], at: ResolutionId): void {
+  version += 1;
+  clearTimeout(attachTimer);
+  attachTimer = window.setTimeout(loadAll, ATTACH_TIMEOUT_MS);
+  port?.post({ type: "subscribe", subjects: list, resolutions: [at], version });
+}
+
+function watchSelection(): void {
+  effect(() => {
+    const key = selectedKey.value;
+    const at = resolution.value;
+    const subject = key === null ? [] : [key.slice(0, key.lastIndexOf("@")) as Subject];
+    const list = [...new Set([...watched.value, ...subject])];
+    if (list.length === 0) return;
+    untracked(() => {
+      failure.value = null;
+      for (const item of list) {
+        const itemKey = seriesKey(item, at);
+        if (!sync.value.series.has(itemKey)) void paintFromCache(itemKey);
+      }
+      subscribe(list, at);
+    });
+  });
+}
+
+async function save(): Promise<void> {
+  const keys = [...dirty];
+  dirty.clear();
+  for (const key of keys) {
+    const series = seriesOf(sync.value, key);
+    if (series.generation === null || series.fromCache || series.buckets.length === 0) continue;
+    await cache.write(key, series.generation, series.buckets, ms(Date.now()));
+  }
+}
+
+/** While the reader looks at one resolution, its neighbours are fetched into memory and cache. */
+function prefetchWhenIdle(): void {
+  const idle = window.requestIdleCallback ?? ((run: () => void) => window.setTimeout(run, 1_000));
+  effect(() => {
+    const key = selectedKey.value;
+    if (key === null || sync.value.series.get(key)?.stale !== false) return;
+    const subject = key.slice(0, key.lastIndexOf("@")) as Subject;
+    const next = neighboursOf(untracked(() => resolution.value)).map((at) => seriesKey(subject, at));
+    idle(() => {
+      for (const neighbour of next) if (!sync.value.series.has(neighbour)) void loadFull(neighbour);
+    });
+  });
+}
+
+function forgetUnused(): void {
+  const { series } = sync.value;
+  if (series.size <= MAX_SERIES_IN_MEMORY) return;
+  const inUse = watched.value.map((subject) => seriesKey(subject, resolution.value));
+  const newest = [...series.keys()].slice(-MAX_SERIES_IN_MEMORY / 2);
+  dispatch({ kind: "forget", keep: new Set([...inUse, ...newest, ...(selectedKey.value === null ? [] : [selectedKey.value])]) });
+}
+
+/** Without a stream (too many series, or no worker at all) the page still asks for itself. */
+function refetchWhenNeeded(): void {
+  const blind = crowded.value || link.value.phase === "stopped" || failure.value !== null;
+  if (blind && !document.hidden) loadAll();
+}
+
+async function loadSubjects(): Promise<void> {
+  try {
+    subjects.value = await fetchSubjects();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    failure.value = error.message;
+  }
+}
+
+export function retryNow(): void {
+  port?.post({ type: "retry" });
+  if (subjects.value === null) void loadSubjects();
+  loadAll();
+}
+
+export function start(): void {
+  const broken = (): void => {
+    link.value = { ...link.value, phase: "stopped", detail: "The background connection of this page could not start." };
+  };
+  port = openStreamPort(receive, broken);
+  setInterval(() => (now.value = ms(Date.now())), 1_000);
+  setInterval(() => void save(), SAVE_EVERY_MS);
+  setInterval(() => {
+    if (subjects.value === null) void loadSubjects();
+    refetchWhenNeeded();
+    forgetUnused();
+  }, REFETCH_MS);
+  document.addEventListener("visibilitychange", () => {
+    port?.post({ type: "visibility", hidden: document.hidden });
+    if (document.hidden) void save();
+  });
+  window.addEventListener("pagehide", (event) => {
+    if (!event.persisted) port?.close();
+  });
+  void loadSubjects();
+  void cache.tidy(ms(Date.now()));
+  watchSelection();
+  prefetchWhenIdle();
+}

@@ -1,0 +1,3 @@
+export function GridPage() {
+  return <main class="page" id="main" />;
+}

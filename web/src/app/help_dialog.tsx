@@ -1,0 +1,53 @@
+import { useEffect, useRef } from "preact/hooks";
+import { helpOpen } from "./state.ts";
+
+const KEYS: readonly (readonly [string, string])[] = [
+  ["1 – 8", "Resolution, from 1 minute to 24 hours"],
+  ["j  k", "Next and previous watched subject"],
+  ["← →", "Earlier and later candle"],
+  ["Home End", "First and last candle (chart focused)"],
+  ["l", "Go to live"],
+  ["f", "Score axis: −1 to +1, or fitted"],
+  ["u", "Local time or UTC"],
+  ["t", "Light, dark or as the system says"],
+  ["/", "Add a ticker or a tag"],
+  ["g then l, g, o", "Live, grid, operations page"],
+  ["?", "This help"],
+];
+
+/** The native dialog keeps the focus inside and gives it back, and closes on Escape. */
+export function HelpDialog() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const open = helpOpen.value;
+  useEffect(() => {
+    if (open) dialog.current?.showModal();
+    else dialog.current?.close();
+  }, [open]);
+  return (
+    <dialog ref={dialog} class="help" aria-labelledby="help-title" onClose={() => (helpOpen.value = false)}>
+      <div class="help-head">
+        <h2 id="help-title">Keys</h2>
+        <button type="button" class="link-button" onClick={() => (helpOpen.value = false)}>
+          Close
+        </button>
+      </div>
+      <dl class="help-keys">
+        {KEYS.map(([keys, meaning]) => (
+          <div key={keys}>
+            <dt>
+              <kbd>{keys}</kbd>
+            </dt>
+            <dd>{meaning}</dd>
+          </div>
+        ))}
+      </dl>
+      <h2>How to read a candle</h2>
+      <p>
+        Each candle sums up the news about one subject in one window of time. Its position says what the news says: above the
+        zero line positive, below it negative, from −1 to +1. The tick on the left is the first article’s score, the tick on the
+        right the last one’s; the line reaches to the highest and the lowest. A ◆ above a candle means that late news changed it
+        after it was final.
+      </p>
+    </dialog>
+  );
+}

@@ -1,0 +1,57 @@
+import { goLive } from "./chart_host.tsx";
+import { go, selectByNumber, selectSubject, setPrefs, stepCandle } from "./navigation.ts";
+import { helpOpen, prefs, route, selected, watched } from "./state.ts";
+import type { Theme } from "./prefs.ts";
+
+const NEXT_THEME: Record<Theme, Theme> = { auto: "light", light: "dark", dark: "auto" };
+
+export const cycleTheme = (): void => setPrefs({ theme: NEXT_THEME[prefs.value.theme] });
+export const toggleZone = (): void => setPrefs({ zone: prefs.value.zone === "utc" ? "local" : "utc" });
+
+function stepSubject(step: number): void {
+  const list = watched.value;
+  const at = selected.value === null ? 0 : list.indexOf(selected.value);
+  const next = list[(at + step + list.length) % list.length];
+  if (next !== undefined) selectSubject(next);
+}
+
+const ACTIONS: Record<string, () => void> = {
+  j: () => stepSubject(1),
+  k: () => stepSubject(-1),
+  ArrowLeft: () => void stepCandle(-1),
+  ArrowRight: () => void stepCandle(1),
+  l: goLive,
+  f: () => go({ scale: route.value.scale === "fit" ? "full" : "fit" }, "replace"),
+  u: toggleZone,
+  t: cycleTheme,
+  "/": () => document.getElementById("add-subject")?.focus(),
+  "?": () => (helpOpen.value = !helpOpen.value),
+};
+
+const PAGES: Record<string, "live" | "grid" | "ops"> = { l: "live", g: "grid", o: "ops" };
+const CHORD_MS = 1_200;
+let chordUntil = 0;
+
+function isTyping(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.closest("input, select, textarea, dialog") !== null;
+}
+
+function onKey(event: KeyboardEvent): void {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  const page = Date.now() < chordUntil ? PAGES[event.key] : undefined;
+  chordUntil = 0;
+  if (page !== undefined) return go({ page, at: null });
+  if (event.key === "g") {
+    chordUntil = Date.now() + CHORD_MS;
+    return;
+  }
+  if (/^[1-8]$/.test(event.key)) return selectByNumber(Number(event.key));
+  const action = ACTIONS[event.key];
+  if (action === undefined) return;
+  event.preventDefault();
+  action();
+}
+
+export function listenForKeys(): void {
+  document.addEventListener("keydown", onKey);
+}

@@ -1,0 +1,45 @@
+import type { Zone } from "../model/format.ts";
+import { MAX_WATCHED, parseSubject, type Subject } from "../model/subject.ts";
+
+export type Theme = "auto" | "light" | "dark";
+
+/** What the reader chose once and does not want to choose again; it stays in this browser. */
+export interface Prefs {
+  readonly theme: Theme;
+  readonly zone: Zone;
+  readonly watched: readonly Subject[] | null;
+}
+
+const KEY = "candlewick.prefs";
+const DEFAULTS: Prefs = { theme: "auto", zone: "local", watched: null };
+
+function parse(text: string): Prefs {
+  const data = JSON.parse(text) as Record<string, unknown> | null;
+  const watched = Array.isArray(data?.["watched"])
+    ? data["watched"].map((item) => parseSubject(String(item))).filter((found) => found !== null)
+    : [];
+  const theme = data?.["theme"];
+  return {
+    theme: theme === "light" || theme === "dark" ? theme : "auto",
+    zone: data?.["zone"] === "utc" ? "utc" : "local",
+    watched: watched.length > 0 ? watched.slice(0, MAX_WATCHED) : null,
+  };
+}
+
+/** Storage may be forbidden or hold what another version wrote; then the defaults serve. */
+export function loadPrefs(): Prefs {
+  try {
+    return parse(localStorage.getItem(KEY) ?? "null");
+  } catch (error) {
+    if (error instanceof DOMException || error instanceof SyntaxError) return DEFAULTS;
+    throw error;
+  }
+}
+
+export function savePrefs(prefs: Prefs): void {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(prefs));
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error;
+  }
+}

@@ -1,0 +1,70 @@
+import { computed, signal } from "@preact/signals";
+import type { SubjectsAnswer } from "../model/api_types.ts";
+import type { Bucket } from "../model/bucket.ts";
+import { pill } from "../model/health.ts";
+import { INITIAL_LINK, type Link } from "../model/protocol.ts";
+import { slotMsOf } from "../model/resolution.ts";
+import type { Revision } from "../model/revisions.ts";
+import { parseRoute, type Route } from "../model/route.ts";
+import { bucketStarting } from "../model/series.ts";
+import { type Slot, toSlots } from "../model/slots.ts";
+import type { NewItem } from "../model/stream_event.ts";
+import { seriesKey, type Subject } from "../model/subject.ts";
+import { EMPTY_SERIES, INITIAL_SYNC, seriesOf, type SyncState } from "../model/sync.ts";
+import { addMs, type Ms, ms } from "../model/units.ts";
+import { loadPrefs, type Prefs } from "./prefs.ts";
+
+/** Everything the page shows follows from these signals; only `controller.ts` and `navigation.ts` set them. */
+export const route = signal<Route>(parseRoute(location.pathname, location.search));
+export const prefs = signal<Prefs>(loadPrefs());
+export const sync = signal<SyncState>(INITIAL_SYNC);
+export const link = signal<Link>(INITIAL_LINK);
+export const subjects = signal<SubjectsAnswer | null>(null);
+/** Why the newest fetch of the selected series failed; null when it did not. */
+export const failure = signal<string | null>(null);
+/** Set when the watch list holds more than one connection may carry. */
+export const crowded = signal(false);
+export const revisions = signal<readonly Revision[]>([]);
+export const headlines = signal<readonly NewItem[]>([]);
+/** The browser's clock, once a second. */
+export const now = signal<Ms>(ms(Date.now()));
+/** The place under the crosshair, shared by every chart on the page. */
+export const hovered = signal<Ms | null>(null);
+export const following = signal(true);
+export const helpOpen = signal(false);
+
+export const serverNow = computed(() => addMs(now.value, link.value.clockOffset));
+export const health = computed(() => pill(link.value, now.value));
+
+export const watched = computed<readonly Subject[]>(() => {
+  const chosen = route.value.watched ?? prefs.value.watched;
+  if (chosen !== null) return chosen;
+  const rows = subjects.value?.subjects ?? [];
+  return [...rows].sort((a, b) => b.count24h - a.count24h).slice(0, 5).map((row) => row.subject);
+});
+
+export const selected = computed<Subject | null>(() => route.value.subject ?? watched.value[0] ?? null);
+export const resolution = computed(() => route.value.resolution);
+export const selectedKey = computed(() => (selected.value === null ? null : seriesKey(selected.value, resolution.value)));
+export const selectedSeries = computed(() =>
+  selectedKey.value === null ? EMPTY_SERIES : seriesOf(sync.value, selectedKey.value),
+);
+
+const selectedBuckets = computed(() => selectedSeries.value.buckets);
+export const slots = computed<readonly Slot[]>(() => toSlots(selectedBuckets.value, slotMsOf(resolution.value)));
+
+export const newest = computed<Bucket | null>(() => selectedBuckets.value.at(-1) ?? null);
+export const liveBucket = computed<Bucket | null>(() => {
+  const last = newest.value;
+  return last !== null && last.start <= serverNow.value && serverNow.value < last.end ? last : null;
+});
+export const liveStart = computed(() => liveBucket.value?.start ?? null);
+
+/** The candle the panel explains: the selected one, else the newest. */
+export const focus = computed<Bucket | null>(() => {
+  const at = route.value.at;
+  return at === null ? newest.value : bucketStarting(selectedBuckets.value, at);
+});
+
+export const nameOf = (subject: Subject): string =>
+  subjects.value?.subjects.find((row) => row.subject === subject)?.name ?? subject;

@@ -1,0 +1,156 @@
+import { useSignal } from "@preact/signals";
+import type { SubjectRow } from "../model/api_types.ts";
+import type { Bucket } from "../model/bucket.ts";
+import { mark } from "../model/candle_text.ts";
+import { ageText, articlesText, scoreText } from "../model/format.ts";
+import { MAX_WATCHED, parseSubject, seriesKey, shortName, type Subject } from "../model/subject.ts";
+import { seriesOf } from "../model/sync.ts";
+import { ms } from "../model/units.ts";
+import { toneOf } from "../view/painters.ts";
+import { CloseIcon, PlusIcon } from "./icons.tsx";
+import { moveWatched, selectSubject, unwatch, watch } from "./navigation.ts";
+import { Sparkline } from "./sparkline.tsx";
+import { nameOf, resolution, selected, serverNow, subjects, sync, watched } from "./state.ts";
+
+const ARROW = { positive: "up", negative: "down", neutral: "flat" } as const;
+
+
+function Score({ bucket }: { bucket: Bucket | undefined }) {
+  if (bucket === undefined) return <span class="watch-score muted">—</span>;
+  const tone = toneOf(bucket);
+  return (
+    <span class={`watch-score tone-${tone}`}>
+      <span class="mark" aria-hidden="true">
+        {mark(ARROW[tone])}
+      </span>
+      {scoreText(bucket.close)}
+    </span>
+  );
+}
+
+function lastSeen(subject: Subject, bucket: Bucket | undefined): string {
+  const row = subjects.value?.subjects.find((candidate) => candidate.subject === subject);
+  const at = Math.max(bucket?.lastUpdated ?? 0, row?.lastEventAt ?? 0);
+  return at === 0 ? "no news yet" : `${ageText(ms(serverNow.value - at))} ago`;
+}
+
+/** Moves a row with the keyboard: what dragging does for those who cannot drag. */
+function onRowKey(event: KeyboardEvent, subject: Subject, index: number): void {
+  const step = event.key === "ArrowUp" ? -1 : event.key === "ArrowDown" ? 1 : 0;
+  if (step === 0 || !event.altKey) return;
+  event.preventDefault();
+  moveWatched(subject, Math.max(0, Math.min(watched.value.length - 1, index + step)));
+}
+
+function WatchRow({ subject, index }: { subject: Subject; index: number }) {
+  const { buckets } = seriesOf(sync.value, seriesKey(subject, resolution.value));
+  const newest = buckets.at(-1);
+  const over = useSignal(false);
+  const drop = (event: DragEvent): void => {
+    event.preventDefault();
+    over.value = false;
+    const moved = parseSubject(event.dataTransfer?.getData("text/plain") ?? "");
+    if (moved !== null && watched.value.includes(moved)) moveWatched(moved, index);
+  };
+  return (
+    <li
+      class={`watch-item${over.value ? " drop-target" : ""}`}
+      draggable
+      onDragStart={(event) => event.dataTransfer?.setData("text/plain", subject)}
+      onDragOver={(event) => {
+        event.preventDefault();
+        over.value = true;
+      }}
+      onDragLeave={() => (over.value = false)}
+      onDrop={drop}
+    >
+      <button
+        type="button"
+        class="watch-row"
+        aria-current={selected.value === subject ? "true" : undefined}
+        onClick={() => selectSubject(subject)}
+        onKeyDown={(event) => onRowKey(event, subject, index)}
+        title="Alt + arrow keys move the row"
+      >
+        <span class="watch-name">{shortName(subject)}</span>
+        <Score bucket={newest} />
+        <span class="watch-age">{lastSeen(subject, newest)}</span>
+        <Sparkline buckets={buckets} tone={newest === undefined ? "neutral" : toneOf(newest)} />
+      </button>
+      {watched.value.length > 1 && (
+        <button type="button" class="watch-remove icon-button" aria-label={`Stop watching ${nameOf(subject)}`} onClick={() => unwatch(subject)}>
+          <CloseIcon />
+        </button>
+      )}
+    </li>
+  );
+}
+
+function suggestions(): readonly SubjectRow[] {
+  return (subjects.value?.subjects ?? []).filter((row) => !watched.value.includes(row.subject));
+}
+
+function AddSubject() {
+  const text = useSignal("");
+  const problem = useSignal<string | null>(null);
+  const full = watched.value.length >= MAX_WATCHED;
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    const subject = parseSubject(text.value);
+    if (subject === null) {
+      problem.value = "A ticker such as AAPL, or a tag such as tag:ai-regulation.";
+      return;
+    }
+    problem.value = null;
+    text.value = "";
+    watch(subject);
+  };
+  return (
+    <form class="add-subject" onSubmit={submit}>
+      <label class="visually-hidden" for="add-subject">
+        Watch another subject
+      </label>
+      <input
+        id="add-subject"
+        list="known-subjects"
+        placeholder={full ? `${MAX_WATCHED} of ${MAX_WATCHED} watched` : "Add ticker or tag"}
+        disabled={full}
+        value={text.value}
+        autocomplete="off"
+        spellcheck={false}
+        maxLength={60}
+        aria-describedby={problem.value === null ? undefined : "add-problem"}
+        aria-invalid={problem.value !== null}
+        onInput={(event) => (text.value = event.currentTarget.value)}
+      />
+      <button type="submit" class="icon-button" disabled={full} aria-label="Add to the watched subjects">
+        <PlusIcon />
+      </button>
+      <datalist id="known-subjects">
+        {suggestions().map((row) => (
+          <option key={row.subject} value={row.subject} label={`${row.name}, ${articlesText(row.count24h)} in 24 h`} />
+        ))}
+      </datalist>
+      {problem.value !== null && (
+        <p id="add-problem" class="field-problem" role="alert">
+          {problem.value}
+        </p>
+      )}
+    </form>
+  );
+}
+
+export function WatchList() {
+  const loading = watched.value.length === 0 && subjects.value === null;
+  return (
+    <aside class="rail panel" aria-label="Watched subjects">
+      <h2 class="panel-title">Watching</h2>
+      <ul class="watch-list">
+        {loading
+          ? [0, 1, 2, 3].map((i) => <li key={i} class="watch-item skeleton watch-skeleton" aria-hidden="true" />)
+          : watched.value.map((subject, i) => <WatchRow key={subject} subject={subject} index={i} />)}
+      </ul>
+      <AddSubject />
+    </aside>
+  );
+}

@@ -1,0 +1,81 @@
+import { DAY, type E4, e4ToPolarity, HOUR, MINUTE, type Ms, SECOND } from "./units.ts";
+
+export type Zone = "local" | "utc";
+
+/** U+2212, the minus sign that is as wide as the plus sign, so that columns of scores stand still. */
+const MINUS = "\u2212";
+
+/** `+0.42`, `−0.10`, `0.00`: the sign is always there because polarity is about the sign. */
+export function scoreText(value: E4, digits = 2): string {
+  const text = Math.abs(e4ToPolarity(value)).toFixed(digits);
+  if (Number(text) === 0) return text;
+  return value < 0 ? `${MINUS}${text}` : `+${text}`;
+}
+
+export function countText(value: number): string {
+  return new Intl.NumberFormat(undefined).format(value);
+}
+
+export const articlesText = (count: number): string => `${countText(count)} ${count === 1 ? "article" : "articles"}`;
+
+/** `12 s`, `4 min`, `3 h`, `2 d`: one unit, rounded down, never negative. */
+export function ageText(age: Ms): string {
+  const value = Math.max(0, age);
+  if (value < MINUTE) return `${Math.floor(value / SECOND)} s`;
+  if (value < HOUR) return `${Math.floor(value / MINUTE)} min`;
+  if (value < 2 * DAY) return `${Math.floor(value / HOUR)} h`;
+  return `${Math.floor(value / DAY)} d`;
+}
+
+/** `0:23`, `14:05`, `3:14:05`: the time a live candle has left. */
+export function countdownText(left: Ms): string {
+  const seconds = Math.max(0, Math.ceil(left / SECOND));
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes}:${two(seconds % 60)}`;
+  return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`;
+}
+
+/** `340 ms`, `2.4 s`, `5 min`. */
+export function latencyText(latency: Ms): string {
+  if (latency < SECOND) return `${Math.round(latency)} ms`;
+  if (latency < MINUTE) return `${(latency / SECOND).toFixed(1)} s`;
+  return ageText(latency);
+}
+
+const formatters = new Map<string, Intl.DateTimeFormat>();
+
+function formatter(zone: Zone, name: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = `${zone}/${name}`;
+  let found = formatters.get(key);
+  if (found === undefined) {
+    const base: Intl.DateTimeFormatOptions = zone === "utc" ? { ...options, timeZone: "UTC" } : options;
+    found = new Intl.DateTimeFormat(undefined, base);
+    formatters.set(key, found);
+  }
+  return found;
+}
+
+const CLOCK: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const DATE: Intl.DateTimeFormatOptions = { day: "numeric", month: "short" };
+
+export const clockText = (at: Ms, zone: Zone): string => formatter(zone, "clock", CLOCK).format(at);
+export const secondsText = (at: Ms, zone: Zone): string =>
+  formatter(zone, "seconds", { ...CLOCK, second: "2-digit" }).format(at);
+export const dateText = (at: Ms, zone: Zone): string => formatter(zone, "date", DATE).format(at);
+export const yearText = (at: Ms, zone: Zone): string => formatter(zone, "year", { year: "numeric" }).format(at);
+export const momentText = (at: Ms, zone: Zone): string => `${dateText(at, zone)}, ${clockText(at, zone)}`;
+
+/** `10:35–10:40`, with the date when the window is a day or crosses one. The end is the server's own. */
+export function windowText(start: Ms, end: Ms, zone: Zone): string {
+  if (end - start >= DAY) return `${momentText(start, zone)} – ${momentText(end, zone)}`;
+  if (dateText(start, zone) !== dateText(end, zone)) return `${momentText(start, zone)} – ${momentText(end, zone)}`;
+  return `${dateText(start, zone)}, ${clockText(start, zone)}–${clockText(end, zone)}`;
+}
+
+/** The name of the zone in use, for the label next to the axis: `UTC` or `GMT+1`, which follows DST. */
+export function zoneName(at: Ms, zone: Zone): string {
+  if (zone === "utc") return "UTC";
+  const parts = formatter(zone, "zone", { timeZoneName: "short", hour: "2-digit" }).formatToParts(at);
+  return parts.find((part) => part.type === "timeZoneName")?.value ?? "local";
+}

@@ -1,0 +1,60 @@
+import type { Link } from "./protocol.ts";
+import { ageText } from "./format.ts";
+import { type Ms, ms, SECOND } from "./units.ts";
+
+export type PillState = "live" | "delayed" | "reconnecting" | "polling" | "offline";
+
+export interface Pill {
+  readonly state: PillState;
+  readonly label: string;
+  /** One sentence for the tooltip and for screen readers. */
+  readonly explanation: string;
+  /** The age of the newest event the server has taken in; null until the server has told. */
+  readonly newestAge: Ms | null;
+}
+
+/** A heartbeat comes every 10 s; one and a half without any message and the page no longer says "Live". */
+const QUIET_AFTER = ms(15_000);
+/** Processing further behind than this is a delay a reader should know of. */
+const LAG_LIMIT = ms(30_000);
+
+function openPill(link: Link, now: Ms): [PillState, string, string] {
+  const quiet = link.heardAt === null ? ms(0) : ms(now - link.heardAt);
+  if (quiet > QUIET_AFTER) {
+    return ["delayed", "Delayed", `Nothing has been heard from the server for ${ageText(quiet)}.`];
+  }
+  const lag = link.heartbeat?.lag ?? null;
+  if (lag !== null && lag > LAG_LIMIT) {
+    return ["delayed", "Delayed", `The server is ${ageText(lag)} behind the news it has received.`];
+  }
+  return ["live", "Live", "Connected; every change is shown as it happens."];
+}
+
+function words(link: Link, now: Ms): [PillState, string, string] {
+  switch (link.phase) {
+    case "open":
+      return openPill(link, now);
+    case "connecting":
+      return ["reconnecting", link.failures === 0 ? "Connecting" : "Reconnecting", "Opening the stream."];
+    case "waiting": {
+      const wait = link.retryAt === null ? 0 : Math.max(0, Math.ceil((link.retryAt - now) / SECOND));
+      return ["reconnecting", "Reconnecting", `${link.detail ?? "The connection was lost."} Trying again in ${wait} s.`];
+    }
+    case "polling":
+      return ["polling", "Polling", "The stream is unavailable; the page asks for changes every 2 seconds."];
+    case "paused":
+      return ["delayed", "Paused", "Updates are paused while the page is hidden."];
+    case "offline":
+      return ["offline", "Offline", "The browser has no network. What is shown is the last known state."];
+    case "stopped":
+      return ["offline", "Stopped", link.detail ?? "The server refused the stream."];
+  }
+}
+
+/** Never says "Live" unless the stream is open, recently heard from and not behind. */
+export function pill(link: Link, now: Ms): Pill {
+  const [state, label, explanation] = words(link, now);
+  const newest = link.heartbeat?.newestIngestAt ?? null;
+  const serverNow = now + link.clockOffset;
+  return { state, label, explanation, newestAge: newest === null ? null : ms(Math.max(0, serverNow - newest)) };
+}

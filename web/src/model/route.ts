@@ -1,0 +1,62 @@
+import { isResolution, DEFAULT_RESOLUTION, type ResolutionId } from "./resolution.ts";
+import { MAX_WATCHED, parseSubject, type Subject } from "./subject.ts";
+import { formatIso, type Ms, parseIso } from "./units.ts";
+
+/** Everything the address bar holds: a link shows another person the same page. */
+export interface Route {
+  readonly page: "live" | "grid" | "ops" | "unknown";
+  readonly subject: Subject | null;
+  readonly watched: readonly Subject[] | null;
+  readonly resolution: ResolutionId;
+  /** The start of the selected candle; null follows the newest one. */
+  readonly at: Ms | null;
+  readonly scale: "full" | "fit";
+}
+
+const PAGES: Record<string, Route["page"]> = { "/": "live", "/grid": "grid", "/ops": "ops" };
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll("+", " "));
+  } catch (error) {
+    if (error instanceof URIError) return "";
+    throw error;
+  }
+}
+
+function parseQuery(search: string): Map<string, string> {
+  const query = new Map<string, string>();
+  for (const pair of search.replace(/^\?/, "").split("&")) {
+    const [name = "", value = ""] = pair.split("=", 2);
+    if (name !== "") query.set(decode(name), decode(value));
+  }
+  return query;
+}
+
+export function parseRoute(path: string, search: string): Route {
+  const query = parseQuery(search);
+  const resolution = query.get("r");
+  const listed = query.get("w")?.split(",").map(parseSubject).filter((found) => found !== null);
+  const watched = listed === undefined ? null : [...new Set(listed)].slice(0, MAX_WATCHED);
+  return {
+    page: PAGES[path === "" ? "/" : path.replace(/(.)\/$/, "$1")] ?? "unknown",
+    subject: parseSubject(query.get("s") ?? ""),
+    watched: watched !== null && watched.length > 0 ? watched : null,
+    resolution: isResolution(resolution) ? resolution : DEFAULT_RESOLUTION,
+    at: parseIso(query.get("at")),
+    scale: query.get("scale") === "fit" ? "fit" : "full",
+  };
+}
+
+/** The shortest address for a route; commas and colons stay readable. */
+export function formatRoute(route: Route): string {
+  const readable = (text: string): string => encodeURIComponent(text).replaceAll("%3A", ":").replaceAll("%2C", ",");
+  const query: string[] = [];
+  if (route.subject !== null) query.push(`s=${readable(route.subject)}`);
+  if (route.resolution !== DEFAULT_RESOLUTION) query.push(`r=${route.resolution}`);
+  if (route.at !== null) query.push(`at=${readable(formatIso(route.at))}`);
+  if (route.scale === "fit") query.push("scale=fit");
+  if (route.watched !== null) query.push(`w=${readable(route.watched.join(","))}`);
+  const path = Object.entries(PAGES).find(([, page]) => page === route.page)?.[0] ?? "/";
+  return query.length === 0 ? path : `${path}?${query.join("&")}`;
+}

@@ -1,0 +1,33 @@
+import type { Bucket } from "./bucket.ts";
+import { addMs, type Ms } from "./units.ts";
+
+/** A place on the time axis: a candle, or the empty window between two candles. */
+export interface Slot {
+  readonly start: Ms;
+  readonly bucket: Bucket | null;
+}
+
+/** The axis never holds more places than this; older candles stay reachable at a coarser resolution. */
+export const MAX_SLOTS = 12_000;
+
+/**
+ * Lays candles on an even time axis so that a gap is as wide as it lasted. Empty places follow from
+ * the end of the candle before them, step by step: no window start is ever computed from the clock.
+ */
+export function toSlots(buckets: readonly Bucket[], slotMs: Ms): Slot[] {
+  const reversed: Slot[] = [];
+  for (let i = buckets.length - 1; i >= 0 && reversed.length < MAX_SLOTS; i--) {
+    const bucket = buckets[i];
+    const before = buckets[i - 1];
+    if (bucket === undefined) continue;
+    reversed.push({ start: bucket.start, bucket });
+    if (before === undefined) continue;
+    const empty: Slot[] = [];
+    const room = MAX_SLOTS - reversed.length;
+    const missing = Math.round((bucket.start - before.end) / slotMs);
+    if (missing > room) break;
+    for (let start = before.end; start < bucket.start; start = addMs(start, slotMs)) empty.push({ start, bucket: null });
+    reversed.push(...empty.reverse());
+  }
+  return reversed.reverse();
+}

@@ -1,0 +1,68 @@
+import { type Ms, ms, parseIso } from "./units.ts";
+
+/** What `/ops` shows: the health of every stage, parsed with care because an operator reads it when things are broken. */
+export interface SourceRow {
+  readonly name: string;
+  readonly state: string;
+  readonly lastSuccessAt: Ms | null;
+  readonly error: string | null;
+  readonly articlesPerHour: number | null;
+}
+
+export interface WatermarkRow {
+  readonly shard: string;
+  readonly at: Ms | null;
+  readonly idle: boolean;
+}
+
+export interface StatusAnswer {
+  readonly sources: readonly SourceRow[];
+  /** In the order of the flow; names unknown to this page are shown as they come. */
+  readonly counts: readonly (readonly [string, number])[];
+  readonly lag: Ms | null;
+  readonly watermarks: readonly WatermarkRow[];
+  readonly demo: boolean;
+}
+
+type Json = Record<string, unknown>;
+const asRecord = (value: unknown): Json => (typeof value === "object" && value !== null ? (value as Json) : {});
+const asList = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+const asText = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
+const asNumber = (value: unknown): number | null =>
+  typeof value === "number" && Number.isFinite(value) ? value : null;
+
+const COUNT_ORDER = ["received", "counted", "duplicates", "too_late", "quarantined"];
+
+function parseSource(value: unknown): SourceRow {
+  const row = asRecord(value);
+  return {
+    name: asText(row["name"]) ?? "unnamed",
+    state: asText(row["state"]) ?? "unknown",
+    lastSuccessAt: parseIso(row["last_success_at"]),
+    error: asText(row["error"]),
+    articlesPerHour: asNumber(row["articles_per_hour"]),
+  };
+}
+
+function parseWatermark(value: unknown, index: number): WatermarkRow {
+  if (typeof value === "string") return { shard: String(index), at: parseIso(value), idle: false };
+  const row = asRecord(value);
+  const shard = asText(row["shard"]) ?? asText(row["shard_id"]) ?? String(index);
+  return { shard, at: parseIso(row["watermark"] ?? row["at"] ?? row["time"]), idle: row["idle"] === true };
+}
+
+export function parseStatus(wire: unknown): StatusAnswer {
+  const data = asRecord(wire);
+  const counts = Object.entries(asRecord(data["counts"])).filter(
+    (entry): entry is [string, number] => typeof entry[1] === "number",
+  );
+  const rank = (name: string): number => (COUNT_ORDER.indexOf(name) + 100) % 100;
+  const lag = asNumber(data["lag_ms"]);
+  return {
+    sources: asList(data["sources"]).map(parseSource),
+    counts: counts.sort(([a], [b]) => rank(a) - rank(b)),
+    lag: lag === null ? null : ms(lag),
+    watermarks: asList(data["watermarks"]).map(parseWatermark),
+    demo: data["demo"] === true,
+  };
+}

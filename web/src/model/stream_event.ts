@@ -1,0 +1,129 @@
+import { type Bucket, type Label, parseBucket } from "./bucket.ts";
+import { isResolution, type ResolutionId } from "./resolution.ts";
+import { parseSubject, type SeriesKey, seriesKey, type Subject } from "./subject.ts";
+import { type Ms, ms, parseIso } from "./units.ts";
+
+/** What one message of the stream (or of its polling twin) means, parsed once. */
+export type StreamEvent =
+  | { readonly kind: "hello"; readonly epoch: string; readonly resumed: boolean; readonly reason: string }
+  | { readonly kind: "buckets"; readonly updates: readonly BucketUpdate[] }
+  | { readonly kind: "item"; readonly item: NewItem }
+  | { readonly kind: "heartbeat"; readonly heartbeat: Heartbeat }
+  | { readonly kind: "bye"; readonly reason: string; readonly reconnectIn: Ms }
+  | { readonly kind: "other"; readonly name: string };
+
+export interface BucketUpdate {
+  readonly key: SeriesKey;
+  readonly bucket: Bucket;
+  /** When the newest article in the bucket was accepted: latency is measured, not assumed. */
+  readonly origin: Ms | null;
+}
+
+export interface NewItem {
+  readonly subject: Subject;
+  readonly title: string;
+  readonly label: Label | null;
+  readonly at: Ms | null;
+}
+
+export interface Heartbeat {
+  readonly serverTime: Ms | null;
+  readonly newestIngestAt: Ms | null;
+  readonly lag: Ms | null;
+  readonly cursor: string | null;
+  readonly connections: number | null;
+}
+
+type Json = Record<string, unknown>;
+const asRecord = (value: unknown): Json => (typeof value === "object" && value !== null ? (value as Json) : {});
+const asText = (value: unknown): string => (typeof value === "string" ? value : "");
+const asNumber = (value: unknown): number | null =>
+  typeof value === "number" && Number.isFinite(value) ? value : null;
+
+function keyOf(data: Json): SeriesKey | null {
+  const subject = parseSubject(asText(data["ticker"]));
+  const resolution = data["resolution"];
+  return subject !== null && isResolution(resolution) ? seriesKey(subject, resolution as ResolutionId) : null;
+}
+
+function update(key: SeriesKey | null, wire: unknown, origin: Ms | null): BucketUpdate[] {
+  const bucket = parseBucket(wire);
+  return key === null || bucket === null ? [] : [{ key, bucket, origin }];
+}
+
+function parseSnapshot(data: Json): StreamEvent {
+  const series = Array.isArray(data["series"]) ? data["series"].map(asRecord) : [];
+  const updates = series.flatMap((row) => [
+    ...update(keyOf(row), row["final"], null),
+    ...update(keyOf(row), row["partial"], null),
+  ]);
+  return { kind: "buckets", updates };
+}
+
+function parseItem(data: Json): StreamEvent {
+  const article = asRecord(data["article"] ?? data["item"] ?? data);
+  const subject = parseSubject(asText(data["ticker"] ?? data["subject"] ?? article["ticker"]));
+  if (subject === null) return { kind: "other", name: "new_item" };
+  const label = asText(article["label"] ?? article["sentiment"]);
+  return {
+    kind: "item",
+    item: {
+      subject,
+      title: asText(article["title"]),
+      label: label === "positive" || label === "neutral" || label === "negative" ? label : null,
+      at: parseIso(article["published_at"]) ?? parseIso(article["event_time"]),
+    },
+  };
+}
+
+function parseHeartbeat(data: Json): StreamEvent {
+  const lag = asNumber(data["lag_ms"]);
+  return {
+    kind: "heartbeat",
+    heartbeat: {
+      serverTime: parseIso(data["server_time"]),
+      newestIngestAt: parseIso(data["newest_ingest_at"]),
+      lag: lag === null ? null : ms(lag),
+      cursor: typeof data["cursor"] === "string" ? data["cursor"] : null,
+      connections: asNumber(data["connections"]),
+    },
+  };
+}
+
+/** Parses one message; an unknown name is kept as `other`, so a newer server does not break an older page. */
+export function parseStreamEvent(name: string, payload: unknown): StreamEvent {
+  const data = asRecord(payload);
+  switch (name) {
+    case "hello":
+      return {
+        kind: "hello",
+        epoch: String(data["epoch"] ?? ""),
+        resumed: data["resumed"] === true,
+        reason: asText(data["reason"]),
+      };
+    case "snapshot":
+      return parseSnapshot(data);
+    case "bucket_update":
+    case "partial_bucket":
+      return { kind: "buckets", updates: update(keyOf(data), data["bucket"], parseIso(data["origin_timestamp"])) };
+    case "new_item":
+    case "sentiment_update":
+      return parseItem(data);
+    case "heartbeat":
+      return parseHeartbeat(data);
+    case "bye":
+      return { kind: "bye", reason: asText(data["reason"]), reconnectIn: ms(asNumber(data["reconnect_in_ms"]) ?? 1_000) };
+    default:
+      return { kind: "other", name };
+  }
+}
+
+/** Reads the JSON of a message; null when it is not JSON, which the caller counts as a damaged stream. */
+export function parseMessage(name: string, text: string): StreamEvent | null {
+  try {
+    return parseStreamEvent(name, JSON.parse(text));
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,131 @@
+import type { Bucket } from "./bucket.ts";
+import { applyBuckets } from "./series.ts";
+import type { BucketUpdate } from "./stream_event.ts";
+import type { SeriesKey } from "./subject.ts";
+
+/**
+ * What the page knows about its series, and the only function that changes it. Events carry full
+ * state, so the end result does not depend on what was lost, doubled or late on the way: either the
+ * stream resumed exactly, or every series is marked stale and fetched again.
+ */
+export interface SeriesState {
+  readonly buckets: readonly Bucket[];
+  /** The generation of the last full answer; null until one has been seen. */
+  readonly generation: string | null;
+  /** True until a full answer newer than the last break of the stream has been merged. */
+  readonly stale: boolean;
+  /** True when what is shown was painted from the local cache and is not yet confirmed. */
+  readonly fromCache: boolean;
+  /** Updates merged on top of a cached state: they survive if the server then answers with another generation. */
+  readonly unconfirmed: readonly Bucket[];
+}
+
+export interface SyncState {
+  readonly epoch: string | null;
+  /** Counts breaks of the stream. An answer asked for before the newest break does not make a series fresh. */
+  readonly breaks: number;
+  /** The break at which the present epoch began; answers asked for before it belong to another generation. */
+  readonly epochBreak: number;
+  readonly series: ReadonlyMap<SeriesKey, SeriesState>;
+}
+
+export type SyncInput =
+  | { readonly kind: "cached"; readonly key: SeriesKey; readonly generation: string; readonly buckets: readonly Bucket[] }
+  | {
+      readonly kind: "fetched";
+      readonly key: SeriesKey;
+      readonly generation: string;
+      readonly buckets: readonly Bucket[];
+      readonly askedAtBreak: number;
+      /** False for a short answer (a sparkline): it adds buckets but does not make the series complete. */
+      readonly full: boolean;
+    }
+  | { readonly kind: "updates"; readonly updates: readonly BucketUpdate[] }
+  | { readonly kind: "resync"; readonly epoch: string }
+  | { readonly kind: "forget"; readonly keep: ReadonlySet<SeriesKey> };
+
+export const EMPTY_SERIES: SeriesState = { buckets: [], generation: null, stale: true, fromCache: false, unconfirmed: [] };
+export const INITIAL_SYNC: SyncState = { epoch: null, breaks: 0, epochBreak: 0, series: new Map() };
+
+export function seriesOf(state: SyncState, key: SeriesKey): SeriesState {
+  return state.series.get(key) ?? EMPTY_SERIES;
+}
+
+function withSeries(state: SyncState, changes: Iterable<[SeriesKey, SeriesState]>): SyncState {
+  const series = new Map(state.series);
+  for (const [key, value] of changes) series.set(key, value);
+  return { ...state, series };
+}
+
+function fetched(state: SyncState, input: Extract<SyncInput, { kind: "fetched" }>): SyncState {
+  // An answer asked for under another epoch must not bring back buckets that were dropped with it.
+  if (input.askedAtBreak < state.epochBreak) return state;
+  const before = seriesOf(state, input.key);
+  const outdated = input.askedAtBreak < state.breaks;
+  const replaced = before.generation !== null && before.generation !== input.generation;
+  const base = replaced ? applyBuckets([], before.unconfirmed).buckets : before.buckets;
+  const { buckets } = applyBuckets(base, input.buckets);
+  const fresh = input.full && !outdated;
+  const after: SeriesState = {
+    buckets,
+    generation: input.generation,
+    stale: fresh ? false : before.stale || replaced,
+    fromCache: before.fromCache && !fresh && !replaced,
+    unconfirmed: fresh || replaced ? [] : before.unconfirmed,
+  };
+  return withSeries(state, [[input.key, after]]);
+}
+
+function cached(state: SyncState, input: Extract<SyncInput, { kind: "cached" }>): SyncState {
+  const before = seriesOf(state, input.key);
+  // The cache may answer after the network did; what the server said stands.
+  if (before.generation !== null) return state;
+  const { buckets } = applyBuckets(before.buckets, input.buckets);
+  const after = { buckets, generation: input.generation, stale: true, fromCache: true, unconfirmed: before.buckets };
+  return withSeries(state, [[input.key, after]]);
+}
+
+function updates(state: SyncState, list: readonly BucketUpdate[]): SyncState {
+  const grouped = new Map<SeriesKey, Bucket[]>();
+  for (const { key, bucket } of list) {
+    const group = grouped.get(key);
+    if (group === undefined) grouped.set(key, [bucket]);
+    else group.push(bucket);
+  }
+  const changes: [SeriesKey, SeriesState][] = [];
+  for (const [key, incoming] of grouped) {
+    const before = seriesOf(state, key);
+    const applied = applyBuckets(before.buckets, incoming);
+    if (applied.changedFrom === null) continue;
+    const unconfirmed = before.fromCache ? applyBuckets(before.unconfirmed, incoming).buckets : before.unconfirmed;
+    changes.push([key, { ...before, buckets: applied.buckets, unconfirmed }]);
+  }
+  return changes.length === 0 ? state : withSeries(state, changes);
+}
+
+function resync(state: SyncState, epoch: string): SyncState {
+  const changed = state.epoch !== null && state.epoch !== epoch;
+  const series = new Map<SeriesKey, SeriesState>();
+  for (const [key, value] of state.series) {
+    series.set(key, changed ? EMPTY_SERIES : { ...value, stale: true });
+  }
+  const breaks = state.breaks + 1;
+  return { epoch, breaks, epochBreak: changed ? breaks : state.epochBreak, series };
+}
+
+export function reduce(state: SyncState, input: SyncInput): SyncState {
+  switch (input.kind) {
+    case "cached":
+      return cached(state, input);
+    case "fetched":
+      return fetched(state, input);
+    case "updates":
+      return updates(state, input.updates);
+    case "resync":
+      return resync(state, input.epoch);
+    case "forget": {
+      const series = new Map([...state.series].filter(([key]) => input.keep.has(key)));
+      return { ...state, series };
+    }
+  }
+}

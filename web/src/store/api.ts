@@ -1,0 +1,94 @@
+import {
+  type Article,
+  parseArticles,
+  parseSeries,
+  parseSeriesList,
+  parseSubjects,
+  type SeriesAnswer,
+  type SubjectsAnswer,
+} from "../model/api_types.ts";
+import { parseStatus, type StatusAnswer } from "../model/status.ts";
+import { splitKey, type SeriesKey, type Subject } from "../model/subject.ts";
+import type { ResolutionId } from "../model/resolution.ts";
+import { formatIso, type Ms } from "../model/units.ts";
+
+/** Why a call failed, in words for the reader; `status` is 0 when the server could not be reached. */
+export class ApiError extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.name = "ApiError";
+    this.status = status;
+  }
+}
+
+const TIMEOUT_MS = 10_000;
+
+/** The server names the cause in problem+json; anything else is told by its status. */
+function problemText(status: number, body: unknown): string {
+  const data = typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
+  const detail = data["detail"] ?? data["title"];
+  return typeof detail === "string" ? detail : `The server answered with status ${status}.`;
+}
+
+async function readJson(response: Response): Promise<unknown> {
+  try {
+    return await response.json();
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+export async function getJson(path: string, signal?: AbortSignal): Promise<unknown> {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  try {
+    const response = await fetch(`/api/v2${path}`, {
+      headers: { Accept: "application/json" },
+      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+    });
+    const body = await readJson(response);
+    if (!response.ok) throw new ApiError(response.status, problemText(response.status, body));
+    return body;
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
+    if (signal?.aborted === true) throw error;
+    if (error instanceof DOMException) throw new ApiError(0, "The server did not answer within 10 seconds.");
+    if (error instanceof TypeError) throw new ApiError(0, "The server cannot be reached.");
+    throw error;
+  }
+}
+
+export async function fetchSeries(key: SeriesKey, signal?: AbortSignal): Promise<SeriesAnswer> {
+  const { subject, resolution } = splitKey(key);
+  const answer = parseSeries(
+    await getJson(`/timeseries/${encodeURIComponent(subject)}?resolution=${resolution}`, signal),
+  );
+  if (answer === null) throw new ApiError(200, "The server answered in a form this page does not know.");
+  return answer;
+}
+
+/** The newest candles of several subjects in one call, enough for their sparklines. */
+export async function fetchSeveral(
+  subjects: readonly Subject[],
+  resolution: ResolutionId,
+  limit: number,
+): Promise<SeriesAnswer[]> {
+  const tickers = subjects.map(encodeURIComponent).join(",");
+  return parseSeriesList(await getJson(`/timeseries?tickers=${tickers}&resolution=${resolution}&limit=${limit}`));
+}
+
+export async function fetchSubjects(): Promise<SubjectsAnswer> {
+  return parseSubjects(await getJson("/subjects"));
+}
+
+export async function fetchArticles(key: SeriesKey, start: Ms, signal: AbortSignal): Promise<Article[]> {
+  const { subject, resolution } = splitKey(key);
+  const path = `/timeseries/${encodeURIComponent(subject)}/${resolution}/${encodeURIComponent(formatIso(start))}/articles`;
+  return parseArticles(await getJson(path, signal));
+}
+
+export async function fetchStatus(): Promise<StatusAnswer> {
+  return parseStatus(await getJson("/status"));
+}

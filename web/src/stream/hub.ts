@@ -1,0 +1,139 @@
+import { MAX_SERIES_PER_CONNECTION, type PageMessage, type WorkerMessage } from "../model/protocol.ts";
+import type { ResolutionId } from "../model/resolution.ts";
+import { seriesKey, type SeriesKey, type Subject } from "../model/subject.ts";
+import { type Ms, ms } from "../model/units.ts";
+import { type ClientDeps, StreamClient } from "./stream_client.ts";
+
+/** Pages hidden for longer than this stop the stream; the first one that is shown again resumes it. */
+export const PAUSE_AFTER_HIDDEN = ms(300_000);
+
+interface Page {
+  readonly post: (message: WorkerMessage) => void;
+  subjects: readonly Subject[];
+  resolutions: readonly ResolutionId[];
+  keys: ReadonlySet<SeriesKey>;
+  version: number;
+  accepted: boolean;
+  hiddenSince: Ms | null;
+  /** Counts up with every sign of life; the most recently used page is served first when room is short. */
+  usedAt: number;
+}
+
+/** Joins any number of pages to one stream: the union of what they watch goes out, each gets its own part. */
+export class Hub {
+  readonly #pages = new Map<number, Page>();
+  readonly #deps: ClientDeps;
+  readonly #client: StreamClient;
+  #nextPage = 1;
+  #uses = 0;
+  #running = false;
+
+  constructor(deps: ClientDeps) {
+    this.#deps = deps;
+    this.#client = new StreamClient(deps, {
+      link: (link) => this.#broadcast({ type: "link", link }),
+      resync: (epoch) => this.#broadcast({ type: "resync", epoch }),
+      updates: (updates) => {
+        for (const page of this.#pages.values()) {
+          const own = updates.filter((update) => page.keys.has(update.key));
+          if (own.length > 0) page.post({ type: "updates", updates: own });
+        }
+      },
+      items: (items) => {
+        for (const page of this.#pages.values()) {
+          const own = items.filter((item) => page.subjects.includes(item.subject));
+          if (own.length > 0) page.post({ type: "items", items: own });
+        }
+      },
+    });
+  }
+
+  get pages(): number {
+    return this.#pages.size;
+  }
+
+  join(post: (message: WorkerMessage) => void): number {
+    const id = this.#nextPage++;
+    this.#pages.set(id, {
+      post,
+      subjects: [],
+      resolutions: [],
+      keys: new Set(),
+      version: 0,
+      accepted: true,
+      hiddenSince: null,
+      usedAt: ++this.#uses,
+    });
+    post({ type: "link", link: this.#client.link });
+    return id;
+  }
+
+  leave(id: number): void {
+    if (this.#pages.delete(id)) this.#refilter();
+  }
+
+  receive(id: number, message: PageMessage): void {
+    const page = this.#pages.get(id);
+    if (page === undefined) return;
+    page.usedAt = ++this.#uses;
+    switch (message.type) {
+      case "subscribe":
+        return this.#subscribe(page, message);
+      case "seed":
+        return this.#client.seed(message.cursor);
+      case "retry":
+        return this.#client.retry();
+      case "leave":
+        return this.leave(id);
+      case "visibility":
+        page.hiddenSince = message.hidden ? (page.hiddenSince ?? this.#deps.clock.now()) : null;
+        return this.checkVisibility();
+    }
+  }
+
+  /** Called on every change of visibility and from a slow timer; pauses when every page was hidden for long. */
+  checkVisibility(): void {
+    const limit = this.#deps.clock.now() - PAUSE_AFTER_HIDDEN;
+    const pages = [...this.#pages.values()];
+    this.#client.pause(pages.length > 0 && pages.every((page) => page.hiddenSince !== null && page.hiddenSince <= limit));
+  }
+
+  networkChanged(online: boolean): void {
+    if (online) this.#client.retry();
+    else this.#client.interrupt();
+  }
+
+  #subscribe(page: Page, message: Extract<PageMessage, { type: "subscribe" }>): void {
+    page.subjects = message.subjects;
+    page.resolutions = message.resolutions;
+    page.keys = new Set(page.subjects.flatMap((s) => page.resolutions.map((r) => seriesKey(s, r))));
+    page.version = message.version;
+    this.#refilter();
+    page.post({ type: "attached", version: page.version, accepted: page.accepted });
+    if (this.#running) return;
+    this.#running = true;
+    void this.#client.run();
+  }
+
+  /** Serves pages from the most recently used on, as long as the union stays within the server's limit. */
+  #refilter(): void {
+    let subjects = new Set<Subject>();
+    let resolutions = new Set<ResolutionId>();
+    for (const page of [...this.#pages.values()].sort((a, b) => b.usedAt - a.usedAt)) {
+      const moreSubjects = new Set([...subjects, ...page.subjects]);
+      const moreResolutions = new Set([...resolutions, ...page.resolutions]);
+      const accepted = moreSubjects.size * moreResolutions.size <= MAX_SERIES_PER_CONNECTION;
+      const changed = page.accepted !== accepted;
+      page.accepted = accepted;
+      if (changed) page.post({ type: "attached", version: page.version, accepted });
+      if (!accepted) continue;
+      subjects = moreSubjects;
+      resolutions = moreResolutions;
+    }
+    this.#client.setFilters({ subjects: [...subjects].sort(), resolutions: [...resolutions].sort() });
+  }
+
+  #broadcast(message: WorkerMessage): void {
+    for (const page of this.#pages.values()) page.post(message);
+  }
+}

@@ -1,0 +1,283 @@
+import type { EventSourceMessage } from "eventsource-parser";
+import { backoff, retryAfter } from "../model/backoff.ts";
+import { formatEventId, parseEventId } from "../model/cursor.ts";
+import { INITIAL_LINK, type Link } from "../model/protocol.ts";
+import type { ResolutionId } from "../model/resolution.ts";
+import { parseMessage, type BucketUpdate, type NewItem, type StreamEvent } from "../model/stream_event.ts";
+import type { Subject } from "../model/subject.ts";
+import { addMs, type Ms, ms, subMs } from "../model/units.ts";
+import type { Clock } from "./clock.ts";
+import { poll } from "./poller.ts";
+import { readMessages } from "./sse_reader.ts";
+
+/** Heartbeats come every 10 s; after two and a half missed ones the connection is dead, whatever TCP believes. */
+export const QUIET_LIMIT = ms(25_000);
+/** The server greets at once; a connection that does not is being buffered on the way. */
+export const FIRST_MESSAGE_LIMIT = ms(8_000);
+/** A connection that held this long was a working one, so the next failure starts a new count. */
+export const STABLE_AFTER = ms(5_000);
+/** After this many failures in a row the page asks for changes instead of waiting for a stream. */
+export const FAILURES_BEFORE_POLLING = 3;
+export const POLL_EVERY = ms(2_000);
+export const STREAM_RETRY_WHILE_POLLING = ms(60_000);
+/** How long the first connection waits for the position of the page's first REST answer. */
+export const SEED_WAIT = ms(1_500);
+
+export interface Filters {
+  readonly subjects: readonly Subject[];
+  readonly resolutions: readonly ResolutionId[];
+}
+
+export interface Sink {
+  link(link: Link): void;
+  updates(updates: readonly BucketUpdate[]): void;
+  items(items: readonly NewItem[]): void;
+  /** The stream could not resume exactly: everything must be fetched again. */
+  resync(epoch: string): void;
+}
+
+export interface ClientDeps {
+  readonly fetch: typeof fetch;
+  readonly clock: Clock;
+  readonly base: string;
+  isOnline(): boolean;
+}
+
+const FINAL_STATUSES: readonly number[] = [400, 401, 403, 404, 422];
+
+/** One connection's worth of reconnecting: owns the position, the failures and what the pill is told. */
+export class StreamClient {
+  readonly #deps: ClientDeps;
+  readonly #sink: Sink;
+  #filters: Filters = { subjects: [], resolutions: [] };
+  #epoch: string | null = null;
+  #cursor: string | null = null;
+  #seeded = false;
+  #link: Link = INITIAL_LINK;
+  #serverWait: Ms | null = null;
+  #paused = false;
+  /** Fires to wake whatever the loop is doing: a new filter, a retry, a network that came back. */
+  #wake = new AbortController();
+  #stop = new AbortController();
+
+  constructor(deps: ClientDeps, sink: Sink) {
+    this.#deps = deps;
+    this.#sink = sink;
+  }
+
+  get link(): Link {
+    return this.#link;
+  }
+
+  setFilters(filters: Filters): void {
+    if (JSON.stringify(filters) === JSON.stringify(this.#filters)) return;
+    this.#filters = filters;
+    this.#interrupt();
+  }
+
+  /** The position of the first REST answer; ignored once the stream has a position of its own. */
+  seed(cursor: string | null): void {
+    if (this.#seeded) return;
+    this.#seeded = true;
+    this.#cursor ??= cursor;
+    this.#interrupt();
+  }
+
+  pause(paused: boolean): void {
+    if (this.#paused === paused) return;
+    this.#paused = paused;
+    this.#interrupt();
+  }
+
+  /** Tries again now: the reader asked, or the network came back. */
+  retry(): void {
+    if (this.#link.phase === "open") return;
+    this.#update({ failures: 0 });
+    this.#interrupt();
+  }
+
+  /** The network went away: what is open is dead, and the loop must say so at once. */
+  interrupt(): void {
+    this.#interrupt();
+  }
+
+  close(): void {
+    this.#stop.abort();
+    this.#interrupt();
+  }
+
+  async run(): Promise<void> {
+    if (!this.#seeded) await this.#sleep(SEED_WAIT);
+    this.#seeded = true;
+    while (!this.#stop.signal.aborted) {
+      if (this.#wake.signal.aborted) this.#wake = new AbortController();
+      const blocked = this.#blockedPhase();
+      if (blocked !== null) {
+        this.#update({ phase: blocked, retryAt: null });
+        await this.#sleep(ms(60_000));
+      } else if (this.#link.failures >= FAILURES_BEFORE_POLLING) {
+        await this.#pollForAWhile();
+      } else {
+        await this.#streamOnce();
+      }
+    }
+  }
+
+  #blockedPhase(): "offline" | "paused" | null {
+    if (!this.#deps.isOnline()) return "offline";
+    return this.#paused || this.#filters.subjects.length === 0 ? "paused" : null;
+  }
+
+  #interrupt(): void {
+    this.#wake.abort();
+  }
+
+  #sleep(wait: Ms): Promise<void> {
+    return this.#deps.clock.sleep(wait, AbortSignal.any([this.#wake.signal, this.#stop.signal]));
+  }
+
+  #update(change: Partial<Link>): void {
+    this.#link = { ...this.#link, ...change };
+    this.#sink.link(this.#link);
+  }
+
+  url(path: string): string {
+    const { subjects, resolutions } = this.#filters;
+    const list = (values: readonly string[]): string => values.map(encodeURIComponent).join(",");
+    return `${this.#deps.base}${path}?tickers=${list(subjects)}&resolutions=${list(resolutions)}`;
+  }
+
+  async #streamOnce(): Promise<void> {
+    const signal = AbortSignal.any([this.#wake.signal, this.#stop.signal]);
+    this.#update({ phase: "connecting", retryAt: null });
+    this.#serverWait = null;
+    const response = await this.#open(signal);
+    if (response === null || signal.aborted) return;
+    const openedAt = this.#deps.clock.now();
+    const limits = { first: FIRST_MESSAGE_LIMIT, quiet: QUIET_LIMIT };
+    const end = await readMessages(response, (messages) => this.#accept(messages), limits, this.#deps.clock, signal);
+    const held = this.#deps.clock.now() - openedAt >= STABLE_AFTER && this.#link.phase === "open";
+    if (held) this.#update({ failures: 0 });
+    if (end === "aborted") return;
+    if (this.#serverWait !== null) return this.#wait(this.#serverWait, "The server asked the page to reconnect.");
+    const why = end === "silent" ? "The server went silent." : "The connection was lost.";
+    await this.#fail(why, this.#link.failures + 1, null);
+  }
+
+  async #open(signal: AbortSignal): Promise<Response | null> {
+    const headers: Record<string, string> = { Accept: "text/event-stream" };
+    let url = this.url("/api/v2/stream");
+    if (this.#cursor !== null && this.#epoch !== null) {
+      headers["Last-Event-ID"] = formatEventId({ epoch: this.#epoch, cursor: this.#cursor });
+    } else if (this.#cursor !== null) {
+      url += `&cursor=${encodeURIComponent(this.#cursor)}`;
+    }
+    let response: Response;
+    try {
+      response = await this.#deps.fetch(url, { headers, signal, cache: "no-store" });
+    } catch (error) {
+      if (!(error instanceof TypeError || error instanceof DOMException)) throw error;
+      if (!signal.aborted) await this.#fail("The server cannot be reached.", this.#link.failures + 1, null);
+      return null;
+    }
+    if (response.status === 200) return response;
+    await this.#refused(response, signal);
+    return null;
+  }
+
+  async #refused(response: Response, signal: AbortSignal): Promise<void> {
+    response.body?.cancel().catch(() => undefined);
+    if (FINAL_STATUSES.includes(response.status)) {
+      this.#update({ phase: "stopped", detail: `The server refused the stream (${response.status}).` });
+      while (!signal.aborted) await this.#sleep(ms(3_600_000));
+      return;
+    }
+    const wait = retryAfter(response.headers.get("Retry-After"), this.#deps.clock.now());
+    const why = response.status === 503 ? "The server has no room for another stream." : "The server is unavailable.";
+    await this.#fail(why, this.#link.failures + 1, wait);
+  }
+
+  async #fail(detail: string, failures: number, wait: Ms | null): Promise<void> {
+    this.#update({ failures, detail });
+    if (failures >= FAILURES_BEFORE_POLLING && wait === null) return;
+    await this.#wait(wait ?? backoff(failures, this.#deps.clock.random()), detail);
+  }
+
+  async #wait(wait: Ms, detail: string): Promise<void> {
+    this.#update({ phase: "waiting", detail, retryAt: addMs(this.#deps.clock.now(), wait) });
+    await this.#sleep(wait);
+  }
+
+  async #pollForAWhile(): Promise<void> {
+    const { clock } = this.#deps;
+    const until = addMs(clock.now(), STREAM_RETRY_WHILE_POLLING);
+    let failures = this.#link.failures;
+    const signal = AbortSignal.any([this.#wake.signal, this.#stop.signal]);
+    while (clock.now() < until && !signal.aborted) {
+      const answer = await poll(this.#deps.fetch, this.url("/api/v2/changes"), this.#cursor, signal);
+      if (signal.aborted) return;
+      if (answer === null) {
+        failures += 1;
+        const wait = backoff(failures, clock.random());
+        this.#update({ failures });
+        await this.#wait(wait, "The server cannot be reached.");
+        continue;
+      }
+      failures = FAILURES_BEFORE_POLLING;
+      this.#takePosition(answer.epoch, answer.cursor, answer.resumed);
+      this.#update({ phase: "polling", failures, retryAt: null, heardAt: clock.now() });
+      this.#deliver(answer.events);
+      if (!answer.more) await this.#sleep(POLL_EVERY);
+    }
+    // One attempt at a stream: a failure brings the loop straight back here.
+    this.#update({ failures: FAILURES_BEFORE_POLLING - 1 });
+  }
+
+  #takePosition(epoch: string, cursor: string, resumed: boolean): void {
+    const broken = !resumed || (this.#epoch !== null && this.#epoch !== epoch);
+    this.#epoch = epoch;
+    this.#cursor = cursor;
+    if (broken) this.#sink.resync(epoch);
+  }
+
+  #accept(messages: readonly EventSourceMessage[]): void {
+    const events: StreamEvent[] = [];
+    for (const message of messages) {
+      const event = parseMessage(message.event ?? "message", message.data);
+      if (event === null) continue;
+      this.#advance(message.id, event);
+      events.push(event);
+    }
+    this.#update({ heardAt: this.#deps.clock.now() });
+    this.#deliver(events);
+  }
+
+  /** Moves the position forward only after the message was understood, so that a damaged one is asked for again. */
+  #advance(id: string | undefined, event: StreamEvent): void {
+    if (event.kind === "hello") {
+      const changed = this.#epoch !== null && this.#epoch !== event.epoch;
+      this.#epoch = event.epoch;
+      if (!event.resumed || changed) this.#sink.resync(event.epoch);
+      this.#update({ phase: "open", detail: null, retryAt: null });
+    }
+    const position = id === undefined || id === "" ? null : parseEventId(id);
+    if (position !== null) {
+      this.#epoch = position.epoch;
+      this.#cursor = position.cursor;
+    }
+  }
+
+  #deliver(events: readonly StreamEvent[]): void {
+    const updates = events.flatMap((event) => (event.kind === "buckets" ? event.updates : []));
+    const items = events.flatMap((event) => (event.kind === "item" ? [event.item] : []));
+    for (const event of events) {
+      if (event.kind === "bye") this.#serverWait = event.reconnectIn;
+      if (event.kind !== "heartbeat") continue;
+      const { heartbeat } = event;
+      const offset = heartbeat.serverTime === null ? this.#link.clockOffset : subMs(heartbeat.serverTime, this.#deps.clock.now());
+      this.#update({ heartbeat, clockOffset: offset });
+    }
+    if (updates.length > 0) this.#sink.updates(updates);
+    if (items.length > 0) this.#sink.items(items);
+  }
+}

@@ -1,0 +1,357 @@
+import {
+  createChart,
+  customSeriesDefaultOptions,
+  type CustomData,
+  type CustomSeriesOptions,
+  type ICustomSeriesPaneView,
+  type IChartApi,
+  type IPriceLine,
+  type ISeriesApi,
+  LineStyle,
+  type PaneRendererCustomData,
+  TickMarkType,
+  type UTCTimestamp,
+  type WhitespaceData,
+} from "lightweight-charts";
+import type { Bucket } from "../model/bucket.ts";
+import { scoreText, type Zone } from "../model/format.ts";
+import type { Slot } from "../model/slots.ts";
+import { e4, e4ToPolarity, type Ms, ms, msToSec, secToMs, sec } from "../model/units.ts";
+import { anchorOf, barsFor, type Viewport } from "../model/viewport.ts";
+import { crosshairText, tickText, type TickKind } from "./axis_text.ts";
+import { type Frame, type Mark, paintCandles, paintCounts, type PaintOptions, toneOf } from "./painters.ts";
+import { type ChartTheme, readTheme } from "./theme.ts";
+
+/** This file is the only one that knows the chart library; everything else speaks of slots and viewports. */
+
+type Time = UTCTimestamp;
+interface CandleData extends CustomData<Time> {
+  bucket: Bucket;
+}
+type Item = CandleData | WhitespaceData<Time>;
+type Options = CustomSeriesOptions & { paint: PaintOptions };
+type Painter = (frame: Frame, marks: readonly Mark[], options: PaintOptions) => void;
+
+/** Room for the live candle's right neighbours, in bars. */
+const RIGHT_OFFSET = 4;
+const TICK_KINDS: Record<TickMarkType, TickKind> = {
+  [TickMarkType.Year]: "year",
+  [TickMarkType.Month]: "month",
+  [TickMarkType.DayOfMonth]: "day",
+  [TickMarkType.Time]: "time",
+  [TickMarkType.TimeWithSeconds]: "time",
+};
+
+class PaintedSeries implements ICustomSeriesPaneView<Time, CandleData, Options> {
+  #data: PaneRendererCustomData<Time, CandleData> | null = null;
+  #paint: PaintOptions;
+  readonly #painter: Painter;
+  readonly #values: (bucket: Bucket) => number[];
+
+  constructor(painter: Painter, values: (bucket: Bucket) => number[], paint: PaintOptions) {
+    this.#painter = painter;
+    this.#values = values;
+    this.#paint = paint;
+  }
+
+  defaultOptions(): Options {
+    return { ...customSeriesDefaultOptions, lastValueVisible: false, priceLineVisible: false, paint: this.#paint };
+  }
+
+  priceValueBuilder(item: CandleData): number[] {
+    return this.#values(item.bucket);
+  }
+
+  isWhitespace(item: CandleData | WhitespaceData<Time>): item is WhitespaceData<Time> {
+    return !("bucket" in item);
+  }
+
+  update(data: PaneRendererCustomData<Time, CandleData>, options: Options): void {
+    this.#data = data;
+    this.#paint = options.paint;
+  }
+
+  renderer(): ReturnType<ICustomSeriesPaneView<Time, CandleData, Options>["renderer"]> {
+    return {
+      draw: (target, toCoordinate) =>
+        target.useBitmapCoordinateSpace((scope) => {
+          const data = this.#data;
+          if (data === null || data.visibleRange === null) return;
+          const { horizontalPixelRatio: x, verticalPixelRatio: y } = scope;
+          const frame: Frame = {
+            context: scope.context,
+            pixelRatio: { x, y },
+            height: scope.bitmapSize.height,
+            barSpacing: data.barSpacing,
+            y: (value) => (toCoordinate(value) ?? 0) * y,
+          };
+          const visible = data.bars.slice(data.visibleRange.from, data.visibleRange.to);
+          const marks = visible.map((bar): Mark => ({ x: bar.x * x, bucket: bar.originalData.bucket }));
+          this.#painter(frame, marks, this.#paint);
+        }),
+    };
+  }
+}
+
+export interface ChartEvents {
+  /** The place under the crosshair; null when the pointer has left. */
+  hover(start: Ms | null): void;
+  select(start: Ms): void;
+  /** The reader moved or zoomed the view. */
+  view(view: Viewport): void;
+  /** Whether the newest candle is in sight. */
+  following(follow: boolean): void;
+}
+
+export interface ChartState {
+  /** Names the series; another name means another series, and pending work for the old one is dropped. */
+  readonly name: string;
+  readonly slots: readonly Slot[];
+  readonly slotMs: Ms;
+  readonly selectedStart: Ms | null;
+  readonly liveStart: Ms | null;
+  readonly scale: "full" | "fit";
+  readonly zone: Zone;
+}
+
+const toItem = (slot: Slot): Item => {
+  const time = msToSec(slot.start) as number as Time;
+  return slot.bucket === null ? { time } : { time, bucket: slot.bucket };
+};
+
+export class CandleChart {
+  readonly #chart: IChartApi;
+  readonly #host: HTMLElement;
+  readonly #candles: ISeriesApi<"Custom", Time, Item, Options>;
+  readonly #counts: ISeriesApi<"Custom", Time, Item, Options>;
+  readonly #events: ChartEvents;
+  readonly #zero: IPriceLine;
+  #last: IPriceLine | null = null;
+  #theme: ChartTheme;
+  #state: ChartState | null = null;
+  #view: Viewport | null = null;
+
+  constructor(host: HTMLElement, events: ChartEvents) {
+    this.#host = host;
+    this.#events = events;
+    this.#theme = readTheme(host);
+    this.#chart = createChart(host, { autoSize: true, ...this.#chartOptions() });
+    const paint: PaintOptions = { theme: this.#theme, selectedStart: null, liveStart: null };
+    const prices = (bucket: Bucket): number[] => [bucket.high, bucket.low, bucket.close].map(e4ToPolarity);
+    this.#candles = this.#chart.addCustomSeries(new PaintedSeries(paintCandles, prices, paint), {}, 0) as never;
+    const counts = (bucket: Bucket): number[] => [0, bucket.positive + bucket.neutral + bucket.negative];
+    this.#counts = this.#chart.addCustomSeries(new PaintedSeries(paintCounts, counts, paint), {}, 1) as never;
+    this.#counts.applyOptions({ priceFormat: { type: "custom", minMove: 1, formatter: (n: number) => n.toFixed(0) } });
+    this.#counts.priceScale().applyOptions({ scaleMargins: { top: 0.12, bottom: 0 } });
+    this.#candles.applyOptions({
+      priceFormat: { type: "custom", minMove: 0.01, formatter: (value: number) => this.#axisScore(value) },
+    });
+    this.#zero = this.#candles.createPriceLine({
+      price: 0,
+      color: this.#theme.zero,
+      lineWidth: 1,
+      lineStyle: LineStyle.Solid,
+      axisLabelVisible: false,
+      title: "",
+    });
+    this.#chart.panes()[0]?.setStretchFactor(4);
+    this.#chart.panes()[1]?.setStretchFactor(1);
+    this.#listen();
+  }
+
+  /** The only way in: shows this state, keeping the reader's view when the series or the resolution changes. */
+  show(next: ChartState): void {
+    const before = this.#state;
+    this.#state = next;
+    const switched = before === null || before.name !== next.name;
+    if (before === null || before.scale !== next.scale) this.#applyScale(next.scale);
+    if (before?.zone !== next.zone || before.slotMs !== next.slotMs) this.#chart.applyOptions(this.#chartOptions());
+    if (switched || before.slots !== next.slots) this.#applyData(switched ? null : before.slots, next.slots);
+    this.#applyPaint(next);
+    if (switched || before.slots.length === 0) this.#applyView();
+  }
+
+  goLive(): void {
+    if (this.#view !== null) this.#view = { ...this.#view, follow: true };
+    this.#applyView();
+    this.#reportView();
+  }
+
+  /** Brings a candle into sight without changing the zoom; used when it was reached by keyboard. */
+  reveal(start: Ms): void {
+    const range = this.#chart.timeScale().getVisibleLogicalRange();
+    const index = this.#state?.slots.findIndex((slot) => slot.start === start) ?? -1;
+    if (range === null || index < 0 || (index > range.from + 1 && index < range.to - 1)) return;
+    const width = range.to - range.from;
+    const from = index <= range.from + 1 ? index - width * 0.2 : index - width * 0.8;
+    this.#chart.timeScale().setVisibleLogicalRange({ from, to: from + width });
+    this.#reportView();
+  }
+
+  /** Shows the crosshair at a time, for charts that move in step; null takes it away. */
+  point(at: Ms | null): void {
+    const slot = at === null ? undefined : this.#state?.slots.find((candidate) => candidate.start === at);
+    if (slot === undefined || slot.bucket === null) return this.#chart.clearCrosshairPosition();
+    this.#chart.setCrosshairPosition(e4ToPolarity(slot.bucket.close), toItem(slot).time, this.#candles as never);
+  }
+
+  restyle(): void {
+    this.#theme = readTheme(this.#host);
+    this.#chart.applyOptions(this.#chartOptions());
+    this.#zero.applyOptions({ color: this.#theme.zero });
+    if (this.#state !== null) this.#applyPaint(this.#state);
+  }
+
+  destroy(): void {
+    this.#state = null;
+    this.#chart.remove();
+  }
+
+  #axisScore(value: number): string {
+    // The scale keeps a margin beyond one; a label there would name a score that cannot be.
+    return Math.abs(value) > 1.0001 ? "" : scoreText(e4(Math.round(value * 10_000)));
+  }
+
+  #applyScale(scale: "full" | "fit"): void {
+    const full = scale === "full";
+    this.#candles.priceScale().applyOptions({ autoScale: true, scaleMargins: { top: 0.04, bottom: 0.04 } });
+    this.#candles.applyOptions({
+      autoscaleInfoProvider: full
+        ? () => ({ priceRange: { minValue: -1, maxValue: 1 } })
+        : (original: () => unknown) => original() as never,
+    });
+  }
+
+  #applyData(before: readonly Slot[] | null, slots: readonly Slot[]): void {
+    let same = 0;
+    if (before !== null) {
+      const limit = Math.min(before.length, slots.length);
+      while (same < limit && before[same]?.start === slots[same]?.start && before[same]?.bucket === slots[same]?.bucket) same++;
+    }
+    // The library only takes changes at its newest place; anything earlier replaces the whole series.
+    if (before !== null && before.length > 0 && same >= before.length - 1) {
+      for (const slot of slots.slice(same)) {
+        this.#candles.update(toItem(slot));
+        this.#counts.update(toItem(slot));
+      }
+      return;
+    }
+    const items = slots.map(toItem);
+    this.#candles.setData(items);
+    this.#counts.setData(items);
+  }
+
+  #applyPaint(state: ChartState): void {
+    const paint: PaintOptions = { theme: this.#theme, selectedStart: state.selectedStart, liveStart: state.liveStart };
+    this.#candles.applyOptions({ paint } as Partial<Options>);
+    this.#counts.applyOptions({ paint } as Partial<Options>);
+    const newest = state.slots.findLast((slot) => slot.bucket !== null)?.bucket ?? null;
+    if (this.#last !== null && newest === null) {
+      this.#candles.removePriceLine(this.#last);
+      this.#last = null;
+    }
+    if (newest === null) return;
+    const options = {
+      price: e4ToPolarity(newest.close),
+      color: this.#theme[toneOf(newest)],
+      lineWidth: 1 as const,
+      lineStyle: LineStyle.Dotted,
+      axisLabelVisible: true,
+      axisLabelTextColor: this.#theme.background,
+      title: "",
+    };
+    if (this.#last === null) this.#last = this.#candles.createPriceLine(options);
+    else this.#last.applyOptions(options);
+  }
+
+  #applyView(): void {
+    const state = this.#state;
+    if (state === null || state.slots.length === 0) return;
+    const bars = barsFor(this.#view, state.slotMs);
+    const anchor = anchorOf(this.#view);
+    const newest = state.slots.length - 1;
+    const to = anchor === null ? newest + RIGHT_OFFSET : this.#indexOf(anchor, state);
+    this.#chart.timeScale().setVisibleLogicalRange({ from: to - bars, to });
+  }
+
+  /** Time to a place on the axis; times outside the series are extended evenly. */
+  #indexOf(at: Ms, state: ChartState): number {
+    const { slots, slotMs } = state;
+    const first = slots[0]?.start ?? at;
+    const last = slots[slots.length - 1]?.start ?? at;
+    if (at >= last) return slots.length - 1 + (at - last) / slotMs;
+    if (at <= first) return (at - first) / slotMs;
+    const after = slots.findIndex((slot) => slot.start > at);
+    const before = slots[after - 1]?.start ?? first;
+    return after - 1 + (at - before) / slotMs;
+  }
+
+  #timeAt(index: number, state: ChartState): Ms {
+    const { slots, slotMs } = state;
+    const clamped = Math.min(slots.length - 1, Math.max(0, Math.floor(index)));
+    return ms((slots[clamped]?.start ?? 0) + (index - clamped) * slotMs);
+  }
+
+  #reportView(): void {
+    const state = this.#state;
+    const range = this.#chart.timeScale().getVisibleLogicalRange();
+    if (state === null || range === null || state.slots.length === 0) return;
+    const follow = range.to >= state.slots.length - 1;
+    this.#view = { from: this.#timeAt(range.from, state), to: this.#timeAt(range.to, state), follow };
+    this.#events.view(this.#view);
+  }
+
+  #listen(): void {
+    this.#chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+      if (range !== null && this.#state !== null) this.#events.following(range.to >= this.#state.slots.length - 1);
+    });
+    this.#chart.subscribeCrosshairMove((param) => {
+      // Moves that this page made itself have no source event, and must not echo between charts.
+      if (param.sourceEvent === undefined && param.point !== undefined) return;
+      this.#events.hover(param.time === undefined ? null : secToMs(sec(param.time as number)));
+    });
+    this.#chart.subscribeClick((param) => {
+      if (param.time !== undefined) this.#events.select(secToMs(sec(param.time as number)));
+    });
+    // Only the reader's own hands change the view that is kept; a switch of resolution must not.
+    const settled = (): void => void setTimeout(() => this.#reportView(), 150);
+    for (const name of ["wheel", "pointerup", "touchend", "dblclick"]) {
+      this.#host.addEventListener(name, settled, { passive: true });
+    }
+    // The library lays its canvases out in a table; to a screen reader that table means nothing.
+    this.#host.querySelector("table")?.setAttribute("role", "presentation");
+  }
+
+  #chartOptions() {
+    const theme = this.#theme;
+    const zone = this.#state?.zone ?? "local";
+    const slotMs = this.#state?.slotMs ?? ms(60_000);
+    const toMs = (time: unknown): Ms => secToMs(sec(time as number));
+    return {
+      layout: {
+        background: { color: theme.background },
+        textColor: theme.muted,
+        fontFamily: theme.fontFamily,
+        fontSize: 11,
+        panes: { separatorColor: theme.line, separatorHoverColor: theme.accentSoft, enableResize: true },
+      },
+      grid: { vertLines: { color: theme.grid }, horzLines: { color: theme.grid } },
+      rightPriceScale: { borderColor: theme.line, minimumWidth: 56 },
+      crosshair: {
+        mode: 0,
+        vertLine: { color: theme.muted, labelBackgroundColor: theme.muted },
+        horzLine: { color: theme.muted, labelBackgroundColor: theme.muted },
+      },
+      handleScroll: { vertTouchDrag: false },
+      localization: { timeFormatter: (time: unknown) => crosshairText(toMs(time), zone) },
+      timeScale: {
+        borderColor: theme.line,
+        rightOffset: RIGHT_OFFSET,
+        minBarSpacing: 1.5,
+        maxBarSpacing: 48,
+        timeVisible: true,
+        tickMarkFormatter: (time: unknown, kind: TickMarkType) => tickText(toMs(time), TICK_KINDS[kind], slotMs, zone),
+      },
+    };
+  }
+}
