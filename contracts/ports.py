@@ -255,6 +255,10 @@ class ItemStore(Protocol):
 
     def get_primaries(self, source_ids: Sequence[str]) -> dict[str, Item]: ...
 
+    def by_subject(self, subject: str, start_ms: int, end_ms: int, limit: int) -> list[Item]:
+        """Items of a ticker or `tag:` subject published in `[start_ms, end_ms)`, ascending by (time, `source_id`)."""
+        ...
+
     def stream_shards(self) -> list[str]:
         """Shard ids of the primary's change stream."""
         ...

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts.clock import Clock
+from contracts.errors import BadEvent
+from contracts.instants import parse_ms
 from contracts.ports import Item, ItemChange
+from contracts.subjects import TAG_PREFIX
 from stores.item_codec import decode_item, encode_item
 from stores.sqlite_connection import Database, Schema, Seen
 
@@ -25,6 +28,9 @@ _SCHEMA: Final = Schema(
         """CREATE TABLE dashboard (
             day TEXT NOT NULL, item_key TEXT NOT NULL, sentiment TEXT, strength TEXT, tag TEXT, body BLOB NOT NULL,
             PRIMARY KEY (day, item_key)) WITHOUT ROWID""",
+        """CREATE TABLE mentions (
+            subject TEXT NOT NULL, published_ms INTEGER NOT NULL, source_id TEXT NOT NULL,
+            PRIMARY KEY (subject, published_ms, source_id)) WITHOUT ROWID""",
         "CREATE INDEX by_sentiment ON dashboard (sentiment, strength, item_key) WHERE item_key < '~'",
         "CREATE INDEX by_tag ON dashboard (tag, item_key) WHERE tag IS NOT NULL",
     ),
@@ -75,6 +81,9 @@ class SqliteItemStore:
             if old is None:
                 return False
             connection.execute("DELETE FROM items WHERE source_id = ?", (source_id,))
+            connection.executemany(
+                "DELETE FROM mentions WHERE (subject, published_ms, source_id) = (?, ?, ?)", _mentions(old)
+            )
             self._append(connection, None, old)
             return True
 
@@ -88,6 +97,14 @@ class SqliteItemStore:
             bodies = {source_id: _body(connection, source_id) for source_id in source_ids}
         return {source_id: decode_item(body) for source_id, body in bodies.items() if body is not None}
 
+    def by_subject(self, subject: str, start_ms: int, end_ms: int, limit: int) -> list[Item]:
+        """Items of a ticker or `tag:` subject published in `[start_ms, end_ms)`, ascending by (time, id)."""
+        return self._items(
+            "SELECT body FROM mentions JOIN items USING (source_id) WHERE subject = ? AND published_ms >= ?"
+            " AND published_ms < ? ORDER BY published_ms, source_id LIMIT ?",
+            (subject, start_ms, end_ms, limit),
+        )
+
     def count_primary(self) -> int:
         """How many items there are."""
         return int(self._database.read("SELECT count(*) FROM items")[0][0])
@@ -97,6 +114,10 @@ class SqliteItemStore:
             connection.execute(
                 "INSERT INTO items VALUES (?1, ?2) ON CONFLICT DO UPDATE SET body = ?2", (source_id, body)
             )
+            was, mentions = (_mentions(old) if old is not None else []), _mentions(body)
+            if was != mentions:
+                connection.executemany("DELETE FROM mentions WHERE (subject, published_ms, source_id) = (?, ?, ?)", was)
+                connection.executemany("INSERT OR IGNORE INTO mentions VALUES (?, ?, ?)", mentions)
             self._append(connection, body, old)
 
     def _append(self, connection: sqlite3.Connection, new: bytes | None, old: bytes | None) -> None:
@@ -210,3 +231,14 @@ class SqliteItemStore:
 def _body(connection: sqlite3.Connection, source_id: str) -> bytes | None:
     found = connection.execute("SELECT body FROM items WHERE source_id = ?", (source_id,)).fetchone()
     return found[0] if found else None
+
+
+def _mentions(body: bytes) -> list[tuple[str, int, str]]:
+    """(subject, published, id) rows of an item; none when it has no readable time of publication."""
+    item = decode_item(body)
+    try:
+        published_ms = parse_ms(str((item.get("metadata") or {}).get("published_at")))
+    except BadEvent:
+        return []
+    subjects = [*(item.get("matched_tickers") or ()), *(TAG_PREFIX + tag for tag in item.get("matched_tags") or ())]
+    return [(subject, published_ms, item["source_id"]) for subject in sorted(set(subjects))]
