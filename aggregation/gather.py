@@ -1,26 +1,30 @@
 """From a batch of events to groups by (subject, minute), each event judged. The hot loop: one pass, one dictionary hit
-per event; everything else is done once per group.
+per event; everything else is done with whole-list built-ins, once per group.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 
+from aggregation.event import Event
 from aggregation.instant_table import MINUTE_CHARACTERS, MINUTES, RESTS, NotCanonical, instant_ms
 from aggregation.verdict import ALLOWED_LATENESS_MS, SetAside, judge, late_from_ms
 from contracts.bucket import LANE_SEPARATOR, BucketKey
 from contracts.errors import BadEvent
-from contracts.events import FUTURE_TOLERANCE_MS, ScoredEvent
+from contracts.events import FUTURE_TOLERANCE_MS
 from contracts.hashing import member_hash
 from contracts.instants import MIN_MS, iso_ms
 from contracts.resolution import FINEST, MINUTE_MS, window_start_ms
 from contracts.subjects import is_subject
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 class Group(NamedTuple):
     """Accepted events of one 1m bucket in log order, their times and membership hashes."""
 
-    events: list[ScoredEvent]
+    events: list[Event]
     times_ms: list[int]
     hashes: list[int]
 
@@ -35,30 +39,27 @@ class Gathered(NamedTuple):
     newest_event_ms: int | None
 
 
-def gather(events: Sequence[ScoredEvent], allowed_lateness_ms: int = ALLOWED_LATENESS_MS, lanes: int = 1) -> Gathered:
+def gather(events: Sequence[Event], allowed_lateness_ms: int = ALLOWED_LATENESS_MS, lanes: int = 1) -> Gathered:
     """Group a batch by the 1m bucket (of the event's lane when `lanes` > 1) and set aside what may not count."""
-    by_minute: defaultdict[tuple[str, str], list[ScoredEvent]] = defaultdict(list)
+    by_minute: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
     for event in events:
         by_minute[event.subject, event.event_time[:MINUTE_CHARACTERS]].append(event)
 
     groups: dict[BucketKey, Group] = {}
-    doubtful: list[ScoredEvent] = []
+    doubtful: list[Event] = []
     name = FINEST.name
     for (subject, minute), members in by_minute.items():
         try:
             start_ms = MINUTES[minute]
             times_ms = [start_ms + RESTS[event.event_time[MINUTE_CHARACTERS:]] for event in members]
-            ingested_ms = [
-                MINUTES[event.ingested_at[:MINUTE_CHARACTERS]] + RESTS[event.ingested_at[MINUTE_CHARACTERS:]]
-                for event in members
-            ]
         except (NotCanonical, BadEvent):
             doubtful += members
             continue
+        ingested = [event.ingested_at for event in members]
         if (
             start_ms < MIN_MS
-            or max(ingested_ms) >= late_from_ms(start_ms, allowed_lateness_ms)
-            or max(times_ms) > min(ingested_ms) + FUTURE_TOLERANCE_MS
+            or milliseconds(max(ingested)) >= late_from_ms(start_ms, allowed_lateness_ms)
+            or max(times_ms) > milliseconds(min(ingested)) + FUTURE_TOLERANCE_MS
             or not is_subject(subject)
         ):
             doubtful += members
@@ -75,6 +76,12 @@ def gather(events: Sequence[ScoredEvent], allowed_lateness_ms: int = ALLOWED_LAT
     return Gathered(groups, judged.too_late, judged.quarantined, len(events), newest_ms)
 
 
+def milliseconds(instant: datetime) -> int:
+    """Whole milliseconds UTC, cut off; exact (`timestamp()` is a float)."""
+    delta = instant - _EPOCH
+    return delta.days * 86_400_000 + delta.seconds * 1_000 + delta.microseconds // 1_000
+
+
 class Judged(NamedTuple):
     """What the slow path made of the events the fast path would not vouch for."""
 
@@ -83,7 +90,7 @@ class Judged(NamedTuple):
     quarantined: list[SetAside]
 
 
-def _judge_each(events: Sequence[ScoredEvent], doubtful: list[ScoredEvent], allowed_lateness_ms: int) -> Judged:
+def _judge_each(events: Sequence[Event], doubtful: list[Event], allowed_lateness_ms: int) -> Judged:
     """One event at a time, in log order: judge it, then say why it may not count or group it."""
     judged = Judged({}, [], [])
     chosen = {id(event) for event in doubtful}
@@ -93,7 +100,7 @@ def _judge_each(events: Sequence[ScoredEvent], doubtful: list[ScoredEvent], allo
         try:
             if not is_subject(event.subject):
                 raise BadEvent("bad_subject", f"subject {event.subject!r} is neither a ticker nor tag:name")
-            event_ms, ingested_ms = instant_ms(event.event_time), instant_ms(event.ingested_at)
+            event_ms, ingested_ms = instant_ms(event.event_time), milliseconds(event.ingested_at)
         except BadEvent as error:
             judged.quarantined.append(SetAside(event, error.reason, error.detail))
             continue
@@ -110,7 +117,7 @@ def _judge_each(events: Sequence[ScoredEvent], doubtful: list[ScoredEvent], allo
     return judged
 
 
-def _in_log_order(events: Sequence[ScoredEvent], fast: Group, slow: Group) -> Group:
+def _in_log_order(events: Sequence[Event], fast: Group, slow: Group) -> Group:
     """Both paths found events of one bucket: the first in the log must stand first."""
     order = {id(event): index for index, event in enumerate(events)}
     rows = [*zip(*fast, strict=True), *zip(*slow, strict=True)]

@@ -7,13 +7,13 @@ lost guard re-reads and decides again. `now_ms` only marks `is_partial`, `last_u
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from aggregation.event import Event
 from aggregation.gather import Gathered, Group
 from aggregation.rollup import CASCADE, ancestors, is_lane, parent_of, replace, summary_of
 from aggregation.summary import merge, of_events
 from aggregation.verdict import SetAside
 from aggregation.watermark import IDLE_AFTER_MS, NEVER_MS, OUT_OF_ORDERNESS_MS, ShardProgress, advance, combined_ms
 from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary
-from contracts.events import ScoredEvent
 from contracts.resolution import BY_NAME, WIDTH_MS
 
 _NOTHING: frozenset[int] = frozenset()
@@ -65,7 +65,7 @@ class Step(NamedTuple):
     too_late: list[SetAside]
     expired: list[BucketKey]
     quarantined: list[SetAside]
-    fresh: dict[str, list[ScoredEvent]]
+    fresh: dict[str, list[Event]]
     counted: int
     duplicates: int
 
@@ -128,7 +128,7 @@ class _Cascade:
         self._expire = expire
         self.touched: dict[BucketKey, Bucket] = {}
         self.changed: dict[BucketKey, Bucket] = {}
-        self.fresh: dict[str, list[ScoredEvent]] = {}
+        self.fresh: dict[str, list[Event]] = {}
         self.expired: list[BucketKey] = []
         self.counted = 0
         self.duplicates = 0
@@ -235,20 +235,15 @@ class _Cascade:
         return False
 
 
-def _first_of_each(group: Group, members: frozenset[int]) -> tuple[list[ScoredEvent], list[int], frozenset[int]]:
+def _first_of_each(group: Group, members: frozenset[int]) -> tuple[list[Event], list[int], frozenset[int]]:
     """A group without members and without repeats; of two events with one id the first in the log stands."""
-    seen = set(members)
-    events: list[ScoredEvent] = []
-    times_ms: list[int] = []
-    new: set[int] = set()
-    for event, time_ms, hashed in zip(*group, strict=True):
-        if hashed in seen:
-            continue
-        seen.add(hashed)
-        new.add(hashed)
-        events.append(event)
-        times_ms.append(time_ms)
-    return events, times_ms, frozenset(new)
+    events, times_ms, hashes = group
+    last = len(hashes) - 1
+    first_at = {hashed: last - back for back, hashed in enumerate(reversed(hashes))}  # the first one is set last
+    for hashed in members.intersection(first_at):
+        del first_at[hashed]
+    chosen = sorted(first_at.values())
+    return [events[i] for i in chosen], [times_ms[i] for i in chosen], frozenset(first_at)
 
 
 def _windows(

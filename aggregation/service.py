@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from aggregation.gather import Gathered, gather
+from aggregation.event import Event, decode
+from aggregation.gather import Gathered, gather, milliseconds
 from aggregation.operator import EMPTY, Batch, Limits, State, Step, keys_needed, step
 from aggregation.verdict import SetAside
 from aggregation.watermark import NEVER_MS, ShardProgress
@@ -17,9 +18,7 @@ from contracts.aside import Aside, Kind, aside_of, digest_key, put_asides
 from contracts.bucket import Bucket, BucketKey
 from contracts.clock import Clock
 from contracts.errors import BadEvent, Transient
-from contracts.events import ScoredEvent, decode_scored
 from contracts.generation import live_generation
-from contracts.instants import parse_ms
 from contracts.kinesis import StreamRecord
 from contracts.ports import BucketStore, Change, ControlStore, Lake, NewEvent
 from contracts.settings import AggregatorSettings
@@ -92,7 +91,7 @@ class Aggregator:
 
     def _commit(self, shard_id: str, gathered: Gathered, window: dict[str, Any]) -> tuple[Step, int]:
         keys = keys_needed(gathered)
-        fresh: dict[str, list[ScoredEvent]] = {}
+        fresh: dict[str, list[Event]] = {}
         for attempt in range(MAX_COMMIT_ATTEMPTS):
             generation = live_generation(self._control)
             cache = self._cache_of(shard_id, generation)
@@ -157,16 +156,16 @@ def _aside(record: StreamRecord, aside: SetAside, kind: Kind) -> Aside:
 
 def _decode(
     records: Sequence[StreamRecord],
-) -> tuple[list[ScoredEvent], dict[int, StreamRecord], list[Aside]]:
+) -> tuple[list[Event], dict[int, StreamRecord], list[Aside]]:
     """(events, the record of each by identity, records that are no events)."""
-    events: list[ScoredEvent] = []
+    events: list[Event] = []
     places: dict[int, StreamRecord] = {}
     bad: list[Aside] = []
     for record in records:
         try:
             if record.error is not None:
                 raise record.error
-            event = decode_scored(record.data)
+            event = decode(record.data)
         except BadEvent as error:
             bad.append(aside_of("quarantined", record, error.reason, error.detail, digest_key(record.data)))
             continue
@@ -175,7 +174,7 @@ def _decode(
     return events, places, bad
 
 
-def _changes(generation: str, decided: Step, fresh: dict[str, list[ScoredEvent]], now_ms: int) -> list[Change]:
+def _changes(generation: str, decided: Step, fresh: dict[str, list[Event]], now_ms: int) -> list[Change]:
     """One change record per subject: every bucket touched, changed or not, so a retry after a crash between the
     buckets and the change record still tells the watchers (at least once; they apply by `rev`)."""
     by_subject: dict[str, list[Bucket]] = {}
@@ -187,11 +186,11 @@ def _changes(generation: str, decided: Step, fresh: dict[str, list[ScoredEvent]]
     for subject, buckets in by_subject.items():
         events = sorted(fresh.get(subject, ()), key=lambda event: (event.event_time, event.event_id))
         news = tuple(_new_event(event) for event in events[-MAX_CHANGE_EVENTS:])
-        origin_ms = max((parse_ms(event.ingested_at) for event in events), default=0)
+        origin_ms = max((milliseconds(event.ingested_at) for event in events), default=0)
         changes.append(Change(generation, subject, tuple(buckets), news, origin_ms, now_ms))
     return changes
 
 
-def _new_event(event: ScoredEvent) -> NewEvent:
+def _new_event(event: Event) -> NewEvent:
     polarity_e4 = round(event.polarity * 10_000)
     return NewEvent(event.event_id, event.article_id, event.event_time, event.source, event.label, polarity_e4)

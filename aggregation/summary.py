@@ -7,8 +7,8 @@ a union of integers and names. So a summary is a function of the set of its even
 from collections.abc import Sequence
 from typing import Final
 
-from contracts.bucket import E4, Summary
-from contracts.events import ScoredEvent
+from aggregation.event import POLARITIES_E4, Event
+from contracts.bucket import Summary
 
 _UNIONS: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[str, ...]] = {}
 _MAX_UNIONS: Final = 10_000
@@ -26,9 +26,9 @@ def union(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
     return found
 
 
-def of_one(event: ScoredEvent, event_ms: int) -> Summary:
+def of_one(event: Event, event_ms: int) -> Summary:
     """The summary of a single event."""
-    polarity_e4 = round(event.polarity * E4)
+    polarity_e4 = POLARITIES_E4[event.polarity]
     label = event.label
     return Summary(
         1, polarity_e4, polarity_e4, polarity_e4,
@@ -39,14 +39,14 @@ def of_one(event: ScoredEvent, event_ms: int) -> Summary:
     )  # fmt: skip
 
 
-def of_events(events: Sequence[ScoredEvent], times_ms: Sequence[int]) -> Summary:
+def of_events(events: Sequence[Event], times_ms: Sequence[int]) -> Summary:
     """The summary of events with distinct ids; `times_ms[i]` is the event time of `events[i]`.
 
     Written with whole-list built-ins: per event that is a few C calls instead of a dozen branches.
     """
     if len(events) == 1:
         return of_one(events[0], times_ms[0])
-    polarities_e4 = [round(event.polarity * E4) for event in events]
+    polarities_e4 = [POLARITIES_E4[event.polarity] for event in events]
     labels = [event.label for event in events]
     first_ms, last_ms = min(times_ms), max(times_ms)
     first, last = times_ms.index(first_ms), times_ms.index(last_ms)

@@ -4,7 +4,8 @@ for all resolutions together, so a replay, another batching or an outage cannot 
 
 from typing import Literal, NamedTuple
 
-from contracts.events import FUTURE_TOLERANCE_MS, ScoredEvent
+from aggregation.event import Event
+from contracts.events import FUTURE_TOLERANCE_MS
 from contracts.instants import MIN_MS
 from contracts.resolution import DAY_MS, MINUTE_MS, window_start_ms
 
@@ -16,7 +17,7 @@ ALLOWED_LATENESS_MS = DAY_MS
 class SetAside(NamedTuple):
     """An event that does not count: the event, why, and an explanation for a person."""
 
-    event: ScoredEvent
+    event: Event
     reason: str
     detail: str
 

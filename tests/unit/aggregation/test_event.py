@@ -1,0 +1,80 @@
+"""The engine's view of a scored event: the contract's fields and ranges, and one reason for every fault."""
+
+import json
+
+import msgspec
+import pytest
+
+from aggregation.event import POLARITIES_E4, Event, decode
+from aggregation.instant_table import instant_ms
+from contracts.errors import QUARANTINE_REASONS, BadEvent
+from contracts.events import ScoredEvent
+from contracts.instants import parse_ms
+from tests import oracle
+from tests.events import BASE_MS, scored
+
+
+def test_the_engine_reads_the_contract() -> None:
+    ours = {field.name: field.type for field in msgspec.structs.fields(Event)}
+    contract = {field.name: field.type for field in msgspec.structs.fields(ScoredEvent)}
+    assert ours.keys() == contract.keys()
+    assert {name for name in ours if ours[name] != contract[name]} == {"ingested_at"}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (b"", "unparseable"),
+        (b"[]", "unparseable"),
+        (b'{"schema":"scored-article/1"', "unparseable"),
+        (b"\xff\xfe", "unparseable"),
+        (b"[" * 100_000, "unparseable"),
+        ({"polarity": float("nan")}, "unparseable"),
+        ({"polarity": 1.0001}, "bad_value"),
+        ({"label": "bullish"}, "bad_value"),
+        ({"schema": "scored-article/2"}, "unknown_schema"),
+        ({"source": None}, "bad_value"),
+        ({"ingested_at": "yesterday"}, "bad_time"),
+        ({"ingested_at": "2025-12-21T12:00:00"}, "bad_time"),
+        ({"source": "x" * 300_000}, "oversized"),
+        ("event_id", "missing_field"),
+        ("confidence", "missing_field"),
+    ],
+)
+def test_every_fault_has_a_reason(change: object, reason: str) -> None:
+    good = scored(1, "AAPL", BASE_MS, 0.1)
+    if isinstance(change, dict):
+        data = json.dumps(good | change).encode()
+    elif isinstance(change, str):
+        data = json.dumps({name: value for name, value in good.items() if name != change}).encode()
+    else:
+        data = change
+    with pytest.raises(BadEvent) as caught:
+        decode(data)
+    assert caught.value.reason == reason
+    assert reason in QUARANTINE_REASONS
+
+
+def test_every_four_decimal_polarity_is_exact() -> None:
+    assert [POLARITIES_E4[e4 / 10_000] for e4 in range(-10_000, 10_001)] == list(range(-10_000, 10_001))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2025-12-21T12:00:00.000Z", "2024-02-29T23:59:59.999Z", "2025-12-21T12:00:00Z", "2025-12-21t12:00:00.12z",
+        "2025-12-21T14:00:00.123456+02:00", "2025-12-21T12:00+00:00", "2025-12-21 12:00:00.000Z",
+    ],
+)  # fmt: skip
+def test_instants_read_as_the_oracle_reads_them(text: str) -> None:
+    assert instant_ms(text) == parse_ms(text) == oracle.to_ms(text.upper())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "2025-12-21", "2025-02-29T00:00:00.000Z", "2025-12-21T24:00:00.000Z", "2025-12-21T12:60:00.000Z",
+     "2025-12-21T12:00:60.000Z", "2025-12-21T12:00:00.000", "٢٠٢٥-12-21T12:00:00.000Z", "2025-12-21T12:00:00.000Z\n"],
+)  # fmt: skip
+def test_what_is_no_instant_is_refused(text: str) -> None:
+    with pytest.raises(BadEvent):
+        instant_ms(text)
