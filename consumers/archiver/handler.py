@@ -1,0 +1,36 @@
+"""Lambda entry point: Kinesis raw-articles and scored-articles → the lake."""
+
+import functools
+import json
+import logging
+import os
+import threading
+from typing import Any
+
+from consumers.archiver.service import Archiver
+from contracts.errors import Transient
+from contracts.kinesis import item_failures, records_of
+from contracts.settings import Settings, load
+from stores.home import open_home
+
+logger = logging.getLogger(__name__)
+_opening = threading.Lock()
+
+
+@functools.lru_cache(maxsize=4)
+def _archiver(settings: Settings) -> Archiver:
+    return Archiver(open_home(settings).lake)
+
+
+def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """A Kinesis event in, `{"batchItemFailures": […]}` out: all of the batch, or none of it."""
+    with _opening:
+        archiver = _archiver(load(Settings, os.environ))
+    records = records_of(event)
+    try:
+        archived = archiver.archive(records)
+    except Transient as error:
+        logger.warning(json.dumps({"message": "batch to be retried", "cause": str(error)}))
+        return {"batchItemFailures": item_failures(records[:1])}
+    logger.info(json.dumps({"message": "archived", **archived._asdict()}))
+    return {"batchItemFailures": []}

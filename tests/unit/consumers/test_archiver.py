@@ -1,0 +1,79 @@
+"""The archiver: nothing vanishes, nothing is there twice, however retries cut the batches."""
+
+import base64
+import json
+import random
+
+import pytest
+
+from consumers.archiver.service import Archiver
+from contracts.errors import BadEvent, Transient
+from contracts.events import RAW_STREAM, SCORED_STREAM
+from contracts.kinesis import StreamRecord, records_of
+from contracts.ports import Record
+from contracts.resolution import DAY_MS
+from tests.fakes.kinesis import kinesis_event
+from tests.fakes.log import SHARD
+from tests.fakes.stores import FakeLake
+from tests.unit.consumers.classifying import NOW_MS, article
+
+
+def record(sequence: int, data: bytes, stream: str = RAW_STREAM, arrival_ms: int = NOW_MS) -> StreamRecord:
+    return StreamRecord(stream, SHARD, str(sequence), 0, "key", data, arrival_ms)
+
+
+def test_records_are_kept_by_stream_source_and_day_of_arrival() -> None:
+    lake = FakeLake()
+    raw, scored = article(source="finnhub"), b'{"source":"finnhub","x":1}'
+    Archiver(lake).archive(
+        [record(1, raw), record(2, article(source="rss-a")), record(3, raw, arrival_ms=NOW_MS + DAY_MS)]
+    )
+    Archiver(lake).archive([record(5, scored, SCORED_STREAM), record(6, scored, f"prod-{SCORED_STREAM}")])
+    assert lake.objects == {
+        f"raw/source=finnhub/date=2025-12-21/{SHARD}-1-1.jsonl.gz": [raw],
+        f"raw/source=rss-a/date=2025-12-21/{SHARD}-2-2.jsonl.gz": [article(source="rss-a")],
+        f"raw/source=finnhub/date=2025-12-22/{SHARD}-3-3.jsonl.gz": [raw],
+        f"scored/date=2025-12-21/{SHARD}-5-6.jsonl.gz": [scored, scored],
+    }
+
+
+def test_what_cannot_be_read_is_kept_with_its_bytes() -> None:
+    lake = FakeLake()
+    damaged = record(3, b"\xf3\x89\x9a\xc2x")._replace(error=BadEvent("corrupt_aggregate", "x"))
+    bad = [record(1, b"\x00\xff"), record(2, b'{"source":"../../etc"}'), damaged]
+    Archiver(lake).archive(bad)
+    ((key, lines),) = lake.objects.items()
+    assert key == f"raw/source=unknown/date=2025-12-21/{RAW_STREAM}-{SHARD}-1-3.jsonl.gz"
+    assert [base64.b64decode(json.loads(line)["data"]) for line in lines] == [each.data for each in bad]
+
+
+def test_a_record_over_several_lines_becomes_one() -> None:
+    lake = FakeLake()
+    Archiver(lake).archive([record(1, b'{\n "source": "a",\r\n "title": "x y"\n}')])
+    assert list(lake.objects.values()) == [[b'{"source":"a","title":"x y"}']]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_each_record_is_archived_once_however_retries_cut_the_batches(seed: int) -> None:
+    chance = random.Random(seed)
+    records = [record(n, article(f"Title {n}", source=chance.choice(["a", "b"]))) for n in range(1, 200)]
+    lake = FakeLake()
+    at = 0
+    while at < len(records):
+        size = chance.randrange(1, 40)
+        lake.down = chance.choice([0, 0, 1])
+        try:
+            Archiver(lake).archive(records[at : at + size])
+        except Transient:
+            continue
+        if chance.random() < 0.6:  # else the answer was lost: the batch comes again, cut another way
+            at += size
+    lines = sorted(line for lines in lake.objects.values() for line in lines)
+    assert lines == sorted(each.data for each in records)
+
+
+def test_a_lambda_event_says_all_that_is_needed() -> None:
+    lake = FakeLake()
+    event = kinesis_event(RAW_STREAM, [Record("7", "k", article(source="a"), NOW_MS)])
+    assert Archiver(lake).archive(records_of(event)).written == 1
+    assert lake.keys() == [f"raw/source=a/date=2025-12-21/{SHARD}-7-7.jsonl.gz"]
