@@ -1,0 +1,121 @@
+"""What every route needs, made once per application."""
+
+import asyncio
+import functools
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any, Protocol, TypeVar
+
+from fastapi import Depends, Request
+
+from api.epoch import Epoch
+from api.options import ApiOptions
+from api.series_cache import SeriesCache
+from api.sse.connections import Connections
+from api.sse.hub import Hub
+from api.sse.opening import Opener
+from contracts.clock import Clock
+from contracts.errors import Transient
+from contracts.ports import BucketStore, ControlStore, ItemStore, Secrets
+
+THREADS = 16
+MAX_WAITING = 256
+Answer = TypeVar("Answer")
+
+
+class Home(Protocol):
+    """The stores an API needs; `stores.home.Home` is one."""
+
+    @property
+    def buckets(self) -> BucketStore: ...
+
+    @property
+    def items(self) -> ItemStore: ...
+
+    @property
+    def control(self) -> ControlStore: ...
+
+    @property
+    def secrets(self) -> Secrets: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+
+class Offload:
+    """Store calls in threads, bounded in number and in time, so that a slow store never holds the event loop."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="api-store")
+        self._lock = threading.Lock()
+        self._waiting = 0
+
+    async def run(self, dependency: str, function: Callable[..., Answer], *arguments: Any) -> Answer:
+        """The function's answer. Raises `Transient` when too many wait already or the time is over; the thread then
+        finishes on its own."""
+        with self._lock:
+            if self._waiting >= MAX_WAITING:
+                raise Transient(dependency, f"{MAX_WAITING} calls wait already")
+            self._waiting += 1
+        future = asyncio.get_running_loop().run_in_executor(self._pool, functools.partial(function, *arguments))
+        future.add_done_callback(self._done)
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), self._timeout_s)
+        except TimeoutError:
+            # Nobody will ask for the late answer; without this its error would be reported as never retrieved.
+            future.add_done_callback(lambda late: late.cancelled() or late.exception())
+            raise Transient(dependency, f"no answer within {self._timeout_s:g} s") from None
+
+    def _done(self, future: "asyncio.Future[Any]") -> None:
+        with self._lock:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Let go of the threads; running calls finish."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Services:
+    """The stores, settings and shared state of one API process."""
+
+    def __init__(
+        self,
+        home: Home,
+        options: ApiOptions,
+        status: Callable[[], dict[str, Any]] | None,
+        names: Mapping[str, str],
+        live: bool,
+    ) -> None:
+        self.home = home
+        self.live = live
+        self.options = options
+        self.clock = home.clock
+        self.status = status
+        self.names = names
+        self.epoch = Epoch(home.control, home.clock)
+        self.offload = Offload(options.request_timeout_s)
+        self.hub = Hub(home.buckets, self.epoch, home.clock, options, self._titles)
+        self.cache = SeriesCache(self.hub)
+        self.run = self.offload.run
+        self.subjects: tuple[str, float, list[dict[str, Any]]] | None = None
+        self.connections = Connections(self.hub)
+        self.opener = Opener(self.hub, home.buckets, self.run)
+
+    def _titles(self, article_ids: list[str]) -> dict[str, str]:
+        """Headlines by article id; none while the item store is down: an event without one still tells its score."""
+        try:
+            found = self.home.items.get_primaries(article_ids)
+        except Transient:
+            return {}
+        return {each: str(item.get("metadata", {}).get("title") or "") for each, item in found.items()}
+
+
+def services_of(request: Request) -> Services:
+    """The application's services."""
+    services: Services = request.app.state.services
+    return services
+
+
+Use = Annotated[Services, Depends(services_of)]

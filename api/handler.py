@@ -1,0 +1,25 @@
+"""Lambda entry point of the REST API: an HTTP API or Function URL, answered in one piece. Streams are
+`api.stream_app`'s."""
+
+import os
+from functools import cache
+from typing import Any
+
+from mangum import Mangum
+
+from api.app import create_app
+from api.options import ApiOptions
+from contracts.settings import load
+from stores.home import open_home
+
+
+@cache
+def adapter() -> Mangum:
+    """Built at cold start, kept while warm."""
+    settings = load(ApiOptions, os.environ)
+    return Mangum(create_app(open_home(settings, env=os.environ), settings, live=False), lifespan="off")
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """One request."""
+    return adapter()(event, context)

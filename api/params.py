@@ -1,0 +1,70 @@
+"""Reading what a caller asked for: subjects, resolutions, instants. Every fault names what would be allowed."""
+
+import re
+from typing import Literal
+
+from contracts.errors import BadEvent, BadRequest
+from contracts.instants import MAX_MS, parse_ms
+from contracts.resolution import NAMES
+from contracts.subjects import parse_subject
+
+#: Mirrors `contracts.resolution.NAMES` (a test compares), because a type cannot be computed.
+ResolutionName = Literal["1m", "5m", "10m", "1h", "3h", "6h", "12h", "24h"]
+MAX_SUBJECTS = 20
+_LOST_PLUS = re.compile(r" (\d{2}:?\d{2})\Z")
+
+
+def subject_of(text: str) -> str:
+    """A canonical subject. Raises `BadRequest`."""
+    try:
+        return parse_subject(text)
+    except BadEvent as error:
+        raise BadRequest(error.detail) from None
+
+
+def subjects_of(text: str, at_most: int = MAX_SUBJECTS) -> tuple[str, ...]:
+    """Distinct subjects of a comma-separated list, in its order. Raises `BadRequest`."""
+    found = tuple(dict.fromkeys(subject_of(part) for part in text.split(",") if part.strip()))
+    if not found:
+        raise BadRequest("tickers: at least one subject is needed, as in tickers=AAPL,tag:ai-regulation")
+    if len(found) > at_most:
+        raise BadRequest(f"tickers: {len(found)} subjects, at most {at_most}")
+    return found
+
+
+def resolution_of(text: str) -> str:
+    """A resolution's name. Raises `BadRequest`."""
+    if text not in NAMES:
+        raise BadRequest(f"unknown resolution {text[:40]!r}", NAMES)
+    return text
+
+
+def resolutions_of(text: str) -> tuple[str, ...]:
+    """Distinct resolutions of a comma-separated list. Raises `BadRequest`."""
+    found = tuple(dict.fromkeys(resolution_of(part.strip()) for part in text.split(",") if part.strip()))
+    if not found:
+        raise BadRequest("resolutions: at least one is needed", NAMES)
+    return found
+
+
+def instant_of(text: str, name: str) -> int:
+    """Milliseconds UTC of an ISO-8601 instant with a zone. Raises `BadRequest`.
+
+    A `+` that was not escaped in a query arrives as a space and is put back.
+    """
+    try:
+        instant_ms = parse_ms(_LOST_PLUS.sub(r"+\1", text.strip()))
+    except BadEvent as error:
+        raise BadRequest(f"{name}: {error.detail}; give a zone, as in 2025-12-21T10:35:00Z") from None
+    if not 0 <= instant_ms <= MAX_MS:
+        raise BadRequest(f"{name}: {text[:40]!r} is outside 1970-01-01 … 2100-01-01")
+    return instant_ms
+
+
+def range_of(start: str | None, end: str | None) -> tuple[int | None, int | None]:
+    """The range `[start, end)` in milliseconds. Raises `BadRequest` when it runs backwards."""
+    start_ms = instant_of(start, "start") if start is not None else None
+    end_ms = instant_of(end, "end") if end is not None else None
+    if start_ms is not None and end_ms is not None and start_ms > end_ms:
+        raise BadRequest(f"start {start} is after end {end}; start is inclusive, end is exclusive")
+    return start_ms, end_ms

@@ -1,0 +1,148 @@
+"""Errors as problem+json (RFC 9457): what is wrong, with which parameter, and what would be allowed."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from contracts.errors import BadEvent, BadRequest, Conflict, Transient
+
+log = logging.getLogger("candlewick.api")
+MEDIA_TYPE = "application/problem+json"
+STORE_RETRY_S = 2
+
+
+class Fault(BaseModel):
+    """One thing wrong with the question."""
+
+    parameter: str = Field(examples=["resolution"])
+    detail: str = Field(examples=["Input should be '1m', '5m' …"])
+    allowed: list[str] | None = Field(None, examples=[["1m", "5m"]])
+
+
+class Problem(BaseModel):
+    """What every error answer holds. `dependency`: which store did not answer (503)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["urn:candlewick:problem:bad-request"])
+    title: str = Field(examples=["Bad Request"])
+    status: int = Field(examples=[400])
+    detail: str = Field(examples=["unknown resolution '3m' (allowed: 1m, 5m, …)"])
+    instance: str | None = Field(None, examples=["/api/v2/timeseries/AAPL"])
+    allowed: list[str] | None = None
+    errors: list[Fault] | None = None
+    dependency: str | None = None
+    retry_after: int | None = None
+    max_connections: int | None = None
+
+
+class HttpProblem(Exception):
+    """An answer that is not the one asked for; `extra` members go into the body."""
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.extra = extra
+
+
+class ProblemResponse(Response):
+    """A problem document."""
+
+    media_type = MEDIA_TYPE
+
+
+def problem(
+    status: int, detail: str, instance: str | None = None, headers: Mapping[str, str] | None = None, **extra: Any
+) -> ProblemResponse:
+    """The answer for a problem; members that are None are left out."""
+    phrase = HTTPStatus(status).phrase
+    document = {
+        "type": f"urn:candlewick:problem:{phrase.lower().replace(' ', '-')}",
+        "title": phrase,
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+    } | extra
+    body = msgspec.json.encode({name: value for name, value in document.items() if value is not None})
+    return ProblemResponse(body, status, dict(headers or {}) | {"Cache-Control": "no-store"})
+
+
+def problem_of(error: Exception, path: str) -> ProblemResponse:
+    """The answer for one of the project's errors."""
+    match error:
+        case HttpProblem():
+            return problem(error.status, error.detail, path, error.headers, **error.extra)
+        case BadRequest():
+            return problem(400, str(error), path, allowed=list(error.allowed) or None)
+        case BadEvent():
+            return problem(400, error.detail, path)
+        case Conflict():
+            return problem(409, str(error), path)
+        case Transient():
+            log.warning("%s unavailable: %s", error.dependency, error)
+            return problem(
+                503,
+                f"{error.dependency} does not answer; try again in {STORE_RETRY_S} s",
+                path,
+                {"Retry-After": str(STORE_RETRY_S)},
+                dependency=error.dependency,
+                retry_after=STORE_RETRY_S,
+            )
+    raise error
+
+
+def _allowed_of(fault: Mapping[str, Any]) -> list[str] | None:
+    """The allowed values pydantic knows of."""
+    expected = fault.get("ctx", {}).get("expected")
+    if fault["type"] in ("literal_error", "enum") and isinstance(expected, str):
+        return [part.strip().strip("'") for part in expected.replace(" or ", ", ").split(",")]
+    return None
+
+
+def validation_problem(error: RequestValidationError, path: str) -> ProblemResponse:
+    """400 naming every parameter at fault and what it may be."""
+    faults = []
+    for fault in error.errors():
+        place = ".".join(str(part) for part in fault["loc"][1:]) or str(fault["loc"][0])
+        allowed = _allowed_of(fault)
+        given = repr(fault.get("input"))[:80]
+        faults.append(
+            {"parameter": place, "detail": f"{fault['msg']}, got {given}"} | ({"allowed": allowed} if allowed else {})
+        )
+    detail = "; ".join(f"{fault['parameter']}: {fault['detail']}" for fault in faults)
+    return problem(400, detail, path, errors=faults, allowed=faults[0].get("allowed"))
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the application as a problem document."""
+
+    async def ours(request: Request, error: Exception) -> Response:
+        return problem_of(error, request.url.path)
+
+    async def validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return validation_problem(error, request.url.path)
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return problem(error.status_code, str(error.detail), request.url.path, error.headers)
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        log.error("unexpected error at %s", request.url.path, exc_info=error)
+        return problem(500, "our fault; it has been logged", request.url.path)
+
+    for kind in (HttpProblem, BadRequest, BadEvent, Conflict, Transient):
+        app.add_exception_handler(kind, ours)
+    app.add_exception_handler(RequestValidationError, validation)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, unexpected)

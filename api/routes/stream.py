@@ -1,0 +1,109 @@
+"""`/stream` (server-sent events), its polling twin `/changes`, and `/stream/status`."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import Response
+
+from api.answers import Changes
+from api.context import Services, Use
+from api.params import instant_of, resolutions_of, subjects_of
+from api.problems import HttpProblem
+from api.respond import json_answer
+from api.sse.connections import RETRY_AFTER_S
+from api.sse.filters import Filter, make_filter
+from api.sse.opening import MAX_REPLAY_EVENTS, Start, check_until, start_of
+from api.sse.polling import poll_memory, poll_store
+from api.sse.stream import EventStream
+
+router = APIRouter(tags=["stream"])
+
+Tickers = Annotated[
+    str | None, Query(description="subjects; without it: all live ones", examples=["AAPL,MSFT"], max_length=1_300)
+]
+Resolutions = Annotated[str, Query(description="candle widths", examples=["1m,5m"], max_length=100)]
+Cursor = Annotated[str | None, Query(description="an event id or a cursor to go on from", max_length=4_000)]
+Since = Annotated[str | None, Query(description="go on from what was written at this instant", max_length=40)]
+Until = Annotated[str | None, Query(description="end the stream at this instant", max_length=40)]
+LastEventId = Annotated[str | None, Header(description="sent by clients that reconnect", max_length=4_100)]
+
+
+def wanted_of(tickers: str | None, resolutions: str) -> Filter:
+    """The filter asked for. Raises `BadRequest`."""
+    return make_filter(subjects_of(tickers) if tickers is not None else None, resolutions_of(resolutions))
+
+
+async def open_stream(
+    services: Services, wanted: Filter, start: Start, until_ms: int | None, configuration: str | None = None
+) -> EventStream:
+    """A place among the connections and the first events, or the reason why not. Raises `HttpProblem` (503) at the
+    cap, `Transient` when the store is needed and down."""
+    connections = services.connections
+    if not services.live:
+        raise HttpProblem(501, "this process answers in one piece and cannot stream; poll /api/v2/changes")
+    if not connections.reserve():
+        most = services.options.max_connections
+        raise HttpProblem(
+            503,
+            f"all {most} stream connections are taken; try again in {RETRY_AFTER_S} s, or poll /changes",
+            {"Retry-After": str(RETRY_AFTER_S)},
+            max_connections=most,
+            retry_after=RETRY_AFTER_S,
+        )
+    try:
+        await connections.ensure_started()
+        opening = await services.opener.open(start, wanted)
+    except BaseException:
+        connections.release()
+        raise
+    return EventStream(connections, wanted, opening, until_ms, configuration)
+
+
+@router.get(
+    "/stream",
+    summary="Live events",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "events"}},
+)
+async def stream(
+    services: Use,
+    tickers: Tickers = None,
+    resolutions: Resolutions = "1m",
+    cursor: Cursor = None,
+    since: Since = None,
+    until: Until = None,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Server-sent events: `hello`, then `snapshot` or what was missed, then `bucket_update`, `partial_bucket`,
+    `new_item`, `sentiment_update`, `metrics`, `heartbeat`, `bye`. See docs/formats.md."""
+    wanted = wanted_of(tickers, resolutions)
+    since_ms = instant_of(since, "since") if since is not None else None
+    until_ms = instant_of(until, "until") if until is not None else None
+    check_until(until_ms, since_ms)
+    return await open_stream(services, wanted, start_of(last_event_id, cursor, since_ms), until_ms)
+
+
+@router.get("/changes", response_model=Changes, summary="Live events, polled")
+async def changes(
+    request: Request,
+    services: Use,
+    tickers: Tickers = None,
+    resolutions: Resolutions = "1m",
+    cursor: Cursor = None,
+    since: Since = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_REPLAY_EVENTS, description="events an answer")] = MAX_REPLAY_EVENTS,
+) -> Response:
+    """What `/stream` would have sent since the cursor, with the same ids. `more`: ask again at once."""
+    wanted = wanted_of(tickers, resolutions)
+    since_ms = instant_of(since, "since") if since is not None else None
+    start = start_of(None, cursor, since_ms)
+    if services.live:
+        await services.connections.ensure_started()
+        answer = poll_memory(services.hub, start, wanted, limit)
+        if answer is not None:
+            return json_answer(request, answer)
+    generation = await services.run("control", services.epoch.current)
+    store, now_ms = services.home.buckets, services.clock.now_ms()
+    return json_answer(
+        request, await services.run("buckets", poll_store, store, generation, start, wanted, limit, now_ms)
+    )

@@ -1,0 +1,123 @@
+"""uvicorn for the stream: bounded send buffers, a deadline for headers, and a farewell before the end."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+#: What the kernel keeps for a client that does not read; without it a stalled client swallows megabytes.
+SEND_BUFFER_BYTES = 32 * 1024
+#: What the process keeps beyond that before a send waits.
+WRITE_BUFFER_BYTES = 16 * 1024
+BACKLOG = 4_096
+HEADER_DEADLINE_S = 15.0
+#: After this, connections that did not go by themselves are cut.
+GRACE_S = 3
+
+_Protocol: Any = AutoHTTPProtocol
+
+
+class BoundedProtocol(_Protocol):
+    """uvicorn's protocol with bounds: a request's headers must be complete within a deadline, and what is written but
+    not sent is limited. The application finds a way to drop the connection in `scope["extensions"]`."""
+
+    header_deadline_s = HEADER_DEADLINE_S
+    app: Any
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Set the bounds and start the clock for the headers."""
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        inner: Any = self.app
+
+        async def app(
+            scope: MutableMapping[str, Any], receive: Callable[..., Any], send: Callable[..., Awaitable[None]]
+        ) -> None:
+            scope.setdefault("extensions", {})["candlewick.abort"] = transport.abort
+            await inner(scope, receive, send)
+
+        self.app = app
+        self._deadline: asyncio.TimerHandle | None = None
+        self._await_headers()
+
+    def data_received(self, data: bytes) -> None:
+        """Start the clock at the first byte of a request, stop it when its headers are complete."""
+        if self._deadline is None and self._idle():
+            self._await_headers()
+        super().data_received(data)
+        if not self._idle():
+            self._stop_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _idle(self) -> bool:
+        return self.cycle is None or bool(self.cycle.response_complete)
+
+    def _await_headers(self) -> None:
+        self._deadline = self.loop.call_later(self.header_deadline_s, self._headers_overdue)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _headers_overdue(self) -> None:
+        self._deadline = None
+        if self._idle():
+            self.transport.abort()
+
+
+class Server(uvicorn.Server):
+    """Says farewell to the streams before it waits for connections to end; without it the wait would last as long as
+    the streams do."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._streams = app.state.services.connections
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, then stop."""
+        self._streams.drain()
+        await super().shutdown(sockets)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket whose connections have a bounded send buffer. Raises `OSError` when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Accepted sockets inherit it; set before listen so that the very first one does.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def make_server(app: FastAPI, log_level: str = "warning") -> Server:
+    """A server for an application of `create_app`: `await server.serve(sockets=[bind(host, port)])`, and
+    `server.should_exit = True` (or SIGTERM in the main thread) ends it within five seconds."""
+    config = uvicorn.Config(
+        app,
+        http=BoundedProtocol,
+        log_level=log_level,
+        access_log=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=20,
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+        ws="none",
+        lifespan="on",
+    )
+    return Server(config, app)

@@ -1,0 +1,125 @@
+"""All open streams of this process: the cap, heartbeats, planned ends, clients that do not read, and the farewell."""
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from api.sse.hub import Hub
+from contracts.errors import Transient
+
+if TYPE_CHECKING:
+    from api.sse.stream import EventStream
+
+log = logging.getLogger("candlewick.api")
+TIDY_EVERY_S = 0.5
+RETRY_START_S = 0.5
+#: What a refused client is told to wait, at least.
+RETRY_AFTER_S = 5
+
+
+class Connections:
+    """The open streams. `ensure_started` begins the hub and the timers on first use."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.open: set[EventStream] = set()
+        self.refused = 0
+        self.reserved = 0
+        self.draining = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._starting: asyncio.Lock | None = None
+        hub.on_epoch_change.append(lambda _: self.end_all("epoch_changed"))
+
+    # ---- places ----------------------------------------------------------------------------------------------------
+    def reserve(self) -> bool:
+        """Take a place for a connection that is about to open; false at the cap or while draining."""
+        if self.draining or len(self.open) + self.reserved >= self.hub.options.max_connections:
+            self.refused += 1
+            return False
+        self.reserved += 1
+        return True
+
+    def release(self) -> None:
+        """Give a reserved place back, because the stream is open now or will not be."""
+        self.reserved -= 1
+
+    def add(self, stream: "EventStream") -> None:
+        """A stream is open."""
+        self.open.add(stream)
+        self.hub.connections = len(self.open)
+
+    def remove(self, stream: "EventStream") -> None:
+        """A stream is closed."""
+        self.open.discard(stream)
+        self.hub.connections = len(self.open)
+
+    def end_all(self, reason: str) -> None:
+        """Say farewell to everyone."""
+        for stream in list(self.open):
+            stream.end(reason)
+
+    # ---- life ------------------------------------------------------------------------------------------------------
+    async def ensure_started(self) -> None:
+        """Start the hub, if it is not. Raises `Transient` when the store is down."""
+        if self.hub.started:
+            return
+        if self._starting is None:
+            self._starting = asyncio.Lock()
+        async with self._starting:
+            if self.hub.started:
+                return
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(None, self.hub.read_head)
+            self.hub.start(*found)
+            self._tasks += [asyncio.create_task(self._heartbeats()), asyncio.create_task(self._tidy())]
+
+    async def start_when_up(self) -> None:
+        """Start as soon as the store answers."""
+        while not self.draining:
+            try:
+                await self.ensure_started()
+                return
+            except Transient as error:
+                log.warning("stream waits for its store: %s", error)
+                await asyncio.sleep(RETRY_START_S)
+
+    def drain(self) -> None:
+        """Take no more connections and say farewell to the open ones; call on the event loop."""
+        self.draining = True
+        self.end_all("shutdown")
+
+    async def stop(self) -> None:
+        """Drain, and stop the timers and the poller."""
+        self.drain()
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._tasks.clear()
+        await asyncio.get_running_loop().run_in_executor(None, self.hub.stop)
+
+    # ---- timers ----------------------------------------------------------------------------------------------------
+    async def _heartbeats(self) -> None:
+        while True:
+            await asyncio.sleep(self.hub.options.heartbeat_s)
+            self.hub.broadcast(self.hub.heartbeat())
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(TIDY_EVERY_S)
+            self.tidy()
+
+    def tidy(self) -> None:
+        """End what is over, drop who does not read."""
+        self.hub.tidy()
+        at_ms, now_ms = self.hub.clock.monotonic_ms(), self.hub.clock.now_ms()
+        stall_ms = self.hub.options.stall_s * 1000
+        for stream in list(self.open):
+            if stream.sending_since_ms is not None and at_ms - stream.sending_since_ms >= stall_ms:
+                log.info("closing a stream whose client reads nothing")
+                stream.abort()
+            elif at_ms >= stream.expires_ms:
+                stream.end("lifetime")
+            elif stream.until_ms is not None and now_ms >= stream.until_ms:
+                stream.end("until")

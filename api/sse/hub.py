@@ -1,0 +1,266 @@
+"""The heart of the stream: takes changes from the poller, keeps the ring and the newest buckets, counts connections.
+
+Everything here runs on the event loop; the poller's thread and store reads hand their results over.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from api.epoch import Epoch
+from api.options import ApiOptions
+from api.sse.coalescer import Coalescer
+from api.sse.cursor import Vector, encode_vector
+from api.sse.latest import Latest
+from api.sse.poller import Poller
+from api.sse.ring import Ring
+from api.sse.slots import Slot, StreamEvent, bucket_event, item_events
+from contracts.bucket import Bucket
+from contracts.clock import Clock
+from contracts.documents import end_ms
+from contracts.instants import iso_ms
+from contracts.ports import BucketStore, StoredChange
+
+log = logging.getLogger("candlewick.api")
+RECENT_CHANGES = 2_000
+HEALTHY_FOR_MS = 1_000.0
+MAX_TITLES = 100
+Titles = Callable[[list[str]], dict[str, str]]
+
+
+class Ingest(NamedTuple):
+    """The newest article the stream has seen: when it was accepted, and when its change was written."""
+
+    origin_ms: int
+    written_ms: int
+
+
+class Hub:
+    """One per process. `start` reads the log's head and starts the poller; until then it is idle."""
+
+    def __init__(
+        self, buckets: BucketStore, epoch: Epoch, clock: Clock, options: ApiOptions, titles: Titles | None = None
+    ) -> None:
+        self._store = buckets
+        self._titles = titles
+        self._epoch = epoch
+        self.clock = clock
+        self.options = options
+        self.ring = Ring()
+        self.latest = Latest()
+        self.generation = ""
+        self.vector: Vector = {}
+        self.recent: deque[StoredChange] = deque(maxlen=RECENT_CHANGES)
+        self.recent_from: Vector = {}
+        self.newest: Ingest | None = None
+        self.versions: dict[tuple[str, str], int] = {}
+        self.store_up = True
+        self.connections = 0
+        self.on_epoch_change: list[Callable[[str], None]] = []
+        self._coalescer = Coalescer()
+        self._safe = ""
+        self._base = 0
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._poller: Poller | None = None
+
+    # ---- life ------------------------------------------------------------------------------------------------------
+    @property
+    def started(self) -> bool:
+        """True once the poller runs."""
+        return self._poller is not None
+
+    @property
+    def healthy(self) -> bool:
+        """True while the change log is read: what is cached can be trusted until a change says otherwise."""
+        return self._poller is not None and self.clock.monotonic_ms() - self._poller.last_read_ms < HEALTHY_FOR_MS
+
+    def read_head(self) -> tuple[str, Vector, Ingest | None]:
+        """The live generation, the log's head, and the newest change. Blocking. Raises `Transient`."""
+        generation = self._epoch.refresh()
+        head = self._store.changes_head()
+        last = self._store.changes_after({lane: sequence - 1 for lane, sequence in head.items()}, len(head) or 1)
+        stamps = [Ingest(s.change.origin_ms, s.change.written_ms) for s in last if s.change.origin_ms]
+        newest = max(stamps, default=None)
+        return generation, head, newest
+
+    def start(self, generation: str, head: Vector, newest: Ingest | None) -> None:
+        """Begin at a head that `read_head` found; call on the event loop, once."""
+        assert self._poller is None, "the hub was started twice"
+        self._loop = asyncio.get_running_loop()
+        self.generation = generation
+        self.vector = dict(head)
+        self.recent_from = dict(head)
+        self.newest = newest
+        self._safe = self._id_of(self.vector)
+        self._poller = Poller(
+            self._store,
+            self._epoch,
+            self.clock,
+            self.options.poll_every_ms,
+            self._hand_over,
+            lambda name: self._call(self._check_epoch, name),
+            lambda up: self._call(self._set_health, up) if up is not self.store_up else None,
+        )
+        self._poller.start(head)
+
+    def stop(self) -> None:
+        """Stop the poller. Blocking, up to two seconds."""
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+        if self._poller is not None:
+            self._poller.stop()
+
+    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+        assert self._loop is not None
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    # ---- what the poller brings ------------------------------------------------------------------------------------
+    def _set_health(self, up: bool) -> None:
+        self.store_up = up
+
+    def _check_epoch(self, name: str) -> None:
+        if name == self.generation:
+            return
+        log.info("generation %s is live, was %s", name, self.generation)
+        self.generation = name
+        self.latest.clear()
+        self._coalescer.clear()
+        self.versions.clear()
+        self._safe = self._id_of(self.vector)
+        self._base = 0
+        for listener in self.on_epoch_change:
+            listener(name)
+
+    def _hand_over(self, changes: list[StoredChange]) -> None:
+        """In the poller's thread: look up headlines, if anybody listens, and pass the batch to the event loop."""
+        titles: dict[str, str] = {}
+        if self._titles is not None and self.connections:
+            wanted = list(dict.fromkeys(event.article_id for s in changes for event in s.change.events))
+            titles = self._titles(wanted[-MAX_TITLES:]) if wanted else {}
+        self._call(self._feed_and_release, changes, titles)
+
+    def _feed_and_release(self, changes: list[StoredChange], titles: dict[str, str]) -> None:
+        assert self._poller is not None
+        self._poller.taken()
+        self.feed(changes, titles)
+
+    def feed(self, changes: list[StoredChange], titles: Mapping[str, str] | None = None) -> None:
+        """Take in changes past the vector and tell the connections."""
+        now_ms, at_ms = self.clock.now_ms(), self.clock.monotonic_ms()
+        for stored in changes:
+            self.vector[stored.lane] = max(stored.sequence, self.vector.get(stored.lane, 0))
+            self._remember(stored)
+            if stored.change.generation == self.generation:
+                self._append(self._events_of(stored, now_ms, at_ms, dict(titles or {})))
+        self._settle()
+        self.ring.announce()
+        self._schedule_flush(at_ms)
+
+    def _remember(self, stored: StoredChange) -> None:
+        if len(self.recent) == self.recent.maxlen:
+            oldest = self.recent[0]
+            self.recent_from[oldest.lane] = oldest.sequence
+        self.recent.append(stored)
+        newest = Ingest(stored.change.origin_ms, stored.change.written_ms)
+        if newest.origin_ms and (self.newest is None or newest > self.newest):
+            self.newest = newest
+
+    def _events_of(
+        self, stored: StoredChange, now_ms: int, at_ms: float, titles: dict[str, str]
+    ) -> tuple[StreamEvent, ...]:
+        change = stored.change
+        events = []
+        for bucket in change.buckets:
+            self.latest.put(bucket)
+            series = (bucket.subject, bucket.resolution)
+            self.versions[series] = self.versions.get(series, 0) + 1
+            final = end_ms(bucket) <= now_ms
+            if final:
+                self._coalescer.supersede(bucket.key)
+            if final or self._coalescer.offer(bucket, change.origin_ms, stored.lane, stored.sequence, at_ms):
+                events.append(bucket_event(bucket, change.origin_ms, now_ms))
+        return (*events, *item_events(change, titles))
+
+    def _append(self, events: tuple[StreamEvent, ...]) -> None:
+        before = self._safe
+        after = before if self._coalescer.holds else self._id_of(self.vector)
+        if events:
+            self.ring.append(Slot(before, after, self._base, events))
+        self._move(after, len(events))
+
+    def _move(self, after: str, events: int) -> None:
+        if after == self._safe:
+            self._base += events
+        else:
+            self._safe, self._base = after, 0
+
+    def _settle(self) -> None:
+        """The safe position after a batch: below everything that is held back."""
+        self._move(self._id_of(self._coalescer.hold_back(self.vector)), 0)
+
+    # ---- held partials ---------------------------------------------------------------------------------------------
+    def _schedule_flush(self, at_ms: float) -> None:
+        due_ms = self._coalescer.next_ms()
+        if due_ms is not None and self._flush_timer is None and self._loop is not None:
+            self._flush_timer = self._loop.call_later(max(0.0, due_ms - at_ms) / 1000, self._flush)
+
+    def _flush(self) -> None:
+        self._flush_timer = None
+        self.flush()
+
+    def flush(self) -> None:
+        """Send the held partials whose pause is over."""
+        now_ms, at_ms = self.clock.now_ms(), self.clock.monotonic_ms()
+        ready = self._coalescer.due(at_ms)
+        if ready:
+            before = self._safe
+            after = self._id_of(self._coalescer.hold_back(self.vector))
+            events = tuple(bucket_event(held.bucket, held.origin_ms, now_ms) for held in ready)
+            self.ring.append(Slot(before, after, self._base, events))
+            self._move(after, len(events))
+            self.ring.announce()
+        self._schedule_flush(at_ms)
+
+    # ---- what connections ask --------------------------------------------------------------------------------------
+    def _id_of(self, vector: Mapping[str, int]) -> str:
+        return f"{self.generation}.{encode_vector(vector)}"
+
+    @property
+    def safe_id(self) -> str:
+        """The id from which a client that has everything in the ring goes on."""
+        return self._safe
+
+    @property
+    def cursor(self) -> str:
+        """The cursor part of `safe_id`."""
+        return self._safe.rpartition(".")[2]
+
+    def heartbeat(self) -> StreamEvent:
+        """The event that shows the stream lives."""
+        newest = self.newest
+        data = {
+            "server_time": iso_ms(self.clock.now_ms()),
+            "newest_ingest_at": iso_ms(newest.origin_ms) if newest else None,
+            "lag_ms": max(0, newest.written_ms - newest.origin_ms) if newest else None,
+            "cursor": self.cursor,
+            "connections": self.connections,
+            "store": "up" if self.store_up else "down",
+        }
+        return StreamEvent("heartbeat", data)
+
+    def broadcast(self, event: StreamEvent) -> None:
+        """Send a control event to everyone."""
+        self.ring.append(Slot(self._safe, None, 0, (event,)))
+        self.ring.announce()
+
+    def tidy(self) -> None:
+        """Forget what has not moved for a while; called once a second."""
+        self._coalescer.forget(self.clock.monotonic_ms() - 1_000)
+
+    def load_latest(self, series: tuple[str, str], buckets: list[Bucket]) -> None:
+        """Take in what the store holds of a series."""
+        self.latest.load(series, buckets)

@@ -1,0 +1,73 @@
+"""The newest buckets of every series, kept up to date by the change log: what snapshots are made of."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from api.sse.filters import Filter
+from contracts.bucket import Bucket
+from contracts.documents import bucket_document, end_ms, partial_document
+
+#: Enough for a few windows that lie in the future (a publisher's clock may run five minutes ahead), the one that
+#: contains now, and the newest final one.
+KEPT = 8
+Series = tuple[str, str]
+
+
+class Latest:
+    """Newest buckets by (subject, resolution). `loaded` series were read from the store and are complete."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[Series, list[Bucket]] = {}
+        self._loaded: set[Series] = set()
+
+    def put(self, bucket: Bucket) -> None:
+        """Take in a newer state of a bucket; an older one is dropped."""
+        series = (bucket.subject, bucket.resolution)
+        known = self._buckets.setdefault(series, [])
+        for at, other in enumerate(known):
+            if other.start_ms == bucket.start_ms:
+                if bucket.rev > other.rev:
+                    known[at] = bucket
+                return
+        known.append(bucket)
+        known.sort(key=lambda each: each.start_ms)
+        del known[:-KEPT]
+
+    def load(self, series: Series, buckets: Sequence[Bucket]) -> None:
+        """Take in what the store holds."""
+        for bucket in buckets:
+            self.put(bucket)
+        self._loaded.add(series)
+
+    def missing(self, wanted: Iterable[Series]) -> list[Series]:
+        """The series that were never read from the store."""
+        return [series for series in wanted if series not in self._loaded]
+
+    def clear(self) -> None:
+        """Another generation is live."""
+        self._buckets.clear()
+        self._loaded.clear()
+
+    def subjects(self) -> set[str]:
+        """Subjects with a bucket here."""
+        return {subject for subject, _ in self._buckets}
+
+    def rows(self, wanted: Filter, subjects: Iterable[str], now_ms: int) -> list[dict[str, Any]]:
+        """`{ticker, resolution, final, partial}` of every wanted series that has a bucket."""
+        rows = []
+        for subject in sorted(subjects):
+            for resolution in sorted(wanted.resolutions):
+                known = self._buckets.get((subject, resolution), [])
+                final = next((b for b in reversed(known) if end_ms(b) <= now_ms), None)
+                partial = next((b for b in known if b.start_ms <= now_ms < end_ms(b)), None)
+                if final is None and partial is None:
+                    continue
+                rows.append(
+                    {
+                        "ticker": subject,
+                        "resolution": resolution,
+                        "final": bucket_document(final, now_ms) if final else None,
+                        "partial": partial_document(partial, now_ms) if partial else None,
+                    }
+                )
+        return rows

@@ -1,0 +1,182 @@
+"""How a stream begins: where the client stands, whether it can go on from there, and what it is told first."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from api.sse.cursor import Point, Vector, covers, decode_point
+from api.sse.filters import Filter
+from api.sse.hub import Hub
+from api.sse.slots import Slot, StreamEvent, change_slots
+from contracts.errors import BadRequest
+from contracts.ports import BucketStore, StoredChange
+from contracts.resolution import MINUTE_MS
+
+MAX_REPLAY_EVENTS = 500
+#: Changes looked at in search of the client's events; past it a snapshot is cheaper.
+MAX_REPLAY_CHANGES = 5_000
+PAGE = 1_000
+#: Buckets of a series read for a snapshot.
+SNAPSHOT_DEPTH = 8
+
+Run = Callable[..., Awaitable[Any]]
+
+
+class Start(NamedTuple):
+    """What the client said of its place: a position, an instant, or nothing."""
+
+    point: Point | None
+    since_ms: int | None
+
+
+class Opening(NamedTuple):
+    """How to begin: `slots` to send first, `ring_index` to go on from, and the id that stands behind them."""
+
+    resumed: bool
+    reason: str
+    slots: list[Slot]
+    ring_index: int
+    cursor: str
+
+
+def start_of(last_event_id: str | None, cursor: str | None, since_ms: int | None) -> Start:
+    """The client's place; `Last-Event-ID` wins, being the newest. Raises `BadRequest`."""
+    text = last_event_id or cursor
+    return Start(decode_point(text) if text else None, since_ms)
+
+
+def find_since(store: BucketStore, since_ms: int) -> Vector | None:
+    """The position just before the first change written at or after an instant, by bisection in every lane (changes
+    of a lane are written in order). None when older changes than that are already trimmed."""
+    tail = store.changes_tail()
+    vector: Vector = {}
+    for lane, head in store.changes_head().items():
+        low, high = tail.get(lane, head + 1), head + 1
+        if low > 1 and (low > head or _written_ms(store, lane, low) >= since_ms):
+            return None
+        while low < high:
+            middle = (low + high) // 2
+            if _written_ms(store, lane, middle) >= since_ms:
+                high = middle
+            else:
+                low = middle + 1
+        vector[lane] = low - 1
+    return vector
+
+
+def _written_ms(store: BucketStore, lane: str, sequence: int) -> int:
+    others = dict(store.changes_head()) | {lane: sequence - 1}
+    found = [stored for stored in store.changes_after(others, PAGE) if stored.lane == lane]
+    return found[0].change.written_ms if found else 0
+
+
+def missed_changes(store: BucketStore, start: Vector, until: Vector) -> list[StoredChange] | None:
+    """The changes in `(start, until]` of every lane, in each lane's order; None when some are trimmed, the position
+    lies beyond the log's head (another log), or there are too many to replay."""
+    tail, head = store.changes_tail(), store.changes_head()
+    for lane, newest in head.items():
+        if start.get(lane, 0) < tail.get(lane, newest + 1) - 1:
+            return None
+    if any(sequence > head.get(lane, 0) for lane, sequence in start.items()):
+        return None
+    found: list[StoredChange] = []
+    vector = dict(start)
+    while not covers(vector, until):
+        page = store.changes_after(vector, PAGE)
+        for stored in page:
+            vector[stored.lane] = max(stored.sequence, vector.get(stored.lane, 0))
+        found += [stored for stored in page if stored.sequence <= until.get(stored.lane, 0)]
+        if len(page) < PAGE:
+            break
+        if len(found) > MAX_REPLAY_CHANGES:
+            return None
+    return found
+
+
+def _recent(hub: Hub, start: Vector) -> list[StoredChange] | None:
+    """The missed changes from memory; None when memory does not reach back so far or the place is ahead of ours."""
+    if not covers(start, hub.recent_from) or not covers(hub.vector, start):
+        return None
+    return [stored for stored in hub.recent if stored.sequence > start.get(stored.lane, 0)]
+
+
+class Opener:
+    """Begins streams. `run(dependency, function, *args)` makes blocking calls elsewhere."""
+
+    def __init__(self, hub: Hub, store: BucketStore, run: Run) -> None:
+        self._hub = hub
+        self._store = store
+        self._run = run
+        self._snapshots: dict[Filter, tuple[int, int, Slot]] = {}
+
+    async def open(self, start: Start, wanted: Filter) -> Opening:
+        """Resume if possible, else a snapshot. Raises `Transient` when the store is needed and down."""
+        hub = self._hub
+        point, since_ms = start
+        reason = "first"
+        vector = None
+        if point is not None:
+            if point.epoch is not None and point.epoch != hub.generation:
+                reason = "epoch_changed"
+            else:
+                vector = point.vector
+        elif since_ms is not None:
+            vector = await self._run("buckets", find_since, self._store, since_ms)
+            reason = "too_old"
+        if vector is not None:
+            opening = await self._resume(vector, wanted)
+            if opening is not None:
+                return opening
+            reason = "too_old"
+        slot, index = await self.snapshot(wanted)
+        return Opening(False, reason, [slot], index, slot.before)
+
+    async def _resume(self, vector: Vector, wanted: Filter) -> Opening | None:
+        hub = self._hub
+        index, until = hub.ring.next_index, dict(hub.vector)
+        changes = _recent(hub, vector)
+        if changes is None:
+            changes = await self._run("buckets", missed_changes, self._store, vector, until)
+        if changes is None:
+            return None
+        slots = change_slots(changes, vector, hub.generation, hub.clock.now_ms())
+        if sum(len(slot.documents(wanted)) for slot in slots) > MAX_REPLAY_EVENTS:
+            return None
+        cursor = slots[-1].after if slots else None
+        return Opening(True, "ok", slots, index, cursor or hub.safe_id)
+
+    async def snapshot(self, wanted: Filter) -> tuple[Slot, int]:
+        """A slot with the current state of every wanted series, and the ring index that continues it."""
+        hub = self._hub
+        subjects = wanted.subjects
+        if subjects is None:
+            subjects = frozenset(await self._run("buckets", self._store.subjects, hub.generation))
+        series = [(subject, resolution) for subject in subjects for resolution in wanted.resolutions]
+        missing = hub.latest.missing(series)
+        if missing:
+            generation = hub.generation
+            loaded = await self._run("buckets", self._read_latest, generation, missing)
+            if generation == hub.generation:
+                for each, buckets in loaded.items():
+                    hub.load_latest(each, buckets)
+        index, now_ms = hub.ring.next_index, hub.clock.now_ms()
+        known = self._snapshots.get(wanted)
+        if known is not None and known[0] == index and known[1] == now_ms // 1000 and known[2].before == hub.safe_id:
+            return known[2], index
+        rows = hub.latest.rows(wanted, subjects, now_ms)
+        slot = Slot(hub.safe_id, None, 0, (StreamEvent("snapshot", {"series": rows}),))
+        self._snapshots = {f: s for f, s in self._snapshots.items() if s[1] == now_ms // 1000}
+        self._snapshots[wanted] = (index, now_ms // 1000, slot)
+        return slot, index
+
+    def _read_latest(self, generation: str, series: list[tuple[str, str]]) -> dict[tuple[str, str], list[Any]]:
+        return {
+            each: self._store.range(generation, each[0], each[1], limit=SNAPSHOT_DEPTH, newest=True) for each in series
+        }
+
+
+def check_until(until_ms: int | None, since_ms: int | None) -> None:
+    """Raises `BadRequest` when the stream would end before it begins."""
+    if until_ms is not None and since_ms is not None and until_ms <= since_ms:
+        raise BadRequest("until: must be after since")
+    if until_ms is not None and since_ms is None and until_ms < MINUTE_MS:
+        raise BadRequest("until: before 1970-01-01T00:01:00Z")

@@ -1,0 +1,105 @@
+"""One reader of the change log per process, in its own thread."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from api.epoch import Epoch
+from api.sse.cursor import Vector
+from contracts.clock import Clock
+from contracts.errors import Transient
+from contracts.ports import BucketStore, StoredChange
+
+log = logging.getLogger("candlewick.api")
+BATCH = 1_000
+DOWN_PAUSE_MS = 250.0
+EPOCH_EVERY_MS = 1_000.0
+#: Longest sleep in a store that wakes its readers.
+WAKE_EVERY_MS = 250.0
+#: Batches handed to the event loop and not yet taken; more would only move the queue.
+MAX_HANDED_OVER = 4
+
+
+class Poller:
+    """Reads changes past a vector and hands them over; a store that is down is asked again, four times a second.
+
+    `on_changes(changes)`, `on_epoch(name)` and `on_health(up)` are called in the poller's thread. A store that offers
+    `seen()` and `wait(seen, timeout_ms)` wakes the poller; any other is read every `every_ms`.
+    """
+
+    def __init__(
+        self,
+        store: BucketStore,
+        epoch: Epoch,
+        clock: Clock,
+        every_ms: int,
+        on_changes: Callable[[list[StoredChange]], None],
+        on_epoch: Callable[[str], None],
+        on_health: Callable[[bool], None],
+    ) -> None:
+        self._store = store
+        self._epoch = epoch
+        self._clock = clock
+        self._every_ms = every_ms
+        self._on_changes = on_changes
+        self._on_epoch = on_epoch
+        self._on_health = on_health
+        self._stop = threading.Event()
+        self._room = threading.Semaphore(MAX_HANDED_OVER)
+        self._thread: threading.Thread | None = None
+        self._vector: Vector = {}
+        self.last_read_ms = float("-inf")
+
+    def start(self, vector: Vector) -> None:
+        """Read on from a position."""
+        self._vector = dict(vector)
+        self._thread = threading.Thread(target=self._run, name="change-poller", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop reading; returns when the thread is gone or after two seconds."""
+        self._stop.set()
+        self._room.release()
+        if self._thread is not None:
+            self._thread.join(2.0)
+
+    def taken(self) -> None:
+        """The event loop took a batch."""
+        self._room.release()
+
+    def _run(self) -> None:
+        next_epoch_ms = self._clock.monotonic_ms()
+        while not self._stop.is_set():
+            try:
+                if self._clock.monotonic_ms() >= next_epoch_ms:
+                    next_epoch_ms = self._clock.monotonic_ms() + EPOCH_EVERY_MS
+                    self._on_epoch(self._epoch.refresh())
+                seen = self._seen()
+                changes = self._store.changes_after(self._vector, BATCH)
+            except Transient as error:
+                log.warning("change log unavailable: %s", error)
+                self._on_health(False)
+                self._clock.wait(self._stop, DOWN_PAUSE_MS)
+                continue
+            self.last_read_ms = self._clock.monotonic_ms()
+            self._on_health(True)
+            if not changes:
+                self._pause(seen)
+                continue
+            for stored in changes:
+                self._vector[stored.lane] = max(stored.sequence, self._vector.get(stored.lane, 0))
+            self._room.acquire()
+            if not self._stop.is_set():
+                self._on_changes(changes)
+
+    def _seen(self) -> Any:
+        seen = getattr(self._store, "seen", None)
+        return seen() if seen is not None else None
+
+    def _pause(self, seen: Any) -> None:
+        wait = getattr(self._store, "wait", None)
+        if wait is None:
+            self._clock.wait(self._stop, self._every_ms)
+        else:
+            wait(seen, WAKE_EVERY_MS)

@@ -1,0 +1,66 @@
+"""The newest slots of the stream, shared by all connections; each keeps only its place in it."""
+
+import asyncio
+from collections import deque
+
+from api.sse.filters import Filter
+from api.sse.slots import Slot
+
+CAPACITY = 4_096
+#: Most bytes handed to one send; what is more waits for the next.
+MAX_SEND_BYTES = 256 * 1024
+
+
+class Overrun(Exception):
+    """A reader fell so far behind that slots it has not seen are gone."""
+
+
+class Ring:
+    """Slots numbered from 0; the oldest fall out. Readers with equal filters at the same place share the bytes."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._slots: deque[Slot] = deque(maxlen=capacity)
+        self.next_index = 0
+        self._memo: dict[tuple[int, Filter], tuple[bytes, int]] = {}
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def append(self, slot: Slot) -> None:
+        """Add a slot; `announce` wakes the readers."""
+        self._slots.append(slot)
+        self.next_index += 1
+        self._memo.clear()
+
+    def announce(self) -> None:
+        """Wake every reader that waits."""
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def waiter(self) -> "asyncio.Future[None]":
+        """Done at the next announcement, or when its owner says so."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        return waiter
+
+    def read(self, index: int, wanted: Filter) -> tuple[bytes, int]:
+        """Wanted events from `index` on, encoded, and the index behind them. Raises `Overrun`."""
+        if index == self.next_index:
+            return b"", index
+        found = self._memo.get((index, wanted))
+        if found is None:
+            found = self._memo[index, wanted] = self._encode(index, wanted)
+        return found
+
+    def _encode(self, index: int, wanted: Filter) -> tuple[bytes, int]:
+        first = self.next_index - len(self._slots)
+        if index < first:
+            raise Overrun
+        parts = []
+        size = 0
+        while index < self.next_index and size < MAX_SEND_BYTES:
+            part = self._slots[index - first].render(wanted)
+            parts.append(part)
+            size += len(part)
+            index += 1
+        return b"".join(parts), index

@@ -1,0 +1,134 @@
+"""Events of the stream, and slots: the events of one change with the ids around them.
+
+A slot is encoded once, whoever reads it; what differs between clients is only which of its events they want. The last
+one a client gets carries the id `after` the change, the ones before it `before!k` (see `sse.cursor`), so a client cut
+in the middle of a change gets that change again, and one cut behind it does not.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from api.sse.cursor import Vector, encode_vector
+from api.sse.filters import Filter
+from contracts.bucket import E4, Bucket
+from contracts.documents import bucket_document, end_ms, partial_document
+from contracts.instants import iso_ms
+from contracts.ports import Change, NewEvent, StoredChange
+
+#: Newly scored articles told of per change; the buckets hold them all.
+MAX_ITEMS_PER_CHANGE = 20
+_encoder = msgspec.json.Encoder()
+
+
+class StreamEvent:
+    """One event: its name, what it is about (None: everyone), and its JSON, encoded on first use."""
+
+    __slots__ = ("_body", "data", "name", "resolution", "subject")
+
+    def __init__(self, name: str, data: dict[str, Any], subject: str | None = None, resolution: str | None = None):
+        self.name = name
+        self.data = data
+        self.subject = subject
+        self.resolution = resolution
+        self._body: bytes | None = None
+
+    @property
+    def body(self) -> bytes:
+        """The `event:` and `data:` lines with the closing blank line."""
+        if self._body is None:
+            self._body = b"event: %s\ndata: %s\n\n" % (self.name.encode(), _encoder.encode(self.data))
+        return self._body
+
+
+class Slot(NamedTuple):
+    """The events of one change. `before` and `after` are ids; `base` keeps `before!k` unique while `before` stands
+    still (partials held back by coalescing). `after` None: control events, which repeat the id `before`."""
+
+    before: str
+    after: str | None
+    base: int
+    events: tuple[StreamEvent, ...]
+
+    def documents(self, wanted: Filter) -> list[tuple[str, StreamEvent]]:
+        """The wanted events with their ids."""
+        chosen = [
+            (index, event) for index, event in enumerate(self.events) if wanted.takes(event.subject, event.resolution)
+        ]
+        if self.after is None:
+            return [(self.before, event) for _, event in chosen]
+        whole = self.after != self.before
+        last = len(chosen) - 1
+        return [
+            (self.after if whole and at == last else f"{self.before}!{self.base + index + 1}", event)
+            for at, (index, event) in enumerate(chosen)
+        ]
+
+    def render(self, wanted: Filter) -> bytes:
+        """The wanted events as the stream carries them."""
+        return b"".join(b"id: %s\n%s" % (name.encode(), event.body) for name, event in self.documents(wanted))
+
+
+def _origin(origin_ms: int) -> str | None:
+    """When the newest article was accepted; null for a change that is a retry and brought nothing new."""
+    return iso_ms(origin_ms) if origin_ms else None
+
+
+def bucket_event(bucket: Bucket, origin_ms: int, now_ms: int) -> StreamEvent:
+    """`bucket_update` for a window that has ended, `partial_bucket` for one that has not."""
+    data: dict[str, Any] = {"ticker": bucket.subject, "resolution": bucket.resolution}
+    if end_ms(bucket) <= now_ms:
+        data |= {"bucket": bucket_document(bucket, now_ms), "origin_timestamp": _origin(origin_ms)}
+        return StreamEvent("bucket_update", data, bucket.subject, bucket.resolution)
+    document = partial_document(bucket, now_ms)
+    data |= {"bucket": document, "progress_pct": document["progress_pct"], "origin_timestamp": _origin(origin_ms)}
+    return StreamEvent("partial_bucket", data, bucket.subject, bucket.resolution)
+
+
+def _item_data(subject: str, event: NewEvent, titles: dict[str, str]) -> dict[str, Any]:
+    return {
+        "ticker": subject,
+        "event_id": event.event_id,
+        "article_id": event.article_id,
+        "title": titles.get(event.article_id),
+        "event_time": event.event_time,
+        "source": event.source,
+        "label": event.label,
+        "polarity": event.polarity_e4 / E4,
+    }
+
+
+def item_events(change: Change, titles: dict[str, str]) -> list[StreamEvent]:
+    """`new_item` for each newly scored article (the newest 20), and one `sentiment_update`: the subject's newest."""
+    if not change.events:
+        return []
+    ordered = sorted(change.events, key=lambda event: (event.event_time, event.event_id))
+    origin = _origin(change.origin_ms)
+    items = [
+        StreamEvent(
+            "new_item", _item_data(change.subject, event, titles) | {"origin_timestamp": origin}, change.subject
+        )
+        for event in ordered[-MAX_ITEMS_PER_CHANGE:]
+    ]
+    newest = _item_data(change.subject, ordered[-1], titles) | {"count": len(ordered), "origin_timestamp": origin}
+    return [*items, StreamEvent("sentiment_update", newest, change.subject)]
+
+
+def change_slots(
+    changes: Sequence[StoredChange], start: Vector, epoch: str, now_ms: int, titles: dict[str, str] | None = None
+) -> list[Slot]:
+    """The slots of a replay: every change past `start`, uncoalesced, with exact ids. Changes of other generations
+    move the cursor and say nothing."""
+    vector = dict(start)
+    before = f"{epoch}.{encode_vector(vector)}"
+    slots = []
+    for stored in changes:
+        vector[stored.lane] = max(stored.sequence, vector.get(stored.lane, 0))
+        if stored.change.generation != epoch:
+            continue
+        after = f"{epoch}.{encode_vector(vector)}"
+        buckets = [bucket_event(bucket, stored.change.origin_ms, now_ms) for bucket in stored.change.buckets]
+        slots.append(Slot(before, after, 0, (*buckets, *item_events(stored.change, titles or {}))))
+        before = after
+    return slots

@@ -1,0 +1,162 @@
+"""One connection of the stream: a pure ASGI response that sends everything since its place in the ring, in one write
+at a time."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.responses import Response
+
+from api.sse.connections import Connections
+from api.sse.filters import Filter
+from api.sse.opening import Opening
+from api.sse.ring import Overrun
+from api.sse.slots import Slot, StreamEvent
+from contracts.instants import iso_ms
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store, no-transform"),
+    (b"x-accel-buffering", b"no"),
+    (b"x-content-type-options", b"nosniff"),
+]
+JITTER = 0.2
+#: How soon a client may come back, by reason of the farewell.
+RECONNECT_MS = {"lifetime": 500, "shutdown": 1_000, "epoch_changed": 250, "too_slow": 2_000, "until": 0}
+
+
+def planned_lifetime_ms(lifetime_s: float) -> float:
+    """A connection's lifetime ± 20 %, so that many clients do not come back at once."""
+    return lifetime_s * 1000 * random.uniform(1 - JITTER, 1 + JITTER)
+
+
+class EventStream(Response):
+    """The stream of one client. `ending` is set by others: the reason for a farewell."""
+
+    def __init__(
+        self, connections: Connections, wanted: Filter, opening: Opening, until_ms: int | None, name: str | None = None
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self._connections = connections
+        self._hub = connections.hub
+        self.wanted = wanted
+        self._opening: Opening | None = opening
+        self.until_ms = until_ms
+        self.configuration = name
+        self._index = opening.ring_index
+        lifetime_s = self._hub.options.max_lifetime_s
+        self._lifetime_s = lifetime_s
+        self.expires_ms = self._hub.clock.monotonic_ms() + planned_lifetime_ms(lifetime_s)
+        self.ending: str | None = None
+        self.gone = False
+        self.sending_since_ms: float | None = None
+        self._extra: list[Slot] = []
+        self._wake: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._abort: Callable[[], None] | None = None
+
+    # ---- for others ------------------------------------------------------------------------------------------------
+    def end(self, reason: str) -> None:
+        """Say farewell at the next occasion."""
+        self.ending = self.ending or reason
+        self.nudge()
+
+    def refilter(self, wanted: Filter, slot: Slot, index: int) -> None:
+        """Follow an edited watch list: the state of its series, then what happens from there on."""
+        self.wanted = wanted
+        self._extra.append(slot)
+        self._index = index
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Wake the connection, and nobody else."""
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    def abort(self) -> None:
+        """Drop a client that does not read: no farewell would reach it."""
+        self.gone = True
+        if self._abort is not None:
+            self._abort()
+        if self._task is not None:
+            self._task.cancel()
+
+    # ---- the connection --------------------------------------------------------------------------------------------
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        self._task = asyncio.current_task()
+        self._abort = scope.get("extensions", {}).get("candlewick.abort")
+        self._connections.release()
+        self._connections.add(self)
+        watcher = asyncio.create_task(self._watch(receive))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+            await self._write(send, self._greeting())
+            await self._pump(send)
+        except asyncio.CancelledError:
+            if not self.gone:
+                raise
+        finally:
+            self._connections.remove(self)
+            watcher.cancel()
+
+    async def _watch(self, receive: Receive) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                self.gone = True
+                self.nudge()
+                return
+
+    def _greeting(self) -> bytes:
+        opening = self._opening
+        assert opening is not None
+        self._opening = None
+        hub = self._hub
+        hello = {
+            "epoch": hub.generation,
+            "resumed": opening.resumed,
+            "reason": opening.reason,
+            "server_time": iso_ms(hub.clock.now_ms()),
+            "heartbeat_s": hub.options.heartbeat_s,
+            "max_lifetime_s": self._lifetime_s,
+            "filters": self.wanted.document(),
+        }
+        parts = [StreamEvent("hello", hello).body, hub.heartbeat().body]
+        parts += [slot.render(self.wanted) for slot in opening.slots]
+        return b"".join(parts)
+
+    async def _pump(self, send: Send) -> None:
+        while not self.gone:
+            if self.ending is not None:
+                await self._farewell(send, self.ending)
+                return
+            payload = b"".join(slot.render(self.wanted) for slot in self._extra)
+            self._extra.clear()
+            try:
+                more, self._index = self._hub.ring.read(self._index, self.wanted)
+            except Overrun:
+                self.ending = "too_slow"
+                continue
+            if payload or more:
+                await self._write(send, payload + more if payload else more)
+                continue
+            if self.ending is None and not self.gone:
+                self._wake = self._hub.ring.waiter()
+                await self._wake
+
+    async def _write(self, send: Send, payload: bytes) -> None:
+        self.sending_since_ms = self._hub.clock.monotonic_ms()
+        await send({"type": "http.response.body", "body": payload, "more_body": True})
+        self.sending_since_ms = None
+
+    async def _farewell(self, send: Send, reason: str) -> None:
+        pause_ms = round(RECONNECT_MS.get(reason, 1_000) * random.uniform(0.5, 1.5))
+        data = {"reason": reason, "reconnect_in_ms": pause_ms}
+        body = b"retry: %d\n" % max(pause_ms, 1) + StreamEvent("bye", data).body
+        await self._write(send, body)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,0 +1,21 @@
+"""Fixtures of the API's tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.api.kit import Line, TestHome, made_home
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[TestHome]:
+    """A home on real stores."""
+    with made_home(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def line(home: TestHome) -> Line:
+    """An aggregator's stand-in writing into the home."""
+    return Line(home)
