@@ -1,0 +1,79 @@
+"""`candlewick models list|eval`: which sentiment models there are, and how right they are."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from consumers.classifier.models.registry import DEFAULT, ROWS, ModelUnavailable, load
+from contracts.errors import CandlewickError
+
+app = typer.Typer(no_args_is_help=True, help="Sentiment models: list them, judge them.")
+
+EVALUATED = (DEFAULT, "finvader", "vader")
+
+
+@app.command("list")
+def list_models(as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False) -> None:
+    """The models by name, and whether each can be loaded here."""
+    rows = [
+        {
+            "name": row.name,
+            "default": row.name == DEFAULT,
+            "available": _available(row.name),
+            "summary": row.summary,
+            "licence": row.licence,
+        }
+        for row in ROWS
+    ]
+    if as_json:
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        return
+    table = Table("name", "here", "what it is", "licence", box=None)
+    for row in rows:
+        name = f"{row['name']} (default)" if row["default"] else str(row["name"])
+        here = str(row["available"])
+        table.add_row(name, here if here in ("yes", "by name") else "no", str(row["summary"]), str(row["licence"]))
+        if here not in ("yes", "by name"):
+            sys.stderr.write(f"{here}\n")
+    Console().print(table)
+
+
+@app.command("eval")
+def evaluate_models(
+    models: Annotated[list[str] | None, typer.Argument(help="Names; the default and the baselines without.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Folder with sentiment/ and news/ (or CANDLEWICK_DATA).", envvar="CANDLEWICK_DATA"),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where report.html and eval.json go.")] = Path("build/eval"),
+    as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,
+) -> None:
+    """Accuracy, F1, calibration and intervals on the test splits; an HTML report with the worst errors."""
+    from consumers.classifier.training.data import data_root, read_corpus
+    from consumers.classifier.training.evaluate import evaluate, table
+
+    try:
+        report = evaluate(models or list(EVALUATED), read_corpus(data_root(data)), out)
+    except CandlewickError as error:
+        sys.stderr.write(f"{error}\n")
+        raise typer.Exit(1) from None
+    sys.stdout.write(json.dumps(report, indent=2) + "\n" if as_json else table(report))
+    sys.stderr.write(f"report: {out / 'report.html'}\n")
+
+
+def _available(name: str) -> str:
+    """`yes`, or why not. `hf:<name>` stands for many and is never tried."""
+    if name == "hf:<name>":
+        return "by name"
+    try:
+        load(name)
+    except ModelUnavailable as error:
+        return str(error)
+    return "yes"
