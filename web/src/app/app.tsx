@@ -1,12 +1,11 @@
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
 import { zoneName } from "../model/format.ts";
 import type { Route } from "../model/route.ts";
 import { formatRoute } from "../model/route.ts";
 import { ConnectionPill } from "./connection_pill.tsx";
-import { HelpDialog } from "./help_dialog.tsx";
 import { AutoIcon, Brand, MoonIcon, SunIcon } from "./icons.tsx";
 import { cycleTheme, toggleZone } from "./keyboard.ts";
+import { Lazy } from "./lazy.tsx";
 import { LivePage } from "./live_page.tsx";
 import { go } from "./navigation.ts";
 import { helpOpen, now, prefs, route, subjects } from "./state.ts";
@@ -66,31 +65,32 @@ function DemoNote() {
   if (note === null) return null;
   return (
     <p class="demo-note" role="note">
-      <strong>Recorded news.</strong> {note.replace(/^Recorded news,? ?/, (found) => (found === "" ? "" : "Recorded news "))}.
+      <strong>Not live news.</strong> {note.replace(/\.$/, "")}.
     </p>
   );
 }
 
-/** A page that is fetched when it is first opened, so that the Live page stays light. */
-function Lazy({ load }: { load: () => Promise<ComponentType> }) {
-  const [Page, setPage] = useState<ComponentType | null>(null);
-  useEffect(() => {
-    void load().then((found) => setPage(() => found));
-  }, [load]);
-  return Page === null ? <main class="page" aria-busy="true" /> : <Page />;
-}
-
 const loadGrid = (): Promise<ComponentType> => import("./grid_page.tsx").then((module) => module.GridPage);
 const loadOps = (): Promise<ComponentType> => import("./ops_page.tsx").then((module) => module.OpsPage);
+const loadHelp = (): Promise<ComponentType> => import("./help_dialog.tsx").then((module) => module.HelpDialog);
+const loading = <main class="page" id="main" aria-busy="true" />;
 
 function Page() {
   switch (route.value.page) {
     case "live":
       return <LivePage />;
     case "grid":
-      return <Lazy key="grid" load={loadGrid} />;
+      return (
+        <Lazy key="grid" load={loadGrid}>
+          {loading}
+        </Lazy>
+      );
     case "ops":
-      return <Lazy key="ops" load={loadOps} />;
+      return (
+        <Lazy key="ops" load={loadOps}>
+          {loading}
+        </Lazy>
+      );
     case "unknown":
       return (
         <main class="page">
@@ -114,7 +114,7 @@ export function App() {
       <TopBar />
       <DemoNote />
       <Page />
-      <HelpDialog />
+      {helpOpen.value && <Lazy load={loadHelp} />}
     </>
   );
 }

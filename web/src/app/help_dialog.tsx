@@ -18,11 +18,7 @@ const KEYS: readonly (readonly [string, string])[] = [
 /** The native dialog keeps the focus inside and gives it back, and closes on Escape. */
 export function HelpDialog() {
   const dialog = useRef<HTMLDialogElement>(null);
-  const open = helpOpen.value;
-  useEffect(() => {
-    if (open) dialog.current?.showModal();
-    else dialog.current?.close();
-  }, [open]);
+  useEffect(() => dialog.current?.showModal(), []);
   return (
     <dialog ref={dialog} class="help" aria-labelledby="help-title" onClose={() => (helpOpen.value = false)}>
       <div class="help-head">

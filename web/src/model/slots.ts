@@ -31,3 +31,18 @@ export function toSlots(buckets: readonly Bucket[], slotMs: Ms): Slot[] {
   }
   return reversed.reverse();
 }
+
+/**
+ * What has to be drawn anew when only the newest place changed or places were added after it; null
+ * when anything earlier changed, because a chart takes such a change only as a whole series.
+ */
+export function changedTail(before: readonly Slot[], after: readonly Slot[]): readonly Slot[] | null {
+  const last = before.at(-1);
+  if (last === undefined || after.length < before.length) return null;
+  let same = 0;
+  while (same < before.length && before[same]?.start === after[same]?.start && before[same]?.bucket === after[same]?.bucket) {
+    same += 1;
+  }
+  const tail = after.slice(same);
+  return tail[0] !== undefined && tail[0].start < last.start ? null : tail;
+}

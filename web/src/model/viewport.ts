@@ -8,7 +8,7 @@ export interface Viewport {
 }
 
 export const MIN_BARS = 24;
-export const DEFAULT_BARS = 90;
+export const DEFAULT_BARS = 75;
 export const MAX_BARS = 400;
 
 /**

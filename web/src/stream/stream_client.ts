@@ -107,8 +107,7 @@ export class StreamClient {
   }
 
   async run(): Promise<void> {
-    if (!this.#seeded) await this.#sleep(SEED_WAIT);
-    this.#seeded = true;
+    await this.#awaitSeed();
     while (!this.#stop.signal.aborted) {
       if (this.#wake.signal.aborted) this.#wake = new AbortController();
       const blocked = this.#blockedPhase();
@@ -121,6 +120,17 @@ export class StreamClient {
         await this.#streamOnce();
       }
     }
+  }
+
+  /** A stream that starts at the page's first REST answer needs no snapshot and no second fetch. */
+  async #awaitSeed(): Promise<void> {
+    const { clock } = this.#deps;
+    const until = addMs(clock.now(), SEED_WAIT);
+    while (!this.#seeded && !this.#stop.signal.aborted && clock.now() < until) {
+      this.#wake = new AbortController();
+      await this.#sleep(subMs(until, clock.now()));
+    }
+    this.#seeded = true;
   }
 
   #blockedPhase(): "offline" | "paused" | null {

@@ -15,7 +15,7 @@ import {
 } from "lightweight-charts";
 import type { Bucket } from "../model/bucket.ts";
 import { scoreText, type Zone } from "../model/format.ts";
-import type { Slot } from "../model/slots.ts";
+import { changedTail, type Slot } from "../model/slots.ts";
 import { e4, e4ToPolarity, type Ms, ms, msToSec, secToMs, sec } from "../model/units.ts";
 import { anchorOf, barsFor, type Viewport } from "../model/viewport.ts";
 import { crosshairText, tickText, type TickKind } from "./axis_text.ts";
@@ -166,9 +166,10 @@ export class CandleChart {
     const switched = before === null || before.name !== next.name;
     if (before === null || before.scale !== next.scale) this.#applyScale(next.scale);
     if (before?.zone !== next.zone || before.slotMs !== next.slotMs) this.#chart.applyOptions(this.#chartOptions());
-    if (switched || before.slots !== next.slots) this.#applyData(switched ? null : before.slots, next.slots);
+    const replaced = (switched || before.slots !== next.slots) && this.#applyData(switched ? null : before.slots, next.slots);
     this.#applyPaint(next);
-    if (switched || before.slots.length === 0) this.#applyView();
+    // Places may have been put in before the ones in sight, which moves every place that follows.
+    if (replaced) this.#applyView();
   }
 
   goLive(): void {
@@ -222,23 +223,20 @@ export class CandleChart {
     });
   }
 
-  #applyData(before: readonly Slot[] | null, slots: readonly Slot[]): void {
-    let same = 0;
-    if (before !== null) {
-      const limit = Math.min(before.length, slots.length);
-      while (same < limit && before[same]?.start === slots[same]?.start && before[same]?.bucket === slots[same]?.bucket) same++;
-    }
-    // The library only takes changes at its newest place; anything earlier replaces the whole series.
-    if (before !== null && before.length > 0 && same >= before.length - 1) {
-      for (const slot of slots.slice(same)) {
+  /** True when the whole series was replaced. */
+  #applyData(before: readonly Slot[] | null, slots: readonly Slot[]): boolean {
+    const tail = before === null ? null : changedTail(before, slots);
+    if (tail !== null) {
+      for (const slot of tail) {
         this.#candles.update(toItem(slot));
         this.#counts.update(toItem(slot));
       }
-      return;
+      return false;
     }
     const items = slots.map(toItem);
     this.#candles.setData(items);
     this.#counts.setData(items);
+    return true;
   }
 
   #applyPaint(state: ChartState): void {

@@ -28,7 +28,7 @@ export interface PaintOptions {
   readonly liveStart: Ms | null;
 }
 
-const LOW_EVIDENCE_ALPHA = 0.45;
+const LOW_EVIDENCE_ALPHA = 0.55;
 /** Scores nearer to zero than this read as neutral, in ten-thousandths. */
 const NEUTRAL_BAND = 500;
 
@@ -52,11 +52,11 @@ function paintSelection(frame: Frame, mark: Mark, theme: ChartTheme): void {
 function paintBody(frame: Frame, mark: Mark, colour: string, hollow: string | null): void {
   const { context, pixelRatio } = frame;
   const { bucket } = mark;
-  const width = bodyWidth(frame, 0.62);
+  const width = bodyWidth(frame, 0.66);
   const left = Math.round(mark.x - width / 2);
   const openY = frame.y(e4ToPolarity(bucket.open));
   const closeY = frame.y(e4ToPolarity(bucket.close));
-  const least = Math.max(2, Math.round(2.5 * pixelRatio.y));
+  const least = Math.max(2, Math.round(3 * pixelRatio.y));
   const height = Math.max(least, Math.round(Math.abs(openY - closeY)));
   const top = Math.round((openY + closeY - height) / 2);
   if (hollow === null || width < 4) {
@@ -124,7 +124,7 @@ export function paintCandles(frame: Frame, marks: readonly Mark[], options: Pain
 export function paintCounts(frame: Frame, marks: readonly Mark[], options: PaintOptions): void {
   const { context, pixelRatio } = frame;
   const { theme } = options;
-  const width = bodyWidth(frame, 0.62);
+  const width = bodyWidth(frame, 0.66);
   const hairline = frame.barSpacing >= 5 ? Math.max(1, Math.floor(pixelRatio.y)) : 0;
   for (const mark of marks) {
     const { bucket } = mark;
