@@ -27,17 +27,21 @@ def aggregator(settings: AggregatorSettings) -> Aggregator:
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Apply one batch; `batchItemFailures` names its first record when nothing could be made durable."""
-    service = aggregator(load(AggregatorSettings, os.environ))
+    """Apply one batch of a shard."""
+    return handle(aggregator(load(AggregatorSettings, os.environ)), event)
+
+
+def handle(service: Aggregator, event: dict[str, Any]) -> dict[str, Any]:
+    """The answer always holds `state`; `batchItemFailures` names the first record when nothing could be made durable."""
     shard_id = shard_of(event)
     records = records_of(event)
     failures: list[dict[str, str]] = []
     if records:
         try:
-            outcome = service.process(shard_id, records, event.get("state") or {})
+            done = service.process(shard_id, records, event.get("state") or {})
         except Transient as error:
             log.warning(json.dumps({"message": "batch to be retried", "shard": shard_id, "cause": str(error)}))
             failures = item_failures(records[:1])
         else:
-            log.info(json.dumps({"message": "batch", "shard": shard_id, **outcome._asdict()}))
+            log.info(json.dumps({"message": "batch", "shard": shard_id, **done.counts()}))
     return {"state": service.window_state(shard_id), "batchItemFailures": failures}

@@ -29,17 +29,25 @@ MAX_CHANGE_EVENTS = 100  # a watcher is told of the newest of them; the bucket i
 PROGRESS_EVERY_MS = 1_000
 
 
-class Outcome(NamedTuple):
-    """What a batch came to, for logs and metrics. `counted` + `duplicates` + the two set asides = events read."""
+class Processed(NamedTuple):
+    """One batch made durable: what was decided, the records that were no events, how often a guard was lost."""
 
-    counted: int
-    duplicates: int
-    too_late: int
-    quarantined: int
-    written: int
+    step: Step
+    bad: list[Aside]
     conflicts: int
-    revised: int
-    finals: int
+
+    def counts(self) -> dict[str, int]:
+        """For logs and metrics. Counted + duplicates + too late + quarantined = records read."""
+        return {
+            "counted": self.step.counted,
+            "duplicates": self.step.duplicates,
+            "too_late": len(self.step.too_late),
+            "quarantined": len(self.step.quarantined) + len(self.bad),
+            "written": len(self.step.writes),
+            "conflicts": self.conflicts,
+            "revised": len(self.step.revised),
+            "finals": len(self.step.finals),
+        }
 
 
 class Aggregator:
@@ -58,7 +66,7 @@ class Aggregator:
         self._states: dict[str, State] = {}
         self._progress_saved_ms: dict[str, float] = {}
 
-    def process(self, shard_id: str, records: Sequence[StreamRecord], window: dict[str, Any]) -> Outcome:
+    def process(self, shard_id: str, records: Sequence[StreamRecord], window: dict[str, Any]) -> Processed:
         """Apply one batch of a shard and make it durable. Raises `Transient`; then nothing may be acknowledged."""
         events, places, bad = _decode(records)
         gathered = gather(events, self._settings.allowed_lateness_ms, self._settings.lanes)
@@ -68,16 +76,7 @@ class Aggregator:
         if asides:
             put_asides(self._lake, sorted(asides, key=lambda aside: (int(aside.sequence_number), aside.part)))
         self._remember(shard_id, decided.state)
-        return Outcome(
-            decided.counted,
-            decided.duplicates,
-            len(decided.too_late),
-            len(decided.quarantined) + len(bad),
-            len(decided.writes),
-            conflicts,
-            len(decided.revised),
-            len(decided.finals),
-        )
+        return Processed(decided, bad, conflicts)
 
     def window_state(self, shard_id: str) -> dict[str, Any]:
         """What travels in the Lambda window state: watermark and progress only, so losing it costs nothing."""

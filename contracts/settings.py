@@ -31,7 +31,7 @@ class Settings(BaseModel):
 class AggregatorSettings(Settings):
     """Settings of the aggregator and the finaliser."""
 
-    allowed_lateness_ms: int = Field(DAY_MS, ge=MINUTE_MS, le=7 * DAY_MS, description="how late an event may come")
+    allowed_lateness_ms: int = Field(DAY_MS, ge=0, le=7 * DAY_MS, description="how late an event may come")
     out_of_orderness_ms: int = Field(2 * MINUTE_MS, ge=0, description="how far the watermark trails the newest event")
     idle_after_ms: int = Field(MINUTE_MS, ge=1_000, description="a shard without records for so long holds nobody back")
     lanes: int = Field(1, ge=1, le=64, description="partition keys a subject is spread over")

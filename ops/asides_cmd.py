@@ -1,0 +1,69 @@
+"""`candlewick quarantine list|show` and `candlewick late list`: what did not count, and why (law 3)."""
+
+import base64
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from contracts.aside import Kind
+from ops.console import existing_data_dir, plain_errors, put_json, say
+
+quarantine_app = typer.Typer(no_args_is_help=True)
+late_app = typer.Typer(no_args_is_help=True)
+DataDir = Annotated[str, typer.Option("--data-dir", envvar="CANDLEWICK_DATA_DIR", help="Folder of the embedded home.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document a line.")]
+Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
+
+
+def _asides(kind: Kind, data_dir: str) -> Any:
+    from contracts.aside import list_asides
+    from contracts.settings import Settings
+    from stores.home import open_home
+
+    home = open_home(Settings(data_dir=existing_data_dir(data_dir)))
+    return list_asides(home.lake, kind)
+
+
+def _print_list(kind: Kind, data_dir: str, limit: int, as_json: bool) -> None:
+    shown = total = 0
+    for line in _asides(kind, data_dir):
+        total += 1
+        if shown >= limit:
+            continue
+        shown += 1
+        if as_json:
+            put_json(line)
+        else:
+            place = f"{line['stream']} {line['shard_id']} {line['sequence_number']}"
+            sys.stdout.write(f"{line['arrived_at']}  {line['reason']:<18} {line['detail'][:160]}  [{place}]\n")
+    say(f"{shown} of {total} shown" if total else "nothing was set aside")
+
+
+@quarantine_app.command("list")
+def quarantine_list(data_dir: DataDir = ".candlewick", limit: Limit = 50, as_json: Json = False) -> None:
+    """Records set aside as bad: when, why, where."""
+    with plain_errors():
+        _print_list("quarantined", data_dir, limit, as_json)
+
+
+@quarantine_app.command("show")
+def quarantine_show(
+    sequence_number: Annotated[str, typer.Argument(help="Sequence number as `list` prints it.")],
+    data_dir: DataDir = ".candlewick",
+) -> None:
+    """The bytes of a record that was set aside."""
+    with plain_errors():
+        for line in _asides("quarantined", data_dir):
+            if line["sequence_number"] == sequence_number:
+                sys.stdout.buffer.write(base64.b64decode(line["data"]) + b"\n")
+                return
+        say(f"candlewick: no quarantined record {sequence_number}; `candlewick quarantine list` shows them")
+        raise typer.Exit(1)
+
+
+@late_app.command("list")
+def late_list(data_dir: DataDir = ".candlewick", limit: Limit = 50, as_json: Json = False) -> None:
+    """Events that came after the allowed lateness, or whose minute is gone."""
+    with plain_errors():
+        _print_list("late", data_dir, limit, as_json)

@@ -1,0 +1,196 @@
+"""The command line. Every command imports what it needs when it runs, so that `--help` answers at once."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ops.console import DIFFERENT, ERROR, PARTIAL, existing_data_dir, plain_errors, put_json, say
+
+if TYPE_CHECKING:
+    from contracts.settings import AggregatorSettings
+    from stores.home import Home
+
+app = typer.Typer(
+    name="candlewick",
+    help="A live stream of news in, sentiment candles out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+DataDirOption = Annotated[
+    str, typer.Option("--data-dir", envvar="CANDLEWICK_DATA_DIR", help="Folder of the embedded home.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable answer on stdout.")]
+DEFAULT_DATA_DIR = ".candlewick"
+
+
+def main() -> None:
+    """Entry point of the `candlewick` program."""
+    app()
+
+
+def settings_of(data_dir: str) -> "AggregatorSettings":
+    """Settings from the environment, with the data directory of the command line."""
+    from contracts.settings import AggregatorSettings, load
+
+    return load(AggregatorSettings, {**os.environ, "CANDLEWICK_DATA_DIR": data_dir})
+
+
+def home_of(data_dir: str, must_exist: bool = True) -> "tuple[Home, AggregatorSettings]":
+    """The home a command works on, and its settings."""
+    from stores.home import open_home
+
+    settings = settings_of(existing_data_dir(data_dir) if must_exist else data_dir)
+    return open_home(settings, env=os.environ), settings
+
+
+@app.command()
+def up(
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
+    demo: Annotated[bool, typer.Option("--demo/--no-demo", help="Play recorded news as if it arrived now.")] = False,
+    sources: Annotated[bool, typer.Option("--sources/--no-sources", help="Fetch the configured news sources.")] = True,
+    endpoint_url: Annotated[
+        str | None, typer.Option(envvar="AWS_ENDPOINT_URL", help="AWS-compatible endpoint to run on.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the whole line in one process: sources, classifier, aggregator, archiver, REST, stream, dashboard."""
+    with plain_errors():
+        from local.runner import run_up
+
+        run_up(data_dir, host, port, demo, sources, endpoint_url, as_json)
+
+
+@app.command()
+def publish(
+    file: Annotated[str, typer.Argument(help="JSON lines, csv or parquet, optionally gzip; `-` reads stdin.")],
+    kind: Annotated[str, typer.Option("--as", help="raw (raw-article/1) or scored (scored-article/1).")] = "raw",
+    speed: Annotated[str, typer.Option(help="`max`, or a multiple of event time such as `60x`.")] = "max",
+    backfill: Annotated[bool, typer.Option(help="Stamp history as ingested at its event time.")] = False,
+    column: Annotated[
+        list[str] | None, typer.Option("--map", help="csv and parquet: our field=their column, repeatable.")
+    ] = None,
+    source: Annotated[str, typer.Option(help="Source name of rows that have none.")] = "file",
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+) -> None:
+    """Put the events of a file on the stream; prints {"read","published","rejected"}."""
+    with plain_errors():
+        from ops.publish import publish_command
+
+        counts = publish_command(home_of(data_dir, must_exist=False), file, kind, speed, backfill, column or [], source)
+        put_json(counts)
+        if counts["rejected"]:
+            raise typer.Exit(PARTIAL)
+
+
+@app.command()
+def drain(data_dir: DataDirOption = DEFAULT_DATA_DIR) -> None:
+    """Process all that is pending through the same handlers, then print what the whole log came to."""
+    with plain_errors():
+        from local.drain import drain_all
+        from ops.accounting import account
+
+        home, settings = home_of(data_dir)
+        drain_all(home, settings, say)
+        found = account(home, settings.allowed_lateness_ms)
+        put_json(found._asdict())
+        if not found.balanced:
+            say("candlewick: law 3 does not hold: received ≠ counted + too_late + quarantined; run `candlewick verify`")
+            raise typer.Exit(ERROR)
+
+
+@app.command()
+def buckets(
+    subject: Annotated[str, typer.Argument(help="A ticker (AAPL) or a tag (tag:ai-regulation).")],
+    resolution: Annotated[str, typer.Option("--resolution", "-r", help="1m 5m 10m 1h 3h 6h 12h 24h")] = "1m",
+    start: Annotated[str | None, typer.Option(help="First window start, inclusive, ISO-8601 with Z.")] = None,
+    end: Annotated[str | None, typer.Option(help="End of the range, exclusive.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 1_000_000,
+    form: Annotated[str | None, typer.Option("--format", help="table json jsonl csv parquet")] = None,
+    content: Annotated[bool, typer.Option("--content", help="Leave out rev, last_updated and is_partial.")] = False,
+    as_json: JsonOption = False,
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+) -> None:
+    """The stored buckets of a subject, ascending; fields as in REST."""
+    with plain_errors():
+        from ops.buckets_cmd import print_buckets
+
+        chosen = form or ("json" if as_json else "table")
+        print_buckets(home_of(data_dir)[0], subject, resolution, start, end, limit, chosen, content)
+
+
+@app.command()
+def verify(data_dir: DataDirOption = DEFAULT_DATA_DIR, as_json: JsonOption = False) -> None:
+    """Rebuild from the log and compare byte for byte; check law 2 on all buckets. Exit 6 if anything differs."""
+    with plain_errors():
+        from ops.progress import counter
+        from ops.verify import verify as run_verify
+
+        home, settings = home_of(data_dir)
+        with counter("rebuilding", "records") as advance:
+            report = run_verify(home, settings, advance)
+        if as_json:
+            put_json(report.as_json())
+        else:
+            print_report(report)
+        if report.total_differences:
+            raise typer.Exit(DIFFERENT)
+
+
+def print_report(report: Any) -> None:
+    """`verify` for a person: one line when all is well, else the first differences."""
+    out = sys.stdout.write
+    if not report.total_differences:
+        out(f"ok: {report.buckets} buckets equal a rebuild of {report.events} events; digest {report.digest[:16]}\n")
+        return
+    out(f"{report.total_differences} differences in {report.buckets} buckets; the first {len(report.differences)}:\n")
+    for one in report.differences:
+        out(f"  {one.subject} {one.resolution} {one.start}  {one.fault}\n")
+    out("remedy: if no process is running here, `candlewick drain` first; what then differs is damage\n")
+
+
+@app.command()
+def status(
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every two seconds.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Is it live, and where is it stuck: streams, lag, sources, buckets, what was set aside."""
+    with plain_errors():
+        from ops.status import show_status
+
+        show_status(home_of(data_dir)[0], watch, as_json)
+
+
+@app.command()
+def version(as_json: JsonOption = False) -> None:
+    """Version of the program, its model and its data formats."""
+    with plain_errors():
+        from ops.version import versions
+
+        found = versions()
+        if as_json:
+            put_json(found)
+        else:
+            for name, value in found.items():
+                sys.stdout.write(f"{name:<14} {value}\n")
+
+
+def _add_groups() -> None:
+    from ops.asides_cmd import late_app, quarantine_app
+    from ops.models_cmd import app as models_app
+
+    app.add_typer(quarantine_app, name="quarantine", help="Records set aside as bad.")
+    app.add_typer(late_app, name="late", help="Events that came too late to count.")
+    app.add_typer(models_app, name="models", help="The sentiment models.")
+
+
+_add_groups()
+
+if __name__ == "__main__":
+    main()
