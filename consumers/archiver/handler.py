@@ -1,10 +1,8 @@
 """Lambda entry point: Kinesis raw-articles and scored-articles → the lake."""
 
-import functools
 import json
 import logging
 import os
-import threading
 from typing import Any
 
 from consumers.archiver.service import Archiver
@@ -14,18 +12,11 @@ from contracts.settings import Settings, load
 from stores.home import open_home
 
 logger = logging.getLogger(__name__)
-_opening = threading.Lock()
-
-
-@functools.lru_cache(maxsize=4)
-def _archiver(settings: Settings) -> Archiver:
-    return Archiver(open_home(settings).lake)
 
 
 def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """A Kinesis event in, `{"batchItemFailures": […]}` out: all of the batch, or none of it."""
-    with _opening:
-        archiver = _archiver(load(Settings, os.environ))
+    archiver = Archiver(open_home(load(Settings, os.environ)).lake)
     records = records_of(event)
     try:
         archived = archiver.archive(records)

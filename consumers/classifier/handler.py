@@ -12,15 +12,14 @@ from consumers.classifier.service import ClassifierService
 from consumers.classifier.subjects import shipped_symbols
 from contracts.kinesis import item_failures, records_of
 from contracts.settings import ClassifierSettings, load
-from stores.home import open_home
+from stores.home import Home, open_home
 
 logger = logging.getLogger(__name__)
 _opening = threading.Lock()
 
 
 @functools.lru_cache(maxsize=4)
-def _service(settings: ClassifierSettings) -> ClassifierService:
-    home = open_home(settings)
+def _service(settings: ClassifierSettings, home: Home) -> ClassifierService:
     return ClassifierService(
         log=home.log,
         items=home.items,
@@ -35,8 +34,9 @@ def _service(settings: ClassifierSettings) -> ClassifierService:
 
 def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """A Kinesis event in, `{"batchItemFailures": […]}` out; raises `Unusable` when the settings or model are."""
+    settings = load(ClassifierSettings, os.environ)
     with _opening:
-        service = _service(load(ClassifierSettings, os.environ))
+        service = _service(settings, open_home(settings))
     outcome = service.process(records_of(event))
     retry = [outcome.retry_from] if outcome.retry_from else []
     logger.info(json.dumps({"message": "classified", **outcome.counts, "retry_from": item_failures(retry)}))

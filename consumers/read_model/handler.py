@@ -1,31 +1,21 @@
 """Lambda entry point: DynamoDB stream of items-primary → items-dashboard."""
 
-import functools
 import json
 import logging
 import os
-import threading
 from typing import Any
 
 from consumers.read_model.service import process
 from contracts.errors import Transient
-from contracts.ports import ItemStore
 from contracts.settings import Settings, load
 from stores.home import open_home
 
 logger = logging.getLogger(__name__)
-_opening = threading.Lock()
-
-
-@functools.lru_cache(maxsize=4)
-def _items(settings: Settings) -> ItemStore:
-    return open_home(settings).items
 
 
 def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """A DynamoDB stream event in, `{"batchItemFailures": […]}` out: all of the batch, or none of it."""
-    with _opening:
-        items = _items(load(Settings, os.environ))
+    items = open_home(load(Settings, os.environ)).items
     records = event.get("Records", [])
     try:
         processed = process(items, records)

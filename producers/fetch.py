@@ -1,0 +1,142 @@
+"""Fetching over HTTP, with limits on everything: time, size, redirects, tries.
+
+The error texts name the host and the status, never the URL or a header: both may hold keys.
+"""
+
+import threading
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+import requests
+import tenacity
+
+from contracts.clock import Clock
+from contracts.errors import Transient
+
+CONNECT_TIMEOUT_S: Final = 5.0
+READ_TIMEOUT_S: Final = 15.0
+TOTAL_TIMEOUT_MS: Final = 30_000
+MAX_BODY_BYTES: Final = 10 << 20
+MAX_REDIRECTS: Final = 5
+MAX_TRIES: Final = 3
+RETRY_BUDGET_S: Final = 20.0  # no further try after this
+BACK_OFF_S: Final = 1.0
+MAX_WAIT_S: Final = 10.0  # a longer Retry-After is left to the next poll
+_CHUNK_BYTES: Final = 64 << 10
+_RETRIED: Final = frozenset({429, 500, 502, 503, 504})
+_PERMANENT_MOVES: Final = frozenset({301, 308})
+
+
+class Answer(NamedTuple):
+    """An HTTP answer that can be worked with: any 2xx, 304 or 410. `moved_to`: where 301s alone led (remember it)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    moved_to: str | None
+
+
+class FetchFailed(Transient):
+    """A source did not answer usably. `status`: 0 without an answer; `retry_after_ms`: what the source asked for;
+    `again`: whether a prompt retry makes sense (not after 401, 403 or 404)."""
+
+    def __init__(self, host: str, detail: str, status: int = 0, retry_after_ms: int | None = None) -> None:
+        super().__init__(host, detail)
+        self.status = status
+        self.retry_after_ms = retry_after_ms
+        self.again = status == 0 or status in _RETRIED
+
+
+class Web:
+    """HTTP GET for the sources; one session, used by several threads."""
+
+    def __init__(self, clock: Clock, user_agent: str) -> None:
+        self._clock = clock
+        self._session = requests.Session()
+        self._session.max_redirects = MAX_REDIRECTS
+        self._session.headers["User-Agent"] = user_agent
+
+    def get(
+        self, url: str, headers: Mapping[str, str] | None = None, params: Mapping[str, str] | None = None
+    ) -> Answer:
+        """The answer, after up to three tries with full jitter, honouring Retry-After. Raises `FetchFailed`."""
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(MAX_TRIES) | tenacity.stop_after_delay(RETRY_BUDGET_S),
+            wait=self._wait_s,
+            retry=tenacity.retry_if_exception(_is_worth_a_retry),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return retrying(self._get_once, url, headers or {}, params or {})
+
+    def _sleep(self, seconds: float) -> None:
+        self._clock.wait(threading.Event(), seconds * 1000)
+
+    def _wait_s(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, FetchFailed) and error.retry_after_ms is not None:
+            return error.retry_after_ms / 1000
+        return tenacity.wait_random_exponential(multiplier=BACK_OFF_S, max=MAX_WAIT_S)(state)
+
+    def _get_once(self, url: str, headers: Mapping[str, str], params: Mapping[str, str]) -> Answer:
+        host = urlsplit(url).hostname or "?"
+        started_ms = self._clock.monotonic_ms()
+        try:
+            with self._session.get(
+                url, headers=dict(headers), params=params, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S), stream=True
+            ) as response:
+                self._check_status(host, response)
+                body = self._read(host, response, started_ms)
+                return Answer(response.status_code, response.headers, body, _moved_to(response))
+        except requests.exceptions.TooManyRedirects:
+            raise FetchFailed(host, f"more than {MAX_REDIRECTS} redirects", status=310) from None
+        except requests.exceptions.Timeout:
+            raise FetchFailed(host, "no answer in time") from None
+        except requests.exceptions.SSLError:
+            raise FetchFailed(host, "the TLS connection failed (certificate?)") from None
+        except requests.exceptions.ConnectionError:
+            raise FetchFailed(host, "unreachable (no network, or the host is down)") from None
+        except requests.exceptions.RequestException as error:
+            raise FetchFailed(host, f"no usable answer: {type(error).__name__}") from None
+
+    def _check_status(self, host: str, response: requests.Response) -> None:
+        status = response.status_code
+        if not (response.ok or status in (304, 410)):
+            wait_ms = _retry_after_ms(response.headers.get("Retry-After", ""), self._clock.now_ms())
+            raise FetchFailed(host, f"HTTP {status} {response.reason or ''}".rstrip(), status, wait_ms)
+
+    def _read(self, host: str, response: requests.Response, started_ms: float) -> bytes:
+        """The decoded body; a gzip bomb or an endless answer is given up at the limits."""
+        pieces: list[bytes] = []
+        size = 0
+        for piece in response.iter_content(_CHUNK_BYTES):
+            size += len(piece)
+            if size > MAX_BODY_BYTES:
+                raise FetchFailed(host, f"the answer is over {MAX_BODY_BYTES >> 20} MB", status=413)
+            if self._clock.monotonic_ms() - started_ms > TOTAL_TIMEOUT_MS:
+                raise FetchFailed(host, f"the answer took over {TOTAL_TIMEOUT_MS // 1000} s", status=408)
+            pieces.append(piece)
+        return b"".join(pieces)
+
+
+def _is_worth_a_retry(error: BaseException) -> bool:
+    return isinstance(error, FetchFailed) and error.again and (error.retry_after_ms or 0) <= MAX_WAIT_S * 1000
+
+
+def _moved_to(response: requests.Response) -> str | None:
+    """The final URL when every hop that led there was permanent."""
+    if response.history and all(hop.status_code in _PERMANENT_MOVES for hop in response.history):
+        return response.url
+    return None
+
+
+def _retry_after_ms(value: str, now_ms: int) -> int | None:
+    """Milliseconds a Retry-After header asks for (seconds or an HTTP date); None when it says nothing."""
+    if value.strip().isdigit():
+        return int(value) * 1000
+    try:
+        return max(0, int(parsedate_to_datetime(value).timestamp() * 1000) - now_ms)
+    except (TypeError, ValueError):
+        return None

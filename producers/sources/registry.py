@@ -1,0 +1,134 @@
+"""The kinds of sources, one row each, and the sources that are set up.
+
+A new kind of source is a module in this package with one function, and a row in `KINDS`:
+
+    def fetch(request: Request) -> Fetched
+
+It asks once for what is new since `request.cursor`, makes articles with `contracts.events.make_raw`, and returns the
+next cursor. It keeps nothing, publishes nothing and raises `FetchFailed` when the source does not answer usably; an
+entry it cannot use goes into `rejected`. Publishing, pacing, circuit breaking and remembering are the service's.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final, NamedTuple, cast
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+
+from contracts.errors import BadEvent, Unusable
+from contracts.events import RawArticle
+from contracts.ports import Secrets
+from contracts.subjects import is_tag, parse_subject
+from producers.fetch import Web
+
+#: Kind → module with `fetch`, loaded on first use.
+KINDS: Final[dict[str, str]] = {
+    "rss": "producers.sources.rss",
+}
+
+
+class Source(BaseModel):
+    """One source that is polled. `tags`: watch tags its articles are searched for; `tickers`: what all of its
+    articles are about; `options`: what its kind needs beyond that."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")
+    kind: str
+    url: str = Field(pattern=r"^https?://")
+    title: str | None = None
+    tags: tuple[str, ...] = ()
+    tickers: tuple[str, ...] = ()
+    every_s: int = Field(300, ge=5, le=86_400)
+    enabled: bool = True
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, value: str) -> str:
+        if value not in KINDS:
+            raise ValueError(f"no such kind of source; there are: {', '.join(KINDS)}")
+        return value
+
+    @field_validator("tickers")
+    @classmethod
+    def _canonical_tickers(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(parse_subject(value) for value in values)
+        except BadEvent as error:
+            raise ValueError(error.detail) from None
+
+    @field_validator("tags")
+    @classmethod
+    def _canonical_tags(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(is_tag(value) for value in values):
+            raise ValueError("tags are lower-case letters, digits and hyphens")
+        return values
+
+
+class Request(NamedTuple):
+    """What an adapter is given: the source, where it left off, and the world."""
+
+    source: Source
+    cursor: Mapping[str, Any]
+    web: Web
+    secrets: Secrets
+    now_ms: int
+
+
+class Rejected(NamedTuple):
+    """An entry no article can be made of, and why."""
+
+    error: BadEvent
+    data: bytes
+
+
+class Fetched(NamedTuple):
+    """What a source answered. `gone`: it said it is gone for good (410); it is not asked again."""
+
+    articles: tuple[RawArticle, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+    cursor: Mapping[str, Any] = {}
+    gone: bool = False
+
+
+Fetch = Callable[[Request], Fetched]
+
+_sources: Final = TypeAdapter(tuple[Source, ...])
+
+
+def adapter(kind: str) -> Fetch:
+    """The `fetch` of a kind."""
+    return cast(Fetch, import_module(KINDS[kind]).fetch)
+
+
+def read_sources(text: str, origin: str) -> tuple[Source, ...]:
+    """Sources from JSON text (a list of `Source`). Raises `Unusable` that lists every fault."""
+    try:
+        sources = _sources.validate_python(json.loads(text))
+    except ValueError as error:
+        faults = (
+            "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            if isinstance(error, ValidationError)
+            else str(error)
+        )
+        raise Unusable(f"bad source settings in {origin}: {faults}") from None
+    names = [source.name for source in sources]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise Unusable(f"bad source settings in {origin}: two sources named {', '.join(twice)}")
+    return sources
+
+
+def load_sources(path: str | None) -> tuple[Source, ...]:
+    """The sources of a settings file, or the shipped feed list. Raises `Unusable`."""
+    if path is None:
+        shipped = files("producers.sources").joinpath("default_feeds.json")
+        return read_sources(shipped.read_text(encoding="utf-8"), "the shipped feed list")
+    try:
+        return read_sources(Path(path).read_text(encoding="utf-8"), path)
+    except OSError as error:
+        raise Unusable(f"source settings {path}: {error.strerror}") from None

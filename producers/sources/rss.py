@@ -1,0 +1,91 @@
+"""RSS and Atom feeds: conditional GET, permanent moves remembered, HTML reduced to text.
+
+Cursor: `etag` and `modified` of the last answer, `url` where a 301 led.
+"""
+
+from calendar import timegm
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import feedparser
+
+from contracts.errors import BadEvent
+from contracts.events import MAX_TITLE_CHARACTERS, make_raw
+from contracts.instants import iso_ms
+from producers.fetch import Answer, FetchFailed
+from producers.sources.registry import Fetched, Rejected, Request
+from producers.sources.text import plain_text
+
+ACCEPT: Final = "application/rss+xml, application/atom+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.1"
+MAX_ENTRIES: Final = 1_000
+
+
+def fetch(request: Request) -> Fetched:
+    """Ask a feed for its entries. Raises `FetchFailed`, also when the answer is no feed."""
+    cursor = dict(request.cursor)
+    url = str(cursor.get("url") or request.source.url)
+    headers = {"Accept": ACCEPT}
+    if cursor.get("etag"):
+        headers["If-None-Match"] = str(cursor["etag"])
+    if cursor.get("modified"):
+        headers["If-Modified-Since"] = str(cursor["modified"])
+    answer = request.web.get(url, headers)
+    if answer.status == 304:
+        return Fetched(cursor=cursor)
+    if answer.status == 410:
+        return Fetched(cursor=cursor, gone=True)
+    feed = parse_feed(answer, url)
+    following = {
+        "etag": answer.headers.get("ETag"),
+        "modified": answer.headers.get("Last-Modified"),
+        "url": answer.moved_to or cursor.get("url"),
+    }
+    return _fetched(request, feed, {name: value for name, value in following.items() if value})
+
+
+def parse_feed(answer: Answer, url: str) -> Any:
+    """A feed from an answer's body; feedparser repairs what it can. Raises `FetchFailed` when it is no feed."""
+    feed = feedparser.parse(
+        answer.body,
+        response_headers={"content-type": answer.headers.get("Content-Type", ""), "content-location": url},
+    )
+    if not feed.get("version") and not feed.entries:
+        kind = answer.headers.get("Content-Type", "an unnamed type").partition(";")[0]
+        raise FetchFailed(urlsplit(url).hostname or "?", f"answered with {kind[:60]}, not a feed", answer.status)
+    return feed
+
+
+def _fetched(request: Request, feed: Any, cursor: dict[str, Any]) -> Fetched:
+    articles, rejected = [], []
+    for entry in feed.entries[:MAX_ENTRIES]:
+        fields = _fields(request, feed, entry)
+        try:
+            articles.append(make_raw(request.source.name, fields))
+        except BadEvent as error:
+            place = str(fields.get("url") or fields.get("title") or "an entry")
+            rejected.append(Rejected(BadEvent(error.reason, f"{error.detail} ({place[:200]})"), repr(fields).encode()))
+    return Fetched(tuple(articles), tuple(rejected), cursor)
+
+
+def _fields(request: Request, feed: Any, entry: Any) -> dict[str, Any]:
+    source = request.source
+    link, guid = str(entry.get("link") or ""), str(entry.get("id") or "")
+    permalink = guid if guid.startswith(("http://", "https://")) and entry.get("guidislink", True) else ""
+    told = entry.get("published_parsed") or entry.get("updated_parsed")
+    url = permalink or link or None
+    published_at = iso_ms(timegm(told) * 1000) if told else ""
+    if not told and url:
+        # An undated entry is news when it is first met; its link keeps its identity on the next fetch.
+        published_at = iso_ms(request.now_ms)
+    return {
+        "title": plain_text(str(entry.get("title") or ""))[:MAX_TITLE_CHARACTERS],
+        "snippet": plain_text(str(entry.get("summary") or "")),
+        "url": url,
+        "publisher": (source.title or plain_text(str(feed.feed.get("title") or "")) or source.name)[:200],
+        "author": plain_text(str(entry.get("author") or ""))[:300] or None,
+        "language": str(feed.feed.get("language") or "")[:20] or None,
+        "published_at": published_at,
+        "ingested_at": iso_ms(request.now_ms),
+        "tickers": source.tickers,
+        "tags": source.tags,
+    }
