@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from api.problems import problem
+from api.sse.stream import HANDOVER
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -27,7 +28,7 @@ HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
 class SecurityHeaders:
-    """Adds the security headers to every answer that lacks them."""
+    """Outermost: adds the security headers to every answer that lacks them, and runs the streams that routes begin."""
 
     def __init__(self, app: App, behind_tls: bool) -> None:
         self._app = app
@@ -44,7 +45,10 @@ class SecurityHeaders:
                 message["headers"] = [*message["headers"], *(pair for pair in self._headers if pair[0] not in given)]
             await send(message)
 
+        begun = scope[HANDOVER] = []
         await self._app(scope, receive, with_headers)
+        if begun:
+            await begun[0](scope, receive, send)
 
 
 class BodyLimit:

@@ -2,12 +2,14 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from api.sse.stream import WIRE
 
 #: What the kernel keeps for a client that does not read; without it a stalled client swallows megabytes.
 SEND_BUFFER_BYTES = 32 * 1024
@@ -21,9 +23,9 @@ GRACE_S = 3
 _Protocol: Any = AutoHTTPProtocol
 
 
-class BoundedProtocol(_Protocol):
+class BoundedProtocol(_Protocol):  # type: ignore[misc]
     """uvicorn's protocol with bounds: a request's headers must be complete within a deadline, and what is written but
-    not sent is limited. The application finds a way to drop the connection in `scope["extensions"]`."""
+    not sent is limited. The application finds itself the protocol in `scope["extensions"]`, as `sse.stream.Wire`."""
 
     header_deadline_s = HEADER_DEADLINE_S
     app: Any
@@ -32,17 +34,23 @@ class BoundedProtocol(_Protocol):
         """Set the bounds and start the clock for the headers."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        inner: Any = self.app
-
-        async def app(
-            scope: MutableMapping[str, Any], receive: Callable[..., Any], send: Callable[..., Awaitable[None]]
-        ) -> None:
-            scope.setdefault("extensions", {})["candlewick.abort"] = transport.abort
-            await inner(scope, receive, send)
-
-        self.app = app
+        self._inner = self.app
+        self.app = self._with_wire
+        self._when_lost: Callable[[], None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._await_headers()
+
+    async def _with_wire(self, scope: Any, receive: Any, send: Any) -> None:
+        scope.setdefault("extensions", {})[WIRE] = self
+        await self._inner(scope, receive, send)
+
+    def abort(self) -> None:
+        """Drop the connection with whatever was not sent."""
+        self.transport.abort()
+
+    def when_lost(self, callback: Callable[[], None] | None) -> None:
+        """Be told when the connection ends; it saves a stream the task that would wait for it."""
+        self._when_lost = callback
 
     def data_received(self, data: bytes) -> None:
         """Start the clock at the first byte of a request, stop it when its headers are complete."""
@@ -53,9 +61,11 @@ class BoundedProtocol(_Protocol):
             self._stop_waiting()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clock, tell the stream."""
         self._stop_waiting()
         super().connection_lost(exc)
+        if self._when_lost is not None:
+            self._when_lost()
 
     def _idle(self) -> bool:
         return self.cycle is None or bool(self.cycle.response_complete)

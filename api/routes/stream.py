@@ -14,7 +14,7 @@ from api.sse.connections import RETRY_AFTER_S
 from api.sse.filters import Filter, make_filter
 from api.sse.opening import MAX_REPLAY_EVENTS, Start, check_until, start_of
 from api.sse.polling import poll_memory, poll_store
-from api.sse.stream import EventStream
+from api.sse.stream import EventStream, Handover
 
 router = APIRouter(tags=["stream"])
 
@@ -80,7 +80,7 @@ async def stream(
     since_ms = instant_of(since, "since") if since is not None else None
     until_ms = instant_of(until, "until") if until is not None else None
     check_until(until_ms, since_ms)
-    return await open_stream(services, wanted, start_of(last_event_id, cursor, since_ms), until_ms)
+    return Handover(await open_stream(services, wanted, start_of(last_event_id, cursor, since_ms), until_ms))
 
 
 @router.get("/changes", response_model=Changes, summary="Live events, polled")

@@ -4,7 +4,7 @@ at a time."""
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.responses import Response
 
@@ -18,6 +18,10 @@ from contracts.instants import iso_ms
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
+#: Where a server that knows us puts the connection, in `scope["extensions"]`.
+WIRE = "candlewick.wire"
+#: Where a stream waits until the application's own frames are gone, in the scope.
+HANDOVER = "candlewick.stream"
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store, no-transform"),
@@ -34,14 +38,53 @@ def planned_lifetime_ms(lifetime_s: float) -> float:
     return lifetime_s * 1000 * random.uniform(1 - JITTER, 1 + JITTER)
 
 
-class EventStream(Response):
+class Wire(Protocol):
+    """The connection underneath, when the server gives it."""
+
+    def abort(self) -> None: ...
+
+    def when_lost(self, callback: Callable[[], None] | None) -> None: ...
+
+
+class Handover(Response):
+    """The answer of a route that begins a stream. It sends nothing: the outermost middleware runs the stream once
+    routing, validation and the other middlewares have returned, so that a connection does not keep their frames."""
+
+    def __init__(self, stream: "EventStream") -> None:
+        self.status_code = 200
+        self.background = None
+        self.raw_headers = []
+        self._stream = stream
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        scope[HANDOVER].append(self._stream)
+
+
+class EventStream:
     """The stream of one client. `ending` is set by others: the reason for a farewell."""
+
+    __slots__ = (
+        "_connections",
+        "_extra",
+        "_hub",
+        "_index",
+        "_lifetime_s",
+        "_opening",
+        "_task",
+        "_wake",
+        "_wire",
+        "configuration",
+        "ending",
+        "expires_ms",
+        "gone",
+        "sending_since_ms",
+        "until_ms",
+        "wanted",
+    )
 
     def __init__(
         self, connections: Connections, wanted: Filter, opening: Opening, until_ms: int | None, name: str | None = None
     ) -> None:
-        self.status_code = 200
-        self.background = None
         self._connections = connections
         self._hub = connections.hub
         self.wanted = wanted
@@ -58,7 +101,7 @@ class EventStream(Response):
         self._extra: list[Slot] = []
         self._wake: asyncio.Future[None] | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._abort: Callable[[], None] | None = None
+        self._wire: Wire | None = None
 
     # ---- for others ------------------------------------------------------------------------------------------------
     def end(self, reason: str) -> None:
@@ -81,18 +124,22 @@ class EventStream(Response):
     def abort(self) -> None:
         """Drop a client that does not read: no farewell would reach it."""
         self.gone = True
-        if self._abort is not None:
-            self._abort()
+        if self._wire is not None:
+            self._wire.abort()
         if self._task is not None:
             self._task.cancel()
 
     # ---- the connection --------------------------------------------------------------------------------------------
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         self._task = asyncio.current_task()
-        self._abort = scope.get("extensions", {}).get("candlewick.abort")
+        self._wire = scope.get("extensions", {}).get(WIRE)
         self._connections.release()
         self._connections.add(self)
-        watcher = asyncio.create_task(self._watch(receive))
+        watcher = None
+        if self._wire is None:
+            watcher = asyncio.create_task(self._watch(receive))
+        else:
+            self._wire.when_lost(self._lost)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
             await self._write(send, self._greeting())
@@ -102,15 +149,21 @@ class EventStream(Response):
                 raise
         finally:
             self._connections.remove(self)
-            watcher.cancel()
+            if watcher is not None:
+                watcher.cancel()
+            if self._wire is not None:
+                self._wire.when_lost(None)
 
     async def _watch(self, receive: Receive) -> None:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                self.gone = True
-                self.nudge()
+                self._lost()
                 return
+
+    def _lost(self) -> None:
+        self.gone = True
+        self.nudge()
 
     def _greeting(self) -> bytes:
         opening = self._opening

@@ -124,7 +124,7 @@ def summary_of(events: Sequence[Told]) -> Summary:
 
 
 class Line:
-    """A stand-in for the aggregator: keeps all events told, writes the buckets they touch and one change per subject."""
+    """A stand-in for the aggregator: keeps what it was told, writes the buckets touched and a change per subject."""
 
     def __init__(self, home: TestHome, generation: str = "g1", lane: str = LANE) -> None:
         self.home = home
