@@ -14,9 +14,9 @@ export interface SeriesState {
   readonly generation: string | null;
   /** True until a full answer newer than the last break of the stream has been merged. */
   readonly stale: boolean;
-  /** True when what is shown was painted from the local cache and is not yet confirmed. */
+  /** True when what is shown comes from the local cache, or from before the stream's first greeting: not yet confirmed. */
   readonly fromCache: boolean;
-  /** Updates merged on top of a cached state: they survive if the server then answers with another generation. */
+  /** Updates merged on top of an unconfirmed state: they survive if the server then answers with another generation. */
   readonly unconfirmed: readonly Bucket[];
 }
 
@@ -63,15 +63,18 @@ function fetched(state: SyncState, input: Extract<SyncInput, { kind: "fetched" }
   const before = seriesOf(state, input.key);
   const outdated = input.askedAtBreak < state.breaks;
   const replaced = before.generation !== null && before.generation !== input.generation;
+  // What was asked for before the newest break never overrules what was confirmed after it.
+  if (outdated && replaced && !before.fromCache) return state;
   const base = replaced ? applyBuckets([], before.unconfirmed).buckets : before.buckets;
   const { buckets } = applyBuckets(base, input.buckets);
   const fresh = input.full && !outdated;
+  const provisional = outdated && before.generation === null;
   const after: SeriesState = {
     buckets,
     generation: input.generation,
     stale: fresh ? false : before.stale || replaced,
-    fromCache: before.fromCache && !fresh && !replaced,
-    unconfirmed: fresh || replaced ? [] : before.unconfirmed,
+    fromCache: !fresh && (provisional || before.fromCache),
+    unconfirmed: fresh ? [] : provisional ? before.buckets : before.unconfirmed,
   };
   return withSeries(state, [[input.key, after]]);
 }
@@ -96,7 +99,8 @@ function updates(state: SyncState, list: readonly BucketUpdate[]): SyncState {
   for (const [key, incoming] of grouped) {
     const before = seriesOf(state, key);
     const applied = applyBuckets(before.buckets, incoming);
-    if (applied.changedFrom === null) continue;
+    if (applied.changedFrom === null && !before.fromCache) continue;
+    // Revisions of two generations cannot be compared, so every update is kept until the server has confirmed one.
     const unconfirmed = before.fromCache ? applyBuckets(before.unconfirmed, incoming).buckets : before.unconfirmed;
     changes.push([key, { ...before, buckets: applied.buckets, unconfirmed }]);
   }
@@ -105,9 +109,12 @@ function updates(state: SyncState, list: readonly BucketUpdate[]): SyncState {
 
 function resync(state: SyncState, epoch: string): SyncState {
   const changed = state.epoch !== null && state.epoch !== epoch;
+  const first = state.epoch === null;
   const series = new Map<SeriesKey, SeriesState>();
   for (const [key, value] of state.series) {
-    series.set(key, changed ? EMPTY_SERIES : { ...value, stale: true });
+    // Before the first greeting nobody has said which generation is live, so nothing seen so far is certain.
+    const kept = first ? { ...value, stale: true, fromCache: true, unconfirmed: [] } : { ...value, stale: true };
+    series.set(key, changed ? EMPTY_SERIES : kept);
   }
   const breaks = state.breaks + 1;
   return { epoch, breaks, epochBreak: changed ? breaks : state.epochBreak, series };

@@ -1,0 +1,216 @@
+import { describe, expect, it } from "vitest";
+import { backoff, BACKOFF_CAP, retryAfter } from "../src/model/backoff.ts";
+import { isNewer, parseBucket } from "../src/model/bucket.ts";
+import { candleSentence, isRevised } from "../src/model/candle_text.ts";
+import { formatEventId, parseEventId } from "../src/model/cursor.ts";
+import { parseArticles, parseSubjects } from "../src/model/api_types.ts";
+import { pill } from "../src/model/health.ts";
+import { INITIAL_LINK } from "../src/model/protocol.ts";
+import { neighboursOf, RESOLUTIONS } from "../src/model/resolution.ts";
+import { formatRoute, parseRoute } from "../src/model/route.ts";
+import { applyBuckets, bucketAt, MAX_BUCKETS } from "../src/model/series.ts";
+import { changedTail, MAX_SLOTS, toSlots } from "../src/model/slots.ts";
+import { parseSubject } from "../src/model/subject.ts";
+import { type E4, formatIso, ms, parseIso } from "../src/model/units.ts";
+import { barsFor, MAX_BARS, MIN_BARS } from "../src/model/viewport.ts";
+import { bucketOf } from "./fake_server.ts";
+
+const WIRE = {
+  start: "2025-12-21T10:35:00Z", end: "2025-12-21T10:36:00Z", open: 0.1, high: 0.7, low: -0.3, close: 0.2999,
+  sum: 0.8, count: 4, label_counts: { positive: 2, neutral: 1, negative: 1 }, sources: ["rss", "finnhub"],
+  model_versions: ["m"], rev: 3, is_partial: false, last_updated: "2025-12-21T10:36:01.5Z",
+};
+
+describe("bucket", () => {
+  it("keeps scores as the integers they came from", () => {
+    const bucket = parseBucket(WIRE);
+    expect(bucket?.close).toBe(2999);
+    expect(bucket?.high).toBe(7000);
+    expect(bucket?.sources).toEqual(["finnhub", "rss"]);
+  });
+
+  it.each([
+    ["no start", { ...WIRE, start: undefined }],
+    ["a local time", { ...WIRE, start: "2025-12-21T10:35:00" }],
+    ["an end before the start", { ...WIRE, end: "2025-12-21T10:34:00Z" }],
+    ["not a number", { ...WIRE, close: Number.NaN }],
+    ["null", null],
+  ])("refuses %s", (_name, wire) => expect(parseBucket(wire)).toBeNull());
+
+  it("orders states of one window by revision, then final over partial", () => {
+    expect(isNewer(bucketOf(0, { rev: 2 }), bucketOf(0, { rev: 1 }))).toBe(true);
+    expect(isNewer(bucketOf(0, { rev: 1 }), bucketOf(0, { rev: 2 }))).toBe(false);
+    expect(isNewer(bucketOf(0, { isPartial: false }), bucketOf(0, { isPartial: true }))).toBe(true);
+    expect(isNewer(bucketOf(0, { isPartial: true }), bucketOf(0, { isPartial: false }))).toBe(false);
+    expect(isNewer(bucketOf(0), bucketOf(0))).toBe(false);
+  });
+
+  it("calls a candle revised only when it changed after it was final", () => {
+    const end = bucketOf(0).end;
+    expect(isRevised(bucketOf(0, { rev: 2, lastUpdated: ms(end + 119_000) }))).toBe(false);
+    expect(isRevised(bucketOf(0, { rev: 2, lastUpdated: ms(end + 121_000) }))).toBe(true);
+    expect(isRevised(bucketOf(0, { rev: 1, lastUpdated: ms(end + 500_000) }))).toBe(false);
+  });
+
+  it("says everything a candle shows in one sentence", () => {
+    const text = candleSentence(bucketOf(0, { close: 2500 as E4 }), "utc", ms(0));
+    expect(text).toContain("close +0.25");
+    expect(text).toContain("1 article: 0 positive, 1 neutral, 0 negative");
+    expect(text).toContain("low evidence");
+  });
+});
+
+describe("series", () => {
+  it("stays ascending and bounded", () => {
+    const many = Array.from({ length: MAX_BUCKETS + 10 }, (_, i) => bucketOf((i * 7_919) % (MAX_BUCKETS + 10)));
+    const { buckets } = applyBuckets([], many);
+    expect(buckets.length).toBe(MAX_BUCKETS);
+    expect(buckets.every((bucket, i) => i === 0 || (buckets[i - 1]?.start ?? 0) < bucket.start)).toBe(true);
+    expect(buckets[0]?.start).toBe(bucketOf(10).start);
+  });
+
+  it("says where it changed, and nothing when nothing changed", () => {
+    const base = applyBuckets([], [bucketOf(1), bucketOf(3)]).buckets;
+    expect(applyBuckets(base, [bucketOf(3, { rev: 2 })]).changedFrom).toBe(1);
+    expect(applyBuckets(base, [bucketOf(2)]).changedFrom).toBe(1);
+    const same = applyBuckets(base, [bucketOf(1)]);
+    expect(same.changedFrom).toBeNull();
+    expect(same.buckets).toBe(base);
+  });
+
+  it("finds the bucket that contains a time, and none in a gap", () => {
+    const list = [bucketOf(1), bucketOf(3)];
+    expect(bucketAt(list, ms(bucketOf(1).start + 59_999))).toBe(list[0]);
+    expect(bucketAt(list, bucketOf(2).start)).toBeNull();
+  });
+});
+
+describe("slots", () => {
+  const minute = ms(60_000);
+
+  it("makes a gap as wide as it lasted", () => {
+    const slots = toSlots([bucketOf(0), bucketOf(3)], minute);
+    expect(slots.map((slot) => slot.bucket !== null)).toEqual([true, false, false, true]);
+    expect(slots[2]?.start).toBe(bucketOf(2).start);
+  });
+
+  it("stays bounded when the gap is years", () => {
+    const slots = toSlots([bucketOf(0), bucketOf(5_000_000), bucketOf(5_000_001)], minute);
+    expect(slots.length).toBeLessThanOrEqual(MAX_SLOTS);
+    expect(slots.length).toBe(2);
+  });
+
+  it("takes only a change of the newest place as a small one", () => {
+    const [zero, two, nine] = [bucketOf(0), bucketOf(2), bucketOf(9)];
+    const before = toSlots([zero, two], minute);
+    expect(changedTail(before, toSlots([zero, two, bucketOf(3)], minute))?.length).toBe(1);
+    expect(changedTail(before, toSlots([zero, bucketOf(2, { rev: 2 })], minute))?.length).toBe(1);
+    expect(changedTail(before, toSlots([zero, bucketOf(1), two], minute))).toBeNull();
+    // The trap that crashed the chart in the trial: one live candle first, its history afterwards.
+    expect(changedTail(toSlots([nine], minute), toSlots([zero, nine], minute))).toBeNull();
+    expect(changedTail(before, before)).toEqual([]);
+  });
+});
+
+describe("cursor, back-off and time", () => {
+  it("reads ids whose cursor has dots of its own", () => {
+    expect(parseEventId("g7.0:12.1:9")).toEqual({ epoch: "g7", cursor: "0:12.1:9" });
+    expect(formatEventId({ epoch: "g7", cursor: "0:12.1:9" })).toBe("g7.0:12.1:9");
+    for (const bad of ["", "g7", ".5", "g7."]) expect(parseEventId(bad)).toBeNull();
+  });
+
+  it("draws from the whole range between base and a growing, capped ceiling", () => {
+    expect(backoff(0, 0.999)).toBe(250);
+    expect(backoff(3, 0)).toBe(250);
+    expect(backoff(3, 0.5)).toBe(1_125);
+    expect(backoff(40, 0.999_999)).toBeLessThanOrEqual(BACKOFF_CAP);
+    expect(backoff(40, 0.999_999)).toBeGreaterThan(29_000);
+  });
+
+  it("reads Retry-After in seconds and as a date", () => {
+    const now = ms(Date.UTC(2025, 0, 1));
+    expect(retryAfter("7", now)).toBe(7_000);
+    expect(retryAfter(new Date(now + 9_000).toUTCString(), now)).toBe(9_000);
+    expect(retryAfter("soon", now)).toBeNull();
+    expect(retryAfter(null, now)).toBeNull();
+    expect(retryAfter("99999", now)).toBe(300_000);
+  });
+
+  it("writes times as the server's keys have them", () => {
+    expect(formatIso(ms(Date.UTC(2025, 11, 21, 10, 35)))).toBe("2025-12-21T10:35:00Z");
+    expect(parseIso("2025-12-21T10:35:00Z")).toBe(Date.UTC(2025, 11, 21, 10, 35));
+    expect(parseIso("2025-12-21T10:35:00+01:00")).toBeNull();
+    expect(parseIso("2025-13-21T10:35:00Z")).toBeNull();
+  });
+});
+
+describe("address", () => {
+  it("survives a round trip", () => {
+    const address = "/grid?s=tag:ai-regulation&r=3h&at=2025-12-21T09:00:00Z&scale=fit&w=AAPL,tag:ai-regulation";
+    const [path = "", search = ""] = address.split("?");
+    expect(formatRoute(parseRoute(path, `?${search}`))).toBe(address);
+    expect(formatRoute(parseRoute("/", ""))).toBe("/");
+  });
+
+  it("ignores what it cannot read", () => {
+    const route = parseRoute("/", "?s=%E0%A4%A&r=7m&at=yesterday&w=AAPL,AAPL,%23,B,C,D,E,F");
+    expect(route).toMatchObject({ page: "live", subject: null, resolution: "1m", at: null });
+    expect(route.watched).toEqual(["AAPL", "B", "C", "D", "E"]);
+    expect(parseRoute("/nowhere", "").page).toBe("unknown");
+  });
+
+  it("accepts the subjects of the glossary and nothing else", () => {
+    expect(parseSubject(" brk.b ")).toBe("BRK.B");
+    expect(parseSubject("#AI-Regulation")).toBe("tag:ai-regulation");
+    for (const bad of ["", "A#B", "toolongticker", "tag:", "tag:-x", "<script>"]) expect(parseSubject(bad)).toBeNull();
+  });
+});
+
+describe("view", () => {
+  it("keeps the span of time as far as it is readable", () => {
+    const hour = { from: ms(0), to: ms(3_600_000), follow: false };
+    expect(barsFor(hour, ms(60_000))).toBe(60);
+    expect(barsFor(hour, ms(86_400_000))).toBe(MIN_BARS);
+    expect(barsFor({ ...hour, to: ms(86_400_000 * 30) }, ms(60_000))).toBe(MAX_BARS);
+  });
+
+  it("knows the neighbours of every resolution", () => {
+    expect(neighboursOf("1m")).toEqual(["5m"]);
+    expect(neighboursOf("3h")).toEqual(["1h", "6h"]);
+    expect(RESOLUTIONS.map((row) => row.id)).toEqual(["1m", "5m", "10m", "1h", "3h", "6h", "12h", "24h"]);
+  });
+});
+
+describe("the pill", () => {
+  const now = ms(1_000_000);
+  const beat = { serverTime: now, newestIngestAt: ms(now - 4_000), lag: ms(100), cursor: "1", connections: 1 };
+  const open = { ...INITIAL_LINK, phase: "open" as const, heardAt: now, heartbeat: beat };
+
+  it("says Live only when it is", () => {
+    expect(pill(open, now).state).toBe("live");
+    expect(pill(open, now).newestAge).toBe(4_000);
+    expect(pill(open, ms(now + 16_000)).state).toBe("delayed");
+    expect(pill({ ...open, heartbeat: { ...beat, lag: ms(31_000) } }, now).state).toBe("delayed");
+    for (const phase of ["connecting", "polling", "waiting", "offline", "paused", "stopped"] as const) {
+      expect(pill({ ...open, phase }, now).state).not.toBe("live");
+    }
+  });
+
+  it("measures age by the server's clock", () => {
+    expect(pill({ ...open, clockOffset: ms(-60_000), heartbeat: { ...beat, newestIngestAt: ms(now - 61_000) } }, now).newestAge).toBe(1_000);
+  });
+});
+
+describe("what comes from outside", () => {
+  it("makes no link of a script", () => {
+    const [article] = parseArticles({ articles: [{ event_id: "1", url: "javascript:alert(1)", title: "<b>x</b>", polarity: 0.5, roles: ["open", "king"] }] });
+    expect(article?.url).toBeNull();
+    expect(article?.title).toBe("<b>x</b>");
+    expect(article?.roles).toEqual(["open"]);
+  });
+
+  it("always says that a demo is recorded", () => {
+    expect(parseSubjects({ subjects: [], demo: true, demo_note: null }).demoNote).toContain("Recorded");
+    expect(parseSubjects({ subjects: [], demo: false, demo_note: "x" }).demoNote).toBeNull();
+  });
+});

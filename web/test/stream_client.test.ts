@@ -1,0 +1,267 @@
+import { afterEach, describe, expect, it } from "vitest";
+import type { Link } from "../src/model/protocol.ts";
+import type { BucketUpdate } from "../src/model/stream_event.ts";
+import { seriesKey, type Subject } from "../src/model/subject.ts";
+import { INITIAL_SYNC, reduce, seriesOf } from "../src/model/sync.ts";
+import { parseSeries } from "../src/model/api_types.ts";
+import { parseBucket } from "../src/model/bucket.ts";
+import { StreamClient } from "../src/stream/stream_client.ts";
+import { FakeServer } from "./fake_server.ts";
+import { SimClock, seeded, settle } from "./sim_clock.ts";
+
+const AAPL = "AAPL" as Subject;
+const KEY = seriesKey(AAPL, "1m");
+
+type Handler = (url: string, headers: Headers, signal: AbortSignal) => Promise<Response> | Response;
+
+/** A network in memory: bytes go through a real Response and a real stream, faults come from the handler. */
+class Rig {
+  readonly clock: SimClock;
+  readonly client: StreamClient;
+  readonly links: Link[] = [];
+  readonly resyncs: string[] = [];
+  readonly calls: { url: string; at: number; position: string | null }[] = [];
+  updates: BucketUpdate[] = [];
+  online = true;
+
+  constructor(public handler: Handler, roll = seeded(1)) {
+    this.clock = new SimClock(roll);
+    this.client = new StreamClient(
+      { fetch: (input, init) => this.#fetch(String(input), init), clock: this.clock, base: "", isOnline: () => this.online },
+      {
+        link: (link) => this.links.push(link),
+        updates: (updates) => this.updates.push(...updates),
+        items: () => undefined,
+        resync: (epoch) => this.resyncs.push(epoch),
+      },
+    );
+    this.client.setFilters({ subjects: [AAPL], resolutions: ["1m"] });
+  }
+
+  get phase(): Link["phase"] {
+    return this.client.link.phase;
+  }
+
+  streams(): typeof this.calls {
+    return this.calls.filter((call) => call.url.includes("/stream"));
+  }
+
+  async #fetch(url: string, init: RequestInit | undefined): Promise<Response> {
+    const headers = new Headers(init?.headers);
+    this.calls.push({ url, at: this.clock.now(), position: headers.get("Last-Event-ID") });
+    return this.handler(url, headers, init?.signal ?? new AbortController().signal);
+  }
+}
+
+interface Body {
+  readonly response: Response;
+  send(text: string): void;
+  end(): void;
+  fail(): void;
+}
+
+function openBody(signal: AbortSignal): Body {
+  let control: ReadableStreamDefaultController<Uint8Array> | null = null;
+  const body = new ReadableStream<Uint8Array>({ start: (given) => void (control = given), cancel: () => void (control = null) });
+  const encoder = new TextEncoder();
+  const use = (action: (given: ReadableStreamDefaultController<Uint8Array>) => void): void => {
+    if (control !== null) action(control);
+  };
+  signal.addEventListener("abort", () => use((given) => { control = null; given.error(new DOMException("aborted", "AbortError")); }));
+  return {
+    response: new Response(body, { status: 200 }),
+    send: (text) => use((given) => given.enqueue(encoder.encode(text))),
+    end: () => use((given) => { control = null; given.close(); }),
+    fail: () => use((given) => { control = null; given.error(new TypeError("network error")); }),
+  };
+}
+
+const refuse = (status: number, headers: Record<string, string> = {}): Response => new Response("{}", { status, headers });
+let rig: Rig;
+afterEach(() => rig.client.close());
+
+async function started(handler: Handler, seed: string | null = null): Promise<Rig> {
+  rig = new Rig(handler);
+  void rig.client.run();
+  rig.client.seed(seed);
+  await settle();
+  return rig;
+}
+
+describe("the stream client", () => {
+  it("starts at the page's first answer and resumes with Last-Event-ID", async () => {
+    const server = new FakeServer(["AAPL"]);
+    server.change("AAPL", 0, 0.5);
+    let body: Body | null = null;
+    await started((_url, headers, signal) => {
+      body = openBody(signal);
+      body.send(server.frames(headers.get("Last-Event-ID") ?? "g1.1"));
+      return body.response;
+    }, "g1.1");
+    expect(rig.calls[0]?.url).toContain("cursor=g1.1");
+    expect(rig.phase).toBe("open");
+    expect(rig.resyncs).toEqual([]);
+    server.change("AAPL", 1, -0.5);
+    body!.send(server.since(1).join(""));
+    await settle();
+    expect(rig.updates.map((row) => row.bucket.rev)).toEqual([1]);
+    body!.fail();
+    await rig.clock.advance(31_000);
+    expect(rig.calls[1]?.position).toBe("g1.2");
+    expect(rig.phase).toBe("open");
+  });
+
+  it("gives up a connection on which not even a heartbeat comes", async () => {
+    const server = new FakeServer(["AAPL"]);
+    await started((_url, headers, signal) => {
+      const body = openBody(signal);
+      body.send(server.frames(headers.get("Last-Event-ID")));
+      return body.response;
+    });
+    await rig.clock.advance(24_000);
+    expect(rig.streams().length).toBe(1);
+    await rig.clock.advance(5_000);
+    expect(rig.streams().length).toBe(2);
+  });
+
+  it("honours Retry-After and never comes back sooner", async () => {
+    await started(() => refuse(503, { "Retry-After": "7" }));
+    await rig.clock.advance(6_900);
+    expect(rig.streams().length).toBe(1);
+    await rig.clock.advance(200);
+    expect(rig.streams().length).toBe(2);
+  });
+
+  it.each([401, 403, 404])("treats %i as final", async (status) => {
+    await started(() => refuse(status));
+    await rig.clock.advance(600_000);
+    expect(rig.calls.length).toBe(1);
+    expect(rig.phase).toBe("stopped");
+  });
+
+  it("polls after three failures, from the same position, and tries the stream every minute", async () => {
+    const server = new FakeServer(["AAPL"]);
+    server.change("AAPL", 0, 0.1);
+    await started((url) => {
+      if (url.includes("/stream")) throw new TypeError("refused");
+      const cursor = Number(/cursor=g1\.(\d+)/.exec(decodeURIComponent(url))?.[1] ?? "0");
+      const events = server.log.slice(cursor).map((change) => ({ event: "bucket_update", data: change }));
+      return Response.json({ epoch: "g1", cursor: `g1.${server.log.length}`, events, more: false });
+    }, "g1.1");
+    await rig.clock.advance(20_000);
+    expect(rig.phase).toBe("polling");
+    expect(rig.streams().length).toBe(3);
+    server.change("AAPL", 1, 0.2);
+    await rig.clock.advance(2_100);
+    expect(rig.updates.map((row) => row.bucket.rev)).toEqual([1]);
+    await rig.clock.advance(60_000);
+    expect(rig.streams().length).toBe(4);
+    expect(rig.phase).toBe("polling");
+  });
+
+  it("waits as long as a farewell asks, without counting it as a failure", async () => {
+    const server = new FakeServer(["AAPL"]);
+    await started((_url, headers, signal) => {
+      const body = openBody(signal);
+      body.send(server.frames(headers.get("Last-Event-ID")));
+      body.send(server.frame("bye", { reason: "lifetime", reconnect_in_ms: 3_000 }, 0));
+      body.end();
+      return body.response;
+    });
+    await rig.clock.advance(2_900);
+    expect(rig.streams().length).toBe(1);
+    await rig.clock.advance(200);
+    expect(rig.streams().length).toBe(2);
+    expect(rig.client.link.failures).toBe(0);
+  });
+
+  it("does nothing offline and comes back at once", async () => {
+    const server = new FakeServer(["AAPL"]);
+    await started((_url, headers, signal) => {
+      const body = openBody(signal);
+      body.send(server.frames(headers.get("Last-Event-ID")));
+      return body.response;
+    });
+    rig.online = false;
+    rig.client.interrupt();
+    await rig.clock.advance(300_000);
+    expect(rig.phase).toBe("offline");
+    expect(rig.streams().length).toBe(1);
+    rig.online = true;
+    rig.client.retry();
+    await rig.clock.advance(10);
+    expect(rig.phase).toBe("open");
+  });
+});
+
+describe("a network that cuts, stalls, buffers, truncates and refuses", () => {
+  /** Every connection misbehaves in a drawn way; in the end the weather clears. */
+  async function weather(seed: number): Promise<{ got: unknown; wanted: unknown }> {
+    const roll = seeded(seed);
+    const server = new FakeServer(["AAPL"]);
+    let healthy = false;
+    const open: Body[] = [];
+    await started((url, headers, signal) => {
+      if (url.includes("/changes")) {
+        if (!healthy && roll() < 0.4) throw new TypeError("refused");
+        const position = /cursor=([^&]*)/.exec(url)?.[1];
+        const [epoch, cursor] = decodeURIComponent(position ?? "").split(".", 2);
+        const known = epoch === server.epoch;
+        const events = server.log.slice(known ? Number(cursor) : 0).map((change) => ({ event: "bucket_update", data: change }));
+        return Response.json({ epoch: server.epoch, cursor: `${server.epoch}.${server.log.length}`, events, more: false });
+      }
+      const fault = healthy ? 1 : roll();
+      if (fault < 0.12) throw new TypeError("refused");
+      if (fault < 0.2) return refuse(503, { "Retry-After": "1" });
+      if (fault < 0.25) return refuse(429);
+      const body = openBody(signal);
+      const cursorParameter = /cursor=([^&]*)/.exec(url)?.[1];
+      const text = server.frames(headers.get("Last-Event-ID") ?? (cursorParameter === undefined ? null : decodeURIComponent(cursorParameter)));
+      if (fault < 0.5) {
+        // Truncated at any byte, even inside a character or between two lines of one message.
+        body.send(text.slice(0, Math.floor(roll() * text.length)));
+        if (roll() < 0.5) body.fail();
+        else if (roll() < 0.5) body.end();
+      } else {
+        body.send(text);
+        open.push(body);
+      }
+      return body.response;
+    });
+    let state = INITIAL_SYNC;
+    let resyncs = 0;
+    const take = (): void => {
+      for (; resyncs < rig.resyncs.length; resyncs++) {
+        state = reduce(state, { kind: "resync", epoch: rig.resyncs[resyncs] ?? "" });
+        const rest = server.rest("AAPL");
+        const answer = parseSeries(rest);
+        const older = rest.older_partials.map(parseBucket).filter((bucket) => bucket !== null);
+        if (answer !== null) state = reduce(state, { kind: "fetched", key: KEY, generation: answer.generation, buckets: [...older, ...answer.buckets], askedAtBreak: state.breaks, full: true });
+      }
+      state = reduce(state, { kind: "updates", updates: rig.updates.splice(0) });
+    };
+    for (let i = 0; i < 25; i++) {
+      const at = server.log.length;
+      server.change("AAPL", Math.floor(roll() * 6), Math.round((roll() * 2 - 1) * 10_000) / 10_000);
+      for (const body of open) body.send(server.since(at).join(""));
+      if (roll() < 0.25) open.splice(0).forEach((body) => body.fail());
+      await rig.clock.advance(Math.floor(roll() * 8_000));
+      take();
+    }
+    healthy = true;
+    open.splice(0).forEach((body) => body.fail());
+    await rig.clock.advance(130_000);
+    take();
+    rig.client.close();
+    const rest = server.rest("AAPL");
+    const wanted = [...rest.buckets, ...rest.older_partials, rest.partial_bucket].map(parseBucket).filter((bucket) => bucket !== null);
+    return { got: seriesOf(state, KEY).buckets, wanted: wanted.sort((a, b) => a.start - b.start) };
+  }
+
+  it("ends with the state of a fresh fetch, 40 seeds", async () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const { got, wanted } = await weather(seed);
+      expect(got, `seed ${seed}`).toEqual(wanted);
+    }
+  }, 60_000);
+});

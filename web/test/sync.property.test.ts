@@ -1,0 +1,179 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { parseSeries } from "../src/model/api_types.ts";
+import { parseBucket } from "../src/model/bucket.ts";
+import { formatEventId, parseEventId } from "../src/model/cursor.ts";
+import type { BucketUpdate } from "../src/model/stream_event.ts";
+import { parseMessage } from "../src/model/stream_event.ts";
+import { seriesKey, type SeriesKey, type Subject } from "../src/model/subject.ts";
+import { INITIAL_SYNC, reduce, seriesOf, type SyncInput, type SyncState } from "../src/model/sync.ts";
+import { FakeServer } from "./fake_server.ts";
+
+/**
+ * Law 6, "reconnect is invisible", for the part the page owns: whatever is lost, doubled, swapped or
+ * late on the way, the page ends with the state of a fresh fetch.
+ */
+const TICKERS = ["AAPL", "MSFT"] as const;
+const keyOf = (ticker: string): SeriesKey => seriesKey(ticker as Subject, "1m");
+
+type Step =
+  | { op: "change"; ticker: number; index: number; score: number }
+  | { op: "finish"; ticker: number; index: number }
+  | { op: "ask"; ticker: number }
+  | { op: "answer"; pick: number }
+  | { op: "deliver"; count: number; order: number; twice: boolean }
+  | { op: "cut" }
+  | { op: "connect" }
+  | { op: "promote" };
+
+const stepArb: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ op: fc.constant("change" as const), ticker: fc.nat(1), index: fc.nat(7), score: fc.integer({ min: -9999, max: 9999 }).map((n) => n / 10_000) }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant("finish" as const), ticker: fc.nat(1), index: fc.nat(7) }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant("ask" as const), ticker: fc.nat(1) }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant("answer" as const), pick: fc.nat(5) }) },
+  { weight: 5, arbitrary: fc.record({ op: fc.constant("deliver" as const), count: fc.nat(6), order: fc.nat(), twice: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.constant({ op: "cut" as const }) },
+  { weight: 2, arbitrary: fc.constant({ op: "connect" as const }) },
+  { weight: 1, arbitrary: fc.constant({ op: "promote" as const }) },
+);
+
+interface Flaws {
+  /** Canary: applies whatever comes last, as a reducer without revisions would. */
+  readonly ignoreRev?: boolean;
+  /** Canary: does not fetch again after a break. */
+  readonly noResync?: boolean;
+}
+
+class Harness {
+  readonly server = new FakeServer(TICKERS);
+  state: SyncState = INITIAL_SYNC;
+  position: string | null = null;
+  wire: string[] | null = null;
+  sent = 0;
+  answers: { at: number; wire: unknown }[] = [];
+
+  constructor(readonly flaws: Flaws) {}
+
+  input(input: SyncInput): void {
+    this.state = reduce(this.state, input);
+  }
+
+  updates(updates: readonly BucketUpdate[]): void {
+    const bumped = updates.map((row, i) => ({ ...row, bucket: { ...row.bucket, rev: row.bucket.rev + 1_000_000 * ++this.sent + i } }));
+    this.input({ kind: "updates", updates: this.flaws.ignoreRev === true ? bumped : updates });
+  }
+
+  ask(ticker: string, afterBreak = false): void {
+    if (afterBreak && this.flaws.noResync === true) return;
+    this.answers.push({ at: this.state.breaks, wire: this.server.rest(ticker) });
+  }
+
+  answer(pick: number): void {
+    const [found] = this.answers.splice(pick % Math.max(1, this.answers.length), 1);
+    if (found === undefined) return;
+    const { wire, at } = found;
+    const answer = parseSeries(wire);
+    if (answer === null) throw new Error("the fake answered something else");
+    const older = (wire as { older_partials: unknown[] }).older_partials.map(parseBucket).filter((b) => b !== null);
+    this.input({ kind: "fetched", key: answer.key, generation: answer.generation, buckets: [...older, ...answer.buckets], askedAtBreak: at, full: true });
+  }
+
+  /** One message reaches the page; the position moves as in the stream client. */
+  message(frame: string): BucketUpdate[] {
+    const lines = Object.fromEntries(frame.trim().split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]));
+    const event = parseMessage(lines["event"] ?? "", lines["data"] ?? "");
+    if (event?.kind === "hello" && (!event.resumed || this.state.epoch !== event.epoch)) {
+      this.input({ kind: "resync", epoch: event.epoch });
+      for (const ticker of TICKERS) this.ask(ticker, true);
+    }
+    const id = parseEventId(lines["id"] ?? "");
+    if (id !== null) this.position = formatEventId(id);
+    return event?.kind === "buckets" ? [...event.updates] : [];
+  }
+
+  /** Messages of one read arrive together and may be applied in any order and more than once. */
+  deliver(count: number, order: number, twice: boolean): void {
+    const frames = this.wire?.splice(0, count) ?? [];
+    const updates = frames.flatMap((frame) => this.message(frame));
+    if (updates.length > 1) updates.push(...updates.splice(0, order % updates.length));
+    this.updates(twice ? [...updates, ...updates] : updates);
+  }
+
+  connect(): void {
+    const text = this.server.frames(this.position);
+    this.wire = text.split(/(?<=\n\n)/);
+  }
+
+  run(step: Step): void {
+    const ticker = "ticker" in step ? (TICKERS[step.ticker] ?? "AAPL") : "AAPL";
+    const logged = this.server.log.length;
+    if (step.op === "change") this.server.change(ticker, step.index, step.score);
+    if (step.op === "finish") this.server.finish(ticker, step.index);
+    if (step.op === "ask") this.ask(ticker);
+    if (step.op === "answer") this.answer(step.pick);
+    if (step.op === "deliver") this.deliver(step.count, step.order, step.twice);
+    if (step.op === "cut") this.wire = null;
+    if (step.op === "connect" && this.wire === null) this.connect();
+    if (step.op === "promote") {
+      this.server.promote(`${this.server.epoch}x`);
+      this.wire = null;
+    }
+    if (this.wire !== null) this.wire.push(...this.server.since(logged));
+  }
+
+  /** The weather clears: connect, drain everything, answer everything. */
+  settle(): void {
+    this.wire = null;
+    this.connect();
+    for (let i = 0; i < 50 && (this.pending() > 0 || this.answers.length > 0); i++) {
+      this.deliver(1_000, 3, true);
+      this.answer(0);
+    }
+  }
+
+  pending(): number {
+    return this.wire?.length ?? 0;
+  }
+
+  different(): string | null {
+    for (const ticker of TICKERS) {
+      const answer = parseSeries(this.server.rest(ticker));
+      const rest = this.server.rest(ticker);
+      const wanted = [...rest.buckets, ...rest.older_partials, rest.partial_bucket]
+        .map(parseBucket)
+        .filter((bucket) => bucket !== null)
+        .sort((a, b) => a.start - b.start);
+      const got = seriesOf(this.state, keyOf(ticker)).buckets;
+      if (answer === null || JSON.stringify(got) !== JSON.stringify(wanted)) return `${ticker}: ${JSON.stringify({ got, wanted })}`;
+    }
+    return null;
+  }
+}
+
+function outcome(steps: readonly Step[], flaws: Flaws = {}): string | null {
+  const harness = new Harness(flaws);
+  for (const step of steps) harness.run(step);
+  harness.settle();
+  return harness.different();
+}
+
+describe("reconnect is invisible", () => {
+  it("ends with the state of a fresh fetch after any loss, doubling, disorder and reconnection", () => {
+    fc.assert(
+      fc.property(fc.array(stepArb, { minLength: 1, maxLength: 120, size: "max" }), (steps) => {
+        expect(outcome(steps)).toBeNull();
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("is caught when revisions are ignored", () => {
+    const result = fc.check(fc.property(fc.array(stepArb, { maxLength: 120 }), (steps) => outcome(steps, { ignoreRev: true }) === null), { numRuns: 500 });
+    expect(result.failed).toBe(true);
+  });
+
+  it("is caught when a break is not followed by a fetch", () => {
+    const result = fc.check(fc.property(fc.array(stepArb, { maxLength: 120 }), (steps) => outcome(steps, { noResync: true }) === null), { numRuns: 500 });
+    expect(result.failed).toBe(true);
+  });
+});
