@@ -32,7 +32,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def handle(service: Aggregator, event: dict[str, Any]) -> dict[str, Any]:
-    """The answer always holds `state`; `batchItemFailures` names the first record when nothing could be made durable."""
+    """The answer always holds `state`; `batchItemFailures` names the first record when nothing was made durable."""
     shard_id = shard_of(event)
     records = records_of(event)
     failures: list[dict[str, str]] = []

@@ -143,7 +143,7 @@ class _Cascade:
         members = _NOTHING if stored is None else stored.members
         new = frozenset(hashes)
         if len(new) < len(hashes) or not members.isdisjoint(new):
-            events, times_ms, new = _first_of_each(group, members)
+            events, times_ms, new = _without_repeats(group, members, new)
             self.duplicates += len(hashes) - len(events)
         if not events:
             assert stored is not None, "a duplicate of nothing"
@@ -235,15 +235,21 @@ class _Cascade:
         return False
 
 
-def _first_of_each(group: Group, members: frozenset[int]) -> tuple[list[Event], list[int], frozenset[int]]:
-    """A group without members and without repeats; of two events with one id the first in the log stands."""
-    events, times_ms, hashes = group
-    last = len(hashes) - 1
-    first_at = {hashed: last - back for back, hashed in enumerate(reversed(hashes))}  # the first one is set last
-    for hashed in members.intersection(first_at):
-        del first_at[hashed]
-    chosen = sorted(first_at.values())
-    return [events[i] for i in chosen], [times_ms[i] for i in chosen], frozenset(first_at)
+def _without_repeats(
+    group: Group, members: frozenset[int], new: frozenset[int]
+) -> tuple[list[Event], list[int], frozenset[int]]:
+    """A group without members and without repeats; of two events with one id the first in the log stands.
+
+    Repeats are few, so they are found by position and cut out of copies, last first, instead of building the rest anew.
+    """
+    events, times_ms, hashes = list(group.events), list(group.times_ms), group.hashes
+    old = members & new
+    seen = set(old)
+    see = seen.add
+    # `see` answers None: a hash seen for the first time is noted and left out, one seen before is a repeat.
+    for at in reversed([at for at, hashed in enumerate(hashes) if hashed in seen or see(hashed)]):
+        del events[at], times_ms[at]
+    return events, times_ms, new - old
 
 
 def _windows(
