@@ -14,9 +14,20 @@ from aggregation.service import Aggregator
 from contracts.errors import Transient
 from contracts.kinesis import item_failures, records_of, shard_of
 from contracts.settings import AggregatorSettings, load
+from contracts.telemetry import record
 from stores.home import open_home
 
 log = logging.getLogger(__name__)
+
+METRIC_OF = {
+    "counted": "EventsCounted",
+    "duplicates": "EventsDuplicate",
+    "too_late": "EventsTooLate",
+    "quarantined": "EventsQuarantined",
+    "written": "BucketsWritten",
+    "conflicts": "BucketConflicts",
+    "revised": "BucketsRevised",
+}
 
 
 @cache
@@ -43,5 +54,7 @@ def handle(service: Aggregator, event: dict[str, Any]) -> dict[str, Any]:
             log.warning(json.dumps({"message": "batch to be retried", "shard": shard_id, "cause": str(error)}))
             failures = item_failures(records[:1])
         else:
-            log.info(json.dumps({"message": "batch", "shard": shard_id, **done.counts()}))
+            counts = done.counts()
+            record({METRIC_OF[name]: count for name, count in counts.items() if name in METRIC_OF})
+            log.info(json.dumps({"message": "batch", "shard": shard_id, **counts}))
     return {"state": service.window_state(shard_id), "batchItemFailures": failures}

@@ -71,4 +71,7 @@ def _print_table(documents: Sequence[dict[str, Any]]) -> None:
             str(row.get("rev", "")),
             "live" if row.get("is_partial") else "",
         )
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 120  # nobody sees where a pipe wraps
+    console.print(table)

@@ -69,7 +69,9 @@ def up(
 @app.command()
 def publish(
     file: Annotated[str, typer.Argument(help="JSON lines, csv or parquet, optionally gzip; `-` reads stdin.")],
-    kind: Annotated[str, typer.Option("--as", help="raw (raw-article/1) or scored (scored-article/1).")] = "raw",
+    kind: Annotated[
+        str | None, typer.Option("--as", help="raw (raw-article/1) or scored (scored-article/1); unset: as each says.")
+    ] = None,
     speed: Annotated[str, typer.Option(help="`max`, or a multiple of event time such as `60x`.")] = "max",
     backfill: Annotated[bool, typer.Option(help="Stamp history as ingested at its event time.")] = False,
     column: Annotated[

@@ -1,0 +1,71 @@
+"""`candlewick drain`: process all that is pending, through the same handlers, then stop."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from contracts.errors import Unusable
+from contracts.ports import Position
+from contracts.settings import AggregatorSettings
+from local.driver import run_until_idle
+from local.driver_checkpoint import Checkpoints
+from local.line import ITEMS_TABLE, LINE, apply_settings, drivers_of
+from stores.data_dir import DataDir, UpLock
+from stores.home import Home
+
+POLL_MS: Final = 100
+
+
+def drain_all(home: Home, settings: AggregatorSettings, say: Callable[[str], None]) -> None:
+    """Returns when nothing is pending. Beside a running `up`, which owns the line, it waits for that to finish."""
+    directory = DataDir(Path(settings.data_dir).expanduser().absolute())
+    try:
+        lock = UpLock(directory)
+    except Unusable as error:
+        say(f"candlewick: {error}".partition(";")[0] + ": waiting for it to process what is pending")
+        _wait_for_owner(home, directory)
+        return
+    with lock:
+        _drain(home, settings)
+
+
+def _drain(home: Home, settings: AggregatorSettings) -> None:
+    apply_settings(settings)
+    drivers = drivers_of(home)
+    run_until_idle(drivers, home.clock, final=True)
+    stopped = [driver.status() for driver in drivers if driver.status().state == "stopped"]
+    if stopped:
+        causes = "; ".join(
+            f"{status.name}: {shard.error}" for status in stopped for shard in status.shards if shard.error
+        )
+        raise Unusable(f"stopped before the end: {causes}")
+
+
+def _wait_for_owner(home: Home, directory: DataDir) -> None:
+    """Until nothing is pending, or the owner is gone and leaves the rest to the next `drain`."""
+    nobody = threading.Event()
+    while pending(home):
+        home.clock.wait(nobody, POLL_MS)
+        try:
+            UpLock(directory).release()
+        except Unusable:
+            continue
+        raise Unusable("the process that was working here ended before everything was processed; run drain again")
+
+
+def pending(home: Home) -> bool:
+    """Whether any mapping of the line has records it is not done with."""
+    for row in LINE:
+        checkpoints = Checkpoints(home.control, row.name)
+        if row.stream == ITEMS_TABLE:
+            for shard_id in home.items.stream_shards():
+                if home.items.stream_read(shard_id, checkpoints.load(shard_id).sequence_number or "", 1):
+                    return True
+            continue
+        for shard in home.log.shards(row.stream):
+            done_with = checkpoints.load(shard.shard_id).sequence_number
+            start = Position("AFTER_SEQUENCE_NUMBER", done_with) if done_with else Position("TRIM_HORIZON")
+            if home.log.get_records(home.log.iterator(row.stream, shard.shard_id, start), 1).records:
+                return True
+    return False
