@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { candleSentence } from "../model/candle_text.ts";
 import { slotMsOf } from "../model/resolution.ts";
 import { CandleChart } from "../view/chart.ts";
+import { followTheme } from "./chart_wiring.ts";
 import { selectCandle, stepCandle } from "./navigation.ts";
 import {
   focus, following, hovered, liveStart, nameOf, prefs, resolution, route, selected, selectedKey, selectedSeries, serverNow, slots,
@@ -36,18 +37,10 @@ function mount(host: HTMLElement): () => void {
       zone: prefs.value.zone,
     });
   });
-  const media = ["(prefers-color-scheme: dark)", "(forced-colors: active)"].map((query) => window.matchMedia(query));
-  const restyle = (): void => chart.restyle();
-  for (const list of media) list.addEventListener("change", restyle);
-  const stopStyling = effect(() => {
-    void prefs.value.theme;
-    // The theme attribute is set by another effect of the same change; the next frame sees it.
-    requestAnimationFrame(restyle);
-  });
+  const stopStyling = followTheme(chart);
   return () => {
     stopShowing();
     stopStyling();
-    for (const list of media) list.removeEventListener("change", restyle);
     current = null;
     chart.destroy();
   };

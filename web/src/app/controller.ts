@@ -4,13 +4,13 @@ import type { WorkerMessage } from "../model/protocol.ts";
 import { neighboursOf, type ResolutionId } from "../model/resolution.ts";
 import { findRevisions, rememberRevisions } from "../model/revisions.ts";
 import type { BucketUpdate } from "../model/stream_event.ts";
-import { seriesKey, type SeriesKey, type Subject } from "../model/subject.ts";
+import { seriesKey, type SeriesKey, splitKey, type Subject } from "../model/subject.ts";
 import { reduce, seriesOf, type SyncInput } from "../model/sync.ts";
 import { ms } from "../model/units.ts";
 import { ApiError, fetchSeries, fetchSeveral, fetchSubjects } from "../store/api.ts";
 import { SeriesCache } from "../store/cache.ts";
 import { openStreamPort, type StreamPort } from "../store/stream_port.ts";
-import { crowded, failure, headlines, link, now, resolution, revisions, selectedKey, subjects, sync, watched } from "./state.ts";
+import { candleKeys, crowded, failure, headlines, link, now, resolution, revisions, selectedKey, subjects, sync, watched } from "./state.ts";
 
 /**
  * The shell of the page: it joins the worker, the REST API and the cache to the one state. All
@@ -89,11 +89,12 @@ async function loadSparks(list: readonly Subject[], at: ResolutionId): Promise<v
   }
 }
 
+/** The series that are shown as candles are fetched whole, the others as far as a sparkline needs. */
 function loadAll(): void {
-  const key = selectedKey.value;
-  if (key !== null) void loadFull(key);
-  const others = watched.value.filter((subject) => seriesKey(subject, resolution.value) !== key);
-  void loadSparks(others, resolution.value);
+  const at = resolution.value;
+  const whole = new Set(candleKeys.value);
+  for (const key of whole) void loadFull(key);
+  void loadSparks(watched.value.filter((subject) => !whole.has(seriesKey(subject, at))), at);
 }
 
 async function paintFromCache(key: SeriesKey): Promise<void> {
@@ -133,10 +134,8 @@ function subscribe(list: readonly Subject[], at: ResolutionId): void {
 
 function watchSelection(): void {
   effect(() => {
-    const key = selectedKey.value;
     const at = resolution.value;
-    const subject = key === null ? [] : [key.slice(0, key.lastIndexOf("@")) as Subject];
-    const list = [...new Set([...watched.value, ...subject])];
+    const list = [...new Set([...watched.value, ...candleKeys.value.map((key) => splitKey(key).subject)])];
     if (list.length === 0) return;
     untracked(() => {
       failure.value = null;
@@ -165,7 +164,7 @@ function prefetchWhenIdle(): void {
   effect(() => {
     const key = selectedKey.value;
     if (key === null || sync.value.series.get(key)?.stale !== false) return;
-    const subject = key.slice(0, key.lastIndexOf("@")) as Subject;
+    const { subject } = splitKey(key);
     const next = neighboursOf(untracked(() => resolution.value)).map((at) => seriesKey(subject, at));
     idle(() => {
       for (const neighbour of next) if (!sync.value.series.has(neighbour)) void loadFull(neighbour);
@@ -218,6 +217,9 @@ export function start(): void {
     port?.post({ type: "visibility", hidden: document.hidden });
     if (document.hidden) void save();
   });
+  for (const name of ["online", "offline"]) {
+    window.addEventListener(name, () => port?.post({ type: "network", online: navigator.onLine }));
+  }
   window.addEventListener("pagehide", (event) => {
     if (!event.persisted) port?.close();
   });

@@ -1,3 +1,118 @@
+import { computed, effect } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { candleSentence, mark } from "../model/candle_text.ts";
+import { ageText, scoreText } from "../model/format.ts";
+import { RESOLUTIONS, slotMsOf } from "../model/resolution.ts";
+import { bucketStarting } from "../model/series.ts";
+import { toSlots } from "../model/slots.ts";
+import { seriesKey, shortName, type Subject } from "../model/subject.ts";
+import { seriesOf } from "../model/sync.ts";
+import { type Ms, ms } from "../model/units.ts";
+import { CandleChart } from "../view/chart.ts";
+import { toneOf } from "../view/painters.ts";
+import { followTheme } from "./chart_wiring.ts";
+import { go, selectResolution } from "./navigation.ts";
+import { hovered, nameOf, prefs, resolution, route, serverNow, sync, watched } from "./state.ts";
+
+const SHAPE = { positive: "up", negative: "down", neutral: "flat" } as const;
+
+/** One small chart; the crosshair of whichever is pointed at shows in all of them. */
+function mountSmall(host: HTMLElement, subject: Subject): () => void {
+  const series = computed(() => seriesOf(sync.value, seriesKey(subject, resolution.value)));
+  const places = computed(() => toSlots(series.value.buckets, slotMsOf(resolution.value)));
+  const live = computed<Ms | null>(() => {
+    const newest = series.value.buckets.at(-1);
+    return newest !== undefined && serverNow.value < newest.end ? newest.start : null;
+  });
+  const chart = new CandleChart(host, {
+    hover: (start) => (hovered.value = start),
+    select: (at) => go({ page: "live", subject, at }),
+    view: () => undefined,
+    following: () => undefined,
+  });
+  const stopShowing = effect(() =>
+    chart.show({
+      name: seriesKey(subject, resolution.value),
+      slots: places.value,
+      slotMs: slotMsOf(resolution.value),
+      selectedStart: null,
+      liveStart: live.value,
+      scale: route.value.scale,
+      zone: prefs.value.zone,
+    }),
+  );
+  const stopPointing = effect(() => {
+    // The chart under the pointer draws its own crosshair.
+    if (!host.matches(":hover")) chart.point(hovered.value);
+  });
+  const stopStyling = followTheme(chart);
+  return () => {
+    stopShowing();
+    stopPointing();
+    stopStyling();
+    chart.destroy();
+  };
+}
+
+function Cell({ subject }: { subject: Subject }) {
+  const host = useRef<HTMLDivElement>(null);
+  useEffect(() => (host.current === null ? undefined : mountSmall(host.current, subject)), [subject]);
+  const key = useMemo(() => computed(() => seriesKey(subject, resolution.value)), [subject]);
+  const { buckets, stale } = seriesOf(sync.value, key.value);
+  const newest = buckets.at(-1);
+  const pointed = hovered.value === null ? undefined : (bucketStarting(buckets, hovered.value) ?? undefined);
+  const shown = hovered.value === null ? newest : pointed;
+  const tone = shown === undefined ? "neutral" : toneOf(shown);
+  return (
+    <section class="cell panel" aria-label={nameOf(subject)}>
+      <div class="cell-head">
+        <h2>
+          <button type="button" class="cell-name" onClick={() => go({ page: "live", subject, at: null })} title="Open on the Live page">
+            {shortName(subject)}
+          </button>
+          <span class="muted">{nameOf(subject) === subject ? "" : nameOf(subject)}</span>
+        </h2>
+        <p class={`cell-score tone-${tone}`}>
+          {shown === undefined ? (
+            <span class="muted">{hovered.value === null ? "—" : "no news"}</span>
+          ) : (
+            <>
+              <span class="mark" aria-hidden="true">
+                {mark(SHAPE[tone])}
+              </span>
+              {scoreText(shown.close)}
+            </>
+          )}
+        </p>
+      </div>
+      <p class="cell-meta muted">
+        {shown === undefined ? "\u00a0" : `n ${shown.count}`}
+        {newest?.lastUpdated != null && hovered.value === null && ` · ${ageText(ms(serverNow.value - newest.lastUpdated))} ago`}
+      </p>
+      <div class="cell-chart" ref={host} role="img" aria-label={newest === undefined ? "No candles" : `Newest candle: ${candleSentence(newest, prefs.value.zone, serverNow.peek())}`} />
+      {buckets.length === 0 && <p class="cell-empty muted">{stale ? "Loading" : "No candles at this resolution"}</p>}
+    </section>
+  );
+}
+
 export function GridPage() {
-  return <main class="page" id="main" />;
+  return (
+    <main class="page grid-page" id="main" tabIndex={-1}>
+      <div class="page-head">
+        <h1>Watched subjects</h1>
+        <div class="segments" role="group" aria-label="Resolution">
+          {RESOLUTIONS.map((row, i) => (
+            <button key={row.id} type="button" aria-pressed={resolution.value === row.id} title={`${row.spoken} per candle (key ${i + 1})`} onClick={() => selectResolution(row.id)}>
+              {row.id}
+            </button>
+          ))}
+        </div>
+      </div>
+      <div class="cells">
+        {watched.value.map((subject) => (
+          <Cell key={subject} subject={subject} />
+        ))}
+      </div>
+    </main>
+  );
 }

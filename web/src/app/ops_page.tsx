@@ -1,3 +1,178 @@
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
+import { ageText, countText, latencyText, momentText } from "../model/format.ts";
+import type { SourceRow, StatusAnswer, WatermarkRow } from "../model/status.ts";
+import { ms, type Ms } from "../model/units.ts";
+import { ApiError, fetchStatus } from "../store/api.ts";
+import { health, link, prefs, serverNow } from "./state.ts";
+
+const REFRESH_MS = 5_000;
+
+/** What each count means, in the words of the third law: nothing vanishes. */
+const COUNTS: Record<string, { readonly label: string; readonly note: string; readonly expectZero: boolean }> = {
+  received: { label: "Received", note: "distinct events", expectZero: false },
+  counted: { label: "Counted", note: "in a candle", expectZero: false },
+  duplicates: { label: "Duplicates", note: "arrived again, counted once", expectZero: false },
+  too_late: { label: "Too late", note: "set aside in the lake", expectZero: false },
+  quarantined: { label: "Quarantined", note: "set aside with a reason", expectZero: true },
+};
+
+function Count({ name, value }: { name: string; value: number }) {
+  const known = COUNTS[name];
+  const warn = known?.expectZero === true && value > 0;
+  return (
+    <div class="stat">
+      <dt>{known?.label ?? name.replaceAll("_", " ")}</dt>
+      <dd class={warn ? "tone-warn" : undefined}>{countText(value)}</dd>
+      <dd class="stat-note">{known?.note ?? ""}</dd>
+    </div>
+  );
+}
+
+/** The sum that must come out: what is missing from it is named, because that would be lost news. */
+function Balance({ counts }: { counts: StatusAnswer["counts"] }) {
+  const of = (name: string): number => counts.find(([found]) => found === name)?.[1] ?? 0;
+  const open = of("received") - of("counted") - of("too_late") - of("quarantined");
+  const pending = open - of("duplicates");
+  if (counts.length === 0) return null;
+  const balanced = open === 0 || pending === 0;
+  return (
+    <p class={balanced ? "muted" : "tone-warn"}>
+      {balanced ? "✓ Everything received is accounted for." : `◆ ${countText(Math.abs(pending))} received and not yet accounted for; they may still be on their way.`}
+    </p>
+  );
+}
+
+const STATE_MARK: Record<string, string> = { ok: "●", disabled: "○" };
+
+function Source({ row }: { row: SourceRow }) {
+  const bad = row.state !== "ok" && row.state !== "disabled";
+  return (
+    <tr>
+      <th scope="row">{row.name}</th>
+      <td class={bad ? "tone-warn" : row.state === "ok" ? "tone-positive" : "muted"}>
+        <span aria-hidden="true">{STATE_MARK[row.state] ?? "◆"}</span> {row.state}
+      </td>
+      <td>{row.lastSuccessAt === null ? "never" : `${ageText(ms(serverNow.value - row.lastSuccessAt))} ago`}</td>
+      <td class="number">{row.articlesPerHour === null ? "—" : countText(Math.round(row.articlesPerHour))}</td>
+      <td class="wrap">{row.error ?? ""}</td>
+    </tr>
+  );
+}
+
+function Watermark({ row }: { row: WatermarkRow }) {
+  return (
+    <tr>
+      <th scope="row">{row.shard}</th>
+      <td>{row.at === null ? "none yet" : momentText(row.at, prefs.value.zone)}</td>
+      <td class="number">{row.at === null ? "—" : ageText(ms(serverNow.value - row.at))}</td>
+      <td>{row.idle ? "○ idle" : "● active"}</td>
+    </tr>
+  );
+}
+
+function Table({ title, columns, children }: { title: string; columns: readonly string[]; children: ComponentChildren }) {
+  return (
+    <section class="panel ops-panel">
+      <h2>{title}</h2>
+      <div class="table-scroll" tabIndex={0} role="region" aria-label={title}>
+        <table>
+          <thead>
+            <tr>
+              {columns.map((name) => (
+                <th key={name} scope="col">
+                  {name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>{children}</tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function Flow({ status }: { status: StatusAnswer }) {
+  const { heartbeat } = link.value;
+  const lag = status.lag ?? heartbeat?.lag ?? null;
+  return (
+    <section class="panel ops-panel" aria-label="Flow">
+      <h2>Flow</h2>
+      <dl class="stats">
+        <div class="stat">
+          <dt>Behind the news</dt>
+          <dd>{lag === null ? "—" : latencyText(lag)}</dd>
+          <dd class="stat-note">from arrival to candle</dd>
+        </div>
+        <div class="stat">
+          <dt>Stream</dt>
+          <dd>{health.value.label}</dd>
+          <dd class="stat-note">{heartbeat?.connections == null ? "this page" : `${countText(heartbeat.connections)} connected`}</dd>
+        </div>
+        {status.counts.map(([name, value]) => (
+          <Count key={name} name={name} value={value} />
+        ))}
+      </dl>
+      <Balance counts={status.counts} />
+    </section>
+  );
+}
+
+function useStatus(): { status: StatusAnswer | null; at: Ms | null; problem: string | null } {
+  const status = useSignal<StatusAnswer | null>(null);
+  const at = useSignal<Ms | null>(null);
+  const problem = useSignal<string | null>(null);
+  useEffect(() => {
+    const load = async (): Promise<void> => {
+      try {
+        status.value = await fetchStatus();
+        at.value = ms(Date.now());
+        problem.value = null;
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        problem.value = error.message;
+      }
+    };
+    void load();
+    const timer = setInterval(() => {
+      if (!document.hidden) void load();
+    }, REFRESH_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return { status: status.value, at: at.value, problem: problem.value };
+}
+
 export function OpsPage() {
-  return <main class="page" id="main" />;
+  const { status, at, problem } = useStatus();
+  return (
+    <main class="page ops-page" id="main" tabIndex={-1}>
+      <div class="page-head">
+        <h1>Operations</h1>
+        {problem !== null && (
+          <p class="tone-warn" role="status">
+            ◆ {problem} {at !== null && `What is shown is from ${momentText(at, prefs.value.zone)}.`}
+          </p>
+        )}
+      </div>
+      {status === null ? (
+        problem === null && <div class="panel skeleton ops-skeleton" role="status" aria-label="Loading" />
+      ) : (
+        <div class={`ops${problem === null ? "" : " stale"}`}>
+          <Flow status={status} />
+          <Table title="Sources" columns={["Source", "State", "Last success", "Articles per hour", "Error"]}>
+            {status.sources.map((row) => (
+              <Source key={row.name} row={row} />
+            ))}
+          </Table>
+          <Table title="Watermarks" columns={["Shard", "No earlier event expected than", "Behind", "State"]}>
+            {status.watermarks.map((row) => (
+              <Watermark key={row.shard} row={row} />
+            ))}
+          </Table>
+        </div>
+      )}
+    </main>
+  );
 }

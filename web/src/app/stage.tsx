@@ -117,6 +117,7 @@ function Legend() {
 function LiveProgress() {
   const bucket = liveBucket.value;
   if (bucket === null) {
+    if (selectedSeries.value.buckets.length === 0) return <div class="progress-line" />;
     return <div class="progress-line"><span class="progress-text muted">No candle is open: nothing has been published in the present window.</span></div>;
   }
   const share = (serverNow.value - bucket.start) / (bucket.end - bucket.start);

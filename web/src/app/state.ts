@@ -50,6 +50,12 @@ export const selectedSeries = computed(() =>
   selectedKey.value === null ? EMPTY_SERIES : seriesOf(sync.value, selectedKey.value),
 );
 
+/** The series drawn as candles: one on the Live page, every watched one on the Grid page. */
+export const candleKeys = computed(() => {
+  if (route.value.page === "grid") return watched.value.map((subject) => seriesKey(subject, resolution.value));
+  return selectedKey.value === null ? [] : [selectedKey.value];
+});
+
 const selectedBuckets = computed(() => selectedSeries.value.buckets);
 export const slots = computed<readonly Slot[]>(() => toSlots(selectedBuckets.value, slotMsOf(resolution.value)));
 

@@ -14,6 +14,8 @@ export type PageMessage =
   /** The position of the page's first REST answer: the stream starts there and nothing falls between. */
   | { readonly type: "seed"; readonly cursor: string | null }
   | { readonly type: "visibility"; readonly hidden: boolean }
+  /** A page hears of the network before its worker does, and some browsers tell workers nothing at all. */
+  | { readonly type: "network"; readonly online: boolean }
   | { readonly type: "retry" }
   | { readonly type: "leave" };
 

@@ -27,10 +27,12 @@ export class Hub {
   #nextPage = 1;
   #uses = 0;
   #running = false;
+  #online = true;
 
   constructor(deps: ClientDeps) {
     this.#deps = deps;
-    this.#client = new StreamClient(deps, {
+    const isOnline = (): boolean => this.#online && deps.isOnline();
+    this.#client = new StreamClient({ ...deps, isOnline }, {
       link: (link) => this.#broadcast({ type: "link", link }),
       resync: (epoch) => this.#broadcast({ type: "resync", epoch }),
       updates: (updates) => {
@@ -81,6 +83,8 @@ export class Hub {
         return this.#subscribe(page, message);
       case "seed":
         return this.#client.seed(message.cursor);
+      case "network":
+        return this.networkChanged(message.online);
       case "retry":
         return this.#client.retry();
       case "leave":
@@ -99,6 +103,8 @@ export class Hub {
   }
 
   networkChanged(online: boolean): void {
+    if (this.#online === online) return;
+    this.#online = online;
     if (online) this.#client.retry();
     else this.#client.interrupt();
   }

@@ -55,6 +55,7 @@ export class StreamClient {
   #seeded = false;
   #link: Link = INITIAL_LINK;
   #serverWait: Ms | null = null;
+  #pollFailures = 0;
   #paused = false;
   /** Fires to wake whatever the loop is doing: a new filter, a retry, a network that came back. */
   #wake = new AbortController();
@@ -218,28 +219,25 @@ export class StreamClient {
     await this.#sleep(wait);
   }
 
+  /** Polls for a minute, then lets the loop try one stream; a server that is away altogether gets that try sooner. */
   async #pollForAWhile(): Promise<void> {
     const { clock } = this.#deps;
     const until = addMs(clock.now(), STREAM_RETRY_WHILE_POLLING);
-    let failures = this.#link.failures;
     const signal = AbortSignal.any([this.#wake.signal, this.#stop.signal]);
     while (clock.now() < until && !signal.aborted) {
       const answer = await poll(this.#deps.fetch, this.url("/api/v2/changes"), this.#cursor, signal);
       if (signal.aborted) return;
       if (answer === null) {
-        failures += 1;
-        const wait = backoff(failures, clock.random());
-        this.#update({ failures });
-        await this.#wait(wait, "The server cannot be reached.");
-        continue;
+        this.#pollFailures += 1;
+        await this.#wait(backoff(this.#pollFailures, clock.random()), "The server cannot be reached.");
+        break;
       }
-      failures = FAILURES_BEFORE_POLLING;
+      this.#pollFailures = 0;
       this.#takePosition(answer.epoch, answer.cursor, answer.resumed);
-      this.#update({ phase: "polling", failures, retryAt: null, heardAt: clock.now() });
+      this.#update({ phase: "polling", retryAt: null, heardAt: clock.now() });
       this.#deliver(answer.events);
       if (!answer.more) await this.#sleep(POLL_EVERY);
     }
-    // One attempt at a stream: a failure brings the loop straight back here.
     this.#update({ failures: FAILURES_BEFORE_POLLING - 1 });
   }
 
