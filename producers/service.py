@@ -7,7 +7,7 @@ a crash in between publishes them again, and the classifier knows them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, Final, NamedTuple
 
 from contracts.aside import Aside, digest_key, put_asides
@@ -71,12 +71,23 @@ class ProducerService:
         if only is None:
             due = [each for each in due if self._is_due(each[1])]
         totals = Polled(0, 0, 0, 0, 0)
+        bugs: list[BaseException] = []
         with ThreadPoolExecutor(MAX_PARALLEL, "fetch") as pool:
             running = {pool.submit(self._fetch, each[0], each[1]): each for each in due}
             for future in as_completed(running):
                 source, state, version = running[future]
-                polled = self._finish(source, state, version, future)
+                error = future.exception()
+                if error is None:
+                    polled = self._finish(source, state, version, future.result())
+                else:
+                    if not isinstance(error, FetchFailed):
+                        bugs.append(error)
+                        error = FetchFailed(source.name, f"its adapter broke: {type(error).__name__}")
+                    self._remember(source, after_failure(state, error, self._clock.now_ms()), version)
+                    polled = Polled(1, 1, 0, 0, 0)
                 totals = Polled(*(a + b for a, b in zip(totals, polled, strict=True)))
+        if bugs:
+            raise bugs[0]  # after every other source had its turn
         return totals
 
     def _states(self) -> Iterable[tuple[Source, dict[str, Any], int]]:
@@ -106,14 +117,9 @@ class ProducerService:
         cursor = state.get("cursor") or {}
         return adapter(source.kind)(Request(source, cursor, self._web, self._secrets, self._clock.now_ms()))
 
-    def _finish(self, source: Source, state: dict[str, Any], version: int, future: Future[Fetched]) -> Polled:
+    def _finish(self, source: Source, state: dict[str, Any], version: int, fetched: Fetched) -> Polled:
         """Publish first, remember second."""
         now_ms = self._clock.now_ms()
-        try:
-            fetched = future.result()
-        except FetchFailed as error:
-            self._remember(source, after_failure(state, error, self._clock.now_ms()), version)
-            return Polled(1, 1, 0, 0, 0)
         seen = set(state.get("seen", ()))
         fresh = {each.article_id: each for each in fetched.articles if each.article_id not in seen}
         bad = {digest_key(each.data): each for each in fetched.rejected if digest_key(each.data) not in seen}

@@ -11,6 +11,7 @@ import feedparser
 
 from contracts.errors import BadEvent
 from contracts.events import MAX_TITLE_CHARACTERS, make_raw
+from contracts.identity import article_id
 from contracts.instants import iso_ms
 from producers.fetch import Answer, FetchFailed
 from producers.sources.registry import Fetched, Rejected, Request
@@ -62,22 +63,24 @@ def _fetched(request: Request, feed: Any, cursor: dict[str, Any]) -> Fetched:
         try:
             articles.append(make_raw(request.source.name, fields))
         except BadEvent as error:
-            place = str(fields.get("url") or fields.get("title") or "an entry")
-            rejected.append(Rejected(BadEvent(error.reason, f"{error.detail} ({place[:200]})"), repr(fields).encode()))
+            place = str(fields["url"] or fields["title"] or "an entry")
+            told = repr([entry.get(name) for name in ("id", "link", "title", "summary", "published")])
+            rejected.append(Rejected(BadEvent(error.reason, f"{error.detail} ({place[:200]})"), told.encode()))
     return Fetched(tuple(articles), tuple(rejected), cursor)
 
 
 def _fields(request: Request, feed: Any, entry: Any) -> dict[str, Any]:
     source = request.source
     link, guid = str(entry.get("link") or ""), str(entry.get("id") or "")
-    permalink = guid if guid.startswith(("http://", "https://")) and entry.get("guidislink", True) else ""
-    told = entry.get("published_parsed") or entry.get("updated_parsed")
-    url = permalink or link or None
+    # Past feedparser's own look-up, which takes one of the two for the other and warns that it will not for ever.
+    told = dict.get(entry, "published_parsed") or dict.get(entry, "updated_parsed")
+    url = link or (guid if _is_web(guid) else None)
     published_at = iso_ms(timegm(told) * 1000) if told else ""
     if not told and url:
         # An undated entry is news when it is first met; its link keeps its identity on the next fetch.
         published_at = iso_ms(request.now_ms)
     return {
+        "article_id": article_id(source.name, _permalink(guid, link), "", 0) if url else None,
         "title": plain_text(str(entry.get("title") or ""))[:MAX_TITLE_CHARACTERS],
         "snippet": plain_text(str(entry.get("summary") or "")),
         "url": url,
@@ -89,3 +92,14 @@ def _fields(request: Request, feed: Any, entry: Any) -> dict[str, Any]:
         "tickers": source.tickers,
         "tags": source.tags,
     }
+
+
+def _permalink(guid: str, link: str) -> str:
+    """The address an entry keeps: a guid that is one, on the link's own site, else the link."""
+    if _is_web(guid) and (not link or urlsplit(guid).hostname == urlsplit(link).hostname):
+        return guid
+    return link
+
+
+def _is_web(text: str) -> bool:
+    return text.startswith(("http://", "https://"))

@@ -1,0 +1,363 @@
+"""`candlewick publish FILE`: rows of a file become events on a stream.
+
+Every row is published or rejected; a rejected one is a clear line (`file:line: reason: detail`) and is kept in the
+lake with the records set aside. Publishing a file again is harmless: events have identities.
+"""
+
+import ast
+import hashlib
+import threading
+import zlib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from pathlib import PurePath
+from typing import Any, BinaryIO, Final, Literal, NamedTuple
+
+import msgspec
+
+from contracts.aside import Aside, digest_key, put_asides
+from contracts.bucket import LANE_SEPARATOR
+from contracts.clock import Clock
+from contracts.errors import BadEvent, BadRequest
+from contracts.events import (
+    MAX_EVENT_BYTES,
+    RAW_STREAM,
+    SCORED_SCHEMA,
+    SCORED_STREAM,
+    ScoredEvent,
+    decode_scored,
+    encode_scored,
+    make_raw,
+    validate_raw,
+)
+from contracts.hashing import member_hash
+from contracts.instants import iso_ms, parse_ms
+from contracts.ports import MAX_PUT_RECORDS, Entry, EventLog, Lake
+from contracts.subjects import is_subject
+from producers.publisher import Publisher
+from producers.sources.files import Row, read_rows
+
+Kind = Literal["raw", "scored"]
+DEFAULT_SOURCE: Final = "file"
+#: Where rejected lines are listed under, beside the names of streams.
+ASIDE_STREAM: Final = "publish"
+MAX_PENDING_ASIDES: Final = 500
+
+
+class Report(NamedTuple):
+    """What became of a file: read = published + rejected."""
+
+    read: int
+    published: int
+    rejected: int
+
+
+class Made(NamedTuple):
+    """An event ready to be put."""
+
+    stream: str
+    entry: Entry
+    event_ms: int
+
+
+class Publication:
+    """One file on its way to the log. `speed`: times real time by event time (None: as fast as it goes)."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        lake: Lake,
+        clock: Clock,
+        *,
+        kind: Kind | None = None,
+        speed: float | None = None,
+        backfill: bool = False,
+        lanes: int = 1,
+        columns: Mapping[str, str] | None = None,
+        source: str = DEFAULT_SOURCE,
+        on_problem: Callable[[str], None] = lambda line: None,
+        on_progress: Callable[[Report], None] = lambda report: None,
+    ) -> None:
+        self._publisher = Publisher(log, clock)
+        self._lake = lake
+        self._clock = clock
+        self._kind = kind
+        self._speed = speed
+        self._columns = columns
+        self._on_problem = on_problem
+        self._on_progress = on_progress
+        self._maker = Maker(backfill, lanes, source)
+        self._pending: dict[str, list[Entry]] = {RAW_STREAM: [], SCORED_STREAM: []}
+        self._asides: list[Aside] = []
+        self._read = self._published = self._rejected = 0
+        self._first: tuple[int, float] | None = None
+
+    def run(self, path: str, stdin: BinaryIO | None = None) -> Report:
+        """Publish the whole file. Raises `BadRequest` when it cannot be read at all, `Transient` when the log fails
+        for good: what was published stays, and the file may be published again."""
+        shard = _shard_name(path)
+        for row in read_rows(path, self._columns, stdin):
+            self._read += 1
+            try:
+                made = self._maker.make(row, self._kind, self._clock.now_ms())
+            except BadEvent as error:
+                self._reject(path, shard, row, error)
+                continue
+            if self._speed is not None:
+                self._pace(made.event_ms, self._speed)
+            pending = self._pending[made.stream]
+            pending.append(made.entry)
+            if len(pending) >= MAX_PUT_RECORDS:
+                self._flush()
+        self._flush()
+        if self._read == 0:
+            self._on_problem(f"{path}: empty, nothing to publish")
+        return self._report()
+
+    def _pace(self, event_ms: int, speed: float) -> None:
+        """Wait until the event's turn; what is pending goes out before."""
+        now_ms = self._clock.monotonic_ms()
+        if self._first is None:
+            self._first = (event_ms, now_ms)
+        ahead_ms = (event_ms - self._first[0]) / speed - (now_ms - self._first[1])
+        if ahead_ms > 1:
+            self._flush()
+            self._clock.wait(threading.Event(), ahead_ms)
+
+    def _reject(self, path: str, shard: str, row: Row, error: BadEvent) -> None:
+        self._rejected += 1
+        self._on_problem(f"{path}:{row.line}: {error}")
+        self._asides.append(
+            Aside(
+                kind="quarantined",
+                reason=error.reason,
+                detail=f"{path}:{row.line}: {error.detail}"[:1_000],
+                stream=ASIDE_STREAM,
+                shard_id=shard,
+                sequence_number=f"{row.line}.{zlib.crc32(row.data)}",
+                part=0,
+                arrival_ms=self._clock.now_ms(),
+                event_key=digest_key(row.data),
+                data=row.data,
+            )
+        )
+        if len(self._asides) >= MAX_PENDING_ASIDES:
+            self._flush()
+
+    def _flush(self) -> None:
+        for stream, entries in self._pending.items():
+            if entries:
+                self._published += self._publisher.publish(stream, entries)
+                entries.clear()
+        put_asides(self._lake, self._asides)
+        self._asides.clear()
+        self._on_progress(self._report())
+
+    def _report(self) -> Report:
+        return Report(self._read, self._published, self._rejected)
+
+
+def publish_file(
+    path: str,
+    *,
+    log: EventLog,
+    lake: Lake,
+    clock: Clock,
+    kind: Kind | None = None,
+    speed: float | None = None,
+    backfill: bool = False,
+    lanes: int = 1,
+    columns: Mapping[str, str] | None = None,
+    source: str = DEFAULT_SOURCE,
+    stdin: BinaryIO | None = None,
+    on_problem: Callable[[str], None] = lambda line: None,
+    on_progress: Callable[[Report], None] = lambda report: None,
+) -> Report:
+    """Put a file's rows on their stream. Without `kind` each row says by its schema or fields what it is.
+
+    `on_problem` gets one line a rejected row, `on_progress` the counts so far after every put. Errors: see
+    `Publication.run`.
+    """
+    publication = Publication(
+        log,
+        lake,
+        clock,
+        kind=kind,
+        speed=speed,
+        backfill=backfill,
+        lanes=lanes,
+        columns=columns,
+        source=source,
+        on_problem=on_problem,
+        on_progress=on_progress,
+    )
+    return publication.run(path, stdin)
+
+
+def parse_speed(text: str) -> float | None:
+    """`max` → None, `60x` → 60.0. Raises `BadRequest`."""
+    if text == "max":
+        return None
+    try:
+        speed = float(text.removesuffix("x"))
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise BadRequest(f"speed {text!r} is not one", ("max", "60x", "any other number of times real time"))
+    return speed
+
+
+class Maker:
+    """Events from rows. `backfill` stamps each as ingested when it was published, whatever it says itself."""
+
+    def __init__(self, backfill: bool, lanes: int, source: str) -> None:
+        self._backfill = backfill
+        self._lanes = lanes
+        self._source = source
+
+    def make(self, row: Row, kind: Kind | None, now_ms: int) -> Made:
+        """An event from a row. Raises `BadEvent` naming the field."""
+        if row.error:
+            raise row.error
+        if row.fields is None and kind != "raw":
+            try:
+                event = decode_scored(row.data)
+            except BadEvent as error:
+                if error.reason == "oversized":
+                    raise
+            else:
+                return self._scored(event, row.data)
+        fields = row.fields if row.fields is not None else _decoded(row.data)
+        if kind == "scored" or (kind is None and _looks_scored(fields)):
+            event = decode_scored(msgspec.json.encode(self._stamped(_typed(fields), now_ms)))
+            return self._scored(event, encode_scored(event))
+        return self._raw(fields, now_ms)
+
+    def _scored(self, event: ScoredEvent, data: bytes) -> Made:
+        event_ms = _checked_ms(event.event_time)
+        _checked_ms(event.ingested_at)
+        _checked_ms(event.scored_at)
+        if not _is_known_subject(event.subject):
+            raise BadEvent("bad_subject", f"{event.subject[:60]!r} is neither a ticker nor tag:name")
+        if self._backfill and event.ingested_at != event.event_time:
+            event = msgspec.structs.replace(event, ingested_at=event.event_time)
+            data = encode_scored(event)
+        key = event.subject
+        if self._lanes > 1:
+            key = f"{key}{LANE_SEPARATOR}{member_hash(event.event_id) % self._lanes}"
+        return Made(SCORED_STREAM, Entry(key, data), event_ms)
+
+    def _stamped(self, fields: dict[str, Any], now_ms: int) -> dict[str, Any]:
+        now = iso_ms(now_ms)
+        fields.setdefault("schema", SCORED_SCHEMA)
+        fields.setdefault("ingested_at", fields.get("event_time", now) if self._backfill else now)
+        fields.setdefault("scored_at", now)
+        return fields
+
+    def _raw(self, fields: dict[str, Any], now_ms: int) -> Made:
+        given = dict(fields)
+        for name in ("published_at", "ingested_at"):
+            if given.get(name) not in (None, ""):
+                given[name] = iso_time(given[name])
+        for name in ("tickers", "tags"):
+            if isinstance(given.get(name), str):
+                given[name] = split_list(given[name])
+        if self._backfill or not given.get("ingested_at"):
+            given["ingested_at"] = given.get("published_at", "") if self._backfill else iso_ms(now_ms)
+        if not given.get("published_at"):
+            raise BadEvent("missing_field", "published_at: Field required")
+        if given.get("article_id"):
+            article = validate_raw({"source": self._source} | given)
+        else:
+            article = make_raw(str(given.get("source") or self._source), given)
+        return Made(RAW_STREAM, Entry(article.article_id, article.encode()), article.published_ms)
+
+
+def iso_time(value: object) -> str:
+    """ISO-8601 text from what files hold: ISO, seconds or milliseconds since 1970, RFC 2822, or a datetime.
+
+    A time without a zone is refused (it would be a guess) by whoever parses the result.
+    """
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat() if value.tzinfo else value.isoformat()
+    text = str(value).strip()
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if 0 < number < 1e14:
+        return iso_ms(round(number if number > 1e11 else number * 1000))
+    if "," in text[:5]:
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return text
+        return moment.astimezone(UTC).isoformat() if moment.tzinfo else text
+    return text
+
+
+def split_list(text: str) -> list[str]:
+    """`AAPL|MSFT`, `AAPL, MSFT`, `AAPL MSFT` or `['AAPL', 'MSFT']` as a list."""
+    if text.startswith("["):
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            value = None
+        if isinstance(value, list):
+            return [str(each) for each in value]
+    for separator in "|;, ":
+        if separator in text:
+            return [each.strip() for each in text.split(separator) if each.strip()]
+    return [text] if text else []
+
+
+def _looks_scored(fields: Mapping[str, Any]) -> bool:
+    return fields.get("schema") == SCORED_SCHEMA or ("schema" not in fields and "polarity" in fields)
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    if len(data) > MAX_EVENT_BYTES:
+        raise BadEvent("oversized", f"{len(data)} bytes, at most {MAX_EVENT_BYTES}")
+    try:
+        fields = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadEvent("unparseable", str(error)) from None
+    if not isinstance(fields, dict):
+        raise BadEvent("unparseable", f"expected a JSON object, got {type(fields).__name__}")
+    return fields
+
+
+def _typed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a scored row with numbers as numbers (CSV has text) and times as ISO-8601."""
+    typed = dict(fields)
+    for name in ("polarity", "confidence"):
+        if isinstance(typed.get(name), str):
+            try:
+                typed[name] = float(typed[name])
+            except ValueError:
+                raise BadEvent("bad_value", f"{name}: {typed[name][:40]!r} is not a number") from None
+    for name in ("event_time", "ingested_at", "scored_at"):
+        if name in typed:
+            typed[name] = iso_time(typed[name])
+    return typed
+
+
+_is_known_subject = lru_cache(maxsize=10_000)(is_subject)
+_minute_ms = lru_cache(maxsize=10_000)(parse_ms)
+
+
+def _checked_ms(text: str) -> int:
+    """`parse_ms`, remembering the minute: most events share theirs with others. Raises `BadEvent`."""
+    if len(text) == 24 and text[16] == ":" and text[19] == "." and text[23] == "Z":
+        seconds, millis = text[17:19], text[20:23]
+        if (seconds + millis).isdecimal() and seconds < "60" and text.isascii():
+            return _minute_ms(text[:17] + "00Z") + int(seconds) * 1000 + int(millis)
+    return parse_ms(text)
+
+
+def _shard_name(path: str) -> str:
+    """A file's name as part of an object's name, told apart from files of the same name elsewhere."""
+    name = "".join(each if each.isalnum() or each in "._" else "_" for each in PurePath(path).name)[:60]
+    return f"{name or 'stdin'}.{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"

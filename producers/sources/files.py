@@ -1,0 +1,184 @@
+"""Files as sources: JSON lines, CSV and Parquet, gzip or not, or standard input.
+
+What a file is, is told by its content first and its name second. Rows come out one by one; a row that cannot be read is
+a row with an error, and the next one follows.
+"""
+
+import codecs
+import csv
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Literal, NamedTuple, cast
+
+import msgspec
+
+from contracts.errors import BadEvent, BadRequest
+from contracts.events import MAX_EVENT_BYTES
+
+Format = Literal["jsonl", "csv", "parquet"]
+STDIN: Final = "-"
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_PARQUET_MAGIC: Final = b"PAR1"
+_SNIFF_BYTES: Final = 4_096
+_MAX_LINE_BYTES: Final = 4 * MAX_EVENT_BYTES
+_PARQUET_ROWS: Final = 2_000
+#: Below it the rows that are no UTF-8 are rejected one by one; above it the file is none of ours.
+MAX_UNREADABLE_SHARE: Final = 0.3
+
+
+class Row(NamedTuple):
+    """One row: its line number (from 1; for Parquet the row number), and its JSON bytes, its fields, or its error."""
+
+    line: int
+    data: bytes = b""
+    fields: dict[str, Any] | None = None
+    error: BadEvent | None = None
+
+
+def read_rows(path: str, columns: Mapping[str, str] | None = None, stdin: BinaryIO | None = None) -> Iterator[Row]:
+    """The rows of a file, or of standard input (`-`). `columns`: our field → its column or JSON name.
+
+    Raises `BadRequest` in one line when there is no such file or it is nothing that can be read. An empty file has
+    no rows.
+    """
+    if path != STDIN and Path(path).suffix == ".parquet":
+        return _parquet_rows(path, columns or {})
+    stream = _opened(path, stdin)
+    head = _sniffed(stream, path)
+    if not head.strip():
+        stream.close()
+        return iter(())
+    if head.lstrip()[:1] == b"[":
+        raise BadRequest(f"{path}: a JSON array; what is read is JSON lines, one object a line")
+    looks_json = head.lstrip()[:1] == b"{"
+    is_csv = Path(path).name.removesuffix(".gz").endswith(".csv") and not looks_json
+    return _csv_rows(stream, columns or {}) if is_csv else _json_rows(stream, columns or {})
+
+
+def _opened(path: str, stdin: BinaryIO | None) -> io.BufferedReader:
+    try:
+        raw = (stdin or sys.stdin.buffer) if path == STDIN else open(path, "rb")  # noqa: SIM115  # closed by the rows
+    except OSError as error:
+        raise BadRequest(f"{path}: {error.strerror}") from None
+    stream = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, raw))
+    if stream.peek(2)[:2] == _GZIP_MAGIC:
+        return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=stream)), 1 << 18)
+    return stream
+
+
+def _sniffed(stream: io.BufferedReader, path: str) -> bytes:
+    """The first bytes of text. Raises `BadRequest` for what is no text."""
+    try:
+        head = stream.peek(_SNIFF_BYTES)[:_SNIFF_BYTES]
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadRequest(f"{path}: damaged gzip: {error}") from None
+    if head.startswith(_PARQUET_MAGIC):
+        raise BadRequest(f"{path}: this is Parquet; give it a name that ends in .parquet")
+    if b"\0" in head:
+        raise BadRequest(f"{path}: binary, not text; what is read is JSON lines, CSV and Parquet, gzip or not")
+    unread = head.decode("utf-8", "replace").count("\ufffd")
+    if unread > MAX_UNREADABLE_SHARE * len(head):
+        raise BadRequest(f"{path}: not UTF-8 text; what is read is JSON lines, CSV and Parquet, gzip or not")
+    return head.removeprefix(codecs.BOM_UTF8)
+
+
+def _lines(stream: io.BufferedReader) -> Iterator[Row]:
+    """Lines without their ends; empty ones are left out."""
+    number = 0
+    with stream:
+        while True:
+            number += 1
+            try:
+                line = stream.readline(_MAX_LINE_BYTES)
+                if len(line) == _MAX_LINE_BYTES:
+                    while not stream.readline(_MAX_LINE_BYTES).endswith(b"\n") and stream.peek(1):
+                        pass
+                    yield Row(number, line[:1_000], error=BadEvent("oversized", f"over {_MAX_LINE_BYTES} bytes"))
+                    continue
+            except (OSError, EOFError, zlib.error) as error:
+                yield Row(number, error=BadEvent("unparseable", f"damaged gzip, nothing after this is read: {error}"))
+                return
+            if not line:
+                return
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
+            if stripped := line.strip():
+                yield Row(number, stripped)
+
+
+def _json_rows(stream: io.BufferedReader, columns: Mapping[str, str]) -> Iterator[Row]:
+    if not columns:
+        return _lines(stream)
+    return (_mapped_json(row, columns) for row in _lines(stream))
+
+
+def _mapped_json(row: Row, columns: Mapping[str, str]) -> Row:
+    if row.error:
+        return row
+    try:
+        fields = msgspec.json.decode(row.data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return row._replace(error=BadEvent("unparseable", str(error)))
+    if not isinstance(fields, dict):
+        return row._replace(error=BadEvent("unparseable", f"expected a JSON object, got {type(fields).__name__}"))
+    return row._replace(fields=_mapped(fields, columns))
+
+
+def _csv_rows(stream: io.BufferedReader, columns: Mapping[str, str]) -> Iterator[Row]:
+    # Bytes that are no UTF-8 come through as lone surrogates, so that they spoil their own row only.
+    with io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+        reader = csv.DictReader(lines)
+        while True:
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Row(reader.line_num, error=BadEvent("unparseable", str(error)))
+                continue
+            except (OSError, EOFError, zlib.error) as error:
+                damage = BadEvent("unparseable", f"damaged gzip, nothing after this is read: {error}")
+                yield Row(reader.line_num + 1, error=damage)
+                return
+            yield _csv_row(reader.line_num, fields, columns)
+
+
+def _csv_row(line: int, fields: dict[Any, Any], columns: Mapping[str, str]) -> Row:
+    data = repr(fields).encode("utf-8", "backslashreplace")
+    if None in fields or None in fields.values():
+        return Row(line, data, error=BadEvent("unparseable", "not as many columns as the first line names"))
+    if any("\udc80" <= character <= "\udcff" for value in fields.values() for character in value):
+        return Row(line, data, error=BadEvent("unparseable", "not UTF-8"))
+    return Row(line, data, _mapped({name: value for name, value in fields.items() if value != ""}, columns))
+
+
+def _parquet_rows(path: str, columns: Mapping[str, str]) -> Iterator[Row]:
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError:
+        raise BadRequest(f"{path}: reading Parquet needs pyarrow; run: pip install pyarrow") from None
+    try:
+        with open(path, "rb") as stream:
+            if stream.read(len(_PARQUET_MAGIC)) != _PARQUET_MAGIC:
+                raise BadRequest(f"{path}: not Parquet, whatever its name says")
+        table = parquet.ParquetFile(path)
+    except OSError as error:
+        raise BadRequest(f"{path}: {error.strerror or error}") from None
+    batches = (batch.to_pylist() for batch in table.iter_batches(_PARQUET_ROWS))
+    return (
+        Row(number, repr(fields).encode("utf-8", "backslashreplace"), _mapped(fields, columns))
+        for number, fields in enumerate((fields for batch in batches for fields in batch), start=1)
+    )
+
+
+def _mapped(fields: dict[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
+    """Fields under our names; a field that is mapped from another column is not also taken from its own."""
+    if not columns:
+        return fields
+    taken = set(columns.values())
+    kept = {name: value for name, value in fields.items() if name not in taken and name not in columns}
+    return kept | {name: fields[column] for name, column in columns.items() if column in fields}

@@ -1,0 +1,71 @@
+"""A web server on 127.0.0.1 that answers, or misbehaves, as it is told."""
+
+import gzip
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Reply = tuple[int, dict[str, str], bytes]
+
+
+class FakeSite:
+    """`pages`: path → replies in turn (the last one stays). `asked`: what was asked, with the headers."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.pages: dict[str, list[Reply]] = {}
+        self.asked: list[tuple[str, dict[str, str]]] = []
+
+    def put(self, path: str, *replies: Reply) -> str:
+        self.pages[path] = list(replies)
+        return self.address + path
+
+    def reply(self, path: str, headers: dict[str, str]) -> Reply:
+        self.asked.append((path, headers))
+        replies = self.pages.get(path, [(404, {}, b"nothing here")])
+        return replies.pop(0) if len(replies) > 1 else replies[0]
+
+
+def page(body: bytes, content_type: str = "application/rss+xml", **headers: str) -> Reply:
+    return 200, {"Content-Type": content_type} | {name.replace("_", "-"): text for name, text in headers.items()}, body
+
+
+def gzip_bomb(size: int) -> Reply:
+    return 200, {"Content-Type": "text/xml", "Content-Encoding": "gzip"}, gzip.compress(b" " * size)
+
+
+@contextmanager
+def fake_site() -> Iterator[FakeSite]:
+    """A site that is gone afterwards."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            status, told, body = site.reply(self.path, dict(self.headers))
+            headers = dict(told)
+            self.send_response(status)
+            length = headers.pop("X-Claimed-Length", str(len(body)))
+            for name, value in {"Content-Length": length, **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+            if length != str(len(body)):
+                self.close_connection = True
+
+        def log_message(self, *args: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    site = FakeSite(f"http://127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

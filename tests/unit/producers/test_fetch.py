@@ -1,0 +1,115 @@
+"""HTTP with limits: what a source may do to us."""
+
+import socket
+
+import pytest
+
+from contracts.clock import ManualClock
+from producers.fetch import MAX_BODY_BYTES, MAX_TRIES, FetchFailed, Web
+from tests.fakes.web import FakeSite, gzip_bomb, page
+
+
+class Patience(ManualClock):
+    """A clock that writes down how long it was waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits_ms: list[float] = []
+
+    def wait(self, wake: object, timeout_ms: float) -> bool:
+        self.waits_ms.append(timeout_ms)
+        return False
+
+
+@pytest.fixture
+def clock() -> Patience:
+    return Patience()
+
+
+@pytest.fixture
+def web(clock: Patience) -> Web:
+    return Web(clock, "test/1")
+
+
+def test_an_answer_has_status_headers_and_body(site: FakeSite, web: Web) -> None:
+    answer = web.get(site.put("/a", page(b"hello", ETag='"1"')), {"X-Key": "k"})
+    assert (answer.status, answer.body, answer.headers["etag"], answer.moved_to) == (200, b"hello", '"1"', None)
+    ((_, headers),) = site.asked
+    assert (headers["User-Agent"], headers["X-Key"]) == ("test/1", "k")
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_passing_trouble_is_tried_again(site: FakeSite, web: Web, clock: Patience, status: int) -> None:
+    assert web.get(site.put("/a", (status, {}, b""), (status, {}, b""), page(b"ok"))).body == b"ok"
+    assert len(clock.waits_ms) == MAX_TRIES - 1
+
+
+def test_retry_after_is_honoured(site: FakeSite, web: Web, clock: Patience) -> None:
+    assert web.get(site.put("/a", (429, {"Retry-After": "7"}, b""), page(b"ok"))).body == b"ok"
+    assert clock.waits_ms == [7_000]
+
+
+def test_a_long_retry_after_is_left_to_the_next_poll(site: FakeSite, web: Web, clock: Patience) -> None:
+    with pytest.raises(FetchFailed) as caught:
+        web.get(site.put("/a", (429, {"Retry-After": "3600"}, b"")))
+    assert (caught.value.retry_after_ms, clock.waits_ms) == (3_600_000, [])
+
+
+def test_retry_after_as_a_date(site: FakeSite, web: Web, clock: Patience) -> None:
+    clock.instant_ms = 1_766_310_000_000
+    with pytest.raises(FetchFailed) as caught:
+        web.get(site.put("/a", (503, {"Retry-After": "Sun, 21 Dec 2025 10:40:00 GMT"}, b"")))
+    assert caught.value.retry_after_ms == 3_600_000
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 426])
+def test_a_refusal_is_not_repeated(site: FakeSite, web: Web, status: int) -> None:
+    with pytest.raises(FetchFailed, match=f"HTTP {status}") as caught:
+        web.get(site.put("/a", (status, {}, b"")))
+    assert len(site.asked) == 1
+    assert not caught.value.again
+
+
+def test_three_times_500_is_a_failure(site: FakeSite, web: Web) -> None:
+    with pytest.raises(FetchFailed, match="HTTP 500"):
+        web.get(site.put("/a", (500, {}, b"")))
+    assert len(site.asked) == MAX_TRIES
+
+
+def test_a_redirect_loop_ends(site: FakeSite, web: Web) -> None:
+    with pytest.raises(FetchFailed, match="redirects"):
+        web.get(site.put("/a", (302, {"Location": "/a"}, b"")))
+
+
+def test_only_permanent_moves_are_remembered(site: FakeSite, web: Web) -> None:
+    target = site.put("/new", page(b"ok"))
+    assert web.get(site.put("/moved", (301, {"Location": "/new"}, b""))).moved_to == target
+    site.put("/for-now", (302, {"Location": "/new"}, b""))
+    assert web.get(site.put("/twice", (301, {"Location": "/for-now"}, b""))).moved_to is None
+
+
+@pytest.mark.parametrize("reply", [page(b"x" * (MAX_BODY_BYTES + 1)), gzip_bomb(50 << 20)])
+def test_an_answer_that_is_too_large_is_given_up(site: FakeSite, web: Web, reply: tuple) -> None:
+    with pytest.raises(FetchFailed, match="over 10 MB"):
+        web.get(site.put("/a", reply))
+    assert len(site.asked) == 1
+
+
+def test_a_cut_answer_is_a_failure(site: FakeSite, web: Web) -> None:
+    with pytest.raises(FetchFailed):
+        web.get(site.put("/a", (200, {"X-Claimed-Length": "1000"}, b"short")))
+
+
+def test_a_hang_is_given_up(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producers.fetch.READ_TIMEOUT_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(FetchFailed, match="in time"):
+        web.get(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+
+
+def test_an_unreachable_host_is_named_and_nothing_secret_is(web: Web) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(FetchFailed, match="unreachable") as caught:
+        web.get(f"http://127.0.0.1:{port}/?token=secret", {"X-Key": "secret"}, {"apikey": "secret"})
+    assert "secret" not in str(caught.value)
+    assert "127.0.0.1" in str(caught.value)

@@ -1,0 +1,130 @@
+"""RSS and Atom: identity, times, text, conditional GET."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.clock import ManualClock
+from contracts.errors import Unusable
+from contracts.identity import article_id
+from contracts.instants import parse_ms
+from producers.fetch import FetchFailed, Web
+from producers.sources.registry import Fetched, Request, Source, adapter, load_sources, read_sources
+from producers.sources.text import plain_text
+from tests.fakes.stores import FakeSecrets
+from tests.fakes.web import FakeSite, page
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "sources"
+NOW_MS = parse_ms("2025-12-21T09:40:00Z")
+
+
+def ask(url: str, cursor: dict[str, Any] | None = None, **fields: Any) -> Fetched:
+    source = Source(name="rss-test", kind="rss", url=url, **fields)
+    web = Web(ManualClock(NOW_MS), "test/1")
+    return adapter("rss")(Request(source, cursor or {}, web, FakeSecrets(), NOW_MS))
+
+
+def test_rss_with_html_scripts_and_entities(site: FakeSite) -> None:
+    url = site.put("/feed", page((GOLDEN / "rss_cnbc.xml").read_bytes()))
+    fetched = ask(url, title="CNBC", tickers=("aapl",), tags=("chips",))
+    first, second = fetched.articles
+    assert first.title == "Apple’s suppliers see a strong start to the year & beyond"
+    assert first.snippet == "Apple's biggest suppliers said demand for the iPhone is holding up."
+    assert first.published_at == "2025-12-21T09:12:44.000Z"
+    assert first.ingested_at == "2025-12-21T09:40:00.000Z"
+    assert (first.publisher, first.language, first.tickers, first.tags) == ("CNBC", "en-us", ("AAPL",), ("chips",))
+    link = "https://www.cnbc.com/2025/12/21/apple-supplier-outlook.html"
+    assert first.article_id == article_id("rss-test", link, "", 0)
+    assert second.title == "Markets: the week ahead, in AT&T's words"
+    assert second.article_id == article_id("rss-test", "https://www.cnbc.com/2025/12/21/markets-week-ahead.html", "", 0)
+    assert second.published_at == "2025-12-21T09:00:01.000Z"
+    (rejected,) = fetched.rejected
+    assert "no-title" in rejected.error.detail
+
+
+def test_atom_with_strange_scripts_and_missing_dates(site: FakeSite) -> None:
+    fetched = ask(site.put("/feed", page((GOLDEN / "atom.xml").read_bytes(), "application/atom+xml")))
+    arabic, updated, undated = fetched.articles
+    assert arabic.title == "سهم Tesla يرتفع 📈"
+    assert arabic.published_at == "2025-12-21T08:19:30.000Z"
+    assert (arabic.author, arabic.publisher) == ("Jane Doe", "The Wire")
+    assert arabic.snippet == "First paragraph. Second paragraph."
+    assert updated.published_at == "2025-12-21T08:00:00.000Z"
+    assert undated.published_at == "2025-12-21T09:40:00.000Z"
+    assert fetched.rejected[0].error.reason == "bad_time"
+
+
+def test_conditional_get(site: FakeSite) -> None:
+    body = (GOLDEN / "atom.xml").read_bytes()
+    url = site.put("/feed", page(body, ETag='"v1"', Last_Modified="Sun, 21 Dec 2025 09:00:00 GMT"), (304, {}, b""))
+    fetched = ask(url)
+    assert fetched.cursor == {"etag": '"v1"', "modified": "Sun, 21 Dec 2025 09:00:00 GMT"}
+    again = ask(url, dict(fetched.cursor))
+    assert (again.articles, again.cursor) == ((), fetched.cursor)
+    _, headers = site.asked[-1]
+    assert headers["If-None-Match"] == '"v1"'
+    assert headers["If-Modified-Since"] == "Sun, 21 Dec 2025 09:00:00 GMT"
+
+
+def test_a_permanent_move_is_remembered_and_gone_is_gone(site: FakeSite) -> None:
+    new = site.put("/new", page((GOLDEN / "atom.xml").read_bytes()))
+    old = site.put("/old", (301, {"Location": "/new"}, b""))
+    cursor = dict(ask(old).cursor)
+    assert cursor["url"] == new
+    site.asked.clear()
+    assert ask(old, cursor).cursor["url"] == new
+    assert [path for path, _ in site.asked] == ["/new"]
+    assert ask(site.put("/gone", (410, {}, b""))).gone
+
+
+@pytest.mark.parametrize("body", [b"<html><body>Sign in</body></html>", b"", b'{"error": 1}', b"\x89PNG\r\n\x1a\n\0\0"])
+def test_what_is_no_feed_is_a_failure(site: FakeSite, body: bytes) -> None:
+    with pytest.raises(FetchFailed, match="not a feed"):
+        ask(site.put("/feed", page(body, "text/html; charset=utf-8")))
+
+
+def test_a_cut_feed_gives_what_it_has(site: FakeSite) -> None:
+    body = (GOLDEN / "rss_cnbc.xml").read_bytes()
+    fetched = ask(site.put("/feed", page(body[: body.index(b'<guid isPermaLink="true"')])))
+    assert fetched.articles[0].title.startswith("Apple")
+
+
+def test_a_page_changed_by_one_entry_keeps_the_others_identities(site: FakeSite) -> None:
+    body = (GOLDEN / "rss_cnbc.xml").read_bytes()
+    changed = body.replace(b"apple-supplier-outlook", b"another-story").replace(b"09:30 GMT", b"09:31 GMT")
+    before = {each.article_id for each in ask(site.put("/feed", page(body))).articles}
+    after = {each.article_id for each in ask(site.put("/feed", page(changed))).articles}
+    assert len(after - before) == 1
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("AT&T &amp; S&amp;P", "AT&T & S&P"),
+        ("<p>One</p><p>two<br>three</p>", "One two three"),
+        ("5 < 6 <b>bold</b>ly", "5 < 6 boldly"),
+        ("<style>p{}</style>x<script>y</script>", "x"),
+        ("<!-- hidden -->shown <img src=x onerror=alert(1)>", "shown"),
+        ("a\n\t b\u00a0c", "a b c"),
+        ("<div" * 10_000, ""),
+    ],
+)
+def test_plain_text(html: str, text: str) -> None:
+    assert plain_text(html)[:50] == text or not text
+
+
+def test_the_shipped_feeds_are_well_formed() -> None:
+    sources = load_sources(None)
+    assert len(sources) >= 10
+    assert all(source.kind == "rss" and source.url.startswith("https://") for source in sources)
+
+
+def test_bad_source_settings_are_all_named() -> None:
+    text = '[{"name": "A B", "kind": "rss", "url": "https://x"}, {"name": "b", "kind": "smoke", "url": "ftp://x"}]'
+    with pytest.raises(Unusable, match=r"0\.name") as caught:
+        read_sources(text, "sources.json")
+    assert all(part in str(caught.value) for part in ("1.kind", "no such kind", "1.url", "sources.json"))
+    twice = '[{"name": "a", "kind": "rss", "url": "https://x"}, {"name": "a", "kind": "rss", "url": "https://y"}]'
+    with pytest.raises(Unusable, match="two sources named a"):
+        read_sources(twice, "sources.json")
