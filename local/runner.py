@@ -1,0 +1,168 @@
+"""`candlewick up`: the whole line in one process, on one data directory, behind one lock."""
+
+import asyncio
+import csv
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final, cast
+
+from api.app import create_app
+from api.options import ApiOptions
+from api.server import bind, make_server
+from contracts.errors import Unusable
+from contracts.ports import Waking
+from contracts.resolution import DAY_MS, HOUR_MS, MINUTE_MS
+from contracts.settings import AggregatorSettings, load
+from contracts.telemetry import totals
+from local.demo import DemoFeed
+from local.driver import MappingDriver
+from local.driver_runner import Runner
+from local.driver_schedule import Schedule, ScheduleDriver
+from local.line import ITEMS_TABLE, apply_settings, drivers_of, entry_point
+from stores.data_dir import DataDir, UpLock
+from stores.home import Home, open_home
+
+POLL_SOURCES_MS: Final = 30_000
+FINALISE_MS: Final = 5 * MINUTE_MS
+DEMO_STEP_MS: Final = 500
+KEEP_CHANGES_MS: Final = DAY_MS
+
+log = logging.getLogger(__name__)
+
+
+class Line:
+    """The running stages: one thread each, all on one home."""
+
+    def __init__(self, home: Home, demo: bool, sources: bool) -> None:
+        self._home = home
+        self._drivers: list[MappingDriver] = drivers_of(home)
+        self.demo = DemoFeed(home.log, home.control, home.clock) if demo else None
+        self._timers = [ScheduleDriver(schedule, home.clock) for schedule in self._schedules(sources)]
+        self._runners = [
+            Runner(d.mapping.name, d, home.clock, _waking(home.items if d.mapping.stream == ITEMS_TABLE else home.log))
+            for d in self._drivers
+        ] + [Runner(timer.schedule.name, timer, home.clock) for timer in self._timers]
+
+    def _schedules(self, sources: bool) -> list[Schedule]:
+        schedules = [
+            Schedule("finalizer", entry_point("aggregation.finalizer"), FINALISE_MS),
+            Schedule("trim", lambda event, context: self._trim(), HOUR_MS),
+        ]
+        if sources:
+            schedules.append(Schedule("producers", entry_point("producers.handler"), POLL_SOURCES_MS))
+        if self.demo is not None:
+            feed = self.demo
+            schedules.append(Schedule("demo", lambda event, context: feed.step(), DEMO_STEP_MS))
+        return schedules
+
+    def _trim(self) -> None:
+        """The change log is for reconnecting watchers; what is older than a day they load afresh."""
+        self._home.buckets.trim_changes(self._home.clock.now_ms() - KEEP_CHANGES_MS)
+
+    def start(self) -> None:
+        for runner in self._runners:
+            runner.start()
+
+    def stop(self) -> None:
+        """Let every stage finish its step; whoever does not is left to the end of the process (nothing is lost)."""
+        late = [runner.name for runner in self._runners if not runner.stop(timeout_ms=4_000)]
+        if late:
+            log.warning(json.dumps({"message": "stages still busy at the end", "stages": late}))
+
+    def status(self) -> dict[str, Any]:
+        """What `/api/v2/status` and operators want to know of the process's stages."""
+        counted = totals()
+        stages = [status._asdict() | {"shards": [s._asdict() for s in status.shards], "behind_ms": status.behind_ms}
+                  for status in (driver.status() for driver in self._drivers)]  # fmt: skip
+        dead = [{"stage": r.name, "error": r.error} for r in self._runners if r.error or not r.running]
+        return {
+            "stages": stages,
+            "timers": [timer.status()._asdict() for timer in self._timers],
+            "faults": dead,
+            "counts": {
+                "counted": int(counted.get("EventsCounted", 0)),
+                "duplicates": int(counted.get("EventsDuplicate", 0)),
+                "too_late": int(counted.get("EventsTooLate", 0)),
+                "quarantined": int(counted.get("EventsQuarantined", 0)),
+                "received": int(sum(counted.get(name, 0) for name in _RECEIVED)),
+            },
+            "metrics": counted,
+        }
+
+
+def _waking(store: object) -> Waking | None:
+    """What wakes a stage: the store it reads, where that can (the embedded ones do)."""
+    return cast(Waking, store) if hasattr(store, "seen") else None
+
+
+_RECEIVED: Final = ("EventsCounted", "EventsDuplicate", "EventsTooLate", "EventsQuarantined")
+
+
+def run_up(
+    data_dir: str, host: str, port: int, demo: bool, sources: bool, endpoint_url: str | None, as_json: bool
+) -> None:
+    """Run until SIGINT or SIGTERM. Raises `Unusable` with the remedy when it cannot start."""
+    logging.basicConfig(level=os.environ.get("CANDLEWICK_LOG", "WARNING").upper(), format="%(message)s")
+    env = {**os.environ, "CANDLEWICK_DATA_DIR": str(Path(data_dir).expanduser().absolute())}
+    if endpoint_url:
+        env |= {"CANDLEWICK_HOME": "aws", "CANDLEWICK_ENDPOINT_URL": endpoint_url}
+    settings = load(AggregatorSettings, env)
+    with UpLock(DataDir(Path(settings.data_dir))):
+        listener = _listen(host, port)
+        apply_settings(settings)
+        home = open_home(settings, env=os.environ)
+        line = Line(home, demo, sources)
+        env["CANDLEWICK_DEMO_NOTE"] = line.demo.note if line.demo else ""
+        options = load(ApiOptions, env)
+        app = create_app(home, options, line.status, company_names())
+        _announce(listener, data_dir, demo, as_json)
+        line.start()
+        try:
+            _serve(make_server(app), listener)
+        finally:
+            line.stop()
+            home.close()
+
+
+def company_names() -> dict[str, str]:
+    """Ticker → company, from the shipped symbol table."""
+    with files("consumers.classifier").joinpath("symbols.csv").open(encoding="utf-8") as table:
+        return {row["ticker"]: row["name"] for row in csv.DictReader(table)}
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return bind(host, port)
+    except OSError as error:
+        raise Unusable(
+            f"cannot listen on {host}:{port} ({error.strerror or error}); stop what uses it or give another --port"
+        ) from None
+
+
+def _serve(server: Any, listener: socket.socket) -> None:
+    """uvicorn raises the signal that ended it once more when it is done; with these handlers that does not kill us
+    before the stages have stopped."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stay)
+    asyncio.run(server.serve(sockets=[listener]))
+
+
+def _stay(number: int, frame: object) -> None:
+    """The server was told already."""
+
+
+def _announce(listener: socket.socket, data_dir: str, demo: bool, as_json: bool) -> None:
+    host, port = listener.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    if as_json:
+        sys.stdout.write(json.dumps({"url": url, "pid": os.getpid(), "data_dir": data_dir}) + "\n")
+    else:
+        note = " (recorded news, replayed as if it arrived now)" if demo else ""
+        sys.stdout.write(f"Candlewick{note}\n  dashboard  {url}/\n  data       {data_dir}\n  stop with Ctrl-C\n")
+    sys.stdout.flush()

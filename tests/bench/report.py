@@ -1,0 +1,39 @@
+"""What every benchmark shares: medians, the machine it ran on, and JSON under build/bench/."""
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parents[2] / "build" / "bench"
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Nearest rank."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, round(percent / 100 * (len(ordered) - 1)))]
+
+
+def median(values: Sequence[float]) -> float:
+    return statistics.median(values)
+
+
+def machine() -> dict[str, Any]:
+    """What a reader needs to judge a figure."""
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "load_1m": round(os.getloadavg()[0], 2),
+    }
+
+
+def write(name: str, document: dict[str, Any]) -> None:
+    """Write build/bench/<name>.json and print it."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(document | {"machine": machine()}, indent=2)
+    (FOLDER / f"{name}.json").write_text(text + "\n")
+    print(text)
