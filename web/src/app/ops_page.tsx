@@ -53,10 +53,10 @@ function Source({ row }: { row: SourceRow }) {
       <th scope="row">{row.name}</th>
       <td class={bad ? "tone-warn" : row.state === "ok" ? "tone-positive" : "muted"}>
         <span aria-hidden="true">{STATE_MARK[row.state] ?? "◆"}</span> {row.state}
+        {row.error !== null && <span class="cell-error">{row.error}</span>}
       </td>
       <td>{row.lastSuccessAt === null ? "never" : `${ageText(ms(serverNow.value - row.lastSuccessAt))} ago`}</td>
       <td class="number">{row.articlesPerHour === null ? "—" : countText(Math.round(row.articlesPerHour))}</td>
-      <td class="wrap">{row.error ?? ""}</td>
     </tr>
   );
 }
@@ -161,12 +161,12 @@ export function OpsPage() {
       ) : (
         <div class={`ops${problem === null ? "" : " stale"}`}>
           <Flow status={status} />
-          <Table title="Sources" columns={["Source", "State", "Last success", "Articles per hour", "Error"]}>
+          <Table title="Sources" columns={["Source", "State", "Last success", "Articles per hour"]}>
             {status.sources.map((row) => (
               <Source key={row.name} row={row} />
             ))}
           </Table>
-          <Table title="Watermarks" columns={["Shard", "No earlier event expected than", "Behind", "State"]}>
+          <Table title="Watermarks" columns={["Shard", "Complete up to", "Behind", "State"]}>
             {status.watermarks.map((row) => (
               <Watermark key={row.shard} row={row} />
             ))}
