@@ -1,0 +1,46 @@
+"""A lease on driving mappings, for homes without a common file system: one document in the control store.
+
+Two processes on one data directory are kept apart by `UpLock`, which needs no renewing; prefer that.
+"""
+
+from contextlib import suppress
+from typing import Final
+
+from contracts.clock import Clock
+from contracts.errors import Conflict, Unusable
+from contracts.ports import ControlStore
+
+KIND: Final = "lease"
+
+
+class Lease:
+    """Held by one holder at a time, until it expires unrenewed. Renew at a third of `ttl_ms`."""
+
+    def __init__(self, control: ControlStore, name: str, holder: str, ttl_ms: int, clock: Clock) -> None:
+        """Takes the lease. Raises `Unusable` naming the holder when somebody has it."""
+        self._control = control
+        self._name = name
+        self._holder = holder
+        self._ttl_ms = ttl_ms
+        self._clock = clock
+        stored = control.get(KIND, name)
+        if stored.value is not None:
+            raise Unusable(f"{name} is driven by {stored.value['holder']}; stop it, or wait until its lease runs out")
+        try:
+            self._version = self._write(0)
+        except Conflict as error:
+            raise Unusable(f"{name} was taken by another process just now ({error})") from None
+
+    def renew(self) -> None:
+        """Raises `Conflict` when it ran out and was taken: stop driving at once."""
+        self._version = self._write(self._version)
+
+    def release(self) -> None:
+        """Give it up at once; no-op when it is not ours any more. It expires rather than being deleted, so that its
+        versions count on and no earlier holder can take it for its own."""
+        with suppress(Conflict):
+            self._write(self._version, ttl_ms=0)
+
+    def _write(self, expected_version: int, ttl_ms: int | None = None) -> int:
+        expires_ms = self._clock.now_ms() + (self._ttl_ms if ttl_ms is None else ttl_ms)
+        return self._control.put(KIND, self._name, {"holder": self._holder}, expected_version, expires_ms)
