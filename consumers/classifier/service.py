@@ -6,9 +6,9 @@ event ids and members make the repetition invisible. When a store fails, everyth
 finished and the batch is handed back from that record on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
@@ -35,7 +35,7 @@ from contracts.hashing import member_hash
 from contracts.identity import event_id
 from contracts.instants import iso_ms
 from contracts.kinesis import StreamRecord
-from contracts.ports import ControlStore, Entry, EventLog, ItemStore, Lake
+from contracts.ports import ControlStore, Entry, EventLog, Item, ItemStore, Lake
 
 WATCH_KIND: Final = "watch"
 
@@ -76,6 +76,7 @@ class _Batch:
         self.records = records
         self.good = len(records)
         self.works: list[_Work] = []
+        self.known: list[tuple[int, Item]] = []
         self.counts = dict.fromkeys(("received", "scored", "duplicates", "events", "quarantined"), 0)
 
     def fail(self, position: int) -> None:
@@ -153,11 +154,14 @@ class ClassifierService:
 
     def _drop_known(self, batch: _Batch) -> None:
         """A re-fetch of an article that has its item, or that is in the batch already, emits nothing."""
-        seen = set(self._items.get_primaries([work.article.article_id for work in batch.works]))
+        stored = self._items.get_primaries([work.article.article_id for work in batch.works])
+        seen = set(stored)
         fresh = []
         for work in batch.works:
             if work.article.article_id in seen:
                 batch.counts["duplicates"] += 1
+                if item := stored.pop(work.article.article_id, None):
+                    batch.known.append((work.position, item))
                 continue
             seen.add(work.article.article_id)
             fresh.append(work)
@@ -236,39 +240,61 @@ class ClassifierService:
                 return
 
     def _store(self, batch: _Batch) -> None:
-        for work in batch.works:
-            try:
-                self._store_one(work)
-            except Transient:
-                batch.fail(work.position)
+        """The items, and the story's sources on its first article's item.
+
+        Whoever comes second of {first item is put, other source is claimed} sees both and adds the source: the
+        first looks at the claim after its put, the other adds to the item after its claim. A first that crashed
+        between the two looks again on its retry, when it is known.
+        """
+        scored = [work for work in batch.works if work.score is not None]
+        try:
+            self._items.put_primaries([self._item(work, work.score) for work in scored if work.score is not None])
+        except Transient:
+            batch.fail(scored[0].position)
+        for position, item in batch.known:
+            self._try_link(batch, position, item["source_id"], item["story_key"], item["sources"])
+        for work in list(batch.works):
+            claimed, article = _claimed(work), work.article
+            mine = source_entry(article.article_id, article.source)
+            if claimed.first_id == article.article_id:
+                linked = self._try_link(batch, work.position, article.article_id, claimed.story_key, [mine])
+            else:
+                linked = self._try_add(batch, work.position, claimed.first_id, [mine])
+            if not linked:
                 return
             batch.counts["duplicates" if _is_copy(work) else "scored"] += 1
 
-    def _store_one(self, work: _Work) -> None:
-        """The item, and the story's sources on its first article's item.
+    def _try_link(
+        self, batch: _Batch, position: int, first_id: str, story_key: str, linked: Sequence[Mapping[str, Any]]
+    ) -> bool:
+        """Add the sources that claimed the story of an item and are not linked yet."""
+        try:
+            others = other_sources(self._control, story_key, first_id)
+        except Transient:
+            batch.fail(position)
+            return False
+        return self._try_add(batch, position, first_id, [each for each in others if each not in linked])
 
-        Whoever comes second of {first item is put, other source is claimed} sees both and adds the source: the
-        first looks at the claim after its put, the other adds to the item after its claim.
-        """
+    def _try_add(self, batch: _Batch, position: int, first_id: str, sources: Sequence[Mapping[str, Any]]) -> bool:
+        try:
+            for source in sources:
+                self._items.add_source(first_id, source)
+        except Transient:
+            batch.fail(position)
+            return False
+        return True
+
+    def _item(self, work: _Work, score: Score) -> Item:
         claimed = _claimed(work)
-        article = work.article
-        if work.score is not None:
-            self._items.put_primary(
-                primary_item(
-                    article,
-                    work.record,
-                    claimed.owned,
-                    claimed.story_key,
-                    work.score,
-                    self._model.version,
-                    claimed.published_ms,
-                )
-            )
-        if claimed.first_id == article.article_id:
-            for source in other_sources(self._control, claimed.story_key, article.article_id):
-                self._items.add_source(article.article_id, source)
-        else:
-            self._items.add_source(claimed.first_id, source_entry(article.article_id, article.source))
+        return primary_item(
+            work.article,
+            work.record,
+            claimed.owned,
+            claimed.story_key,
+            score,
+            self._model.version,
+            claimed.published_ms,
+        )
 
 
 def _claimed(work: _Work) -> Claim:

@@ -7,6 +7,7 @@ from typing import Any
 
 from contracts.clock import ManualClock
 from contracts.errors import BadRequest, Conflict, Transient
+from contracts.instants import parse_ms
 from contracts.ports import Item, ItemChange, Versioned
 
 
@@ -90,6 +91,10 @@ class FakeItems:
         sequence, new = str(len(self.changes) + 1), copy.deepcopy(item)
         self.changes.append(ItemChange(sequence, "INSERT" if old is None else "MODIFY", new, old, 0))
 
+    def put_primaries(self, items: Iterable[Item]) -> None:
+        for item in items:
+            self.put_primary(item)
+
     def add_source(self, source_id: str, source: Mapping[str, Any]) -> bool:
         self._fail()
         item = self.primary.get(source_id)
@@ -105,6 +110,15 @@ class FakeItems:
     def get_primaries(self, source_ids: Sequence[str]) -> dict[str, Item]:
         self._fail()
         return {each: copy.deepcopy(self.primary[each]) for each in source_ids if each in self.primary}
+
+    def by_subject(self, subject: str, start_ms: int, end_ms: int, limit: int) -> list[Item]:
+        found = [
+            (parse_ms(item["metadata"]["published_at"]), source_id, item)
+            for source_id, item in self.primary.items()
+            if subject in item["matched_tickers"] or subject in [f"tag:{tag}" for tag in item["matched_tags"]]
+        ]
+        found.sort(key=lambda each: each[:2])
+        return [item for at_ms, _, item in found if start_ms <= at_ms < end_ms][:limit]
 
     def stream_shards(self) -> list[str]:
         return ["items-0"]
