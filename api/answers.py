@@ -163,3 +163,204 @@ class Changes(BaseModel):
     reason: Literal["ok", "first", "too_old", "epoch_changed"]
     events: list[ChangeEvent]
     more: bool
+
+
+class Token(BaseModel):
+    """A signed anonymous token."""
+
+    token: str = Field(examples=["cw1.4f2a91c0.eyJ1Ijoi….c2ln…"])
+    user: str = Field(examples=["kJ3v0S9qUe1nTz2b"])
+    expires_at: str = Field(examples=[ISO_MS])
+
+
+class Configuration(BaseModel):
+    """A watch list."""
+
+    id: str = Field(examples=["0f1e2d3c4b5a6978"])
+    name: str = Field(examples=["Chips"])
+    subjects: list[str] = Field(examples=[["NVDA", "AMD"]])
+    created_at: str = Field(examples=[ISO_MS])
+    updated_at: str = Field(examples=[ISO_MS])
+    stream: str = Field(examples=["/api/v2/configurations/0f1e2d3c4b5a6978/stream"])
+
+
+class Configurations(BaseModel):
+    """A user's watch lists."""
+
+    configurations: list[Configuration]
+
+
+class ItemMetadata(BaseModel):
+    """What the source said of the article."""
+
+    model_config = {"extra": "allow"}
+
+    author: str | None = None
+    title: str | None = Field(None, examples=["Apple shares slip after supplier warning"])
+    published_at: str | None = Field(None, examples=[ISO_MS])
+    source_name: str | None = Field(None, examples=["Reuters"])
+
+
+class Item(BaseModel):
+    """A scored article, with the attribute names of the store. `score`: confidence in the label; `polarity`: what
+    candles are made of."""
+
+    source_id: str = Field(examples=["finnhub#9f86d081884c7d65"])
+    ingested_at: str = Field(examples=[ISO_MS])
+    source_type: str | None = Field(examples=["finnhub"])
+    source_url: str | None = Field(examples=["https://example.com/apple"])
+    text_snippet: str | None = Field(examples=["Shares of Apple fell …"])
+    sentiment: Label | None = Field(examples=["negative"])
+    score: float | None = Field(ge=0, le=1, examples=[0.93])
+    polarity: float | None = Field(ge=-1, le=1, examples=[-0.89])
+    model_version: str | None = Field(examples=["minilm-news-1"])
+    metadata: ItemMetadata | None
+    matched_tags: list[str] = Field(examples=[["ai-regulation"]])
+    matched_tickers: list[str] = Field(examples=[["AAPL"]])
+    sources: list[dict[str, Any]]
+
+
+class Items(BaseModel):
+    """A page of articles, newest first."""
+
+    items: list[Item]
+    count: int = Field(ge=0)
+    next_cursor: str | None
+
+
+class Record(BaseModel):
+    """An article under the names of the curated-records API."""
+
+    id: str = Field(examples=["finnhub#9f86d081884c7d65"])
+    source: str | None = Field(examples=["finnhub"])
+    captured_at: str | None = Field(examples=[ISO_MS])
+    fingerprint: str = Field(examples=["9f86d081884c7d65"])
+    raw_s3_key: str | None = Field(examples=["raw/source=finnhub/date=2025-12-21/part.jsonl.gz"])
+    title: str | None
+    body: str | None
+    processed_at: str | None = Field(examples=[ISO_MS])
+
+
+class Records(BaseModel):
+    """A page of records, newest first."""
+
+    records: list[Record]
+    count: int = Field(ge=0)
+    lastKey: str | None
+
+
+class DayCount(BaseModel):
+    """Records of one day."""
+
+    date: str = Field(examples=["2025-12-21"])
+    count: int = Field(ge=0)
+
+
+class Analytics(BaseModel):
+    """Counts of records."""
+
+    totalRecords: int = Field(ge=0)
+    bySource: dict[str, int]
+    byDate: dict[str, int]
+    timeline: list[DayCount]
+
+
+class Metrics(BaseModel):
+    """Articles of the last hours."""
+
+    hours: int = Field(ge=1, le=168)
+    total: int = Field(ge=0)
+    distribution: LabelCounts
+    by_tag: dict[str, int]
+    by_ticker: dict[str, int]
+    by_source: dict[str, int]
+    rate_last_hour: float = Field(ge=0, description="articles in the last hour")
+    rate_last_24h: float = Field(ge=0, description="articles an hour over the last day")
+    newest_ingested_at: str | None
+
+
+class Source(BaseModel):
+    """A news source and how it is doing."""
+
+    name: str = Field(examples=["rss-cnbc-top"])
+    kind: str | None = Field(examples=["rss"])
+    url: str | None
+    state: str = Field(examples=["healthy"])
+    enabled: bool
+    every_s: int | None = Field(examples=[300])
+    last_attempt_at: str | None
+    last_success_at: str | None
+    error: str | None
+    published: int = Field(ge=0)
+    articles_per_hour: float | None
+
+
+class Sources(BaseModel):
+    """The news sources."""
+
+    sources: list[Source]
+
+
+class Generation(BaseModel):
+    """A complete set of buckets; `detail`: what the replay that built it recorded."""
+
+    name: str = Field(examples=["g1"])
+    live: bool
+    detail: dict[str, Any]
+
+
+class Generations(BaseModel):
+    """The generations."""
+
+    generations: list[Generation]
+
+
+class Verdicts(BaseModel):
+    """Counts of buckets."""
+
+    equal: int = Field(ge=0)
+    changed: int = Field(ge=0)
+    only_here: int = Field(ge=0)
+    only_there: int = Field(ge=0)
+
+
+class Difference(BaseModel):
+    """A bucket that differs; `difference`: the largest of open, high, low, close."""
+
+    ticker: str
+    resolution: str
+    difference: float = Field(ge=0)
+    a: Bucket
+    b: Bucket
+
+
+class Comparison(BaseModel):
+    """How two generations differ."""
+
+    a: str
+    b: str
+    counts: Verdicts
+    by_resolution: dict[str, Verdicts]
+    worst: list[Difference]
+    complete: bool
+
+
+class StreamProcess(BaseModel):
+    """The streams of one process."""
+
+    process: str
+    connections: int = Field(ge=0)
+    max_connections: int = Field(ge=1)
+    refused: int = Field(ge=0)
+    draining: bool
+    started_at: str
+    reported_at: str
+
+
+class StreamStatus(BaseModel):
+    """The streams of all processes; other processes' numbers are at most five seconds old."""
+
+    connections: int = Field(ge=0)
+    max_connections: int = Field(ge=0)
+    refused: int = Field(ge=0)
+    processes: list[StreamProcess]

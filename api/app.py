@@ -1,22 +1,44 @@
 """The application: routes, errors and middleware around one set of services."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from api import problems
 from api.context import Home, Services
 from api.middleware import BodyLimit, SecurityHeaders
+from api.openapi import make_openapi, operation_id
 from api.options import options_of
-from api.routes import health, stream, subjects, timeseries
-from api.web import web_router
+from api.rate import RateLimit
+from api.routes import (
+    auth,
+    configurations,
+    generations,
+    health,
+    items,
+    records,
+    sources,
+    stream,
+    subjects,
+    timeseries,
+)
+from api.routes.records import read_metrics
+from api.sse.slots import StreamEvent
+from api.web import web_fallback
+from contracts.errors import Transient
 from contracts.settings import ApiSettings
 
+log = logging.getLogger("candlewick.api")
 PREFIX = "/api/v2"
+NOUNS = (timeseries, stream, subjects, items, records, configurations, sources, generations, auth, health)
+METRICS_EVERY_S = 60.0
+METRICS_HOURS = 24
 GZIP_FROM_BYTES = 1_000
 GZIP_LEVEL = 5
 
@@ -39,13 +61,17 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        starting = asyncio.create_task(services.connections.start_when_up()) if live else None
+        duties = [services.connections.start_when_up(), services.follower.watch(), services.fleet.report()]
+        duties.append(tell_metrics(services))
+        tasks = [asyncio.create_task(duty) for duty in duties] if live else []
         yield
-        if starting is not None:
-            starting.cancel()
+        await services.connections.stop()
+        for task in tasks:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await starting
-            await services.connections.stop()
+                await task
+        with suppress(Transient):
+            await services.run("control", services.fleet.leave)
         services.offload.close()
 
     app = FastAPI(
@@ -57,14 +83,49 @@ def create_app(
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     app.state.services = services
     problems.install(app)
-    for noun in (timeseries, stream, subjects, health):
+    for noun in NOUNS:
         app.include_router(noun.router, prefix=PREFIX)
     app.include_router(health.bare)
-    app.include_router(web_router(options.web_dir))
+    app.router.default = web_fallback(options.web_dir)
+    document: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not document:
+            document.update(make_openapi(app))
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=GZIP_LEVEL)
     app.add_middleware(BodyLimit, max_bytes=options.max_body_bytes)
+    app.add_middleware(RateLimit, clock=services.clock, per_s=options.rate_per_s, burst=options.rate_burst)
     app.add_middleware(SecurityHeaders, behind_tls=options.behind_tls)
+    if options.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=options.origins,
+            allow_credentials=True,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-None-Match", "Last-Event-ID", "X-Admin-Key"],
+            expose_headers=["ETag", "Location", "Retry-After"],
+        )
     return app
+
+
+async def tell_metrics(services: Services) -> None:
+    """The `metrics` event: once a minute, when something changed and somebody listens."""
+    told: str | None = None
+    while True:
+        await asyncio.sleep(METRICS_EVERY_S)
+        if not services.connections.open or services.hub.cursor == told:
+            continue
+        try:
+            document = await services.run("items", read_metrics, services, METRICS_HOURS)
+        except Transient as error:
+            log.warning("metrics cannot be counted: %s", error)
+            continue
+        told = services.hub.cursor
+        services.hub.broadcast(StreamEvent("metrics", document))

@@ -10,11 +10,16 @@ from typing import Annotated, Any, Protocol, TypeVar
 from fastapi import Depends, Request
 
 from api.epoch import Epoch
+from api.fleet import Fleet
+from api.keyring import Keyring
 from api.options import ApiOptions
 from api.series_cache import SeriesCache
 from api.sse.connections import Connections
+from api.sse.follower import Follower
 from api.sse.hub import Hub
 from api.sse.opening import Opener
+from api.tallies import Tallies
+from api.watch_lists import WatchLists
 from contracts.clock import Clock
 from contracts.errors import Transient
 from contracts.ports import BucketStore, ControlStore, ItemStore, Secrets
@@ -102,6 +107,11 @@ class Services:
         self.subjects: tuple[str, float, list[dict[str, Any]]] | None = None
         self.connections = Connections(self.hub)
         self.opener = Opener(self.hub, home.buckets, self.run)
+        self.keyring = Keyring(home.control, home.secrets, home.clock, options.token_days)
+        self.watch_lists = WatchLists(home.control, home.clock, options.max_configurations)
+        self.tallies = Tallies(home.items)
+        self.fleet = Fleet(home.control, self.connections, home.clock, self.run)
+        self.follower = Follower(self.connections, self.opener, self.watch_lists, self.run)
 
     def _titles(self, article_ids: list[str]) -> dict[str, str]:
         """Headlines by article id; none while the item store is down: an event without one still tells its score."""

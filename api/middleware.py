@@ -48,7 +48,7 @@ class SecurityHeaders:
         begun = scope[HANDOVER] = []
         await self._app(scope, receive, with_headers)
         if begun:
-            await begun[0](scope, receive, send)
+            await begun[0](scope, receive, with_headers)
 
 
 class BodyLimit:

@@ -1,13 +1,13 @@
 """The built dashboard at `/`: hashed assets for ever, any other path the page itself; or a word on how to build it."""
 
+import asyncio
 import mimetypes
 from pathlib import Path
 
-from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, Response
 
-from api.problems import problem
+from api.middleware import App, Receive, Scope, Send
 
 PACKAGED = Path(__file__).resolve().parent.parent / "web" / "dist"
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -22,28 +22,38 @@ mimetypes.add_type("font/woff2", ".woff2")
 mimetypes.add_type("application/manifest+json", ".webmanifest")
 
 
-def web_router(web_dir: str | None) -> APIRouter:
-    """Routes for the folder of the built dashboard; looked for at every request, so a build needs no restart."""
-    root = Path(web_dir).expanduser().resolve() if web_dir else PACKAGED
-    router = APIRouter(include_in_schema=False)
-
-    @router.api_route("/{path:path}", methods=["GET", "HEAD"])
-    def page(request: Request, path: str) -> Response:
-        if path == "api" or path.startswith("api/"):
-            return problem(
-                404, f"no such endpoint: /{path[:200]}; they are listed at /api/v2/openapi.json", request.url.path
-            )
-        if "\x00" in path:
-            raise HTTPException(404, "no such file")
-        index = root / "index.html"
-        if not index.is_file():
-            return HTMLResponse(NOT_BUILT, headers={"Cache-Control": ASK_AGAIN})
+def page_of(root: Path, path: str) -> Response:
+    """The file, or the page for any path that names none. Raises `HTTPException` 404 for a missing file."""
+    if "\x00" in path:
+        raise HTTPException(404, "no such file")
+    index = root / "index.html"
+    if not index.is_file():
+        return HTMLResponse(NOT_BUILT, headers={"Cache-Control": ASK_AGAIN})
+    try:
         found = (root / path).resolve()
-        if path and found.is_relative_to(root) and found.is_file():
-            hashed = "assets" in found.relative_to(root).parts[:-1]
-            return FileResponse(found, headers={"Cache-Control": FOR_EVER if hashed else ASK_AGAIN})
-        if Path(path).suffix:
-            raise HTTPException(404, "no such file")
-        return FileResponse(index, headers={"Cache-Control": ASK_AGAIN})
+        is_file = bool(path) and found.is_relative_to(root) and found.is_file()
+    except (OSError, ValueError, RuntimeError):
+        # A name the file system cannot hold, or a loop of links.
+        raise HTTPException(404, "no such file") from None
+    if is_file:
+        hashed = "assets" in found.relative_to(root).parts[:-1]
+        return FileResponse(found, headers={"Cache-Control": FOR_EVER if hashed else ASK_AGAIN})
+    if Path(path).suffix:
+        raise HTTPException(404, "no such file")
+    return FileResponse(index, headers={"Cache-Control": ASK_AGAIN})
 
-    return router
+
+def web_fallback(web_dir: str | None) -> App:
+    """What answers where no route matches. The folder is looked at on every request: a build needs no restart."""
+    root = Path(web_dir).expanduser().resolve() if web_dir else PACKAGED
+
+    async def fallback(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"].lstrip("/")
+        if path == "api" or path.startswith("api/"):
+            raise HTTPException(404, f"no such endpoint: {scope['path'][:200]}; /api/v2/openapi.json lists them")
+        if scope["method"] not in ("GET", "HEAD"):
+            raise HTTPException(405, "only GET and HEAD here", {"Allow": "GET, HEAD"})
+        answer = await asyncio.to_thread(page_of, root, path)
+        await answer(scope, receive, send)
+
+    return fallback

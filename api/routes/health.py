@@ -12,6 +12,7 @@ from api.answers import Check, Health, Status
 from api.context import Services, Use
 from api.problems import problem
 from api.respond import json_answer
+from api.routes.sources import source_rows
 from contracts.errors import Transient
 from contracts.instants import iso_ms
 
@@ -106,7 +107,7 @@ async def status(request: Request, services: Use) -> Response:
     hub = services.hub
     newest = hub.newest
     document: dict[str, Any] = {
-        "sources": await services.run("control", read_sources, services),
+        "sources": await services.run("control", source_rows, services.home.control),
         "counts": {"articles": await services.run("items", services.home.items.count_primary)},
         "lag_ms": max(0, newest.written_ms - newest.origin_ms) if newest else None,
         "newest_ingest_at": iso_ms(newest.origin_ms) if newest else None,
@@ -121,8 +122,3 @@ async def status(request: Request, services: Use) -> Response:
         counts = document["counts"] | extra.get("counts", {})
         document = document | extra | {"counts": counts}
     return json_answer(request, document)
-
-
-def read_sources(services: Services) -> list[dict[str, Any]]:
-    """What producers wrote of their sources, by name."""
-    return [{"name": name} | value for name, value in services.home.control.list("source").items()]

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
-from api.answers import Changes
+from api.answers import Changes, StreamStatus
 from api.context import Services, Use
 from api.params import instant_of, resolutions_of, subjects_of
 from api.problems import HttpProblem
@@ -34,7 +34,11 @@ def wanted_of(tickers: str | None, resolutions: str) -> Filter:
 
 
 async def open_stream(
-    services: Services, wanted: Filter, start: Start, until_ms: int | None, configuration: str | None = None
+    services: Services,
+    wanted: Filter,
+    start: Start,
+    until_ms: int | None,
+    configuration: tuple[str, str] | None = None,
 ) -> EventStream:
     """A place among the connections and the first events, or the reason why not. Raises `HttpProblem` (503) at the
     cap, `Transient` when the store is needed and down."""
@@ -107,3 +111,9 @@ async def changes(
     return json_answer(
         request, await services.run("buckets", poll_store, store, generation, start, wanted, limit, now_ms)
     )
+
+
+@router.get("/stream/status", response_model=StreamStatus, summary="Open streams")
+async def stream_status(request: Request, services: Use) -> Response:
+    """How many streams are open, in every process of the fleet."""
+    return json_answer(request, await services.run("control", services.fleet.everybody, services.live))

@@ -26,7 +26,6 @@ HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store, no-transform"),
     (b"x-accel-buffering", b"no"),
-    (b"x-content-type-options", b"nosniff"),
 ]
 JITTER = 0.2
 #: How soon a client may come back, by reason of the farewell.
@@ -83,14 +82,19 @@ class EventStream:
     )
 
     def __init__(
-        self, connections: Connections, wanted: Filter, opening: Opening, until_ms: int | None, name: str | None = None
+        self,
+        connections: Connections,
+        wanted: Filter,
+        opening: Opening,
+        until_ms: int | None,
+        configuration: tuple[str, str] | None = None,
     ) -> None:
         self._connections = connections
         self._hub = connections.hub
         self.wanted = wanted
         self._opening: Opening | None = opening
         self.until_ms = until_ms
-        self.configuration = name
+        self.configuration = configuration
         self._index = opening.ring_index
         lifetime_s = self._hub.options.max_lifetime_s
         self._lifetime_s = lifetime_s

@@ -1,0 +1,78 @@
+"""The keys that sign tokens. The first one signs, all of them verify, so a key can be rotated while tokens live.
+
+Where the secret `CANDLEWICK_SIGNING_KEYS` is set (`id:secret,id:secret`, newest first) it is used; otherwise the keys
+live in the control store, made at first use and rotated by themselves.
+"""
+
+import secrets
+import threading
+
+from contracts.clock import Clock
+from contracts.errors import Conflict, Unusable
+from contracts.ports import ControlStore, Secrets
+from contracts.resolution import DAY_MS
+
+SECRET_NAME = "CANDLEWICK_SIGNING_KEYS"
+KIND, NAME = "signing-keys", "api"
+ROTATE_AFTER_MS = 30 * DAY_MS
+READ_AGAIN_MS = 60_000.0
+MIN_SECRET_CHARACTERS = 16
+ATTEMPTS = 20
+
+
+class Keyring:
+    """Signing keys by id, newest first; read from the store at most once a minute."""
+
+    def __init__(self, control: ControlStore, secret_store: Secrets, clock: Clock, token_days: int) -> None:
+        self._control = control
+        self._clock = clock
+        self._keep_ms = token_days * DAY_MS
+        self._lock = threading.Lock()
+        self._keys: dict[str, bytes] = {}
+        self._read_ms = float("-inf")
+        given = secret_store.get(SECRET_NAME)
+        self._fixed = parse_keys(given) if given else None
+
+    def keys(self, must_hold: str | None = None) -> dict[str, bytes]:
+        """The keys. Another process may have made the one a token names: then the store is asked at once, though not
+        more than once a second. Blocking. Raises `Transient`."""
+        if self._fixed is not None:
+            return self._fixed
+        with self._lock:
+            age_ms = self._clock.monotonic_ms() - self._read_ms
+            unknown = must_hold is not None and must_hold not in self._keys
+            if not self._keys or age_ms >= READ_AGAIN_MS or (unknown and age_ms >= 1_000):
+                self._keys = self._read()
+                self._read_ms = self._clock.monotonic_ms()
+            return self._keys
+
+    def _read(self) -> dict[str, bytes]:
+        for _ in range(ATTEMPTS):
+            stored = self._control.get(KIND, NAME)
+            known = list((stored.value or {}).get("keys", ()))
+            now_ms = self._clock.now_ms()
+            if known and now_ms - int(known[0]["made_ms"]) < ROTATE_AFTER_MS:
+                return {str(key["id"]): bytes.fromhex(key["key"]) for key in known}
+            fresh = {"id": secrets.token_hex(4), "key": secrets.token_hex(32), "made_ms": now_ms}
+            # A key is kept until the last token it may have signed is over.
+            kept = [key for key in known if now_ms - int(key["made_ms"]) < ROTATE_AFTER_MS + self._keep_ms]
+            try:
+                self._control.put(KIND, NAME, {"keys": [fresh, *kept]}, stored.version)
+            except Conflict:
+                continue
+            return {str(key["id"]): bytes.fromhex(key["key"]) for key in [fresh, *kept]}
+        raise Conflict("signing keys: other processes keep writing them")
+
+
+def parse_keys(text: str) -> dict[str, bytes]:
+    """Keys of the secret's text. Raises `Unusable`, without showing any of it."""
+    keys: dict[str, bytes] = {}
+    for part in text.split(","):
+        name, separator, secret = part.strip().partition(":")
+        if not separator or not name.isalnum() or len(secret) < MIN_SECRET_CHARACTERS:
+            raise Unusable(
+                f"{SECRET_NAME} must be id:secret[,id:secret…], ids of letters and digits, secrets of at least "
+                f"{MIN_SECRET_CHARACTERS} characters"
+            )
+        keys[name] = secret.encode()
+    return keys

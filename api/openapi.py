@@ -1,0 +1,107 @@
+"""The OpenAPI document: what FastAPI derives, with every error an operation can answer, and how to authenticate."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from api.problems import MEDIA_TYPE, Problem
+
+BASE = "/api/v2"
+#: Errors every operation may answer.
+EVERYWHERE = {
+    400: "a parameter is wrong; `errors` and `allowed` name which and what it may be",
+    413: "the request body is too large",
+    429: "too many requests; `Retry-After` says when the next may come",
+    500: "our fault; it has been logged",
+    503: "a store does not answer (`dependency` names it), or all places are taken; `Retry-After` says when to retry",
+}
+NOT_FOUND = "no such thing"
+#: Further errors by operation.
+MORE = {
+    "articles": {404: "no such bucket"},
+    "item": {404: "no such article"},
+    "record": {404: "no such record"},
+    "one": {404: NOT_FOUND},
+    "change": {404: NOT_FOUND, 403: "the cookie came from another site's page"},
+    "delete": {404: NOT_FOUND, 403: "the cookie came from another site's page"},
+    "create": {409: "as many watch lists as allowed", 403: "the cookie came from another site's page"},
+    "configuration_stream": {404: NOT_FOUND, 501: "this process cannot stream"},
+    "stream": {501: "this process cannot stream"},
+    "patch": {401: "no admin key", 403: "a wrong admin key", 404: "no such source", 409: "somebody else wrote first"},
+    "comparison": {404: "no such generation"},
+}
+NO_ETAG = frozenset({"stream", "configuration_stream", "health"})
+SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "a token of POST /api/v2/auth/anonymous"},
+    "cookie": {"type": "apiKey", "in": "cookie", "name": "candlewick_token"},
+    "admin": {"type": "apiKey", "in": "header", "name": "X-Admin-Key"},
+}
+TAGS = {
+    "series": "candles and the articles behind them",
+    "stream": "live events",
+    "items": "scored articles",
+    "records": "the older curated-records API",
+    "configurations": "watch lists",
+    "sources": "news sources",
+    "generations": "replay results",
+    "auth": "tokens",
+    "operations": "health and status",
+}
+
+
+def operation_id(route: APIRoute) -> str:
+    """The handler's name; the stream of a watch list would else be a second `stream`."""
+    return "configuration_stream" if "{identity}/stream" in route.path else route.name
+
+
+def _problem(status: int, description: str) -> dict[str, Any]:
+    example = {"type": "urn:candlewick:problem:…", "title": "…", "status": status, "detail": description}
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}}
+    answer: dict[str, Any] = {"description": description, "content": content}
+    if status in (429, 503):
+        answer["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
+    return answer
+
+
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+    name = operation["operationId"]
+    responses = operation["responses"]
+    responses.pop("422", None)
+    errors = EVERYWHERE | MORE.get(name, {})
+    if "configurations" in operation["tags"]:
+        errors[401] = "no token, or one that is forged or expired"
+        operation["security"] = [{"bearer": []}, {"cookie": []}]
+    elif name == "patch":
+        operation["security"] = [{"admin": []}]
+    for status, description in sorted(errors.items()):
+        responses[str(status)] = _problem(status, description)
+    if method == "get" and name not in NO_ETAG:
+        responses["304"] = {"description": "as the `If-None-Match` given"}
+    operation["parameters"] = [
+        parameter for parameter in operation.get("parameters", []) if parameter["name"] != "x-admin-key"
+    ]
+
+
+def make_openapi(app: FastAPI) -> dict[str, Any]:
+    """The document, made once."""
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        description="Polarity is in [−1, 1]; times are ISO-8601 with a zone; windows are [start, end). The stream's "
+        "events are described in docs/formats.md.",
+        routes=app.routes,
+        tags=[{"name": name, "description": text} for name, text in TAGS.items()],
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for gone in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(gone, None)
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= problem.pop("$defs", {}) | {"Problem": problem}
+    document["components"]["securitySchemes"] = SECURITY_SCHEMES
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            _complete(path, method, operation)
+    return document

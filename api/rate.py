@@ -1,0 +1,82 @@
+"""Rate limits per token and per address: token buckets, in this process."""
+
+import math
+from collections import OrderedDict
+from typing import Any
+
+from api.middleware import App, Receive, Scope, Send
+from api.problems import problem
+from contracts.clock import Clock
+
+MAX_KNOWN = 50_000
+#: One address may hide several people; it gets this many times what one token gets.
+ADDRESS_FACTOR = 4
+EXEMPT = frozenset({"/health", "/ready", "/api/v2/health", "/api/v2/ready"})
+#: Tokens are given out slowly: each would bring its own allowance.
+MINT_PATH = "/api/v2/auth/anonymous"
+MINT_PER_S = 2.0
+MINT_BURST = 100
+
+
+class Allowance:
+    """Token buckets by key: `burst` at once, `per_s` in the long run."""
+
+    def __init__(self, clock: Clock, per_s: float, burst: float) -> None:
+        self._clock = clock
+        self._per_s = per_s
+        self._burst = burst
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, key: str) -> float:
+        """0 when the request may pass, else seconds until one may."""
+        now_s = self._clock.monotonic_ms() / 1000
+        left, at_s = self._left.get(key, (self._burst, now_s))
+        left = min(self._burst, left + max(0.0, now_s - at_s) * self._per_s)
+        passed = left >= 1
+        self._left[key] = (left - 1 if passed else left, now_s)
+        self._left.move_to_end(key)
+        if len(self._left) > MAX_KNOWN:
+            self._left.popitem(last=False)
+        return 0.0 if passed else (1 - left) / self._per_s
+
+
+class RateLimit:
+    """429 with an honest `Retry-After`. A token is only a key here: whether it is valid is checked where it matters,
+    and a made-up one still falls under its address."""
+
+    def __init__(self, app: App, clock: Clock, per_s: float, burst: int) -> None:
+        self._app = app
+        self._addresses = Allowance(clock, per_s * ADDRESS_FACTOR, burst * ADDRESS_FACTOR)
+        self._tokens = Allowance(clock, per_s, burst)
+        self._mints = Allowance(clock, min(MINT_PER_S, per_s), min(MINT_BURST, burst))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in EXEMPT:
+            await self._app(scope, receive, send)
+            return
+        wait_s, of = self._wait(scope)
+        if wait_s <= 0:
+            await self._app(scope, receive, send)
+            return
+        retry_s = math.ceil(wait_s)
+        detail = f"too many requests from this {of}; the next one may come in {retry_s} s"
+        answer = problem(429, detail, scope["path"], {"Retry-After": str(retry_s)}, retry_after=retry_s)
+        await answer(scope, receive, send)
+
+    def _wait(self, scope: Scope) -> tuple[float, str]:
+        address = str((scope.get("client") or ("unknown", 0))[0])
+        wait_s = self._addresses.take(address)
+        if wait_s <= 0 and scope["path"] == MINT_PATH:
+            wait_s = self._mints.take(address)
+        if wait_s > 0:
+            return wait_s, "address"
+        key = _token_key(scope)
+        return (self._tokens.take(key), "token") if key else (self._tokens.take(f"@{address}"), "address")
+
+
+def _token_key(scope: Scope) -> str | None:
+    headers: dict[bytes, Any] = dict(scope["headers"])
+    given = headers.get(b"authorization", b"")
+    if given[:7].lower() == b"bearer ":
+        return str(given[7:300].decode("latin-1"))
+    return None

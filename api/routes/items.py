@@ -1,0 +1,107 @@
+"""`/items`: scored articles from the read model, and one of them in full."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from api.answers import Item, Items
+from api.context import Use
+from api.cursors import question_hash
+from api.params import instant_of, subject_of
+from api.problems import HttpProblem
+from api.respond import json_answer
+from api.walk import walk
+from contracts.errors import BadRequest
+from contracts.instants import iso_ms
+from contracts.subjects import TAG_PREFIX, is_tag, is_ticker
+
+router = APIRouter(tags=["items"])
+MAX_LIMIT = 100
+DEFAULT_LIMIT = 20
+
+Identity = Annotated[str, Path(description="article id", examples=["finnhub#9f86d081884c7d65"], max_length=300)]
+Source = Annotated[str | None, Query(description="name of a source", pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")]
+SHOWN = (
+    "source_id",
+    "ingested_at",
+    "source_type",
+    "source_url",
+    "text_snippet",
+    "sentiment",
+    "score",
+    "polarity",
+    "model_version",
+    "metadata",
+)
+
+
+def item_document(item: dict[str, Any]) -> dict[str, Any]:
+    """An item as JSON-ready values, with the attribute names of the store; sets become sorted lists."""
+    document = {name: item.get(name) for name in SHOWN}
+    for name in ("score", "polarity"):
+        document[name] = float(item[name]) if item.get(name) is not None else None
+    document["matched_tags"] = sorted(item.get("matched_tags") or ())
+    document["matched_tickers"] = sorted(item.get("matched_tickers") or ())
+    document["sources"] = [dict(each) for each in item.get("sources") or ()]
+    return document
+
+
+def tag_of(text: str) -> str:
+    """A tag, with or without its prefix. Raises `BadRequest`."""
+    tag = text.strip().removeprefix(TAG_PREFIX)
+    if not is_tag(tag):
+        raise BadRequest(f"tag: {text[:60]!r} is not a tag (lower-case letters, digits, hyphens; at most 50)")
+    return tag
+
+
+@router.get("/items", response_model=Items, summary="Scored articles")
+async def items(
+    request: Request,
+    services: Use,
+    tag: Annotated[str | None, Query(description="watch tag", max_length=60)] = None,
+    ticker: Annotated[str | None, Query(description="ticker", max_length=20)] = None,
+    sentiment: Annotated[Literal["positive", "neutral", "negative"] | None, Query(description="label")] = None,
+    source: Source = None,
+    since: Annotated[str | None, Query(description="oldest ingestion, ISO-8601 with a zone", max_length=40)] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=2_000)] = None,
+) -> Response:
+    """Scored articles, newest first by ingestion, all filters together. Under a rare filter a page may be short and
+    still have a `next_cursor`: the search goes on there."""
+    wanted_tag = tag_of(tag) if tag is not None else None
+    wanted_ticker = subject_of(ticker) if ticker is not None else None
+    if wanted_ticker is not None and not is_ticker(wanted_ticker):
+        raise BadRequest("ticker: give tags as tag=")
+    since_ms = instant_of(since, "since") if since is not None else None
+
+    def passes(item: dict[str, Any]) -> bool:
+        return (
+            (wanted_ticker is None or wanted_ticker in (item.get("matched_tickers") or ()))
+            and (sentiment is None or item.get("sentiment") == sentiment)
+            and (source is None or item.get("source_type") == source)
+        )
+
+    page = await services.run(
+        "items",
+        walk,
+        services.home.items,
+        passes,
+        limit,
+        cursor,
+        question_hash("items", wanted_tag, wanted_ticker, sentiment, source, since_ms),
+        services.clock.now_ms(),
+        (since_ms, iso_ms(since_ms)) if since_ms is not None else None,
+        wanted_tag,
+    )
+    documents = [item_document(item) for item in page.items]
+    return json_answer(request, {"items": documents, "count": len(documents), "next_cursor": page.next_cursor})
+
+
+@router.get("/items/{item_id}", response_model=Item, summary="One article")
+async def item(request: Request, services: Use, item_id: Identity) -> Response:
+    """One article (`#` in its id is written `%23`)."""
+    found = await services.run("items", services.home.items.get_primary, item_id)
+    if found is None:
+        raise HttpProblem(404, f"no article {item_id[:100]!r}")
+    return json_answer(request, item_document(found))

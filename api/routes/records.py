@@ -1,0 +1,96 @@
+"""`/records` and `/analytics`: the curated-records API of the older pipeline, over the same articles."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from api.answers import Analytics, Metrics, Record, Records
+from api.context import Services, Use
+from api.cursors import question_hash
+from api.problems import HttpProblem
+from api.respond import json_answer
+from api.routes.items import DEFAULT_LIMIT, MAX_LIMIT, Identity, Source
+from api.tallies import TIMELINE_DAYS, analytics_of, metrics_of
+from api.walk import walk
+from contracts.resolution import DAY_MS, HOUR_MS
+
+router = APIRouter(tags=["records"])
+
+
+def record_document(item: dict[str, Any]) -> dict[str, Any]:
+    """An article under the older names. `fingerprint` is the hash in its id: the same page gives the same one."""
+    metadata = item.get("metadata") or {}
+    return {
+        "id": item["source_id"],
+        "source": item.get("source_type"),
+        "captured_at": item.get("ingested_at"),
+        "fingerprint": str(item["source_id"]).rpartition("#")[2],
+        "raw_s3_key": item.get("raw_key"),
+        "title": metadata.get("title"),
+        "body": item.get("text_snippet"),
+        "processed_at": item.get("scored_at") or item.get("ingested_at"),
+    }
+
+
+@router.get("/records", response_model=Records, summary="Curated records")
+async def records(
+    request: Request,
+    services: Use,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
+    source: Source = None,
+    lastKey: Annotated[str | None, Query(description="`lastKey` of the page before", max_length=2_000)] = None,
+) -> Response:
+    """Records, newest first; `lastKey` is null on the last page."""
+    page = await services.run(
+        "items",
+        walk,
+        services.home.items,
+        lambda item: source is None or item.get("source_type") == source,
+        limit,
+        lastKey,
+        question_hash("records", source),
+        services.clock.now_ms(),
+    )
+    documents = [record_document(item) for item in page.items]
+    return json_answer(request, {"records": documents, "count": len(documents), "lastKey": page.next_cursor})
+
+
+@router.get("/records/{item_id}", response_model=Record, summary="One record")
+async def record(request: Request, services: Use, item_id: Identity) -> Response:
+    """One record (`#` in its id is written `%23`)."""
+    found = await services.run("items", services.home.items.get_primary, item_id)
+    if found is None:
+        raise HttpProblem(404, f"no record {item_id[:100]!r}")
+    return json_answer(request, record_document(found))
+
+
+def read_analytics(services: Services) -> dict[str, Any]:
+    """The analytics of the last seven days and the total. Blocking. Raises `Transient`."""
+    now_ms, at_ms = services.clock.now_ms(), services.clock.monotonic_ms()
+    midnight_ms = now_ms - now_ms % DAY_MS
+    rows = services.tallies.since(midnight_ms - (TIMELINE_DAYS - 1) * DAY_MS, now_ms, at_ms)
+    return analytics_of(rows, services.home.items.count_primary(), now_ms)
+
+
+@router.get("/analytics", response_model=Analytics, summary="Counts of records")
+async def analytics(request: Request, services: Use) -> Response:
+    """All records, and those of the last seven days by source and date."""
+    return json_answer(request, await services.run("items", read_analytics, services))
+
+
+def read_metrics(services: Services, hours: int) -> dict[str, Any]:
+    """`/metrics`. Blocking. Raises `Transient`."""
+    now_ms, at_ms = services.clock.now_ms(), services.clock.monotonic_ms()
+    rows = services.tallies.since(now_ms - max(hours, 24) * HOUR_MS, now_ms, at_ms)
+    return metrics_of(rows, hours, now_ms)
+
+
+@router.get("/metrics", response_model=Metrics, summary="Counts of articles")
+async def metrics(
+    request: Request,
+    services: Use,
+    hours: Annotated[int, Query(ge=1, le=168, description="how far back")] = 24,
+) -> Response:
+    """Articles of the last hours: total, label mix, by tag, ticker and source, and how many an hour."""
+    return json_answer(request, await services.run("items", read_metrics, services, hours))

@@ -1,0 +1,82 @@
+"""Going through the read model from the newest article to older ones, day by day, page by page.
+
+A page ends at its limit or when enough was looked at; the cursor is the key of the last article looked at, whether it
+passed the filter or not, so nothing repeats or is skipped, also under a filter and while articles arrive.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from api.cursors import decode_page, encode_page
+from contracts.instants import date_of
+from contracts.ports import Item, ItemStore
+from contracts.resolution import DAY_MS
+
+MAX_LOOKED_AT = 5_000
+CHUNK = 500
+#: The read model keeps seven days from ingestion; a day more for the edges. Older ones are asked for with `since`.
+DAYS_BACK = 8
+MAX_DAYS_BACK = 100
+
+
+class Place(NamedTuple):
+    """Day (or tag) and the `item_key` below which to go on; "" = from its newest."""
+
+    partition: str
+    key: str
+
+
+class ItemPage(NamedTuple):
+    """Items newest first, and the cursor of the next page."""
+
+    items: list[Item]
+    next_cursor: str | None
+
+
+def _days(newest_ms: int, since_ms: int | None) -> Iterator[str]:
+    oldest_ms = since_ms if since_ms is not None else newest_ms - DAYS_BACK * DAY_MS
+    oldest_ms = max(oldest_ms, newest_ms - MAX_DAYS_BACK * DAY_MS)
+    oldest = date_of(oldest_ms)
+    at_ms = newest_ms
+    while (day := date_of(at_ms)) >= oldest:
+        yield day
+        at_ms -= DAY_MS
+
+
+def walk(
+    store: ItemStore,
+    passes: Callable[[Item], bool],
+    limit: int,
+    cursor: str | None,
+    question: str,
+    now_ms: int,
+    since: tuple[int, str] | None = None,
+    tag: str | None = None,
+) -> ItemPage:
+    """A page of the articles that pass, newest first. `since`: (ms, canonical text) of the oldest ingestion wanted.
+    With `tag`, that tag's copies are read instead of whole days. Raises `BadRequest` for a foreign cursor,
+    `Transient`."""
+    place = Place(*decode_page(cursor, question, tuple[str, str])) if cursor is not None else None
+    found: list[Item] = []
+    looked_at = 0
+    # One day ahead: an article may carry the stamp of a machine whose clock is fast.
+    partitions = [tag] if tag is not None else list(_days(now_ms + DAY_MS, since[0] if since else None))
+    for partition in partitions:
+        if place is not None and tag is None and partition > place.partition:
+            continue
+        key = place.key if place is not None and place.partition == partition else ""
+        while True:
+            read = store.dashboard_tag if tag is not None else store.dashboard_day
+            chunk = read(partition, key or None, CHUNK)
+            for item in chunk:
+                if since is not None and str(item["ingested_at"]) < since[1]:
+                    return ItemPage(found, None)
+                key = item["item_key"]
+                looked_at += 1
+                if passes(item):
+                    found.append(item)
+                if len(found) == limit or looked_at == MAX_LOOKED_AT:
+                    return ItemPage(found, encode_page(question, Place(partition, key)))
+            if len(chunk) < CHUNK:
+                break
+    return ItemPage(found, None)

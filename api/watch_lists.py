@@ -1,0 +1,92 @@
+"""Watch lists: up to five subjects under a name, a few per user.
+
+All lists of a user are one control document (kind `watch`, name = user), written with optimistic locking, so a cap
+holds however many requests come at once. Its `subjects` is the union, which is what the classifier reads.
+"""
+
+import secrets
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from contracts.clock import Clock
+from contracts.errors import Conflict, Transient
+from contracts.instants import iso_ms
+from contracts.ports import ControlStore
+
+KIND = "watch"
+MAX_SUBJECTS = 5
+ATTEMPTS = 100
+Lists = dict[str, dict[str, Any]]
+Answer = TypeVar("Answer")
+
+
+class NoSuchList(Exception):
+    """The user has no list of that id."""
+
+
+class WatchLists:
+    """The watch lists of all users. Every method blocks and may raise `Transient`."""
+
+    def __init__(self, control: ControlStore, clock: Clock, most: int) -> None:
+        self._control = control
+        self._clock = clock
+        self._most = most
+
+    def all_of(self, user: str) -> Lists:
+        """The user's lists by id."""
+        return dict((self._control.get(KIND, user).value or {}).get("lists", {}))
+
+    def one_of(self, user: str, identity: str) -> dict[str, Any]:
+        """A list. Raises `NoSuchList`, for another user's as well."""
+        found = self.all_of(user).get(identity)
+        if found is None:
+            raise NoSuchList(identity)
+        return found
+
+    def create(self, user: str, name: str, subjects: list[str]) -> dict[str, Any]:
+        """A new list. Raises `Conflict` when the user has as many as allowed."""
+
+        def change(lists: Lists) -> dict[str, Any]:
+            if len(lists) >= self._most:
+                raise Conflict(f"{self._most} watch lists are the most; delete one first")
+            now = iso_ms(self._clock.now_ms())
+            identity = secrets.token_hex(8)
+            made = {"id": identity, "name": name, "subjects": subjects, "created_at": now, "updated_at": now}
+            lists[identity] = made
+            return made
+
+        return self._change(user, change)
+
+    def update(self, user: str, identity: str, name: str | None, subjects: list[str] | None) -> dict[str, Any]:
+        """The list with what is given replaced. Raises `NoSuchList`."""
+
+        def change(lists: Lists) -> dict[str, Any]:
+            if identity not in lists:
+                raise NoSuchList(identity)
+            new = {"name": name, "subjects": subjects, "updated_at": iso_ms(self._clock.now_ms())}
+            lists[identity] = lists[identity] | {key: value for key, value in new.items() if value is not None}
+            return lists[identity]
+
+        return self._change(user, change)
+
+    def delete(self, user: str, identity: str) -> None:
+        """Raises `NoSuchList`."""
+
+        def change(lists: Lists) -> None:
+            if lists.pop(identity, None) is None:
+                raise NoSuchList(identity)
+
+        self._change(user, change)
+
+    def _change(self, user: str, change: Callable[[Lists], Answer]) -> Answer:
+        for _ in range(ATTEMPTS):
+            stored = self._control.get(KIND, user)
+            lists: Lists = dict((stored.value or {}).get("lists", {}))
+            answer = change(lists)
+            union = sorted({subject for each in lists.values() for subject in each["subjects"]})
+            try:
+                self._control.put(KIND, user, {"lists": lists, "subjects": union}, stored.version)
+            except Conflict:
+                continue
+            return answer
+        raise Transient("control", f"{ATTEMPTS} writes in a row lost against other requests")
