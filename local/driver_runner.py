@@ -63,12 +63,10 @@ class Runner:
                 except Transient as error:
                     self.error = str(error)
                     self._clock.wait(self._stopping, MAX_SLEEP_MS)
-        except BaseException as error:
+        except Exception as error:
             self.error = f"{type(error).__name__}: {error}"
-            log.critical(
-                json.dumps({"message": "runner died", "runner": self.name, "cause": self.error}), exc_info=True
-            )
-            raise
+            message = json.dumps({"message": "runner died", "runner": self.name, "cause": self.error})
+            log.critical(message, exc_info=error)
 
     def _step_or_sleep(self) -> None:
         seen = self._waking.seen() if self._waking is not None else None

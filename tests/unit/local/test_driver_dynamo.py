@@ -1,0 +1,143 @@
+"""The driver over the items' change stream: events shaped as DynamoDB streams send them."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from local.driver import MappingDriver, dynamo_driver
+from local.driver_dynamo import typed
+from local.mappings import Mapping
+from stores.sqlite_items import SqliteItemStore
+from tests.unit.local.line import START_MS, Line
+
+TABLE = "dev-sentiment-items-primary"
+
+
+@pytest.fixture
+def items(line, tmp_path):
+    store = SqliteItemStore(tmp_path / "items.db", line.clock, "normal")
+    yield store
+    store.close()
+
+
+def driver_of(line: Line, items: SqliteItemStore, **fields) -> MappingDriver:
+    mapping = Mapping(**{"name": "read-model", "stream": TABLE, "handler": line.handle} | fields)
+    return dynamo_driver(mapping, items, line.control, line.lake, line.clock)
+
+
+def keys_of(event) -> list[str]:
+    return [record["dynamodb"]["Keys"]["source_id"]["S"] for record in event["Records"]]
+
+
+def assert_nothing_left(line: Line, items: SqliteItemStore, driver: MappingDriver) -> None:
+    calls = len(line.calls)
+    for each in (driver, driver_of(line, items, **vars(driver.mapping))):
+        assert each.run_until_idle(final=True).state == "idle"
+    assert len(line.calls) == calls
+
+
+def test_the_event_is_shaped_as_dynamodb_streams_are(line, items):
+    items.put_primary({"source_id": "a#1", "score": 0.72, "matched_tags": {"x", "b"}})
+    items.put_primary({"source_id": "a#1", "score": 0.9, "matched_tags": {"x", "b"}})
+    items.remove_primary("a#1")
+    driver = driver_of(line, items)
+    driver.run_until_idle()
+    first = {"source_id": {"S": "a#1"}, "score": {"N": "0.72"}, "matched_tags": {"SS": ["b", "x"]}}
+    second = first | {"score": {"N": "0.9"}}
+    (call,) = line.calls
+    insert, modify, remove = call["Records"]
+    arn = f"arn:aws:dynamodb:us-east-1:000000000000:table/{TABLE}/stream/2026-01-01T00:00:00.000"
+    size = insert["dynamodb"].pop("SizeBytes")
+    assert size > 0
+    assert insert == {
+        "eventID": "shardId-00000000000000000000-00000000:000000000000000000001",
+        "eventName": "INSERT",
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "us-east-1",
+        "dynamodb": {
+            "ApproximateCreationDateTime": START_MS / 1000,
+            "Keys": {"source_id": {"S": "a#1"}},
+            "SequenceNumber": "000000000000000000001",
+            "StreamViewType": "NEW_AND_OLD_IMAGES",
+            "NewImage": first,
+        },
+        "eventSourceARN": arn,
+    }
+    assert (modify["eventName"], modify["dynamodb"]["NewImage"], modify["dynamodb"]["OldImage"]) == (
+        "MODIFY",
+        second,
+        first,
+    )
+    assert (remove["eventName"], remove["dynamodb"]["OldImage"]) == ("REMOVE", second)
+    assert "NewImage" not in remove["dynamodb"]
+    assert_nothing_left(line, items, driver)
+
+
+@pytest.mark.parametrize(
+    ("value", "attribute"),
+    [
+        ("ü", {"S": "ü"}),
+        (0, {"N": "0"}),
+        (-3, {"N": "-3"}),
+        (0.1, {"N": "0.1"}),
+        (1e-7, {"N": "0.0000001"}),
+        (Decimal("1.50"), {"N": "1.50"}),
+        (True, {"BOOL": True}),
+        (None, {"NULL": True}),
+        (b"\x00\xff", {"B": "AP8="}),
+        ({"b", "a"}, {"SS": ["a", "b"]}),
+        ({2, 1}, {"NS": ["1", "2"]}),
+        ([1, "a", None], {"L": [{"N": "1"}, {"S": "a"}, {"NULL": True}]}),
+        ({"k": {"n": False}}, {"M": {"k": {"M": {"n": {"BOOL": False}}}}}),
+    ],
+)
+def test_values_carry_their_types(value, attribute):
+    assert typed(value) == attribute
+    assert json.loads(json.dumps(typed(value))) == attribute
+
+
+def test_values_that_no_item_can_hold_are_our_bug():
+    for value in (float("nan"), float("inf"), object()):
+        with pytest.raises(AssertionError):
+            typed(value)
+
+
+def test_batches_checkpoints_and_partial_answers_work_alike(line, items):
+    items.put_primaries([{"source_id": f"a#{number}"} for number in range(7)])
+    seen = []
+
+    def answer(event):
+        records = event["Records"]
+        bad = [record for record in records if record["dynamodb"]["Keys"]["source_id"]["S"] == "a#4"]
+        if bad and len(line.calls) < 4:
+            seen.extend(keys_of(event)[: records.index(bad[0])])
+            return {"batchItemFailures": [{"itemIdentifier": bad[0]["dynamodb"]["SequenceNumber"]}]}
+        seen.extend(keys_of(event))
+        return {"batchItemFailures": []}
+
+    line.answer = answer
+    driver = driver_of(line, items, batch_size=3, report_item_failures=True)
+    driver.step()
+    driver = driver_of(line, items, batch_size=3, report_item_failures=True)
+    driver.run_until_idle()
+    assert seen == [f"a#{number}" for number in range(7)]
+    assert_nothing_left(line, items, driver)
+
+
+def test_a_batch_given_up_on_is_set_aside_whole(line, items):
+    items.put_primaries([{"source_id": "a#1"}, {"source_id": "a#2"}])
+
+    def answer(event):
+        if "a#1" in keys_of(event):
+            raise ValueError("down")
+
+    line.answer = answer
+    driver = driver_of(line, items, bisect=True, max_retries=1)
+    driver.run_until_idle()
+    (document,) = line.given_up()
+    assert document["DDBStreamBatchInfo"]["batchSize"] == 1
+    assert keys_of(document["payload"]) == ["a#1"]
+    assert keys_of(line.calls[-1]) == ["a#2"]
+    assert_nothing_left(line, items, driver)
