@@ -6,6 +6,7 @@ lake with the records set aside. Publishing a file again is harmless: events hav
 
 import ast
 import hashlib
+import re
 import threading
 import zlib
 from collections.abc import Callable, Mapping
@@ -359,5 +360,5 @@ def _checked_ms(text: str) -> int:
 
 def _shard_name(path: str) -> str:
     """A file's name as part of an object's name, told apart from files of the same name elsewhere."""
-    name = "".join(each if each.isalnum() or each in "._" else "_" for each in PurePath(path).name)[:60]
-    return f"{name or 'stdin'}.{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+    name = re.sub(r"[^A-Za-z0-9.]+", "_", PurePath(path).name)[:60].strip("._")
+    return f"{name or 'file'}.{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"

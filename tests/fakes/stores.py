@@ -1,8 +1,10 @@
 """Control, items and lake in memory."""
 
 import copy
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from contracts.clock import ManualClock
@@ -12,7 +14,7 @@ from contracts.ports import Item, ItemChange, Versioned
 
 
 class FakeControl:
-    """Versions survive deletion by expiry: an expired document reads as absent."""
+    """An expired document reads as absent (version 0), yet its versions count on."""
 
     def __init__(self, clock: ManualClock | None = None) -> None:
         self.clock = clock or ManualClock()
@@ -51,8 +53,9 @@ class FakeControl:
             if expected_version is not None and version != expected_version:
                 self.conflicts += 1
                 raise Conflict(f"{kind}/{name} is at {version}, not {expected_version}")
-            self.documents[kind, name] = (copy.deepcopy(dict(value)), version + 1, expires_ms)
-            return version + 1
+            last = self.documents.get((kind, name), ({}, 0, None))[1]
+            self.documents[kind, name] = (copy.deepcopy(dict(value)), last + 1, expires_ms)
+            return last + 1
 
     def delete(self, kind: str, name: str) -> None:
         with self.lock:
@@ -63,6 +66,23 @@ class FakeControl:
             self._fail()
             found = {name: self._get(kind, name).value for of, name in sorted(self.documents) if of == kind}
         return {name: value for name, value in found.items() if value is not None}
+
+
+def plain(value: Any) -> Any:
+    """A copy with every number in the one form stores give back: int, else float, else Decimal."""
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if isinstance(value, float | Decimal) and value == int(value):
+        return int(value)
+    if isinstance(value, Decimal) and Decimal(repr(float(value))) == value:
+        return float(value)
+    return copy.deepcopy(value)
+
+
+def _strength(item: Item) -> tuple[str, str]:
+    return item["sentiment_score_combined"], item["item_key"]
 
 
 class FakeItems:
@@ -84,12 +104,12 @@ class FakeItems:
         self._fail()
         if item["source_id"] == self.fail_put_of:
             raise Transient("items", "told to fail on this item")
-        old = self.primary.get(item["source_id"])
-        if old == item:
+        old, new = self.primary.get(item["source_id"]), plain(item)
+        if old == new:
             return
-        self.primary[item["source_id"]] = copy.deepcopy(item)
-        sequence, new = str(len(self.changes) + 1), copy.deepcopy(item)
-        self.changes.append(ItemChange(sequence, "INSERT" if old is None else "MODIFY", new, old, 0))
+        self.primary[item["source_id"]] = new
+        sequence = f"{len(self.changes) + 1:08d}"
+        self.changes.append(ItemChange(sequence, "INSERT" if old is None else "MODIFY", plain(new), old, 1))
 
     def put_primaries(self, items: Iterable[Item]) -> None:
         for item in items:
@@ -130,7 +150,7 @@ class FakeItems:
     def put_dashboard(self, items: Sequence[Item]) -> None:
         self._fail()
         for item in items:
-            self.dashboard[item["day_partition"], item["item_key"]] = copy.deepcopy(item)
+            self.dashboard[item["day_partition"], item["item_key"]] = plain(item)
 
     def dashboard_day(self, day: str, before_key: str | None, limit: int) -> list[Item]:
         found = [
@@ -147,11 +167,16 @@ class FakeItems:
 
     def dashboard_sentiment(self, sentiment: str, before_key: str | None, limit: int) -> list[Item]:
         found = [item for (_, key), item in self.dashboard.items() if key[0] != "~" and item["sentiment"] == sentiment]
-        found.sort(key=lambda item: item["item_key"], reverse=True)
-        return [item for item in found if before_key is None or item["item_key"] < before_key][:limit]
+        found.sort(key=_strength, reverse=True)
+        last = next((_strength(item) for item in found if item["item_key"] == before_key), ("~", "~"))
+        return [item for item in found if _strength(item) < last][:limit]
 
     def count_primary(self) -> int:
         return len(self.primary)
+
+
+_PART = r"[A-Za-z0-9_=][A-Za-z0-9._=,@+\-]{0,199}"
+_KEY = re.compile(rf"({_PART}/)+{_PART}\.jsonl\.gz\Z", re.ASCII)
 
 
 class FakeLake:
@@ -162,6 +187,8 @@ class FakeLake:
         self.down = 0
 
     def put(self, key: str, lines: Iterable[bytes]) -> None:
+        if not _KEY.match(key):
+            raise BadRequest(f"no lake key: {key[:200]!r}")
         if self.down:
             self.down -= 1
             raise Transient("lake", "told to be down")

@@ -1,7 +1,6 @@
 """The stream-processor contract, with its defects mended."""
 
 import json
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -78,7 +77,7 @@ def test_the_contracts_sample_gives_one_item_and_one_a_tag() -> None:
     ]
     (base,) = items.dashboard_day("2025-11-16", None, 10)
     assert base["sentiment_score_combined"] == "neutral#0.72"
-    assert base["score"] == Decimal("0.72")
+    assert base["score"] == 0.72
     assert base["metadata"]["title"] == "EU Announces AI Regulation Framework"
     assert base["expires_at"] == parse_ms("2025-11-23T14:30:15Z") // 1000
     assert "tag" not in base

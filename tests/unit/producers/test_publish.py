@@ -256,6 +256,12 @@ def test_parquet_without_pyarrow_is_a_clear_line(run: Publishing, monkeypatch: p
         run.publish(run.file("x.parquet", b"PAR1"))
 
 
+@pytest.mark.parametrize("name", [".hidden", "ünï çödé 📈.jsonl", "a#b?c~d.jsonl", "_", "x" * 200])
+def test_a_reject_is_kept_whatever_the_file_is_called(run: Publishing, name: str) -> None:
+    run.publish(run.file(name, b"{"))
+    assert len(list(list_asides(run.lake, "quarantined"))) == 1
+
+
 def test_standard_input(run: Publishing) -> None:
     assert run.publish("-", stdin=io.BytesIO(json.dumps(SCORED).encode())) == Report(1, 1, 0)
 
