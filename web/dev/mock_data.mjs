@@ -62,7 +62,7 @@ export class World {
   }
 
   /** One article becomes part of its bucket at every resolution. */
-  add(row, eventTime, ingestedAt, record = true) {
+  add(row, eventTime, ingestedAt, record = true, title = null) {
     const wave = Math.sin(eventTime / 9_000_000 + row.perHour);
     const raw = row.mood + 0.45 * wave + (this.roll() - 0.5) * 1.1;
     const polarity = Math.round(Math.max(-0.98, Math.min(0.98, raw)) * 10_000) / 10_000;
@@ -71,7 +71,7 @@ export class World {
     const pick = (list) => list[Math.floor(this.roll() * list.length)];
     const article = {
       event_id: `mock#${n}@${row.subject}`, article_id: `mock#${n}`, source: pick(SOURCES), publisher: pick(PUBLISHERS),
-      title: `${row.name} ${pick(HEADS)} ${pick(TAILS)}`, url: `https://news.example/${n}`,
+      title: title ?? `${row.name} ${pick(HEADS)} ${pick(TAILS)}`, url: `https://news.example/${n}`,
       published_at: isoMs(eventTime), ingested_at: isoMs(ingestedAt), scored_at: isoMs(ingestedAt + 180),
       label, confidence: Math.round((0.55 + this.roll() * 0.44) * 10_000) / 10_000, polarity, model_version: "mock-1", at: eventTime,
     };

@@ -171,7 +171,7 @@ function control(url, body, response) {
     if (body.mode === "cut") fault.mode = "none";
   }
   if (url.pathname === "/mock/burst") for (let i = 0; i < body.count; i++) tick();
-  if (url.pathname === "/mock/late") world.add(SUBJECTS.find((row) => row.subject === body.subject), body.at, Date.now());
+  if (url.pathname === "/mock/article") world.add(SUBJECTS.find((row) => row.subject === body.subject), body.at, Date.now(), true, body.title);
   if (url.pathname === "/mock/epoch") {
     world.epoch = body.epoch;
     for (const client of clients) client.response.destroy();
@@ -195,6 +195,6 @@ const server = createServer((request, response) => {
   serveFile(url, response);
 });
 
-server.listen(PORT, "127.0.0.1", () => console.log(`mock server on http://127.0.0.1:${PORT}`));
+server.listen(PORT, "127.0.0.1", () => console.log(`mock server on http://127.0.0.1:${server.address().port}`));
 setInterval(tick, 1000 / RATE);
 setInterval(() => clients.forEach(heartbeat), 10_000);

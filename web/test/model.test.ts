@@ -169,9 +169,11 @@ describe("address", () => {
 describe("view", () => {
   it("keeps the span of time as far as it is readable", () => {
     const hour = { from: ms(0), to: ms(3_600_000), follow: false };
-    expect(barsFor(hour, ms(60_000))).toBe(60);
-    expect(barsFor(hour, ms(86_400_000))).toBe(MIN_BARS);
-    expect(barsFor({ ...hour, to: ms(86_400_000 * 30) }, ms(60_000))).toBe(MAX_BARS);
+    expect(barsFor(hour, ms(60_000), 900)).toBe(60);
+    expect(barsFor(hour, ms(86_400_000), 900)).toBe(MIN_BARS);
+    expect(barsFor({ ...hour, to: ms(86_400_000 * 30) }, ms(60_000), 900)).toBe(MAX_BARS);
+    expect(barsFor(null, ms(60_000), 900)).toBe(90);
+    expect(barsFor(null, ms(60_000), 100)).toBe(MIN_BARS);
   });
 
   it("knows the neighbours of every resolution", () => {
@@ -183,7 +185,7 @@ describe("view", () => {
 
 describe("the pill", () => {
   const now = ms(1_000_000);
-  const beat = { serverTime: now, newestIngestAt: ms(now - 4_000), lag: ms(100), cursor: "1", connections: 1 };
+  const beat = { serverTime: now, newestIngestAt: ms(now - 4_000), lag: ms(100), cursor: "1", connections: 1, storeUp: true };
   const open = { ...INITIAL_LINK, phase: "open" as const, heardAt: now, heartbeat: beat };
 
   it("says Live only when it is", () => {
@@ -191,6 +193,7 @@ describe("the pill", () => {
     expect(pill(open, now).newestAge).toBe(4_000);
     expect(pill(open, ms(now + 16_000)).state).toBe("delayed");
     expect(pill({ ...open, heartbeat: { ...beat, lag: ms(31_000) } }, now).state).toBe("delayed");
+    expect(pill({ ...open, heartbeat: { ...beat, storeUp: false } }, now).state).toBe("delayed");
     for (const phase of ["connecting", "polling", "waiting", "offline", "paused", "stopped"] as const) {
       expect(pill({ ...open, phase }, now).state).not.toBe("live");
     }

@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { ageText, countText, latencyText, momentText } from "../model/format.ts";
-import type { SourceRow, StatusAnswer, WatermarkRow } from "../model/status.ts";
+import type { SourceRow, StageRow, StatusAnswer, WatermarkRow } from "../model/status.ts";
 import { ms, type Ms } from "../model/units.ts";
 import { ApiError, fetchStatus } from "../store/api.ts";
 import { health, link, prefs, serverNow } from "./state.ts";
@@ -11,7 +11,8 @@ const REFRESH_MS = 5_000;
 
 /** What each count means, in the words of the third law: nothing vanishes. */
 const COUNTS: Record<string, { readonly label: string; readonly note: string; readonly expectZero: boolean }> = {
-  received: { label: "Received", note: "distinct events", expectZero: false },
+  articles: { label: "Articles", note: "stored", expectZero: false },
+  received: { label: "Received", note: "distinct scored events", expectZero: false },
   counted: { label: "Counted", note: "in a candle", expectZero: false },
   duplicates: { label: "Duplicates", note: "arrived again, counted once", expectZero: false },
   too_late: { label: "Too late", note: "set aside in the lake", expectZero: false },
@@ -33,9 +34,9 @@ function Count({ name, value }: { name: string; value: number }) {
 /** The sum that must come out: what is missing from it is named, because that would be lost news. */
 function Balance({ counts }: { counts: StatusAnswer["counts"] }) {
   const of = (name: string): number => counts.find(([found]) => found === name)?.[1] ?? 0;
+  if (!counts.some(([name]) => name === "received")) return null;
   const open = of("received") - of("counted") - of("too_late") - of("quarantined");
   const pending = open - of("duplicates");
-  if (counts.length === 0) return null;
   const balanced = open === 0 || pending === 0;
   return (
     <p class={balanced ? "muted" : "tone-warn"}>
@@ -57,6 +58,20 @@ function Source({ row }: { row: SourceRow }) {
       </td>
       <td>{row.lastSuccessAt === null ? "never" : `${ageText(ms(serverNow.value - row.lastSuccessAt))} ago`}</td>
       <td class="number">{row.articlesPerHour === null ? "—" : countText(Math.round(row.articlesPerHour))}</td>
+    </tr>
+  );
+}
+
+function Stage({ row }: { row: StageRow }) {
+  return (
+    <tr>
+      <th scope="row">{row.name}</th>
+      <td class={row.error === null ? undefined : "tone-warn"}>
+        {row.error !== null && <span aria-hidden="true">◆ </span>}
+        {row.state}
+        {row.error !== null && <span class="cell-error">{row.error}</span>}
+      </td>
+      <td>{row.behind === null ? "—" : latencyText(row.behind)}</td>
     </tr>
   );
 }
@@ -161,10 +176,24 @@ export function OpsPage() {
       ) : (
         <div class={`ops${problem === null ? "" : " stale"}`}>
           <Flow status={status} />
+          {status.stages.length > 0 && (
+            <Table title="Stages" columns={["Stage", "State", "Behind"]}>
+              {status.stages.map((row) => (
+                <Stage key={row.name} row={row} />
+              ))}
+            </Table>
+          )}
           <Table title="Sources" columns={["Source", "State", "Last success", "Articles per hour"]}>
             {status.sources.map((row) => (
               <Source key={row.name} row={row} />
             ))}
+            {status.sources.length === 0 && (
+              <tr>
+                <td class="muted" colSpan={4}>
+                  No source is configured; {status.demo ? "the recorded news plays instead." : "add one to see news."}
+                </td>
+              </tr>
+            )}
           </Table>
           <Table title="Watermarks" columns={["Shard", "Complete up to", "Behind", "State"]}>
             {status.watermarks.map((row) => (

@@ -7,6 +7,7 @@ import { MAX_WATCHED, parseSubject, seriesKey, shortName, type Subject } from ".
 import { seriesOf } from "../model/sync.ts";
 import { ms } from "../model/units.ts";
 import { toneOf } from "../view/painters.ts";
+import { Headlines } from "./headlines.tsx";
 import { CloseIcon, PlusIcon } from "./icons.tsx";
 import { moveWatched, selectSubject, unwatch, watch } from "./navigation.ts";
 import { Sparkline } from "./sparkline.tsx";
@@ -151,6 +152,7 @@ export function WatchList() {
           : watched.value.map((subject, i) => <WatchRow key={subject} subject={subject} index={i} />)}
       </ul>
       <AddSubject />
+      <Headlines />
     </aside>
   );
 }

@@ -13,12 +13,22 @@ type Loaded = { readonly articles: readonly Article[] } | { readonly problem: st
 
 /** The names of the candle's four points, in the words a reader sees on the chart. */
 const ROLE_TEXT = { open: "Open", high: "High", low: "Low", close: "Close" } as const;
-const MAX_SHOWN = 60;
+/** How many articles are shown before the reader asks for all of them. */
+const FIRST_SHOWN = 20;
+/** The articles are stored by another stage than the candle; while they are on their way they are asked for again. */
+const RETRY_MS = 2_000;
+const MAX_RETRIES = 5;
 
 function Latency({ article }: { article: Article }) {
-  if (article.publishedAt === null || article.scoredAt === null) return null;
-  const total = ms(Math.max(0, article.scoredAt - article.publishedAt));
-  return <span title="From publication to score">{latencyText(total)} to score</span>;
+  const { publishedAt, ingestedAt, scoredAt } = article;
+  const reached = scoredAt ?? ingestedAt;
+  if (publishedAt === null || reached === null) return null;
+  const steps = [
+    `published ${secondsText(publishedAt, prefs.value.zone)}`,
+    ...(ingestedAt === null ? [] : [`taken in ${secondsText(ingestedAt, prefs.value.zone)}`]),
+    ...(scoredAt === null ? [] : [`scored ${secondsText(scoredAt, prefs.value.zone)}`]),
+  ];
+  return <span title={steps.join(", ")}>{latencyText(ms(Math.max(0, reached - publishedAt)))} later</span>;
 }
 
 function ArticleRow({ article }: { article: Article }) {
@@ -87,34 +97,43 @@ function LabelBar({ bucket }: { bucket: Bucket }) {
 /** Loads the articles of the candle in focus, and again when it is revised. */
 function useArticles(bucket: Bucket | null): Loaded {
   const loaded = useSignal<Loaded>(null);
+  const retries = useSignal(0);
   const key = selectedKey.value;
   const start = bucket?.start ?? null;
   useEffect(() => {
     loaded.value = null;
+    retries.value = 0;
   }, [key, start]);
   useEffect(() => {
     if (key === null || start === null) return undefined;
     const abort = new AbortController();
+    let again = 0;
+    const load = async (): Promise<void> => {
+      try {
+        const articles = await fetchArticles(key, start, abort.signal);
+        loaded.value = { articles };
+        const missing = articles.length < (bucket?.count ?? 0) && articles.length < FIRST_SHOWN;
+        if (missing && retries.peek() < MAX_RETRIES) again = window.setTimeout(() => (retries.value += 1), RETRY_MS);
+      } catch (error) {
+        if (abort.signal.aborted) return;
+        if (!(error instanceof ApiError)) throw error;
+        loaded.value = { problem: error.message };
+      }
+    };
     // A live candle may change many times a second; its articles follow a little behind.
-    const timer = setTimeout(() => {
-      fetchArticles(key, start, abort.signal).then(
-        (articles) => (loaded.value = { articles }),
-        (error: unknown) => {
-          if (abort.signal.aborted) return;
-          if (!(error instanceof ApiError)) throw error;
-          loaded.value = { problem: error.message };
-        },
-      );
-    }, loaded.peek() === null ? 0 : 400);
+    const timer = setTimeout(() => void load(), loaded.peek() === null ? 0 : 400);
     return () => {
       clearTimeout(timer);
+      clearTimeout(again);
       abort.abort();
     };
-  }, [key, start, bucket?.rev]);
-  return loaded.value;
+  }, [key, start, bucket?.rev, retries.value]);
+  const arriving = loaded.value !== null && "articles" in loaded.value && loaded.value.articles.length === 0 && retries.value < MAX_RETRIES;
+  return arriving ? null : loaded.value;
 }
 
 function ArticleList({ loaded }: { loaded: Loaded }) {
+  const all = useSignal(false);
   if (loaded === null) {
     return (
       <ul class="articles" aria-label="Loading articles">
@@ -125,12 +144,19 @@ function ArticleList({ loaded }: { loaded: Loaded }) {
   if ("problem" in loaded) return <p class="panel-note" role="alert">The articles could not be loaded. {loaded.problem}</p>;
   if (loaded.articles.length === 0) return <p class="panel-note">The articles behind this candle are no longer stored; its numbers stand.</p>;
   const newestFirst = [...loaded.articles].reverse();
+  const shown = all.value ? newestFirst : newestFirst.slice(0, FIRST_SHOWN);
   return (
     <>
       <ul class="articles">
-        {newestFirst.slice(0, MAX_SHOWN).map((article) => <ArticleRow key={article.eventId} article={article} />)}
+        {shown.map((article) => (
+          <ArticleRow key={article.eventId} article={article} />
+        ))}
       </ul>
-      {newestFirst.length > MAX_SHOWN && <p class="panel-note">The newest {MAX_SHOWN} of {articlesText(newestFirst.length)} are shown. A finer resolution shows the rest.</p>}
+      {shown.length < newestFirst.length && (
+        <button type="button" class="button" onClick={() => (all.value = true)}>
+          Show all {articlesText(newestFirst.length)}
+        </button>
+      )}
     </>
   );
 }
@@ -159,7 +185,7 @@ export function WhyPanel() {
             {isRevised(bucket) && <span class="chip chip-accent">◆ rev {bucket.rev}</span>}
           </p>
           <LabelBar bucket={bucket} />
-          <ArticleList loaded={loaded} />
+          <ArticleList key={bucket.start} loaded={loaded} />
         </>
       )}
     </aside>

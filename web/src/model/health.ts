@@ -23,6 +23,9 @@ function openPill(link: Link, now: Ms): [PillState, string, string] {
   if (quiet > QUIET_AFTER) {
     return ["delayed", "Delayed", `Nothing has been heard from the server for ${ageText(quiet)}.`];
   }
+  if (link.heartbeat?.storeUp === false) {
+    return ["delayed", "Delayed", "The server cannot reach its store, so nothing new can be shown."];
+  }
   const lag = link.heartbeat?.lag ?? null;
   if (lag !== null && lag > LAG_LIMIT) {
     return ["delayed", "Delayed", `The server is ${ageText(lag)} behind the news it has received.`];

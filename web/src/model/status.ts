@@ -9,6 +9,13 @@ export interface SourceRow {
   readonly articlesPerHour: number | null;
 }
 
+export interface StageRow {
+  readonly name: string;
+  readonly state: string;
+  readonly behind: Ms | null;
+  readonly error: string | null;
+}
+
 export interface WatermarkRow {
   readonly shard: string;
   readonly at: Ms | null;
@@ -20,6 +27,8 @@ export interface StatusAnswer {
   /** In the order of the flow; names unknown to this page are shown as they come. */
   readonly counts: readonly (readonly [string, number])[];
   readonly lag: Ms | null;
+  /** The handlers of the line, where this process runs them itself; empty elsewhere. */
+  readonly stages: readonly StageRow[];
   readonly watermarks: readonly WatermarkRow[];
   readonly demo: boolean;
 }
@@ -31,7 +40,7 @@ const asText = (value: unknown): string | null => (typeof value === "string" && 
 const asNumber = (value: unknown): number | null =>
   typeof value === "number" && Number.isFinite(value) ? value : null;
 
-const COUNT_ORDER = ["received", "counted", "duplicates", "too_late", "quarantined"];
+const COUNT_ORDER = ["articles", "received", "counted", "duplicates", "too_late", "quarantined"];
 
 function parseSource(value: unknown): SourceRow {
   const row = asRecord(value);
@@ -41,6 +50,17 @@ function parseSource(value: unknown): SourceRow {
     lastSuccessAt: parseIso(row["last_success_at"]),
     error: asText(row["error"]),
     articlesPerHour: asNumber(row["articles_per_hour"]),
+  };
+}
+
+function parseStage(value: unknown): StageRow {
+  const row = asRecord(value);
+  const behind = asNumber(row["behind_ms"]);
+  return {
+    name: asText(row["name"]) ?? "unnamed",
+    state: asText(row["state"]) ?? "unknown",
+    behind: behind === null ? null : ms(behind),
+    error: asText(row["error"]),
   };
 }
 
@@ -62,6 +82,7 @@ export function parseStatus(wire: unknown): StatusAnswer {
     sources: asList(data["sources"]).map(parseSource),
     counts: counts.sort(([a], [b]) => rank(a) - rank(b)),
     lag: lag === null ? null : ms(lag),
+    stages: asList(data["stages"]).map(parseStage),
     watermarks: asList(data["watermarks"]).map(parseWatermark),
     demo: data["demo"] === true,
   };

@@ -1,7 +1,7 @@
 import { type Bucket, type Label, parseBucket } from "./bucket.ts";
 import { isResolution, type ResolutionId } from "./resolution.ts";
 import { parseSubject, type SeriesKey, seriesKey, type Subject } from "./subject.ts";
-import { type Ms, ms, parseIso } from "./units.ts";
+import { type E4, type Ms, ms, parseIso, polarityToE4 } from "./units.ts";
 
 /** What one message of the stream (or of its polling twin) means, parsed once. */
 export type StreamEvent =
@@ -20,9 +20,11 @@ export interface BucketUpdate {
 }
 
 export interface NewItem {
+  readonly eventId: string;
   readonly subject: Subject;
   readonly title: string;
   readonly label: Label | null;
+  readonly polarity: E4 | null;
   readonly at: Ms | null;
 }
 
@@ -32,6 +34,8 @@ export interface Heartbeat {
   readonly lag: Ms | null;
   readonly cursor: string | null;
   readonly connections: number | null;
+  /** False when the server says that its own store is away, so that nothing new can come. */
+  readonly storeUp: boolean;
 }
 
 type Json = Record<string, unknown>;
@@ -65,12 +69,15 @@ function parseItem(data: Json): StreamEvent {
   const subject = parseSubject(asText(data["ticker"] ?? data["subject"] ?? article["ticker"]));
   if (subject === null) return { kind: "other", name: "new_item" };
   const label = asText(article["label"] ?? article["sentiment"]);
+  const polarity = asNumber(article["polarity"]);
   return {
     kind: "item",
     item: {
+      eventId: asText(article["event_id"]),
       subject,
       title: asText(article["title"]),
       label: label === "positive" || label === "neutral" || label === "negative" ? label : null,
+      polarity: polarity === null ? null : polarityToE4(polarity),
       at: parseIso(article["published_at"]) ?? parseIso(article["event_time"]),
     },
   };
@@ -86,6 +93,7 @@ function parseHeartbeat(data: Json): StreamEvent {
       lag: lag === null ? null : ms(lag),
       cursor: typeof data["cursor"] === "string" ? data["cursor"] : null,
       connections: asNumber(data["connections"]),
+      storeUp: data["store"] !== "down",
     },
   };
 }
@@ -107,7 +115,6 @@ export function parseStreamEvent(name: string, payload: unknown): StreamEvent {
     case "partial_bucket":
       return { kind: "buckets", updates: update(keyOf(data), data["bucket"], parseIso(data["origin_timestamp"])) };
     case "new_item":
-    case "sentiment_update":
       return parseItem(data);
     case "heartbeat":
       return parseHeartbeat(data);

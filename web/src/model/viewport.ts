@@ -8,15 +8,16 @@ export interface Viewport {
 }
 
 export const MIN_BARS = 24;
-export const DEFAULT_BARS = 75;
+/** The room a candle gets when the reader has not chosen a span of time yet, in pixels. */
+export const COMFORTABLE_BAR = 10;
 export const MAX_BARS = 400;
 
 /**
  * How many bars to show at another resolution so that the reader keeps looking at the same span of
  * time, as far as that is readable: at least MIN_BARS, at most MAX_BARS.
  */
-export function barsFor(view: Viewport | null, slotMs: Ms): number {
-  if (view === null) return DEFAULT_BARS;
+export function barsFor(view: Viewport | null, slotMs: Ms, widthPx: number): number {
+  if (view === null) return Math.max(MIN_BARS, Math.round(widthPx / COMFORTABLE_BAR));
   const bars = Math.round((view.to - view.from) / slotMs);
   return Math.min(MAX_BARS, Math.max(MIN_BARS, bars));
 }

@@ -175,14 +175,18 @@ export class StreamClient {
     await this.#fail(why, this.#link.failures + 1, null);
   }
 
+  /** The position with its epoch, once one is known: a cursor alone would go on in whatever generation is live. */
+  #position(): string | null {
+    if (this.#cursor === null || this.#epoch === null || this.#cursor.includes(".")) return this.#cursor;
+    return formatEventId({ epoch: this.#epoch, cursor: this.#cursor });
+  }
+
   async #open(signal: AbortSignal): Promise<Response | null> {
     const headers: Record<string, string> = { Accept: "text/event-stream" };
     let url = this.url("/api/v2/stream");
-    if (this.#cursor !== null && this.#epoch !== null) {
-      headers["Last-Event-ID"] = formatEventId({ epoch: this.#epoch, cursor: this.#cursor });
-    } else if (this.#cursor !== null) {
-      url += `&cursor=${encodeURIComponent(this.#cursor)}`;
-    }
+    const position = this.#position();
+    if (position !== null && this.#epoch !== null) headers["Last-Event-ID"] = position;
+    else if (position !== null) url += `&cursor=${encodeURIComponent(position)}`;
     let response: Response;
     try {
       response = await this.#deps.fetch(url, { headers, signal, cache: "no-store" });
@@ -225,7 +229,7 @@ export class StreamClient {
     const until = addMs(clock.now(), STREAM_RETRY_WHILE_POLLING);
     const signal = AbortSignal.any([this.#wake.signal, this.#stop.signal]);
     while (clock.now() < until && !signal.aborted) {
-      const answer = await poll(this.#deps.fetch, this.url("/api/v2/changes"), this.#cursor, signal);
+      const answer = await poll(this.#deps.fetch, this.url("/api/v2/changes"), this.#position(), signal);
       if (signal.aborted) return;
       if (answer === null) {
         this.#pollFailures += 1;

@@ -265,7 +265,7 @@ export class CandleChart {
   #applyView(): void {
     const state = this.#state;
     if (state === null || state.slots.length === 0) return;
-    const bars = barsFor(this.#view, state.slotMs);
+    const bars = barsFor(this.#view, state.slotMs, this.#chart.timeScale().width() || this.#host.clientWidth);
     const anchor = anchorOf(this.#view);
     const newest = state.slots.length - 1;
     const to = anchor === null ? newest + RIGHT_OFFSET : this.#indexOf(anchor, state);
