@@ -61,6 +61,9 @@ class Poller:
         """Stop reading; returns when the thread is gone or after two seconds."""
         self._stop.set()
         self._room.release()
+        wake = getattr(self._store, "wake", None)
+        if wake is not None:
+            wake()
         if self._thread is not None:
             self._thread.join(2.0)
 

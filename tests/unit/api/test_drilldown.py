@@ -1,0 +1,139 @@
+"""The articles behind a bucket: membership, roles, ties, revision and replay."""
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from api.app import create_app
+from api.drilldown import articles_behind
+from contracts.bucket import BucketKey
+from contracts.instants import iso_s
+from tests.unit.api.kit import NOW_MS, Line, TestHome, Told, article, calling, live, options
+
+MINUTE = 60_000
+START = NOW_MS - 10 * MINUTE
+
+
+def behind(home: TestHome, generation: str = "g1", resolution: str = "5m", limit: int = 200) -> dict:
+    key = BucketKey("AAPL", resolution, START - START % {"1m": MINUTE, "5m": 5 * MINUTE, "1h": 60 * MINUTE}[resolution])
+    found = articles_behind(home.buckets, home.items, generation, key, limit, NOW_MS)
+    assert found is not None
+    return found
+
+
+def roles(found: dict) -> dict[str, str]:
+    return {role: row["event_id"] for row in found["articles"] for role in row["roles"]}
+
+
+def test_open_high_low_close_are_named(home: TestHome, line: Line) -> None:
+    values = (100, 900, -900, 200)
+    events = [Told("AAPL", START + n * MINUTE, value, article(n)) for n, value in enumerate(values)]
+    line.tell(*events)
+    for event in events:
+        line.item(event)
+    found = behind(home)
+    named = {role: event.identity for role, event in zip(("open", "high", "low", "close"), events, strict=True)}
+    assert roles(found) == named
+    assert (found["count"], found["missing"]) == (4, 0)
+    assert [row["polarity"] for row in found["articles"]] == [0.01, 0.09, -0.09, 0.02]
+
+
+def test_ties_go_to_the_earliest_by_time_then_id(home: TestHome, line: Line) -> None:
+    events = [Told("AAPL", START, 500, article(n)) for n in (3, 1, 2)]
+    line.tell(*events)
+    for event in events:
+        line.item(event)
+    found = roles(behind(home, resolution="1m"))
+    assert found["open"] == found["high"] == found["low"] == f"{article(1)}@AAPL"
+    assert found["close"] == f"{article(3)}@AAPL"
+
+
+def test_an_article_that_was_not_counted_is_not_behind_the_bucket(home: TestHome, line: Line) -> None:
+    """Too late, quarantined or another source's copy: it has an item in the window, but no member."""
+    counted, not_counted = Told("AAPL", START, 500, article(1)), Told("AAPL", START + 1, 900, article(2))
+    line.tell(counted)
+    line.item(counted)
+    line.item(not_counted)
+    for resolution in ("1m", "5m", "1h"):
+        assert [row["event_id"] for row in behind(home, resolution=resolution)["articles"]] == [counted.identity]
+
+
+def test_a_late_article_takes_its_role_at_once(home: TestHome, line: Line) -> None:
+    first, late = Told("AAPL", START + 2, 500, article(1)), Told("AAPL", START + 1, -500, article(2))
+    line.tell(first)
+    line.item(first)
+    assert roles(behind(home))["open"] == first.identity
+    line.tell(late)
+    line.item(late)
+    assert roles(behind(home)) == {
+        "open": late.identity,
+        "low": late.identity,
+        "high": first.identity,
+        "close": first.identity,
+    }
+
+
+def test_a_replay_with_another_model_shows_what_that_generation_counted(home: TestHome, line: Line) -> None:
+    old = [Told("AAPL", START + n * MINUTE, value, article(n)) for n, value in enumerate((100, 900, -900))]
+    line.tell(*old)
+    for event in old:
+        line.item(event)
+    again = Line(home, "g2", lane="replay")
+    again.tell(*(Told("AAPL", e.at_ms, -e.polarity_e4, e.article) for e in old))
+    found = behind(home, "g2")
+    assert roles(found)["high"] == old[2].identity
+    assert roles(found)["low"] == old[1].identity
+    assert [row["polarity"] for row in found["articles"]] == [-0.01, -0.09, 0.09]
+
+
+def test_a_missing_item_is_counted_not_invented(home: TestHome, line: Line) -> None:
+    events = [Told("AAPL", START + n, 100 * n, article(n)) for n in range(3)]
+    line.tell(*events)
+    line.item(events[1])
+    found = behind(home)
+    assert (len(found["articles"]), found["count"], found["missing"]) == (1, 3, 2)
+
+
+def test_a_cut_list_keeps_who_has_a_role(home: TestHome, line: Line) -> None:
+    values = [10, 900, -900] + [20] * 30 + [30]
+    events = [Told("AAPL", START + n, value, article(n)) for n, value in enumerate(values)]
+    line.tell(*events)
+    for event in events:
+        line.item(event)
+    found = behind(home, limit=6)
+    assert len(found["articles"]) == 6
+    assert set(roles(found)) == {"open", "high", "low", "close"}
+    assert found["articles"] == sorted(found["articles"], key=lambda row: (row["published_at"], row["event_id"]))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5 * MINUTE - 1), st.integers(-20, 20)), min_size=1, max_size=12, unique_by=lambda e: e
+    ),
+    st.integers(0, 10**9),
+)
+def test_roles_agree_with_the_bucket_whatever_the_order(home: TestHome, made: list, salt: int) -> None:
+    line = Line(home, f"g{salt}", lane=f"lane-{salt}")
+    start = START - START % (5 * MINUTE)
+    events = [Told("AAPL", start + at, 100 * value, article(salt * 100 + n)) for n, (at, value) in enumerate(made)]
+    for event in events:
+        line.tell(event)
+        line.item(event)
+    found = behind(home, f"g{salt}")
+    ordered = sorted(events, key=lambda event: (event.at_ms, event.identity))
+    expected = {
+        "open": ordered[0],
+        "close": ordered[-1],
+        "high": max(ordered, key=lambda e: e.polarity_e4),
+        "low": min(ordered, key=lambda e: e.polarity_e4),
+    }
+    assert roles(found) == {role: event.identity for role, event in expected.items()}
+    assert found["missing"] == 0
+
+
+@live
+async def test_no_bucket_is_404(home: TestHome) -> None:
+    async with calling(create_app(home, options())) as client:
+        answer = await client.get(f"/api/v2/timeseries/AAPL/1m/{iso_s(NOW_MS)}/articles")
+        assert answer.status_code == 404
+        assert "no bucket" in answer.json()["detail"]
