@@ -1,0 +1,1 @@
+"""Scenario scripts (`*.scn`): each a law or an edge, run unchanged on every engine. language, runner, engines."""

@@ -1,0 +1,1 @@
+"""The simulator: the whole pipeline from scored events to store under seeded faults. `python -m tests.sim --help`."""
