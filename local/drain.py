@@ -8,13 +8,14 @@ from typing import Final
 from contracts.errors import Unusable
 from contracts.ports import Position
 from contracts.settings import AggregatorSettings
-from local.driver import run_until_idle
+from local.driver import MappingDriver, run_until_idle
 from local.driver_checkpoint import Checkpoints
 from local.line import ITEMS_TABLE, LINE, apply_settings, drivers_of
 from stores.data_dir import DataDir, UpLock
 from stores.home import Home
 
 POLL_MS: Final = 100
+TROUBLE_MS: Final = 1_000
 
 
 def drain_all(home: Home, settings: AggregatorSettings, say: Callable[[str], None]) -> None:
@@ -27,19 +28,40 @@ def drain_all(home: Home, settings: AggregatorSettings, say: Callable[[str], Non
         _wait_for_owner(home, directory)
         return
     with lock:
-        _drain(home, settings)
+        _drain(home, settings, say)
 
 
-def _drain(home: Home, settings: AggregatorSettings) -> None:
+def _drain(home: Home, settings: AggregatorSettings, say: Callable[[str], None]) -> None:
     apply_settings(settings)
     drivers = drivers_of(home)
-    run_until_idle(drivers, home.clock, final=True)
-    stopped = [driver.status() for driver in drivers if driver.status().state == "stopped"]
+    finished = threading.Event()
+    told = threading.Thread(target=_tell_of_trouble, args=(drivers, home, finished, say), daemon=True)
+    told.start()
+    try:
+        run_until_idle(drivers, home.clock, final=True)
+    finally:
+        finished.set()
+        told.join()
+    stopped = [status for driver in drivers if (status := driver.status()).state == "stopped"]
     if stopped:
         causes = "; ".join(
             f"{status.name}: {shard.error}" for status in stopped for shard in status.shards if shard.error
         )
         raise Unusable(f"stopped before the end: {causes}")
+
+
+def _tell_of_trouble(
+    drivers: list[MappingDriver], home: Home, finished: threading.Event, say: Callable[[str], None]
+) -> None:
+    """A stage that keeps retrying (a full disk, say) is named once per cause, not waited for in silence."""
+    said: set[str] = set()
+    while not home.clock.wait(finished, TROUBLE_MS):
+        for status in (driver.status() for driver in drivers):
+            for error in {status.error, *(shard.error for shard in status.shards)} - {None}:
+                line = f"candlewick: {status.name} is being retried: {error}"
+                if line not in said:
+                    said.add(line)
+                    say(line)
 
 
 def _wait_for_owner(home: Home, directory: DataDir) -> None:
