@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -61,9 +62,13 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        duties = [services.connections.start_when_up(), services.follower.watch(), services.fleet.report()]
-        duties.append(tell_metrics(services))
-        tasks = [asyncio.create_task(duty) for duty in duties] if live else []
+        duties = (
+            services.connections.start_when_up,
+            services.follower.watch,
+            services.fleet.report,
+            partial(tell_metrics, services),
+        )
+        tasks = [asyncio.create_task(duty()) for duty in duties] if live else []
         yield
         await services.connections.stop()
         for task in tasks:

@@ -16,7 +16,7 @@ from api.sse.cursor import Vector, encode_vector
 from api.sse.latest import Latest
 from api.sse.poller import Poller
 from api.sse.ring import Ring
-from api.sse.slots import Slot, StreamEvent, bucket_event, item_events
+from api.sse.slots import Slot, StreamEvent, bucket_event, control_slot, item_events
 from contracts.bucket import Bucket
 from contracts.clock import Clock
 from contracts.documents import end_ms
@@ -171,10 +171,11 @@ class Hub:
 
     def _events_of(
         self, stored: StoredChange, now_ms: int, at_ms: float, titles: dict[str, str]
-    ) -> tuple[StreamEvent, ...]:
+    ) -> list[tuple[int, StreamEvent]]:
+        """The events that go out now, with their place in the change."""
         change = stored.change
         events = []
-        for bucket in change.buckets:
+        for place, bucket in enumerate(change.buckets, 1):
             self.latest.put(bucket)
             series = (bucket.subject, bucket.resolution)
             self.versions[series] = self.versions.get(series, 0) + 1
@@ -182,19 +183,21 @@ class Hub:
             if final:
                 self._coalescer.supersede(bucket.key)
             if final or self._coalescer.offer(bucket, change.origin_ms, stored.lane, stored.sequence, at_ms):
-                events.append(bucket_event(bucket, change.origin_ms, now_ms))
-        return (*events, *item_events(change, titles))
+                events.append((place, bucket_event(bucket, change.origin_ms, now_ms)))
+        events += enumerate(item_events(change, titles), len(change.buckets) + 1)
+        return events
 
-    def _append(self, events: tuple[StreamEvent, ...]) -> None:
+    def _append(self, placed: list[tuple[int, StreamEvent]]) -> None:
         before = self._safe
         after = before if self._coalescer.holds else self._id_of(self.vector)
-        if events:
-            self.ring.append(Slot(before, after, self._base, events))
-        self._move(after, len(events))
+        if placed:
+            events = tuple(event for _, event in placed)
+            self.ring.append(Slot(before, after, self._base, events, tuple(place for place, _ in placed)))
+        self._move(after, placed[-1][0] if placed else 0)
 
-    def _move(self, after: str, events: int) -> None:
+    def _move(self, after: str, places: int) -> None:
         if after == self._safe:
-            self._base += events
+            self._base += places
         else:
             self._safe, self._base = after, 0
 
@@ -220,7 +223,7 @@ class Hub:
             before = self._safe
             after = self._id_of(self._coalescer.hold_back(self.vector))
             events = tuple(bucket_event(held.bucket, held.origin_ms, now_ms) for held in ready)
-            self.ring.append(Slot(before, after, self._base, events))
+            self.ring.append(Slot(before, after, self._base, events, tuple(range(1, len(events) + 1))))
             self._move(after, len(events))
             self.ring.announce()
         self._schedule_flush(at_ms)
@@ -254,7 +257,7 @@ class Hub:
 
     def broadcast(self, event: StreamEvent) -> None:
         """Send a control event to everyone."""
-        self.ring.append(Slot(self._safe, None, 0, (event,)))
+        self.ring.append(control_slot(self._safe, event))
         self.ring.announce()
 
     def tidy(self) -> None:

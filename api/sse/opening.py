@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from api.sse.cursor import Point, Vector, covers, decode_point
 from api.sse.filters import Filter
 from api.sse.hub import Hub
-from api.sse.slots import Slot, StreamEvent, change_slots
+from api.sse.slots import Slot, StreamEvent, change_slots, control_slot
 from contracts.errors import BadRequest
 from contracts.ports import BucketStore, StoredChange
 from contracts.resolution import MINUTE_MS
@@ -163,7 +163,7 @@ class Opener:
         if known is not None and known[0] == index and known[1] == now_ms // 1000 and known[2].before == hub.safe_id:
             return known[2], index
         rows = hub.latest.rows(wanted, subjects, now_ms)
-        slot = Slot(hub.safe_id, None, 0, (StreamEvent("snapshot", {"series": rows}),))
+        slot = control_slot(hub.safe_id, StreamEvent("snapshot", {"series": rows}))
         self._snapshots = {f: s for f, s in self._snapshots.items() if s[1] == now_ms // 1000}
         self._snapshots[wanted] = (index, now_ms // 1000, slot)
         return slot, index

@@ -43,26 +43,30 @@ class StreamEvent:
 
 
 class Slot(NamedTuple):
-    """The events of one change. `before` and `after` are ids; `base` keeps `before!k` unique while `before` stands
-    still (partials held back by coalescing). `after` None: control events, which repeat the id `before`."""
+    """The events of one change. `before` and `after` are ids; `places` number the events within the change, the same
+    in every process. `base` keeps `before!k` unique while `before` stands still (partials held back by coalescing).
+    `after` None: control events, which repeat the id `before`."""
 
     before: str
     after: str | None
     base: int
     events: tuple[StreamEvent, ...]
+    places: tuple[int, ...]
 
     def documents(self, wanted: Filter) -> list[tuple[str, StreamEvent]]:
         """The wanted events with their ids."""
         chosen = [
-            (index, event) for index, event in enumerate(self.events) if wanted.takes(event.subject, event.resolution)
+            (place, event)
+            for place, event in zip(self.places, self.events, strict=True)
+            if wanted.takes(event.subject, event.resolution)
         ]
         if self.after is None:
             return [(self.before, event) for _, event in chosen]
         whole = self.after != self.before
         last = len(chosen) - 1
         return [
-            (self.after if whole and at == last else f"{self.before}!{self.base + index + 1}", event)
-            for at, (index, event) in enumerate(chosen)
+            (self.after if whole and at == last else f"{self.before}!{self.base + place}", event)
+            for at, (place, event) in enumerate(chosen)
         ]
 
     def render(self, wanted: Filter) -> bytes:
@@ -129,6 +133,16 @@ def change_slots(
             continue
         after = f"{epoch}.{encode_vector(vector)}"
         buckets = [bucket_event(bucket, stored.change.origin_ms, now_ms) for bucket in stored.change.buckets]
-        slots.append(Slot(before, after, 0, (*buckets, *item_events(stored.change, titles or {}))))
+        slots.append(whole_slot(before, after, (*buckets, *item_events(stored.change, titles or {}))))
         before = after
     return slots
+
+
+def whole_slot(before: str, after: str, events: tuple[StreamEvent, ...]) -> Slot:
+    """A slot of all the events of a change."""
+    return Slot(before, after, 0, events, tuple(range(1, len(events) + 1)))
+
+
+def control_slot(before: str, event: StreamEvent) -> Slot:
+    """A slot of something that is no change."""
+    return Slot(before, None, 0, (event,), (0,))
