@@ -6,16 +6,16 @@ event ids and members make the repetition invisible. When a store fails, everyth
 finished and the batch is handed back from that record on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
 from consumers.classifier.emit import emit
-from consumers.classifier.items import primary_item, source_entry
+from consumers.classifier.items import primary_item
 from consumers.classifier.models.registry import Model, Score
-from consumers.classifier.stories import Claim, Claimant, claim, other_sources
+from consumers.classifier.stories import Claim, Claimant, claim, links
 from consumers.classifier.subjects import Symbols, subjects_of
 from consumers.classifier.text import model_text
 from contracts.aside import Aside, aside_of, digest_key, put_asides
@@ -243,40 +243,26 @@ class ClassifierService:
         """The items, and the story's sources on its first article's item.
 
         Whoever comes second of {first item is put, other source is claimed} sees both and adds the source: the
-        first looks at the claim after its put, the other adds to the item after its claim. A first that crashed
-        between the two looks again on its retry, when it is known.
+        first looks at the claim after its put, the other adds to the item after its claim. Either, when it crashed
+        between the two, does it on its retry, when it is known.
         """
         scored = [work for work in batch.works if work.score is not None]
-        try:
-            self._items.put_primaries([self._item(work, work.score) for work in scored if work.score is not None])
-        except Transient:
-            batch.fail(scored[0].position)
+        if scored:
+            try:
+                self._items.put_primaries([self._item(work, work.score) for work in scored if work.score is not None])
+            except Transient:
+                batch.fail(scored[0].position)
         for position, item in batch.known:
-            self._try_link(batch, position, item["source_id"], item["story_key"], item["sources"])
+            self._link(batch, position, item["story_key"], item["source_id"])
         for work in list(batch.works):
-            claimed, article = _claimed(work), work.article
-            mine = source_entry(article.article_id, article.source)
-            if claimed.first_id == article.article_id:
-                linked = self._try_link(batch, work.position, article.article_id, claimed.story_key, [mine])
-            else:
-                linked = self._try_add(batch, work.position, claimed.first_id, [mine])
-            if not linked:
+            if not self._link(batch, work.position, _claimed(work).story_key, work.article.article_id):
                 return
             batch.counts["duplicates" if _is_copy(work) else "scored"] += 1
 
-    def _try_link(
-        self, batch: _Batch, position: int, first_id: str, story_key: str, linked: Sequence[Mapping[str, Any]]
-    ) -> bool:
-        """Add the sources that claimed the story of an item and are not linked yet."""
+    def _link(self, batch: _Batch, position: int, story_key: str, article_id: str) -> bool:
+        """Add to the item of the story's first article what is missing there; false when a store failed."""
         try:
-            others = other_sources(self._control, story_key, first_id)
-        except Transient:
-            batch.fail(position)
-            return False
-        return self._try_add(batch, position, first_id, [each for each in others if each not in linked])
-
-    def _try_add(self, batch: _Batch, position: int, first_id: str, sources: Sequence[Mapping[str, Any]]) -> bool:
-        try:
+            first_id, sources = links(self._control, story_key, article_id)
             for source in sources:
                 self._items.add_source(first_id, source)
         except Transient:

@@ -85,17 +85,17 @@ def claim(control: ControlStore, claimant: Claimant, now_ms: int) -> Claim:
     raise Transient("control", f"story {name}: lost the race {MAX_TRIES} times")
 
 
-def other_sources(control: ControlStore, key: str, first_id: str) -> list[dict[str, Any]]:
-    """The other articles of the story that `first_id` opened, as entries for its item's `sources`."""
+def links(control: ControlStore, key: str, article_id: str) -> tuple[str, list[dict[str, Any]]]:
+    """Whose item lists a story's sources, and which of them this article has to see to: the first article to all
+    others, any other to itself."""
     entries = (control.get(KIND, key).value or {}).get("entries", [])
-    entry = next((entry for entry in entries if entry["article_id"] == first_id), None)
-    if entry is None:
-        return []
-    return [
-        {"article_id": article_id, "source": article["source"]}
-        for article_id, article in sorted(entry["articles"].items())
-        if article_id != first_id
-    ]
+    entry = next((entry for entry in entries if article_id in entry["articles"]), None)
+    if entry is None:  # expired: whoever was to be linked has been
+        return article_id, []
+    first_id = str(entry["article_id"])
+    mine = sorted(entry["articles"]) if article_id == first_id else [article_id]
+    sources = [{"article_id": each, "source": entry["articles"][each]["source"]} for each in mine if each != first_id]
+    return first_id, sources
 
 
 def _join(

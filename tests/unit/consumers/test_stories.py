@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from consumers.classifier.stories import BUCKET_MS, MAX_ARTICLES, Claimant, claim, other_sources, story_key
+from consumers.classifier.stories import BUCKET_MS, MAX_ARTICLES, Claimant, claim, links, story_key
 from contracts.errors import Transient
 from contracts.resolution import HOUR_MS
 from tests.fakes.stores import FakeControl
@@ -25,7 +25,10 @@ def test_the_first_owns_the_others_are_its_sources() -> None:
     second = claim(control, claimant("b#1", subjects=("AAPL", "NVDA")), NOON_MS)
     assert (first.owned, second.owned) == (("AAPL", "MSFT"), ("NVDA",))
     assert second.first_id == "a#1"
-    assert other_sources(control, first.story_key, "a#1") == [{"article_id": "b#1", "source": "b"}]
+    b_as_source = {"article_id": "b#1", "source": "b"}
+    assert links(control, first.story_key, "a#1") == ("a#1", [b_as_source])
+    assert links(control, first.story_key, "b#1") == ("a#1", [b_as_source])
+    assert links(control, first.story_key, "c#1") == ("c#1", [])
 
 
 def test_a_retry_gets_the_answer_of_the_first_try() -> None:
