@@ -64,9 +64,9 @@ function DemoNote() {
   const note = subjects.value?.demoNote ?? null;
   if (note === null) return null;
   return (
-    <p class="demo-note" role="note">
+    <aside class="demo-note" aria-label="About the news shown">
       <strong>Not live news.</strong> {note.replace(/\.$/, "")}.
-    </p>
+    </aside>
   );
 }
 
@@ -93,7 +93,7 @@ function Page() {
       );
     case "unknown":
       return (
-        <main class="page">
+        <main class="page" id="main" tabIndex={-1}>
           <div class="cover cover-page">
             <h1>There is no such page</h1>
             <p>

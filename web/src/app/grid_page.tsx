@@ -89,7 +89,7 @@ function Cell({ subject }: { subject: Subject }) {
         {shown === undefined ? "\u00a0" : `n ${shown.count}`}
         {newest?.lastUpdated != null && hovered.value === null && ` · ${ageText(ms(serverNow.value - newest.lastUpdated))} ago`}
       </p>
-      <div class="cell-chart" ref={host} role="img" aria-label={newest === undefined ? "No candles" : `Newest candle: ${candleSentence(newest, prefs.value.zone, serverNow.peek())}`} />
+      <div class="cell-chart" ref={host} role="group" aria-label={newest === undefined ? "No candles" : `Newest candle: ${candleSentence(newest, prefs.value.zone, serverNow.peek())}`} />
       {buckets.length === 0 && <p class="cell-empty muted">{stale ? "Loading" : "No candles at this resolution"}</p>}
     </section>
   );

@@ -1,0 +1,127 @@
+"""What the dashboard's browser tests share: the mock server of `web/dev`, axe, and a place for screenshots."""
+
+import json
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+WEB = ROOT / "web"
+SHOTS = ROOT / "build" / "web-shots"
+START_TIMEOUT_S = 20
+
+
+def need_web() -> None:
+    """Skip, with the reason, where the page is not built or cannot be served."""
+    if not (WEB / "dist" / "index.html").exists():
+        pytest.skip("web/dist is missing: run `npm ci && npm run build` in web/")
+    if shutil.which("node") is None:
+        pytest.skip("no node: the mock server of web/dev needs one")
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+
+class Mock:
+    """A running mock server. `fault`, `burst` and `article` make it misbehave and publish on request."""
+
+    def __init__(self, arguments: tuple[str, ...]) -> None:
+        self._arguments = arguments
+        self._process: subprocess.Popen[str] | None = None
+        self.port = 0
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        command = ["node", str(WEB / "dev" / "mock_server.mjs"), "--port", str(self.port), *self._arguments]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line.startswith("mock server on "), f"the mock server did not start: {line!r}"
+        self.port = int(line.rsplit(":", 1)[1])
+
+    def kill(self) -> None:
+        """As a crash would end it."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(START_TIMEOUT_S)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def control(self, name: str, **body: Any) -> dict[str, Any]:
+        data = json.dumps(body).encode()
+        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/mock/{name}", data=data), timeout=10) as answer:
+            return json.load(answer)
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.url}/api/v2{path}", timeout=10) as answer:
+            return json.load(answer)
+
+
+@contextmanager
+def mock_server(*arguments: str) -> Iterator[Mock]:
+    """A mock server on a free port of the loopback interface."""
+    server = Mock(arguments)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+class Watched:
+    """A page whose errors and requests are written down, so that a test can say that there were none."""
+
+    def __init__(self, page: Any, base: str) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        self.foreign: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda message: self._console(message))
+        page.on("request", lambda request: self._request(request.url, base))
+
+    def _console(self, message: Any) -> None:
+        # A refused connection is reported by the browser itself; the tests that cut the line expect it.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.errors.append(message.text)
+
+    def _request(self, url: str, base: str) -> None:
+        if not url.startswith((base, "data:", "blob:")):
+            self.foreign.append(url)
+
+    def ready(self) -> None:
+        """Wait for the first candle's numbers."""
+        self.page.wait_for_selector(".legend-value", timeout=10_000)
+
+    def pill(self, state: str, timeout_ms: int = 15_000) -> None:
+        self.page.wait_for_selector(f'.pill[data-state="{state}"]', timeout=timeout_ms)
+
+
+@contextmanager
+def open_page(browser: Any, base: str, path: str = "/", **options: Any) -> Iterator[Watched]:
+    """A page in a context of its own: no cache, no worker and no choice is left over from another test."""
+    context = browser.new_context(**({"viewport": {"width": 1440, "height": 900}} | options))
+    watched = Watched(context.new_page(), base)
+    try:
+        watched.page.goto(base + path)
+        yield watched
+    finally:
+        context.close()
+
+
+def axe(page: Any) -> list[str]:
+    """The violations axe finds, as one line each."""
+    page.evaluate((WEB / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [f"{row['id']}: {row['nodes'][0]['html'][:120]}" for row in found["violations"]]
+
+
+def shot(page: Any, name: str) -> None:
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=str(SHOTS / f"{name}.png"))
