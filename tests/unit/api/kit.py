@@ -242,6 +242,7 @@ async def serving(home: Any, **changes: Any) -> AsyncIterator[tuple[str, FastAPI
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
         await asyncio.sleep(0.01)
+    await app.state.services.connections.ensure_started()
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}", app
     finally:
