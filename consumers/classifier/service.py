@@ -15,7 +15,7 @@ import msgspec
 from consumers.classifier.emit import emit
 from consumers.classifier.items import primary_item
 from consumers.classifier.models.registry import Model, Score
-from consumers.classifier.stories import Claim, Claimant, claim, links
+from consumers.classifier.stories import Claim, Claimant, claim_all, links
 from consumers.classifier.subjects import Symbols, subjects_of
 from consumers.classifier.text import model_text
 from contracts.aside import Aside, aside_of, digest_key, put_asides
@@ -63,7 +63,6 @@ class _Work:
     record: StreamRecord
     article: RawArticle
     text: str
-    subjects: tuple[str, ...] = ()
     claim: Claim | None = None
     score: Score | None = None
     entries: list[Entry] = field(default_factory=list)
@@ -172,29 +171,20 @@ class ClassifierService:
         return frozenset(subject for each in lists for subject in each.get("subjects", ()))
 
     def _claim(self, batch: _Batch, watched: frozenset[str]) -> None:
-        for work in batch.works:
-            article = work.article
-            work.subjects = subjects_of(
-                article.source,
-                article.tickers,
-                article.tags,
-                f"{article.title}\n{article.snippet}",
-                watched,
-                self._symbols,
-            )
-            claimant = Claimant(
-                article.article_id,
-                article.title,
-                article.source,
-                article.published_ms,
-                article.ingested_ms,
-                work.subjects,
-            )
-            try:
-                work.claim = claim(self._control, claimant, self._clock.now_ms())
-            except Transient:
+        claimants = [self._claimant(work.article, watched) for work in batch.works]
+        claims = claim_all(self._control, claimants, self._clock.now_ms())
+        for work, claimed in zip(list(batch.works), claims, strict=True):
+            work.claim = claimed
+            if claimed is None:
                 batch.fail(work.position)
                 return
+
+    def _claimant(self, article: RawArticle, watched: frozenset[str]) -> Claimant:
+        text = f"{article.title}\n{article.snippet}"
+        subjects = subjects_of(article.source, article.tickers, article.tags, text, watched, self._symbols)
+        return Claimant(
+            article.article_id, article.title, article.source, article.published_ms, article.ingested_ms, subjects
+        )
 
     def _score(self, batch: _Batch) -> None:
         """One inference for all articles that will have an item; another source's copy is never scored."""

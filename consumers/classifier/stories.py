@@ -16,12 +16,12 @@ The decision made at an article's first try stands for every later try: the same
 """
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from contracts.errors import Conflict, Transient
 from contracts.identity import normalised_headline
-from contracts.ports import ControlStore
+from contracts.ports import ControlStore, Versioned
 from contracts.resolution import HOUR_MS
 
 KIND: Final = "story"
@@ -31,6 +31,10 @@ CLAIM_TTL_MS: Final = 48 * HOUR_MS
 MAX_ARTICLES: Final = 500
 #: Each lost race means that another claimant won, so this many losses need as many rivals of one headline at once.
 MAX_TRIES: Final = 100
+
+
+#: Value, expected version, expiry in ms.
+Write = tuple[Mapping[str, Any], int, int]
 
 
 class Claimant(NamedTuple):
@@ -61,28 +65,91 @@ def story_key(title: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+@runtime_checkable
+class PutsMany(Protocol):
+    """A control store that can write many documents at once (embedded: one transaction, one sync to disk)."""
+
+    def put_many(self, kind: str, writes: Mapping[str, Write]) -> Collection[str]:
+        """Guarded writes, name → (value, expected version, expiry); returns the names whose guard failed, the others
+        are durable. May raise `Transient`."""
+        ...
+
+
 def claim(control: ControlStore, claimant: Claimant, now_ms: int) -> Claim:
     """Claim the claimant's subjects in its story; exact under races, and the same answer on every retry.
 
     Raises `Transient` when the store fails or the race was lost `MAX_TRIES` times in a row.
     """
-    name = story_key(claimant.title)
+    (claimed,) = claim_all(control, [claimant], now_ms)
+    if claimed is None:
+        raise Transient("control", f"story {story_key(claimant.title)} could not be claimed")
+    return claimed
+
+
+def claim_all(control: ControlStore, claimants: Sequence[Claimant], now_ms: int) -> list[Claim | None]:
+    """`claim` for a batch, in order: one read and one write a headline. None: not claimed, because the store failed
+    or the race was lost `MAX_TRIES` times in a row; claiming again is harmless."""
+    claims: list[Claim | None] = [None] * len(claimants)
+    pending = list(range(len(claimants)))
     for _ in range(MAX_TRIES):
-        stored = control.get(KIND, name)
-        entries: list[dict[str, Any]] = (stored.value or {}).get("entries", [])
-        known = next((entry for entry in entries if claimant.article_id in entry["articles"]), None)
-        if known is not None:
-            return _claim_of(name, known, claimant.article_id)
-        kept = [entry for entry in entries if _newest_ms(entry) > now_ms - CLAIM_TTL_MS]
-        entries, entry = _join(kept, claimant, now_ms)
-        if len(entry["articles"]) > MAX_ARTICLES and not _owned(entry, claimant.article_id):
-            return Claim(name, entry["article_id"], (), claimant.published_ms, claimant.ingested_ms)
         try:
-            control.put(KIND, name, {"entries": entries}, stored.version, now_ms + CLAIM_TTL_MS)
-        except Conflict:
+            decided, writes = _decide(control, [(index, claimants[index]) for index in pending], now_ms)
+            lost = _write(control, writes)
+        except Transient:
+            break
+        for index, claimed in decided.items():
+            if claimed.story_key not in lost:
+                claims[index] = claimed
+        pending = [index for index in pending if claims[index] is None]
+        if not pending:
+            break
+    return claims
+
+
+def _decide(
+    control: ControlStore, claimants: Sequence[tuple[int, Claimant]], now_ms: int
+) -> tuple[dict[int, Claim], dict[str, Write]]:
+    """What every claimant gets if the writes succeed."""
+    stored: dict[str, Versioned] = {}
+    entries: dict[str, list[dict[str, Any]]] = {}
+    changed: set[str] = set()
+    claims: dict[int, Claim] = {}
+    for index, claimant in claimants:
+        name = story_key(claimant.title)
+        if name not in stored:
+            stored[name] = control.get(KIND, name)
+            entries[name] = (stored[name].value or {}).get("entries", [])
+        known = next((entry for entry in entries[name] if claimant.article_id in entry["articles"]), None)
+        if known is not None:
+            claims[index] = _claim_of(name, known, claimant.article_id)
             continue
-        return _claim_of(name, entry, claimant.article_id)
-    raise Transient("control", f"story {name}: lost the race {MAX_TRIES} times")
+        kept = [entry for entry in entries[name] if _newest_ms(entry) > now_ms - CLAIM_TTL_MS]
+        following, entry = _join(kept, claimant, now_ms)
+        if len(entry["articles"]) > MAX_ARTICLES and not _owned(entry, claimant.article_id):
+            claims[index] = Claim(name, entry["article_id"], (), claimant.published_ms, claimant.ingested_ms)
+            continue
+        entries[name] = following
+        changed.add(name)
+        claims[index] = _claim_of(name, entry, claimant.article_id)
+    writes: dict[str, Write] = {
+        name: ({"entries": entries[name]}, stored[name].version, now_ms + CLAIM_TTL_MS) for name in changed
+    }
+    return claims, writes
+
+
+def _write(control: ControlStore, writes: Mapping[str, Write]) -> Collection[str]:
+    """Write the documents; returns the names that somebody else wrote first."""
+    if not writes:
+        return ()
+    if isinstance(control, PutsMany):
+        return control.put_many(KIND, writes)
+    lost = set()
+    for name, (value, version, expires_ms) in writes.items():
+        try:
+            control.put(KIND, name, value, version, expires_ms)
+        except Conflict:
+            lost.add(name)
+    return lost
 
 
 def links(control: ControlStore, key: str, article_id: str) -> tuple[str, list[dict[str, Any]]]:

@@ -57,6 +57,15 @@ class FakeControl:
             self.documents[kind, name] = (copy.deepcopy(dict(value)), last + 1, expires_ms)
             return last + 1
 
+    def put_many(self, kind: str, writes: Mapping[str, tuple[Mapping[str, Any], int, int]]) -> set[str]:
+        lost = set()
+        for name, (value, version, expires_ms) in writes.items():
+            try:
+                self.put(kind, name, value, version, expires_ms)
+            except Conflict:
+                lost.add(name)
+        return lost
+
     def delete(self, kind: str, name: str) -> None:
         with self.lock:
             self.documents.pop((kind, name), None)

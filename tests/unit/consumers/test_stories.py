@@ -2,10 +2,11 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from consumers.classifier.stories import BUCKET_MS, MAX_ARTICLES, Claimant, claim, links, story_key
+from consumers.classifier.stories import BUCKET_MS, MAX_ARTICLES, Claimant, claim, claim_all, links, story_key
 from contracts.errors import Transient
 from contracts.resolution import HOUR_MS
 from tests.fakes.stores import FakeControl
@@ -77,6 +78,46 @@ def test_twenty_parallel_classifiers_own_each_subject_once() -> None:
     document = control.get("story", story_key("Apple rises")).value
     assert document is not None
     assert len(document["entries"][0]["articles"]) == 20
+
+
+class OneByOne:
+    """A control store without `put_many`."""
+
+    def __init__(self, inner: FakeControl) -> None:
+        self.get, self.put, self.delete, self.list = inner.get, inner.put, inner.delete, inner.list
+
+
+@pytest.mark.parametrize("wrap", [lambda control: control, OneByOne])
+def test_a_batch_is_claimed_in_order_with_one_write_a_headline(wrap: Any) -> None:
+    control = FakeControl()
+    batch = [
+        claimant("a#1"),
+        claimant("b#1", subjects=("AAPL", "MSFT")),
+        claimant("c#1")._replace(title="Another"),
+        claimant("d#1"),
+    ]
+    claims = claim_all(wrap(control), batch, NOON_MS)
+    assert [each and each.owned for each in claims] == [("AAPL",), ("MSFT",), ("AAPL",), ()]
+    assert control.get("story", story_key("Apple rises")).version == 1
+    assert claim_all(wrap(control), batch, NOON_MS) == claims
+
+
+@pytest.mark.parametrize("wrap", [lambda control: control, OneByOne])
+def test_parallel_batches_own_each_subject_once(wrap: Any) -> None:
+    control = wrap(FakeControl())
+    start = threading.Barrier(8)
+
+    def race(number: int) -> list[str]:
+        batch = [
+            claimant(f"s{number}#{story}")._replace(title=f"Story {story}", subjects=(f"T{story}", f"U{story}"))
+            for story in range(20)
+        ]
+        start.wait()
+        return [subject for each in claim_all(control, batch, NOON_MS) if each for subject in each.owned]
+
+    with ThreadPoolExecutor(8) as pool:
+        owned = [subject for each in pool.map(race, range(8)) for subject in each]
+    assert sorted(owned) == sorted(f"{letter}{story}" for letter in "TU" for story in range(20))
 
 
 def test_a_race_that_never_ends_is_handed_back() -> None:
