@@ -1,0 +1,335 @@
+"""One seed, one exact run: builds the world, lets the weather rage, heals everything, and drains.
+
+Phase one: publishing, invocations, finaliser, watchers, resharding, in the order the seed draws. Phase two: no more
+faults; everything must drain in a bounded number of invocations, and then every checker must hold.
+"""
+
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from aggregation.finalizer import Finalizer
+from aggregation.operator import Step
+from aggregation.service import Aggregator
+from contracts.bucket import Bucket, BucketKey, BucketWrite
+from contracts.clock import ManualClock
+from contracts.errors import Transient
+from contracts.generation import FIRST_GENERATION
+from contracts.ports import BucketStore, Change, Record
+from contracts.resolution import DAY_MS, MINUTE_MS
+from contracts.settings import AggregatorSettings
+from stores.sqlite_buckets import SqliteBucketStore
+from tests.fakes.stores import FakeControl, FakeLake
+from tests.sim import checkers, faults
+from tests.sim.checkers import check
+from tests.sim.client import Client
+from tests.sim.faults import Weather
+from tests.sim.log import START_MS, Log, Newsroom
+from tests.sim.pipeline import Crash, Pipeline, Watched, maker
+from tests.sim.store import MemoryBuckets
+
+SQLITE_EVERY: Final = 20  # seeds; the others run on memory with commits that are not atomic
+MAX_DEPTH: Final = 2
+MAX_BATCH: Final = 25
+REPLAY: Final = "replayed"
+LONG_AFTER_MS: Final = 3 * DAY_MS
+
+
+class Report(NamedTuple):
+    """What one seed amounted to."""
+
+    seed: int
+    fired: Counter[str]
+    events: int
+    invocations: int
+    writes: int
+
+
+class SimClock(ManualClock):
+    """The processing clock, which can be stepped; monotonic time goes on regardless."""
+
+    def __init__(self) -> None:
+        super().__init__(START_MS)
+        self.true_ms = START_MS
+
+    def pass_ms(self, milliseconds: int) -> None:
+        self.true_ms += milliseconds
+        self.instant_ms += milliseconds
+
+    def monotonic_ms(self) -> float:
+        return float(self.true_ms)
+
+
+class SimLake(FakeLake):
+    """Down when the weather says so."""
+
+    def __init__(self, weather: Weather) -> None:
+        super().__init__()
+        self._weather = weather
+
+    def put(self, key: str, lines: Any) -> None:
+        if self._weather.fires(faults.LakeUnavailable):
+            raise Transient("lake", "the weather")
+        super().put(key, lines)
+
+
+class ReplayControl(FakeControl):
+    """What a replay's processes see of control: their own generation is the live one."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock)
+        self.put("generation", "live", {"generation": REPLAY})
+
+
+class AtomicStore:
+    """A real store under the same operations: faults strike before a commit and after it."""
+
+    def __init__(self, inner: BucketStore, world: "World") -> None:
+        self._inner, self._world = inner, world
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def get_many(self, generation: str, keys: Sequence[BucketKey]) -> dict[BucketKey, Bucket]:
+        self._world.operation("read")
+        return self._inner.get_many(generation, keys)
+
+    def commit(
+        self, generation: str, writes: Sequence[BucketWrite], changes: Sequence[Change] = (), lane: str = ""
+    ) -> list[BucketKey]:
+        self._world.operation("write")
+        before = self._inner.get_many(generation, [write.bucket.key for write in writes])
+        failed = self._inner.commit(generation, writes, changes, lane)
+        if not failed:
+            for write in writes:
+                self._world.write_watch.on_write(generation, before.get(write.bucket.key), write.bucket)
+            self._world.operation("reply")
+        return failed
+
+
+class World:
+    """Everything of one seed. Also the witness of what the pipelines do."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed, self.rnd = seed, random.Random(seed)
+        rnd = self.rnd
+        self.weather = Weather(rnd)
+        self.clock = SimClock()
+        self.settings = AggregatorSettings(
+            allowed_lateness_ms=rnd.choice((DAY_MS, DAY_MS, 3_600_000, 600_000)),
+            out_of_orderness_ms=rnd.choice((2 * MINUTE_MS, 10_000)),
+            idle_after_ms=rnd.choice((MINUTE_MS, 5_000)),
+            lanes=rnd.choice((1, 1, 1, 4, 16)),
+        )
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._open_store()
+        self.control, self.lake = checkers.WatchedControl(self.clock), SimLake(self.weather)
+        self.log = Log(rnd.randint(1, 3))
+        self.newsroom = Newsroom(self.log, rnd, self.weather, self.settings.lanes, self.settings.allowed_lateness_ms)
+        make = maker(self.store, self.control, self.lake, self.clock, self.settings, self)
+        batch = rnd.randint(1, MAX_BATCH)
+        self.live = Pipeline(self.log, rnd, self.weather, make, self.clock, batch)
+        self.replay: Pipeline | None = None
+        self.finalizer = Finalizer(self.store, self.control, self.clock, self.settings.lanes)
+        self.watermarks = checkers.WatermarkWatch(self.settings, self.clock)
+        self.steps = checkers.StepWatch()
+        self.clients = [Client(self.store, FIRST_GENERATION) for _ in range(rnd.randint(1, 2))]
+        self._depth = 0
+        self._finalising = False
+        self._down_until_ms = 0
+
+    def _open_store(self) -> None:
+        if self.seed % SQLITE_EVERY == 0:
+            self._folder = tempfile.TemporaryDirectory(prefix="candlewick-sim-")
+            inner = SqliteBucketStore(Path(self._folder.name) / "buckets.db", "normal")
+            self.write_watch = checkers.WriteWatch(None)
+            self._close = inner.close
+            self.store: Any = AtomicStore(inner, self)
+            return
+        memory = MemoryBuckets(atomic=False, on_operation=self.operation, read_order=self._order)
+        self.write_watch = checkers.WriteWatch(memory)
+        memory.on_write = self.write_watch.on_write
+        self.store = memory
+
+    def close(self) -> None:
+        if self._folder:
+            self._close()
+            self._folder.cleanup()
+
+    # ---- what strikes the store -------------------------------------------------------------------------------
+    def operation(self, operation: str) -> None:
+        """Called at every operation of the store."""
+        if self.clock.true_ms < self._down_until_ms:
+            raise Transient("bucket store", "down")
+        fault = self.weather.strikes(operation)
+        if fault is None:
+            return
+        if fault in (faults.Throttled, faults.ReplyLost):
+            raise Transient("bucket store", fault.__name__)
+        if fault is faults.SomebodyElseActs:
+            self._somebody_else()
+            return
+        raise Crash
+
+    def _order(self, keys: list[BucketKey]) -> list[BucketKey]:
+        if self.weather.fires(faults.UnorderedReads):
+            self.rnd.shuffle(keys)
+        return keys
+
+    def _somebody_else(self) -> None:
+        if self._depth >= MAX_DEPTH:
+            return
+        self._depth += 1
+        try:
+            self._act()
+        finally:
+            self._depth -= 1
+
+    # ---- what is told -----------------------------------------------------------------------------------------
+    def on_step(self, process: Aggregator, shard_id: str, step: Step) -> None:
+        self.steps.on_step(process, shard_id, step)
+
+    def on_answer(self, shard_id: str, records: Sequence[Record], state: dict[str, Any]) -> None:
+        self.watermarks.on_answer(shard_id, records, state)
+
+    # ---- phase one --------------------------------------------------------------------------------------------
+    def rage(self) -> None:
+        """Faults on: a few dozen turns of whatever the seed draws."""
+        pace_ms = self.rnd.choice((50, 1_000, 20_000, 120_000))
+        for _ in range(self.rnd.randint(30, 110)):
+            self.clock.pass_ms(self.rnd.randrange(1, pace_ms))
+            self._change_the_world()
+            self._act()
+
+    def _change_the_world(self) -> None:
+        weather, rnd = self.weather, self.rnd
+        for _ in range(rnd.choice((0, 0, 1, 3, 8))):
+            self.newsroom.publish(self.clock.true_ms)
+        self.newsroom.change_silence()
+        if weather.fires(faults.ClockStep):
+            self.clock.instant_ms += rnd.choice((-3_600_000, -5_000, 5_000, 3_600_000))
+        if weather.fires(faults.StoreUnavailable):
+            self._down_until_ms = self.clock.true_ms + rnd.choice((1_000, 30_000))
+        if weather.fires(faults.SplitShard):
+            self.log.split(rnd)
+        if weather.fires(faults.MergeShards):
+            self.log.merge(rnd)
+        if weather.fires(faults.ChangeLogTrimmed) and isinstance(self.store, MemoryBuckets):
+            self.store.trim_changes(self.clock.true_ms - rnd.choice((0, 10_000)))
+        if self.replay is None and weather.fires(faults.ReplayDuringLive):
+            self._start_replay()
+
+    def _act(self) -> None:
+        """One turn: a shard is invoked most often; the finaliser, watchers and old batches take theirs."""
+        draw = self.rnd.random()
+        if draw < 0.7:
+            self._invoke(self.live)
+        elif draw < 0.8:
+            self._invoke(self.replay or self.live)
+        elif draw < 0.87:
+            if self.weather.fires(faults.TwoInvocations):
+                self.live.again()
+        elif draw < 0.93:
+            if not self.weather.fires(faults.FinaliserLate):
+                self._finalise()
+        else:
+            self._watch()
+
+    def _invoke(self, pipeline: Pipeline) -> None:
+        ready = pipeline.ready()
+        if ready:
+            pipeline.invoke(self.rnd.choice(ready))
+
+    def _finalise(self) -> None:
+        if self._finalising:
+            return
+        self._finalising = True
+        try:
+            self.finalizer.run()
+        except (Crash, Transient):
+            pass
+        finally:
+            self._finalising = False
+
+    def _watch(self) -> None:
+        client = self.rnd.choice(self.clients)
+        if not client.connected:
+            client.reconnect()
+        elif self.weather.fires(faults.ClientLost):
+            client.lose()
+        client.poll()
+
+    def _start_replay(self) -> None:
+        make = maker(
+            self.store, ReplayControl(self.clock), FakeLake(), self.clock, self.settings, Bystander(self.steps)
+        )
+        self.replay = Pipeline(self.log, self.rnd, self.weather, make, self.clock, self.rnd.randint(1, MAX_BATCH))
+
+    # ---- phase two --------------------------------------------------------------------------------------------
+    def drain(self) -> None:
+        """Faults off: everything that was published is processed, in a bounded number of invocations."""
+        self.weather.heal()
+        self._down_until_ms = 0
+        for pipeline in filter(None, (self.live, self.replay)):
+            for _ in range(self.log.length + 10):
+                if pipeline.drained:
+                    break
+                self.clock.pass_ms(100)
+                self._invoke(pipeline)
+            check(pipeline.drained, "everything drains", f"{self.log.length} records, not read to their end")
+        for client in self.clients:
+            client.reconnect()
+            while client.poll():
+                pass
+
+    def check(self) -> None:
+        """Every checker that looks at the end."""
+        lateness_ms, newsroom = self.settings.allowed_lateness_ms, self.newsroom
+        stored = {bucket.key: bucket for bucket in self.store.scan(FIRST_GENERATION)}
+        checkers.check_content(stored.values(), newsroom.documents, lateness_ms)
+        checkers.check_law_2(stored)
+        checkers.check_balance(stored.values(), self.lake, newsroom.documents, newsroom.poisoned, lateness_ms)
+        checkers.check_clients(self.clients, self.store, FIRST_GENERATION)
+        right = checkers.recompute(self._rebatched(), self.settings)
+        checkers.check_bytes(stored.values(), right, "replay gives the same bytes")
+        if self.replay:
+            checkers.check_bytes(self.store.scan(REPLAY), right, "a replay during live traffic gives the same bytes")
+        checkers.check_finalised(self.finalizer.run(LONG_AFTER_MS))
+        self.clock.pass_ms(LONG_AFTER_MS)
+        checkers.check_finalised(self.finalizer.run())
+        checkers.check_marks(self.store.scan(FIRST_GENERATION), self.clock.now_ms())
+
+    def _rebatched(self) -> list[list[Record]]:
+        """The log in other batches: parents before children, as a replay reads it."""
+        records = [record for shard in self.log.shards.values() for record in shard.records]
+        size = self.rnd.randint(20, 200)
+        return [records[at : at + size] for at in range(0, len(records), size)]
+
+
+class Bystander:
+    """The witness of a replay: its watermarks say nothing about live traffic."""
+
+    def __init__(self, steps: checkers.StepWatch) -> None:
+        self._steps = steps
+
+    def on_step(self, process: Watched, shard_id: str, step: Step) -> None:
+        self._steps.on_step(process, shard_id, step)
+
+    def on_answer(self, shard_id: str, records: Sequence[Record], state: dict[str, Any]) -> None:
+        """Nothing."""
+
+
+def run(seed: int) -> Report:
+    """Run one seed. Raises `Violation`, or the program's own `AssertionError`."""
+    world = World(seed)
+    try:
+        world.rage()
+        world.drain()
+        world.check()
+    finally:
+        world.close()
+    invocations = world.live.invocations + (world.replay.invocations if world.replay else 0)
+    return Report(seed, world.weather.fired, world.log.length, invocations, world.write_watch.writes)
