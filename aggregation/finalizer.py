@@ -68,9 +68,12 @@ class Finalizer:
         """1: the bucket was mended; 0: nothing to do; −1: others kept winning the race (the next run looks again)."""
         for _ in range(MAX_COMMIT_ATTEMPTS):
             children = _possible_children(key, self._lanes)
-            stored = self._buckets.get_many(generation, [key, *children.values()])
+            # The bucket first and its children after it: read together, in no promised order, a child could be older
+            # than its parent, and the guard, which knows the parent only, would let the child's past through.
+            bucket = self._buckets.get_many(generation, [key]).get(key)
+            stored = self._buckets.get_many(generation, list(children.values()))
             actual = {name: stored[at].summary for name, at in children.items() if at in stored}
-            mended = _mended(key, stored.get(key), actual, self._clock.now_ms())
+            mended = _mended(key, bucket, actual, self._clock.now_ms())
             if mended is None:
                 return 0
             change = self._change(generation, [mended])
