@@ -5,6 +5,7 @@ else wrote: everything is read again and decided again, which is free of harm be
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,7 +18,7 @@ from aggregation.watermark import NEVER_MS, ShardProgress
 from contracts.aside import Aside, Kind, aside_of, digest_key, put_asides
 from contracts.bucket import Bucket, BucketKey
 from contracts.clock import Clock
-from contracts.errors import BadEvent, Transient
+from contracts.errors import BadEvent, Conflict, Transient
 from contracts.generation import live_generation
 from contracts.kinesis import StreamRecord
 from contracts.ports import BucketStore, Change, ControlStore, Lake, NewEvent
@@ -145,8 +146,19 @@ class Aggregator:
         self._states[shard_id] = state
         now_ms = self._clock.monotonic_ms()
         if now_ms - self._progress_saved_ms.get(shard_id, -PROGRESS_EVERY_MS) >= PROGRESS_EVERY_MS:
-            self._control.put("watermark", shard_id, self.window_state(shard_id))
+            self._publish_progress(shard_id)
             self._progress_saved_ms[shard_id] = now_ms
+
+    def _publish_progress(self, shard_id: str) -> None:
+        """A second invocation of the shard, in another process, may have got further: what is published never goes
+        back (law 5). A lost race is left to the next publication, a second later."""
+        mine = self.window_state(shard_id)
+        saved = self._control.get("watermark", shard_id)
+        known = saved.value or mine
+        latest = {name: max(number, int(known.get(name, number))) for name, number in mine.items()}
+        if latest != saved.value:
+            with suppress(Conflict):
+                self._control.put("watermark", shard_id, latest, saved.version)
 
 
 def _aside(record: StreamRecord, aside: SetAside, kind: Kind) -> Aside:
