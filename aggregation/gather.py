@@ -1,13 +1,19 @@
-"""From a batch of events to groups by (subject, minute), each event judged. The hot loop: one pass, one dictionary hit
-per event; everything else is done with whole-list built-ins, once per group.
+"""From a batch of events to groups by (subject, minute), each event judged and counted once.
+
+This is the hot loop of the project. What makes it fast, measured (docs/decisions/0003-hot-loop.md):
+one pass and no intermediate lists; the key is the subject and the first sixteen characters of the time, so no time is
+parsed; the verdict is two comparisons with bounds that are computed once per minute; membership, order and sums touch
+one small object. Whatever the fast path will not vouch for (another spelling of a time, a stamp outside the bounds, a
+bad subject) is judged by itself in `_judge`.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-from aggregation.event import Event
+from aggregation.event import POLARITIES_E4, Event
+from aggregation.group import Group
 from aggregation.instant_table import MINUTE_CHARACTERS, MINUTES, RESTS, NotCanonical, instant_ms
 from aggregation.verdict import ALLOWED_LATENESS_MS, SetAside, judge, late_from_ms
 from contracts.bucket import LANE_SEPARATOR, BucketKey
@@ -19,14 +25,8 @@ from contracts.resolution import FINEST, MINUTE_MS, window_start_ms
 from contracts.subjects import is_subject
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Group(NamedTuple):
-    """Accepted events of one 1m bucket in log order, their times and membership hashes."""
-
-    events: list[Event]
-    times_ms: list[int]
-    hashes: list[int]
+#: No instant is at or after the one and before the other: every event of such a group takes the slow path.
+_NEVER: Final = (datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
 
 
 class Gathered(NamedTuple):
@@ -41,39 +41,66 @@ class Gathered(NamedTuple):
 
 def gather(events: Sequence[Event], allowed_lateness_ms: int = ALLOWED_LATENESS_MS, lanes: int = 1) -> Gathered:
     """Group a batch by the 1m bucket (of the event's lane when `lanes` > 1) and set aside what may not count."""
-    by_minute: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
-    for event in events:
-        by_minute[event.subject, event.event_time[:MINUTE_CHARACTERS]].append(event)
-
-    groups: dict[BucketKey, Group] = {}
-    doubtful: list[Event] = []
-    name = FINEST.name
-    for (subject, minute), members in by_minute.items():
+    found: dict[tuple[str, str], Group] = {}
+    doubtful: list[int] = []
+    known, rests, hash_of, polarities_e4 = found.get, RESTS, member_hash, POLARITIES_E4
+    for index, event in enumerate(events):
+        time = event.event_time
+        key = (event.subject, time[:MINUTE_CHARACTERS])
+        group = known(key)
+        if group is None:
+            group = found[key] = _group_of(key, allowed_lateness_ms)
+        if not group.since <= event.ingested_at < group.until:
+            doubtful.append(index)
+            continue
         try:
-            start_ms = MINUTES[minute]
-            times_ms = [start_ms + RESTS[event.event_time[MINUTE_CHARACTERS:]] for event in members]
-        except (NotCanonical, BadEvent):
-            doubtful += members
+            within_ms = rests[time[MINUTE_CHARACTERS:]]
+        except NotCanonical:
+            doubtful.append(index)
             continue
-        ingested = [event.ingested_at for event in members]
-        if (
-            start_ms < MIN_MS
-            or milliseconds(max(ingested)) >= late_from_ms(start_ms, allowed_lateness_ms)
-            or max(times_ms) > milliseconds(min(ingested)) + FUTURE_TOLERANCE_MS
-            or not is_subject(subject)
-        ):
-            doubtful += members
+        identity = event.event_id
+        hashed = hash_of(identity)
+        members = group.members
+        if hashed in members:
+            group.repeats += 1
             continue
-        hashes = [member_hash(event.event_id) for event in members]
-        groups[BucketKey(subject, name, start_ms)] = Group(members, times_ms, hashes)
+        members[hashed] = event
+        polarity_e4 = polarities_e4[event.polarity]
+        if within_ms > group.close_ms or (within_ms == group.close_ms and identity > group.close_id):
+            group.close_ms = within_ms
+            group.close_id = identity
+            group.close_e4 = polarity_e4
+        if within_ms < group.open_ms or (within_ms == group.open_ms and identity < group.open_id):
+            group.open_ms = within_ms
+            group.open_id = identity
+            group.open_e4 = polarity_e4
+        if polarity_e4 > group.high_e4:
+            group.high_e4 = polarity_e4
+        if polarity_e4 < group.low_e4:
+            group.low_e4 = polarity_e4
+        group.sum_e4 += polarity_e4
+        label = event.label
+        if label == "positive":
+            group.positive += 1
+        elif label == "negative":
+            group.negative += 1
+        else:
+            group.neutral += 1
+        if event.source not in group.sources:
+            group.sources.add(event.source)
+        if event.model_version not in group.model_versions:
+            group.model_versions.add(event.model_version)
 
-    judged = _judge_each(events, doubtful, allowed_lateness_ms) if doubtful else Judged({}, [], [])
-    for key, slow in judged.groups.items():
-        groups[key] = _in_log_order(events, groups[key], slow) if key in groups else slow
-    newest_ms = max((max(group.times_ms) for group in groups.values()), default=None)
+    name = FINEST.name
+    groups = {BucketKey(subject, name, group.start_ms): group for (subject, _), group in found.items() if group.members}
+    too_late: list[SetAside] = []
+    quarantined: list[SetAside] = []
+    if doubtful:
+        _judge(events, doubtful, allowed_lateness_ms, groups, too_late, quarantined)
+    newest_ms = max((group.start_ms + group.close_ms for group in groups.values()), default=None)
     if lanes > 1:
         groups = _spread(groups, lanes)
-    return Gathered(groups, judged.too_late, judged.quarantined, len(events), newest_ms)
+    return Gathered(groups, too_late, quarantined, len(events), newest_ms)
 
 
 def milliseconds(instant: datetime) -> int:
@@ -82,57 +109,75 @@ def milliseconds(instant: datetime) -> int:
     return delta.days * 86_400_000 + delta.seconds * 1_000 + delta.microseconds // 1_000
 
 
-class Judged(NamedTuple):
-    """What the slow path made of the events the fast path would not vouch for."""
+def _group_of(key: tuple[str, str], allowed_lateness_ms: int) -> Group:
+    """An empty group with the ingestion bounds within which every event of its minute is accepted."""
+    subject, minute = key
+    try:
+        start_ms = MINUTES[minute]
+    except (NotCanonical, BadEvent):
+        return Group(0, *_NEVER)
+    if start_ms < MIN_MS or not is_subject(subject):
+        return Group(start_ms, *_NEVER)
+    return Group(start_ms, *_bounds(start_ms, allowed_lateness_ms))
 
-    groups: dict[BucketKey, Group]
-    too_late: list[SetAside]
-    quarantined: list[SetAside]
+
+@lru_cache(maxsize=100_000)
+def _bounds(start_ms: int, allowed_lateness_ms: int) -> tuple[datetime, datetime]:
+    """Ingested at or after the first, no event of the minute is from the future; before the second, none is late."""
+    since_ms = start_ms + MINUTE_MS - FUTURE_TOLERANCE_MS
+    until_ms = late_from_ms(start_ms, allowed_lateness_ms)
+    return _EPOCH + timedelta(milliseconds=since_ms), _EPOCH + timedelta(milliseconds=until_ms)
 
 
-def _judge_each(events: Sequence[Event], doubtful: list[Event], allowed_lateness_ms: int) -> Judged:
-    """One event at a time, in log order: judge it, then say why it may not count or group it."""
-    judged = Judged({}, [], [])
-    chosen = {id(event) for event in doubtful}
-    for event in events:
-        if id(event) not in chosen:
-            continue
+def _judge(
+    events: Sequence[Event],
+    doubtful: list[int],
+    allowed_lateness_ms: int,
+    groups: dict[BucketKey, Group],
+    too_late: list[SetAside],
+    quarantined: list[SetAside],
+) -> None:
+    """The slow path, one event at a time in log order: say why it may not count, or add it to its group."""
+    order: dict[int, int] = {}
+    for index in doubtful:
+        event = events[index]
         try:
             if not is_subject(event.subject):
                 raise BadEvent("bad_subject", f"subject {event.subject!r} is neither a ticker nor tag:name")
             event_ms, ingested_ms = instant_ms(event.event_time), milliseconds(event.ingested_at)
         except BadEvent as error:
-            judged.quarantined.append(SetAside(event, error.reason, error.detail))
+            quarantined.append(SetAside(event, error.reason, error.detail))
             continue
         verdict = judge(event_ms, ingested_ms, allowed_lateness_ms)
         if verdict != "accepted":
             detail = f"{event.event_id}: event time {iso_ms(event_ms)}, ingested {iso_ms(ingested_ms)}"
-            (judged.too_late if verdict == "too_late" else judged.quarantined).append(SetAside(event, verdict, detail))
+            (too_late if verdict == "too_late" else quarantined).append(SetAside(event, verdict, detail))
             continue
-        key = BucketKey(event.subject, FINEST.name, window_start_ms(event_ms, MINUTE_MS))
-        group = judged.groups.setdefault(key, Group([], [], []))
-        group.events.append(event)
-        group.times_ms.append(event_ms)
-        group.hashes.append(member_hash(event.event_id))
-    return judged
-
-
-def _in_log_order(events: Sequence[Event], fast: Group, slow: Group) -> Group:
-    """Both paths found events of one bucket: the first in the log must stand first."""
-    order = {id(event): index for index, event in enumerate(events)}
-    rows = [*zip(*fast, strict=True), *zip(*slow, strict=True)]
-    rows.sort(key=lambda row: order[id(row[0])])
-    return Group([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows])
+        start_ms = window_start_ms(event_ms, MINUTE_MS)
+        group = groups.setdefault(BucketKey(event.subject, FINEST.name, start_ms), Group(start_ms, *_NEVER))
+        hashed = member_hash(event.event_id)
+        first = group.members.get(hashed)
+        if first is None:
+            group.add(event, hashed, event_ms - start_ms)
+            continue
+        group.repeats += 1
+        order = order or {id(each): at for at, each in reversed(list(enumerate(events)))}
+        if index < order[id(first)]:
+            # The fast path met a later event of this id first; the first in the log stands.
+            group.keep((group.members | {hashed: event}).items())
 
 
 def _spread(groups: dict[BucketKey, Group], lanes: int) -> dict[BucketKey, Group]:
     """Split every group over the subject's lanes: lane = hash of the event id, so duplicates meet."""
     spread: dict[BucketKey, Group] = {}
     for (subject, name, start_ms), group in groups.items():
-        for event, time_ms, hashed in zip(*group, strict=True):
-            key = BucketKey(f"{subject}{LANE_SEPARATOR}{hashed % lanes}", name, start_ms)
-            lane = spread.setdefault(key, Group([], [], []))
-            lane.events.append(event)
-            lane.times_ms.append(time_ms)
-            lane.hashes.append(hashed)
+        parts: dict[int, list[tuple[int, Event]]] = {}
+        for hashed, event in group.members.items():
+            parts.setdefault(hashed % lanes, []).append((hashed, event))
+        repeats = group.repeats
+        for lane, part in parts.items():
+            split = Group(start_ms, group.since, group.until)
+            split.keep(part)
+            split.repeats, repeats = repeats, 0
+            spread[BucketKey(f"{subject}{LANE_SEPARATOR}{lane}", name, start_ms)] = split
     return spread

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from aggregation.event import Event
-from aggregation.gather import Gathered, Group
+from aggregation.gather import Gathered
+from aggregation.group import Group
 from aggregation.rollup import CASCADE, ancestors, is_lane, parent_of, replace, summary_of
-from aggregation.summary import merge, of_events
+from aggregation.summary import merge
 from aggregation.verdict import SetAside
 from aggregation.watermark import IDLE_AFTER_MS, NEVER_MS, OUT_OF_ORDERNESS_MS, ShardProgress, advance, combined_ms
 from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary
@@ -102,7 +103,7 @@ def step(state: State, batch: Batch, now_ms: int, limits: Limits = DEFAULT_LIMIT
     expired = [
         SetAside(event, "expired", f"{event.event_id}: the bucket of its minute is gone")
         for key in work.expired
-        for event in gathered.groups[key].events
+        for event in gathered.groups[key].members.values()
     ]
     return Step(
         State(shards, watermark_ms, open_windows),
@@ -135,28 +136,29 @@ class _Cascade:
 
     def add_group(self, key: BucketKey, group: Group) -> None:
         """Add a group's events to its 1m (or lane) bucket; a member is not added again."""
+        self.duplicates += group.repeats
         stored = self._stored.get(key)
         if (stored is None or self._past_ttl(key)) and self._is_gone(key, stored):
             self.expired.append(key)
             return
-        events, times_ms, hashes = group
         members = _NOTHING if stored is None else stored.members
-        new = frozenset(hashes)
-        if len(new) < len(hashes) or not members.isdisjoint(new):
-            events, times_ms, new = _without_repeats(group, members, new)
-            self.duplicates += len(hashes) - len(events)
-        if not events:
-            assert stored is not None, "a duplicate of nothing"
-            self.touched[key] = stored
-            return
-        self.counted += len(events)
+        if not members.isdisjoint(group.members):
+            new = [(hashed, event) for hashed, event in group.members.items() if hashed not in members]
+            self.duplicates += len(group.members) - len(new)
+            if not new:
+                assert stored is not None, "a duplicate of nothing"
+                self.touched[key] = stored
+                return
+            fresh = Group(group.start_ms, group.since, group.until)
+            fresh.keep(new)
+            group = fresh
+        self.counted += len(group.members)
         subject = key.subject.partition(LANE_SEPARATOR)[0] if is_lane(key) else key.subject
-        self.fresh.setdefault(subject, []).extend(events)
-        summary = of_events(events, times_ms)
+        self.fresh.setdefault(subject, []).extend(group.members.values())
+        summary = group.summary()
         if stored is not None:
             summary = merge(stored.summary, summary)
-            new = members | new
-        self._put(key, stored, summary, new, ())
+        self._put(key, stored, summary, members.union(group.members), ())
 
     def roll_up(self) -> None:
         """Replace the summaries of all touched buckets in their parents, finest level first."""
@@ -233,23 +235,6 @@ class _Cascade:
                 return self._past_ttl(above) or any(child == name for child, _ in parent.children)
             link = parent_of(above)
         return False
-
-
-def _without_repeats(
-    group: Group, members: frozenset[int], new: frozenset[int]
-) -> tuple[list[Event], list[int], frozenset[int]]:
-    """A group without members and without repeats; of two events with one id the first in the log stands.
-
-    Repeats are few, so they are found by position and cut out of copies, last first, instead of building the rest anew.
-    """
-    events, times_ms, hashes = list(group.events), list(group.times_ms), group.hashes
-    old = members & new
-    seen = set(old)
-    see = seen.add
-    # `see` answers None: a hash seen for the first time is noted and left out, one seen before is a repeat.
-    for at in reversed([at for at, hashed in enumerate(hashes) if hashed in seen or see(hashed)]):
-        del events[at], times_ms[at]
-    return events, times_ms, new - old
 
 
 def _windows(

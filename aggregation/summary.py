@@ -7,7 +7,6 @@ a union of integers and names. So a summary is a function of the set of its even
 from collections.abc import Sequence
 from typing import Final
 
-from aggregation.event import POLARITIES_E4, Event
 from contracts.bucket import Summary
 
 _UNIONS: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[str, ...]] = {}
@@ -24,44 +23,6 @@ def union(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
             _UNIONS.clear()
         found = _UNIONS[a, b] = tuple(sorted({*a, *b}))
     return found
-
-
-def of_one(event: Event, event_ms: int) -> Summary:
-    """The summary of a single event."""
-    polarity_e4 = POLARITIES_E4[event.polarity]
-    label = event.label
-    return Summary(
-        1, polarity_e4, polarity_e4, polarity_e4,
-        polarity_e4, event_ms, event.event_id,
-        polarity_e4, event_ms, event.event_id,
-        int(label == "positive"), int(label == "neutral"), int(label == "negative"),
-        union((event.source,), ()), union((event.model_version,), ()),
-    )  # fmt: skip
-
-
-def of_events(events: Sequence[Event], times_ms: Sequence[int]) -> Summary:
-    """The summary of events with distinct ids; `times_ms[i]` is the event time of `events[i]`.
-
-    Written with whole-list built-ins: per event that is a few C calls instead of a dozen branches.
-    """
-    if len(events) == 1:
-        return of_one(events[0], times_ms[0])
-    polarities_e4 = [POLARITIES_E4[event.polarity] for event in events]
-    labels = [event.label for event in events]
-    first_ms, last_ms = min(times_ms), max(times_ms)
-    first, last = times_ms.index(first_ms), times_ms.index(last_ms)
-    if times_ms.count(first_ms) > 1:
-        first = min((i for i, at in enumerate(times_ms) if at == first_ms), key=lambda i: events[i].event_id)
-    if times_ms.count(last_ms) > 1:
-        last = max((i for i, at in enumerate(times_ms) if at == last_ms), key=lambda i: events[i].event_id)
-    return Summary(
-        len(events), sum(polarities_e4), max(polarities_e4), min(polarities_e4),
-        polarities_e4[first], first_ms, events[first].event_id,
-        polarities_e4[last], last_ms, events[last].event_id,
-        labels.count("positive"), labels.count("neutral"), labels.count("negative"),
-        union(tuple(sorted({event.source for event in events})), ()),
-        union(tuple(sorted({event.model_version for event in events})), ()),
-    )  # fmt: skip
 
 
 def merge(a: Summary, b: Summary) -> Summary:

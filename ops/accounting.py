@@ -51,7 +51,7 @@ def account(home: Home, allowed_lateness_ms: int) -> Account:
                 refused.add(digest_key(record.data))
         gathered = gather(events, allowed_lateness_ms)
         for key, group in gathered.groups.items():
-            accepted.update((key, hashed) for hashed in group.hashes)
+            accepted.update((key, hashed) for hashed in group.members)
         for aside in gathered.too_late + gathered.quarantined:
             refused.add(f"{aside.event.subject} {aside.event.event_id}")
     if refused:
@@ -96,5 +96,5 @@ def _names_among(home: Home, names: set[str], allowed_lateness_ms: int) -> set[s
             if f"{event.subject} {event.event_id}" in names:
                 events.append(event)
         for group in gather(events, allowed_lateness_ms).groups.values():
-            found |= {f"{event.subject} {event.event_id}" for event in group.events}
+            found |= {f"{event.subject} {event.event_id}" for event in group.members.values()}
     return found

@@ -6,7 +6,17 @@ from pathlib import Path
 
 from tests.house.source_tree import PACKAGES, ROOT, calls_of, imports_of, python_files, tree_of
 
-PURE_AGGREGATION = {"instant_table", "verdict", "summary", "watermark", "gather", "rollup", "operator"}
+PURE_AGGREGATION = {
+    "instant_table",
+    "verdict",
+    "summary",
+    "watermark",
+    "gather",
+    "group",
+    "event",
+    "rollup",
+    "operator",
+}
 #: What each package may import of ours, besides itself.
 ALLOWED = {
     "contracts": set(),
