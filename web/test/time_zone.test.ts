@@ -26,11 +26,25 @@ describe("local time", () => {
     expect(zoneName(first, "utc")).toBe("UTC");
   });
 
-  it("puts the date at local midnight and the hour at UTC midnight", async () => {
-    const { tickText } = await import("../src/view/axis_text.ts");
-    const hour = ms(3_600_000);
-    expect(tickText(ms(Date.UTC(2025, 9, 20, 22)), "time", hour, "local")).toContain("21");
-    expect(tickText(ms(Date.UTC(2025, 9, 21, 0)), "day", hour, "local")).toBe("02:00");
-    expect(tickText(ms(Date.UTC(2025, 9, 21, 0)), "day", hour, "utc")).toContain("21");
+  it("begins a day at local midnight, and gives UTC midnight no more than an hour's weight", async () => {
+    const { labelOf, weightOf } = await import("../src/view/time_axis.ts");
+    const hour = 3_600_000;
+    const localMidnight = Date.UTC(2025, 9, 20, 22);
+    const utcMidnight = Date.UTC(2025, 9, 21, 0);
+    const weigh = (at: number, zone: "local" | "utc") => weightOf(ms(at), ms(at - hour), zone);
+    expect(weigh(localMidnight, "local")).toBe(50);
+    expect(weigh(utcMidnight, "local")).toBe(30);
+    expect(weigh(utcMidnight, "utc")).toBe(50);
+    expect(weigh(localMidnight, "utc")).toBe(30);
+    expect(labelOf(ms(localMidnight), 50, "local")).toContain("21");
+    expect(labelOf(ms(utcMidnight), 30, "local")).toBe("02:00");
+  });
+
+  it("gives the day on which the clocks change exactly one midnight", async () => {
+    const { weightOf } = await import("../src/view/time_axis.ts");
+    const from = Date.UTC(2025, 9, 25, 22);
+    const hours = Array.from({ length: 26 }, (_, i) => from + i * 3_600_000);
+    const midnights = hours.filter((at) => weightOf(ms(at), ms(at - 3_600_000), "local") >= 50);
+    expect(midnights).toEqual([from, from + 25 * 3_600_000]);
   });
 });

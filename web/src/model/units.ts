@@ -1,19 +1,16 @@
 /**
  * Nominal types for the numbers that are easy to mix up. A plain number is not assignable to any of
- * them, so a value in seconds cannot reach a function that expects milliseconds.
+ * them, so a score cannot reach a function that expects a time. No time is ever in seconds.
  */
 declare const unit: unique symbol;
 type Unit<Name extends string> = number & { readonly [unit]: Name };
 
 /** Milliseconds since the Unix epoch, or a length of time in milliseconds. */
 export type Ms = Unit<"ms">;
-/** Seconds since the Unix epoch; only the chart library speaks seconds. */
-export type Sec = Unit<"s">;
 /** Polarity in ten-thousandths, an integer in [-10000, 10000]: integers compare and cache exactly. */
 export type E4 = Unit<"e4">;
 
 export const ms = (value: number): Ms => value as Ms;
-export const sec = (value: number): Sec => value as Sec;
 export const e4 = (value: number): E4 => value as E4;
 
 export const SECOND = ms(1_000);
@@ -21,8 +18,6 @@ export const MINUTE = ms(60_000);
 export const HOUR = ms(3_600_000);
 export const DAY = ms(86_400_000);
 
-export const msToSec = (value: Ms): Sec => sec(Math.floor(value / 1_000));
-export const secToMs = (value: Sec): Ms => ms(value * 1_000);
 export const addMs = (a: Ms, b: Ms): Ms => ms(a + b);
 export const subMs = (a: Ms, b: Ms): Ms => ms(a - b);
 

@@ -1,49 +1,41 @@
 import {
-  createChart,
+  createChartEx,
   customSeriesDefaultOptions,
   type CustomData,
   type CustomSeriesOptions,
   type ICustomSeriesPaneView,
-  type IChartApi,
+  type IChartApiBase,
+  type IHorzScaleBehavior,
   type IPriceLine,
   type ISeriesApi,
   LineStyle,
   type PaneRendererCustomData,
-  TickMarkType,
-  type UTCTimestamp,
   type WhitespaceData,
 } from "lightweight-charts";
 import type { Bucket } from "../model/bucket.ts";
 import { scoreText, type Zone } from "../model/format.ts";
 import { changedTail, type Slot } from "../model/slots.ts";
-import { e4, e4ToPolarity, type Ms, ms, msToSec, secToMs, sec } from "../model/units.ts";
+import { e4, e4ToPolarity, type Ms, ms } from "../model/units.ts";
 import { anchorOf, barsFor, type Viewport } from "../model/viewport.ts";
-import { crosshairText, tickText, type TickKind } from "./axis_text.ts";
 import { type Frame, type Mark, paintCandles, paintCounts, type PaintOptions, toneOf } from "./painters.ts";
 import { type ChartTheme, readTheme } from "./theme.ts";
+import { TimeAxis } from "./time_axis.ts";
 
 /** This file is the only one that knows the chart library; everything else speaks of slots and viewports. */
 
-type Time = UTCTimestamp;
-interface CandleData extends CustomData<Time> {
+type Axis = IHorzScaleBehavior<Ms>;
+interface CandleData extends CustomData<Ms> {
   bucket: Bucket;
 }
-type Item = CandleData | WhitespaceData<Time>;
+type Item = CandleData | WhitespaceData<Ms>;
 type Options = CustomSeriesOptions & { paint: PaintOptions };
 type Painter = (frame: Frame, marks: readonly Mark[], options: PaintOptions) => void;
 
 /** Room for the live candle's right neighbours, in bars. */
 const RIGHT_OFFSET = 4;
-const TICK_KINDS: Record<TickMarkType, TickKind> = {
-  [TickMarkType.Year]: "year",
-  [TickMarkType.Month]: "month",
-  [TickMarkType.DayOfMonth]: "day",
-  [TickMarkType.Time]: "time",
-  [TickMarkType.TimeWithSeconds]: "time",
-};
 
-class PaintedSeries implements ICustomSeriesPaneView<Time, CandleData, Options> {
-  #data: PaneRendererCustomData<Time, CandleData> | null = null;
+class PaintedSeries implements ICustomSeriesPaneView<Ms, CandleData, Options> {
+  #data: PaneRendererCustomData<Ms, CandleData> | null = null;
   #paint: PaintOptions;
   readonly #painter: Painter;
   readonly #values: (bucket: Bucket) => number[];
@@ -62,16 +54,16 @@ class PaintedSeries implements ICustomSeriesPaneView<Time, CandleData, Options> 
     return this.#values(item.bucket);
   }
 
-  isWhitespace(item: CandleData | WhitespaceData<Time>): item is WhitespaceData<Time> {
+  isWhitespace(item: CandleData | WhitespaceData<Ms>): item is WhitespaceData<Ms> {
     return !("bucket" in item);
   }
 
-  update(data: PaneRendererCustomData<Time, CandleData>, options: Options): void {
+  update(data: PaneRendererCustomData<Ms, CandleData>, options: Options): void {
     this.#data = data;
     this.#paint = options.paint;
   }
 
-  renderer(): ReturnType<ICustomSeriesPaneView<Time, CandleData, Options>["renderer"]> {
+  renderer(): ReturnType<ICustomSeriesPaneView<Ms, CandleData, Options>["renderer"]> {
     return {
       draw: (target, toCoordinate) =>
         target.useBitmapCoordinateSpace((scope) => {
@@ -115,15 +107,16 @@ export interface ChartState {
 }
 
 const toItem = (slot: Slot): Item => {
-  const time = msToSec(slot.start) as number as Time;
+  const time = slot.start;
   return slot.bucket === null ? { time } : { time, bucket: slot.bucket };
 };
 
 export class CandleChart {
-  readonly #chart: IChartApi;
+  readonly #axis = new TimeAxis<ReturnType<Axis["options"]>>();
+  readonly #chart: IChartApiBase<Ms>;
   readonly #host: HTMLElement;
-  readonly #candles: ISeriesApi<"Custom", Time, Item, Options>;
-  readonly #counts: ISeriesApi<"Custom", Time, Item, Options>;
+  readonly #candles: ISeriesApi<"Custom", Ms, Item, Options>;
+  readonly #counts: ISeriesApi<"Custom", Ms, Item, Options>;
   readonly #events: ChartEvents;
   readonly #zero: IPriceLine;
   #last: IPriceLine | null = null;
@@ -135,7 +128,7 @@ export class CandleChart {
     this.#host = host;
     this.#events = events;
     this.#theme = readTheme(host);
-    this.#chart = createChart(host, { autoSize: true, ...this.#chartOptions() });
+    this.#chart = createChartEx<Ms, Axis>(host, this.#axis as unknown as Axis, { autoSize: true, ...this.#chartOptions() });
     const paint: PaintOptions = { theme: this.#theme, selectedStart: null, liveStart: null };
     const prices = (bucket: Bucket): number[] => [bucket.high, bucket.low, bucket.close].map(e4ToPolarity);
     this.#candles = this.#chart.addCustomSeries(new PaintedSeries(paintCandles, prices, paint), {}, 0) as never;
@@ -165,8 +158,10 @@ export class CandleChart {
     this.#state = next;
     const switched = before === null || before.name !== next.name;
     if (before === null || before.scale !== next.scale) this.#applyScale(next.scale);
-    if (before?.zone !== next.zone || before.slotMs !== next.slotMs) this.#chart.applyOptions(this.#chartOptions());
-    const replaced = (switched || before.slots !== next.slots) && this.#applyData(switched ? null : before.slots, next.slots);
+    const rezoned = this.#axis.zone !== next.zone;
+    if (rezoned) this.#applyZone(next.zone);
+    const anew = switched || rezoned;
+    const replaced = (anew || before.slots !== next.slots) && this.#applyData(anew ? null : before.slots, next.slots);
     this.#applyPaint(next);
     // Places may have been put in before the ones in sight, which moves every place that follows.
     if (replaced) this.#applyView();
@@ -221,6 +216,13 @@ export class CandleChart {
         ? () => ({ priceRange: { minValue: -1, maxValue: 1 } })
         : (original: () => unknown) => original() as never,
     });
+  }
+
+  /** Another zone has its days elsewhere; only new places are weighed, so the old ones have to go first. */
+  #applyZone(zone: Zone): void {
+    this.#axis.zone = zone;
+    this.#candles.setData([]);
+    this.#counts.setData([]);
   }
 
   /** True when the whole series was replaced. */
@@ -306,10 +308,10 @@ export class CandleChart {
     this.#chart.subscribeCrosshairMove((param) => {
       // Moves that this page made itself have no source event, and must not echo between charts.
       if (param.sourceEvent === undefined && param.point !== undefined) return;
-      this.#events.hover(param.time === undefined ? null : secToMs(sec(param.time as number)));
+      this.#events.hover(param.time === undefined ? null : param.time);
     });
     this.#chart.subscribeClick((param) => {
-      if (param.time !== undefined) this.#events.select(secToMs(sec(param.time as number)));
+      if (param.time !== undefined) this.#events.select(param.time);
     });
     // Only the reader's own hands change the view that is kept; a switch of resolution must not.
     const settled = (): void => void setTimeout(() => this.#reportView(), 150);
@@ -322,9 +324,6 @@ export class CandleChart {
 
   #chartOptions() {
     const theme = this.#theme;
-    const zone = this.#state?.zone ?? "local";
-    const slotMs = this.#state?.slotMs ?? ms(60_000);
-    const toMs = (time: unknown): Ms => secToMs(sec(time as number));
     return {
       layout: {
         background: { color: theme.background },
@@ -341,14 +340,11 @@ export class CandleChart {
         horzLine: { color: theme.muted, labelBackgroundColor: theme.muted },
       },
       handleScroll: { vertTouchDrag: false },
-      localization: { timeFormatter: (time: unknown) => crosshairText(toMs(time), zone) },
       timeScale: {
         borderColor: theme.line,
         rightOffset: RIGHT_OFFSET,
         minBarSpacing: 1.5,
         maxBarSpacing: 48,
-        timeVisible: true,
-        tickMarkFormatter: (time: unknown, kind: TickMarkType) => tickText(toMs(time), TICK_KINDS[kind], slotMs, zone),
       },
     };
   }
