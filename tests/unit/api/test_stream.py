@@ -28,6 +28,10 @@ def heard_at_least(count: int, client: Listener) -> bool:
     return len(keys(client.got)) >= count and len(client.got) > 1
 
 
+def heard_revision(revision: int, client: Listener) -> bool:
+    return any(key[3] == revision and key[2] == iso_s(NOW_MS) for key in keys(client.got))
+
+
 def keys(got: list[Got]) -> list[tuple[str, str, str, int]]:
     return [
         (g.data["ticker"], g.data["resolution"], g.data["bucket"]["start"], g.data["bucket"]["rev"])
@@ -170,6 +174,31 @@ async def test_partials_are_coalesced_and_the_last_state_always_comes(home: Test
                 last = revisions[-1] if got is not held[-1] else None
                 if last is not None and "!" in got.id:
                     await resumed.until(lambda c: keys(c.got) and keys(c.got)[-1][3] == 60)
+
+
+@live
+async def test_an_id_never_stands_past_an_update_that_was_held_back(home: TestHome, line: Line) -> None:
+    """A partial is held, a later change goes out, the client is cut there: resuming brings the held one."""
+    async with serving(home) as (base, _):
+        for round_number in range(5):
+            first = 10 * round_number
+            async with Listener(url_of(base, tickers="AAPL", resolutions="1m")) as client:
+                await client.until(lambda c: c.named("snapshot"))
+                for number in (first, first + 1, first + 2):
+                    line.tell(told(number, minutes_ago=-0.5), resolutions=["1m"])
+                    await asyncio.sleep(0.01)
+                line.tell(told(first + 3, minutes_ago=5), resolutions=["1m"])
+                await client.until(lambda c: c.named("bucket_update"))
+                cut = client.named("bucket_update")[-1]
+                at = client.got.index(cut)
+                seen = max((key[3] for key in keys(client.got[:at]) if key[2] == iso_s(NOW_MS)), default=0)
+            newest = 3 * (round_number + 1)
+            # By now the held one went out to those who were there.
+            await asyncio.sleep(0.15)
+            assert cut.id is not None
+            async with Listener(url_of(base, tickers="AAPL", resolutions="1m"), {"Last-Event-ID": cut.id}) as client:
+                if seen < newest:
+                    await client.until(partial(heard_revision, newest))
 
 
 @live
