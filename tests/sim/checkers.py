@@ -59,9 +59,10 @@ class WriteWatch:
             changed = (before.summary, before.members, before.children) != (
                 after.summary, after.members, after.children,
             )  # fmt: skip
-            right = before.rev + 1 if changed else before.rev
-            check(after.rev == right, "rev only grows", f"{after.key}: {before.rev} → {after.rev}, changed: {changed}")
-            check(after.summary.count >= before.summary.count, "nothing vanishes", f"{after.key} lost events")
+            if after.rev != (before.rev + 1 if changed else before.rev):
+                raise Violation("rev only grows", f"{after.key}: {before.rev} → {after.rev}, changed: {changed}")
+            if after.summary.count < before.summary.count:
+                raise Violation("nothing vanishes", f"{after.key} lost events")
         if self._store is None:
             return
         known = dict(before.children) if before else {}
@@ -69,7 +70,8 @@ class WriteWatch:
             if known.get(name) != summary:
                 child = self._store.generations[generation].get(child_key(after, name))
                 held = child.summary.count if child else 0
-                check(held >= summary.count, "fine before coarse", f"{after.key} says {summary.count} of {held}")
+                if held < summary.count:
+                    raise Violation("fine before coarse", f"{after.key} says {summary.count} of a child of {held}")
 
 
 class WatchedControl(FakeControl):
@@ -115,11 +117,11 @@ class WatermarkWatch:
             for at in times:
                 end_ms = at - at % MINUTE_MS + MINUTE_MS
                 inside = at >= newest_ms - settings.out_of_orderness_ms
-                check(
-                    not inside or end_ms > self._held_ms,
-                    "the watermark waits for the slowest shard",
-                    f"{iso_ms(at)} of {shard_id} is inside the bound, the watermark is {iso_ms(self._held_ms)}",
-                )
+                if inside and end_ms <= self._held_ms:
+                    raise Violation(
+                        "the watermark waits for the slowest shard",
+                        f"{iso_ms(at)} of {shard_id} is inside the bound, the watermark is {iso_ms(self._held_ms)}",
+                    )
         if records:
             self._newest[shard_id] = max(newest_ms, *times) if times else newest_ms
             self._last[shard_id] = max(self._last.get(shard_id, NEVER_MS), now_ms)
@@ -175,11 +177,8 @@ def check_content(stored: Iterable[Bucket], documents: Sequence[dict[str, Any]],
     actual = {tuple(b.key): oracle.fields_of(b) for b in stored if LANE_SEPARATOR not in b.subject}
     right = oracle.buckets(documents, lateness_ms)
     for key in sorted(right.keys() | actual.keys()):
-        check(
-            actual.get(key) == right.get(key),
-            "buckets equal the oracle",
-            f"{key}: {actual.get(key)}, the oracle says {right.get(key)}",
-        )
+        if actual.get(key) != right.get(key):
+            raise Violation("buckets equal the oracle", f"{key}: {actual.get(key)}, the oracle says {right.get(key)}")
 
 
 def recompute(batches: Iterable[Sequence[Record]], settings: AggregatorSettings) -> dict[BucketKey, bytes]:
@@ -204,9 +203,11 @@ def check_bytes(stored: Iterable[Bucket], right: Mapping[BucketKey, bytes], law:
 
 def check_law_2(stored: Mapping[BucketKey, Bucket]) -> None:
     """Every coarse bucket is the merge of its fine ones, before any finaliser looks."""
-    for key, bucket in stored.items():
-        why = violation(bucket, dict(stored))
-        check(why is None, "coarse = merge of fine", f"{key}: {why}")
+    known = dict(stored)
+    for key, bucket in known.items():
+        why = violation(bucket, known)
+        if why is not None:
+            raise Violation("coarse = merge of fine", f"{key}: {why}")
 
 
 def check_balance(

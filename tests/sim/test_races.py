@@ -1,0 +1,93 @@
+"""Races that a seed found, each told on its own: what happens between two operations of a store without snapshots."""
+
+import json
+from typing import Any
+
+import pytest
+
+from aggregation.finalizer import Finalizer
+from aggregation.service import Aggregator
+from contracts.bucket import BucketKey
+from contracts.clock import ManualClock
+from contracts.generation import FIRST_GENERATION
+from contracts.hashing import member_hash
+from contracts.kinesis import StreamRecord
+from contracts.settings import AggregatorSettings
+from tests.events import BASE_MS, scored
+from tests.fakes.stores import FakeControl, FakeLake
+from tests.sim.store import MemoryBuckets
+
+MINUTE = BucketKey("AAPL", "1m", BASE_MS)
+
+
+class Two:
+    """Two processes on one store; `between` runs before the n-th read of the next batch."""
+
+    def __init__(self, lanes: int = 1) -> None:
+        self.clock, self.control, self.lake = ManualClock(BASE_MS), FakeControl(), FakeLake()
+        self.store = MemoryBuckets(atomic=False, on_operation=self._operation)
+        settings = AggregatorSettings(lanes=lanes)
+        self.processes = [Aggregator(self.store, self.control, self.lake, self.clock, settings) for _ in range(2)]
+        self.at_read: dict[int, Any] = {}
+        self.reads = 0
+
+    def _operation(self, operation: str) -> None:
+        if operation == "read":
+            self.reads += 1
+            act = self.at_read.pop(self.reads, None)
+            if act:
+                act()
+
+    def feed(self, process: int, *documents: dict[str, Any], shard: str = "s0") -> Any:
+        records = [
+            StreamRecord("scored-articles", shard, str(at), 0, "AAPL", json.dumps(each).encode(), BASE_MS)
+            for at, each in enumerate(documents, 1)
+        ]
+        return self.processes[process].process(shard, records, {})
+
+    def count(self, key: BucketKey) -> int:
+        return self.store.generations[FIRST_GENERATION][key].summary.count
+
+
+def _of_lane(lane: int, lanes: int) -> dict[str, Any]:
+    numbers = (scored(n, "AAPL", BASE_MS + n, 0.5) for n in range(1_000))
+    return next(each for each in numbers if member_hash(each["event_id"]) % lanes == lane)
+
+
+@pytest.mark.parametrize("at", range(1, 10))
+def test_a_new_lane_is_not_taken_for_expired(at: int) -> None:
+    """While lane 1 reads its (absent) minute, lane 0 creates it: its five minutes know it, its minute was not seen."""
+    two = Two(lanes=4)
+    two.at_read[at] = lambda: two.feed(1, _of_lane(0, 4), shard="s1")
+    done = two.feed(0, _of_lane(1, 4))
+    assert [aside.reason for aside in done.step.too_late] == []
+    assert two.count(MINUTE) == two.count(BucketKey("AAPL", "24h", BASE_MS - BASE_MS % 86_400_000)) == 2
+
+
+@pytest.mark.parametrize("at", range(1, 60))
+def test_the_finaliser_cannot_bring_back_the_past(at: int) -> None:
+    """Between its reads of a bucket and of its children, an event is counted."""
+    two = Two()
+    two.store.read_order = lambda keys: list(reversed(keys))
+    two.feed(0, scored(1, "AAPL", BASE_MS, 0.5))
+    two.reads = 0
+    two.at_read[at] = lambda: two.feed(0, scored(2, "AAPL", BASE_MS + 1, -0.5))
+    Finalizer(two.store, two.control, two.clock).run()
+    if at in two.at_read:
+        return
+    assert {two.count(key) for key in two.store.generations[FIRST_GENERATION]} == {2}
+
+
+def test_a_stale_process_does_not_pull_the_published_watermark_back() -> None:
+    two = Two()
+    two.feed(0, scored(1, "AAPL", BASE_MS, 0.5))
+    two.feed(1, scored(1, "AAPL", BASE_MS, 0.5))
+    two.clock.advance(10_000)
+    two.feed(1, scored(2, "AAPL", BASE_MS + 600_000, 0.5, BASE_MS + 600_000))
+    published = two.control.get("watermark", "s0").value
+    two.clock.advance(10_000)
+    two.feed(0, scored(1, "AAPL", BASE_MS, 0.5))
+    latest = two.control.get("watermark", "s0").value
+    assert published is not None
+    assert latest is not None
+    assert latest["watermark_ms"] == published["watermark_ms"] == BASE_MS + 480_000
