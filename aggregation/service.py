@@ -13,6 +13,7 @@ import msgspec
 from aggregation.event import Event, decode
 from aggregation.gather import Gathered, gather, milliseconds
 from aggregation.operator import EMPTY, Batch, Limits, State, Step, keys_needed, step
+from aggregation.rollup import ancestors
 from aggregation.verdict import SetAside
 from aggregation.watermark import NEVER_MS, ShardProgress
 from contracts.aside import Aside, Kind, aside_of, digest_key, put_asides
@@ -127,8 +128,8 @@ class Aggregator:
 
     def _appeared(self, generation: str, decided: Step, stored: Mapping[BucketKey, Bucket]) -> bool:
         """True when a bucket that seemed expired is there after all: a store without snapshots may answer with the
-        parent of after, and the minute of before, another writer's commit."""
-        unseen = [key for key in decided.expired if key not in stored]
+        parent of after, and the minute of before, another writer's commit. Of a new lane the minute above it counts."""
+        unseen = [each for key in decided.expired for each in (key, *ancestors(key)) if each not in stored]
         return bool(unseen) and bool(self._buckets.get_many(generation, unseen))
 
     def _state(self, shard_id: str, window: dict[str, Any]) -> State:
