@@ -295,6 +295,14 @@ class Versioned(NamedTuple):
     version: int
 
 
+class ControlWrite(NamedTuple):
+    """A guarded write of one of several documents."""
+
+    value: Mapping[str, Any]
+    expected_version: int | None = None
+    expires_ms: int | None = None
+
+
 class ControlStore(Protocol):
     """Small documents with optimistic locking: generation pointer, checkpoints, watermarks, cursors, claims, runs."""
 
@@ -310,6 +318,10 @@ class ControlStore(Protocol):
     ) -> int:
         """Write and return the new version. With `expected_version` it raises `Conflict` when another was stored;
         without, it overwrites."""
+        ...
+
+    def put_many(self, kind: str, writes: Mapping[str, ControlWrite]) -> Sequence[str]:
+        """Guarded writes of several documents of a kind; the names whose guard failed. The others are durable."""
         ...
 
     def delete(self, kind: str, name: str) -> None: ...

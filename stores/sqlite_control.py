@@ -5,6 +5,7 @@ its lease cannot renew over the next holder.
 """
 
 import builtins
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,7 @@ import msgspec
 
 from contracts.clock import Clock
 from contracts.errors import Conflict
-from contracts.ports import Versioned
+from contracts.ports import ControlWrite, Versioned
 from stores.sqlite_connection import Database, Schema
 
 _SCHEMA: Final = Schema(
@@ -56,21 +57,43 @@ class SqliteControlStore:
     ) -> int:
         """Write and return the new version. With `expected_version` (0: not there) it raises `Conflict` when another
         was stored; without, it overwrites. `expires_ms` is an instant; a write without one never expires."""
-        body = _encode(value)
         with self._database.write() as connection:
-            found = connection.execute(
-                "SELECT version, expires_ms FROM documents WHERE kind = ? AND name = ?", (kind, name)
-            ).fetchone()
-            last = found[0] if found else 0
-            visible = 0 if found and self._expired(found[1]) else last
-            if expected_version is not None and expected_version != visible:
-                raise Conflict(f"{kind} {name}: version {visible} is stored, {expected_version} was expected")
-            connection.execute(
-                "INSERT INTO documents VALUES (?1, ?2, ?3, ?4, ?5)"
-                " ON CONFLICT DO UPDATE SET version = ?3, expires_ms = ?4, value = ?5",
-                (kind, name, last + 1, expires_ms, body),
-            )
-            return last + 1
+            return self._put(connection, kind, name, value, expected_version, expires_ms)
+
+    def put_many(self, kind: str, writes: Mapping[str, ControlWrite]) -> builtins.list[str]:
+        """Guarded writes of several documents in one transaction; the names whose guard failed, in order."""
+        lost = []
+        with self._database.write() as connection:
+            for name, (value, expected_version, expires_ms) in writes.items():
+                try:
+                    self._put(connection, kind, name, value, expected_version, expires_ms)
+                except Conflict:
+                    lost.append(name)
+        return lost
+
+    def _put(
+        self,
+        connection: sqlite3.Connection,
+        kind: str,
+        name: str,
+        value: Mapping[str, Any],
+        expected_version: int | None,
+        expires_ms: int | None,
+    ) -> int:
+        """The guard is checked before anything is written, so a lost one leaves the transaction as it was."""
+        found = connection.execute(
+            "SELECT version, expires_ms FROM documents WHERE kind = ? AND name = ?", (kind, name)
+        ).fetchone()
+        last = int(found[0]) if found else 0
+        visible = 0 if found and self._expired(found[1]) else last
+        if expected_version is not None and expected_version != visible:
+            raise Conflict(f"{kind} {name}: version {visible} is stored, {expected_version} was expected")
+        connection.execute(
+            "INSERT INTO documents VALUES (?1, ?2, ?3, ?4, ?5)"
+            " ON CONFLICT DO UPDATE SET version = ?3, expires_ms = ?4, value = ?5",
+            (kind, name, last + 1, expires_ms, _encode(value)),
+        )
+        return last + 1
 
     def delete(self, kind: str, name: str) -> None:
         """Remove it; no-op when it is not there."""

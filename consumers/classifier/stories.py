@@ -17,11 +17,11 @@ The decision made at an article's first try stands for every later try: the same
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple
 
-from contracts.errors import Conflict, Transient
+from contracts.errors import Transient
 from contracts.identity import normalised_headline
-from contracts.ports import ControlStore, Versioned
+from contracts.ports import ControlStore, ControlWrite, Versioned
 from contracts.resolution import HOUR_MS
 
 KIND: Final = "story"
@@ -34,7 +34,6 @@ MAX_TRIES: Final = 100
 
 
 #: Value, expected version, expiry in ms.
-Write = tuple[Mapping[str, Any], int, int]
 
 
 class Claimant(NamedTuple):
@@ -63,16 +62,6 @@ def story_key(title: str) -> str:
     """The name of a headline's document: 32 hex digits. A headline without letters or digits stands as it is."""
     text = normalised_headline(title) or title.strip()
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-@runtime_checkable
-class PutsMany(Protocol):
-    """A control store that can write many documents at once (embedded: one transaction, one sync to disk)."""
-
-    def put_many(self, kind: str, writes: Mapping[str, Write]) -> Collection[str]:
-        """Guarded writes, name → (value, expected version, expiry); returns the names whose guard failed, the others
-        are durable. May raise `Transient`."""
-        ...
 
 
 def claim(control: ControlStore, claimant: Claimant, now_ms: int) -> Claim:
@@ -108,7 +97,7 @@ def claim_all(control: ControlStore, claimants: Sequence[Claimant], now_ms: int)
 
 def _decide(
     control: ControlStore, claimants: Sequence[tuple[int, Claimant]], now_ms: int
-) -> tuple[dict[int, Claim], dict[str, Write]]:
+) -> tuple[dict[int, Claim], dict[str, ControlWrite]]:
     """What every claimant gets if the writes succeed."""
     stored: dict[str, Versioned] = {}
     entries: dict[str, list[dict[str, Any]]] = {}
@@ -131,25 +120,17 @@ def _decide(
         entries[name] = following
         changed.add(name)
         claims[index] = _claim_of(name, entry, claimant.article_id)
-    writes: dict[str, Write] = {
-        name: ({"entries": entries[name]}, stored[name].version, now_ms + CLAIM_TTL_MS) for name in changed
+    writes: dict[str, ControlWrite] = {
+        name: ControlWrite({"entries": entries[name]}, stored[name].version, now_ms + CLAIM_TTL_MS) for name in changed
     }
     return claims, writes
 
 
-def _write(control: ControlStore, writes: Mapping[str, Write]) -> Collection[str]:
+def _write(control: ControlStore, writes: Mapping[str, ControlWrite]) -> Collection[str]:
     """Write the documents; returns the names that somebody else wrote first."""
     if not writes:
         return ()
-    if isinstance(control, PutsMany):
-        return control.put_many(KIND, writes)
-    lost = set()
-    for name, (value, version, expires_ms) in writes.items():
-        try:
-            control.put(KIND, name, value, version, expires_ms)
-        except Conflict:
-            lost.add(name)
-    return lost
+    return control.put_many(KIND, writes)
 
 
 def links(control: ControlStore, key: str, article_id: str) -> tuple[str, list[dict[str, Any]]]:

@@ -10,7 +10,7 @@ from typing import Any
 from contracts.clock import ManualClock
 from contracts.errors import BadRequest, Conflict, Transient
 from contracts.instants import parse_ms
-from contracts.ports import Item, ItemChange, Versioned
+from contracts.ports import ControlWrite, Item, ItemChange, Versioned
 
 
 class FakeControl:
@@ -57,13 +57,13 @@ class FakeControl:
             self.documents[kind, name] = (copy.deepcopy(dict(value)), last + 1, expires_ms)
             return last + 1
 
-    def put_many(self, kind: str, writes: Mapping[str, tuple[Mapping[str, Any], int, int]]) -> set[str]:
-        lost = set()
-        for name, (value, version, expires_ms) in writes.items():
+    def put_many(self, kind: str, writes: Mapping[str, ControlWrite]) -> list[str]:
+        lost = []
+        for name, write in writes.items():
             try:
-                self.put(kind, name, value, version, expires_ms)
+                self.put(kind, name, *write)
             except Conflict:
-                lost.add(name)
+                lost.append(name)
         return lost
 
     def delete(self, kind: str, name: str) -> None:

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from contracts.errors import Conflict
-from contracts.ports import ControlStore, Versioned
+from contracts.ports import ControlStore, ControlWrite, Versioned
 
 
 @pytest.fixture
@@ -76,3 +76,17 @@ def test_kinds_and_names_keep_apart(control):
     assert control.list("a") == {"x/y": {"n": 1}}
     assert control.get("a", "b") == Versioned(None, 0)
     assert control.put("a", "b", {"n": 4}, expected_version=0) > 0
+
+
+def test_many_guarded_writes_lose_only_their_own_guards(control):
+    version = control.put("claim", "a", {"n": 1})
+    control.put("claim", "b", {"n": 1})
+    writes = {
+        "a": ControlWrite({"n": 2}, version),
+        "b": ControlWrite({"n": 2}, 0),
+        "c": ControlWrite({"n": 2}, 0),
+        "d": ControlWrite({"n": 2}),
+    }
+    assert list(control.put_many("claim", writes)) == ["b"]
+    assert control.list("claim") == {"a": {"n": 2}, "b": {"n": 1}, "c": {"n": 2}, "d": {"n": 2}}
+    assert list(control.put_many("claim", {})) == []
