@@ -2,7 +2,6 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
@@ -80,15 +79,7 @@ def test_twenty_parallel_classifiers_own_each_subject_once() -> None:
     assert len(document["entries"][0]["articles"]) == 20
 
 
-class OneByOne:
-    """A control store without `put_many`."""
-
-    def __init__(self, inner: FakeControl) -> None:
-        self.get, self.put, self.delete, self.list = inner.get, inner.put, inner.delete, inner.list
-
-
-@pytest.mark.parametrize("wrap", [lambda control: control, OneByOne])
-def test_a_batch_is_claimed_in_order_with_one_write_a_headline(wrap: Any) -> None:
+def test_a_batch_is_claimed_in_order_with_one_write_a_headline() -> None:
     control = FakeControl()
     batch = [
         claimant("a#1"),
@@ -96,15 +87,14 @@ def test_a_batch_is_claimed_in_order_with_one_write_a_headline(wrap: Any) -> Non
         claimant("c#1")._replace(title="Another"),
         claimant("d#1"),
     ]
-    claims = claim_all(wrap(control), batch, NOON_MS)
+    claims = claim_all(control, batch, NOON_MS)
     assert [each and each.owned for each in claims] == [("AAPL",), ("MSFT",), ("AAPL",), ()]
     assert control.get("story", story_key("Apple rises")).version == 1
-    assert claim_all(wrap(control), batch, NOON_MS) == claims
+    assert claim_all(control, batch, NOON_MS) == claims
 
 
-@pytest.mark.parametrize("wrap", [lambda control: control, OneByOne])
-def test_parallel_batches_own_each_subject_once(wrap: Any) -> None:
-    control = wrap(FakeControl())
+def test_parallel_batches_own_each_subject_once() -> None:
+    control = FakeControl()
     start = threading.Barrier(8)
 
     def race(number: int) -> list[str]:
