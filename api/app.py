@@ -69,15 +69,17 @@ def create_app(
             partial(tell_metrics, services),
         )
         tasks = [asyncio.create_task(duty()) for duty in duties] if live else []
-        yield
-        await services.connections.stop()
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        with suppress(Transient):
-            await services.run("control", services.fleet.leave)
-        services.offload.close()
+        try:
+            yield
+        finally:
+            await services.connections.stop()
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            with suppress(Transient):
+                await services.run("control", services.fleet.leave)
+            services.offload.close()
 
     app = FastAPI(
         title="Candlewick",

@@ -16,6 +16,8 @@ SECRET_NAME = "CANDLEWICK_SIGNING_KEYS"
 KIND, NAME = "signing-keys", "api"
 ROTATE_AFTER_MS = 30 * DAY_MS
 READ_AGAIN_MS = 60_000.0
+#: An unknown key is looked up at once, but made-up ones must not become a flood of reads.
+UNKNOWN_AGAIN_MS = 1_000.0
 MIN_SECRET_CHARACTERS = 16
 ATTEMPTS = 20
 
@@ -41,7 +43,7 @@ class Keyring:
         with self._lock:
             age_ms = self._clock.monotonic_ms() - self._read_ms
             unknown = must_hold is not None and must_hold not in self._keys
-            if not self._keys or age_ms >= READ_AGAIN_MS or (unknown and age_ms >= 1_000):
+            if not self._keys or age_ms >= READ_AGAIN_MS or (unknown and age_ms >= UNKNOWN_AGAIN_MS):
                 self._keys = self._read()
                 self._read_ms = self._clock.monotonic_ms()
             return self._keys

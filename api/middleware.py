@@ -1,8 +1,11 @@
 """Around every request: security headers, and a bound on the body."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
+from api.headers import HSTS, SECURITY_HEADERS
 from api.problems import problem
 from api.sse.stream import HANDOVER
 
@@ -11,20 +14,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-CSP = (
-    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
-    "worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'"
-)
-SECURITY_HEADERS = [
-    (b"content-security-policy", CSP.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
-]
-HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
 class SecurityHeaders:
@@ -51,8 +40,14 @@ class SecurityHeaders:
             await begun[0](scope, receive, with_headers)
 
 
+#: What is read and thrown away of a body that is refused: a client that still sends when the connection is closed
+#: would never see why.
+DRAIN_BYTES = 32 << 20
+DRAIN_S = 5.0
+
+
 class BodyLimit:
-    """Refuses bodies over a size: by their declared length at once, else as soon as too much has arrived."""
+    """Refuses bodies over a size: by their declared length, or as soon as too much has arrived."""
 
     def __init__(self, app: App, max_bytes: int) -> None:
         self._app = app
@@ -64,7 +59,7 @@ class BodyLimit:
             return
         declared = dict(scope["headers"]).get(b"content-length", b"")
         if declared.isdigit() and int(declared) > self._max_bytes:
-            await self._refuse(scope, receive, send)
+            await self._refuse(scope, receive, send, int(declared) <= DRAIN_BYTES)
             return
         if scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
@@ -76,7 +71,7 @@ class BodyLimit:
             messages.append(message)
             size += len(message.get("body", b""))
             if size > self._max_bytes:
-                await self._refuse(scope, receive, send)
+                await self._refuse(scope, receive, send, bool(message.get("more_body")))
                 return
             if message["type"] == "http.disconnect" or not message.get("more_body"):
                 break
@@ -87,7 +82,14 @@ class BodyLimit:
 
         await self._app(scope, replay, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, more: bool) -> None:
+        drained = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while more and drained <= DRAIN_BYTES:
+                    message = await receive()
+                    drained += len(message.get("body", b""))
+                    more = bool(message.get("more_body"))
         detail = f"the request body is larger than {self._max_bytes} bytes"
         answer = problem(413, detail, scope["path"], {"Connection": "close"}, max_bytes=self._max_bytes)
         await answer(scope, receive, send)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from api.headers import SECURITY_HEADERS
 from contracts.errors import BadEvent, BadRequest, Conflict, Transient
 
 log = logging.getLogger("candlewick.api")
@@ -139,7 +140,9 @@ def install(app: FastAPI) -> None:
 
     async def unexpected(request: Request, error: Exception) -> Response:
         log.error("unexpected error at %s", request.url.path, exc_info=error)
-        return problem(500, "our fault; it has been logged", request.url.path)
+        # This answer is made outside all middleware, so it brings its own headers.
+        headers = {name.decode(): value.decode() for name, value in SECURITY_HEADERS}
+        return problem(500, "our fault; it has been logged", request.url.path, headers)
 
     for kind in (HttpProblem, BadRequest, BadEvent, Conflict, Transient):
         app.add_exception_handler(kind, ours)

@@ -1,0 +1,229 @@
+"""`/items`, `/records`, `/analytics`, `/metrics`, `/generations`, `/subjects`, `/status` and the dashboard's files."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from api.app import create_app
+from contracts.instants import iso_ms
+from contracts.resolution import DAY_MS, HOUR_MS
+from tests.unit.api.kit import NOW_MS, Line, TestHome, Told, article, calling, live, options
+
+
+def read_model(home: TestHome, number: int, ingested_ms: int, **changes: Any) -> dict[str, Any]:
+    """An article in the dashboard's table, with its tag copies."""
+    ingested_at = iso_ms(ingested_ms)
+    item = {
+        "source_id": article(number),
+        "ingested_at": ingested_at,
+        "source_type": "rss",
+        "source_url": "https://example.com",
+        "text_snippet": "words",
+        "sentiment": "neutral",
+        "score": 0.9,
+        "polarity": 0.1,
+        "model_version": "model-1",
+        "matched_tags": [],
+        "matched_tickers": ["AAPL"],
+        "metadata": {"title": f"Title {number}", "published_at": ingested_at, "author": None, "source_name": "T"},
+        "sources": [],
+        "day_partition": ingested_at[:10],
+        "item_key": f"{ingested_at}#{article(number)}",
+        "sentiment_score_combined": "neutral#0.90",
+        "expires_at": 0,
+    } | changes
+    copies = [item | {"tag": tag, "item_key": f"~{tag}#{item['item_key']}"} for tag in item["matched_tags"]]
+    home.items.put_dashboard([item, *copies])
+    return item
+
+
+async def pages(client: httpx.AsyncClient, url: str, key: str, cursor_key: str, parameter: str) -> list[list[str]]:
+    found: list[list[str]] = []
+    cursor = None
+    while True:
+        answer = await client.get(url + (f"&{parameter}={cursor}" if cursor else ""))
+        assert answer.status_code == 200, answer.text
+        rows = answer.json()[key]
+        found.append([row.get("source_id") or row["id"] for row in rows])
+        assert answer.json()["count"] == len(rows)
+        cursor = answer.json()[cursor_key]
+        if cursor is None:
+            return found
+
+
+@live
+async def test_items_come_newest_first_and_pages_hold_while_articles_arrive(home: TestHome) -> None:
+    for number in range(25):
+        read_model(home, number, NOW_MS - number * 5 * HOUR_MS, source_type="rss" if number % 3 else "finnhub")
+    async with calling(create_app(home, options())) as client:
+        for url, key, cursor_key, parameter in (
+            ("/api/v2/items?limit=4", "items", "next_cursor", "cursor"),
+            ("/api/v2/records?limit=4", "records", "lastKey", "lastKey"),
+        ):
+            found = [each for page in await pages(client, url, key, cursor_key, parameter) for each in page]
+            assert found[: len(found)] == [article(number) for number in range(25)]
+            filtered = await pages(client, f"{url}&source=finnhub", key, cursor_key, parameter)
+            assert [e for page in filtered for e in page] == [article(n) for n in range(25) if n % 3 == 0]
+        first = (await client.get("/api/v2/items?limit=4")).json()
+        read_model(home, 99, NOW_MS + 1)
+        second = (await client.get(f"/api/v2/items?limit=4&cursor={first['next_cursor']}")).json()
+        assert [row["source_id"] for row in second["items"]] == [article(number) for number in range(4, 8)]
+        wrong = await client.get(f"/api/v2/items?limit=4&source=rss&cursor={first['next_cursor']}")
+        assert wrong.status_code == 400
+
+
+@live
+async def test_every_filter_applies(home: TestHome) -> None:
+    read_model(home, 1, NOW_MS - 1_000, sentiment="positive", matched_tags=["chips"])
+    read_model(home, 2, NOW_MS - 2_000, sentiment="negative", matched_tickers=["MSFT"], matched_tags=["chips", "law"])
+    read_model(home, 3, NOW_MS - 3_000, sentiment="positive", source_type="finnhub")
+    async with calling(create_app(home, options())) as client:
+        for query, numbers in (
+            ("sentiment=positive", [1, 3]),
+            ("ticker=msft", [2]),
+            ("tag=chips", [1, 2]),
+            ("tag=tag:chips&sentiment=negative", [2]),
+            ("tag=chips&ticker=AAPL", [1]),
+            ("source=finnhub", [3]),
+            (f"since={iso_ms(NOW_MS - 2_000)}", [1, 2]),
+            (f"tag=chips&since={iso_ms(NOW_MS - 1_500)}", [1]),
+            ("ticker=ZZZ", []),
+        ):
+            rows = (await client.get(f"/api/v2/items?{query}")).json()["items"]
+            assert [row["source_id"] for row in rows] == [article(number) for number in numbers], query
+
+
+@live
+async def test_one_item_and_one_record(home: TestHome, line: Line) -> None:
+    item = line.item(Told("AAPL", NOW_MS - 1_000, 500, article(1)))
+    async with calling(create_app(home, options())) as client:
+        identity = quote(article(1), safe="")
+        found = (await client.get(f"/api/v2/items/{identity}")).json()
+        assert (found["source_id"], found["polarity"], found["matched_tickers"]) == (article(1), 0.05, ["AAPL"])
+        record = (await client.get(f"/api/v2/records/{identity}")).json()
+        assert record == {
+            "id": article(1),
+            "source": "test",
+            "captured_at": item["ingested_at"],
+            "fingerprint": f"{1:016x}",
+            "raw_s3_key": item["raw_key"],
+            "title": "About AAPL",
+            "body": "words",
+            "processed_at": item["ingested_at"],
+        }
+        for url in ("/api/v2/items/none", "/api/v2/records/none"):
+            assert (await client.get(url)).status_code == 404
+
+
+@live
+async def test_counts(home: TestHome, line: Line) -> None:
+    for number, (ago_ms, label, tags) in enumerate(
+        (
+            (1_000, "positive", ["chips"]),
+            (30 * 60_000, "negative", ["chips", "law"]),
+            (5 * HOUR_MS, "neutral", []),
+            (30 * HOUR_MS, "neutral", []),
+            (6 * DAY_MS, "positive", []),
+        )
+    ):
+        read_model(home, number, NOW_MS - ago_ms, sentiment=label, matched_tags=tags)
+    async with calling(create_app(home, options())) as client:
+        day = (await client.get("/api/v2/metrics")).json()
+        assert (day["total"], day["rate_last_hour"], day["rate_last_24h"]) == (3, 2, round(3 / 24, 2))
+        assert day["distribution"] == {"positive": 1, "neutral": 1, "negative": 1}
+        assert day["by_tag"] == {"chips": 2, "law": 1}
+        assert (await client.get("/api/v2/metrics?hours=1")).json()["total"] == 2
+        assert (await client.get("/api/v2/metrics?hours=168")).json()["total"] == 5
+        analytics = (await client.get("/api/v2/analytics")).json()
+        assert analytics["bySource"] == {"rss": 5}
+        assert [day["count"] for day in analytics["timeline"]] == [1, 0, 0, 0, 0, 1, 3]
+
+
+@live
+async def test_generations_and_their_comparison(home: TestHome, line: Line) -> None:
+    events = [Told("AAPL", NOW_MS - 180_000 + n, 100 * n, article(n)) for n in range(5)]
+    line.tell(*events)
+    other = Line(home, "g2", lane="replay")
+    other.tell(*events[:4], Told("AAPL", events[4].at_ms, -9_000, events[4].article))
+    other.tell(Told("MSFT", NOW_MS - 180_000, 5, article(9)))
+    async with calling(create_app(home, options())) as client:
+        assert (await client.get("/api/v2/generations")).json() == {
+            "generations": [{"name": "g1", "live": True, "detail": {}}]
+        }
+        same = (await client.get("/api/v2/generations/g1/compare/g1")).json()
+        assert same["counts"] == {"equal": 8, "changed": 0, "only_here": 0, "only_there": 0}
+        differ = (await client.get("/api/v2/generations/g1/compare/g2")).json()
+        assert differ["counts"] == {"equal": 0, "changed": 8, "only_here": 0, "only_there": 8}
+        assert differ["worst"][0]["difference"] == 0.94
+        assert differ["complete"] is True
+        assert (await client.get("/api/v2/generations/g1/compare/g9")).status_code == 404
+
+
+@live
+async def test_subjects_and_status(home: TestHome, line: Line) -> None:
+    line.tell(*(Told("AAPL", NOW_MS - n * HOUR_MS, 100, article(n)) for n in range(30)))
+    line.tell(Told("MSFT", NOW_MS - 1_000, 100, article(99)))
+    home.control.put("watermark", "shardId-000000000000", {"watermark_ms": NOW_MS, "newest_event_ms": NOW_MS})
+    home.control.put("source", "rss-one", {"state": "healthy", "last_success_ms": NOW_MS, "seen": ["x"] * 2_000})
+
+    def status() -> dict[str, Any]:
+        return {"counts": {"received": 31}, "stages": [{"name": "classifier"}]}
+
+    app = create_app(home, options(demo_note="Recorded news"), status, {"AAPL": "Apple Inc."})
+    async with calling(app) as client:
+        subjects = (await client.get("/api/v2/subjects")).json()
+        assert [(row["subject"], row["name"], row["count_24h"]) for row in subjects["subjects"]] == [
+            ("AAPL", "Apple Inc.", 24),
+            ("MSFT", None, 1),
+        ]
+        assert (subjects["demo"], subjects["demo_note"]) == (True, "Recorded news")
+        found = (await client.get("/api/v2/status")).json()
+        assert found["counts"] == {"articles": 0, "received": 31}
+        assert found["stages"] == [{"name": "classifier"}]
+        assert found["sources"][0]["last_success_at"] == iso_ms(NOW_MS)
+        assert "seen" not in found["sources"][0]
+        assert found["watermarks"][0]["at"] == iso_ms(NOW_MS)
+
+
+@live
+async def test_the_dashboard_is_served_and_so_is_a_word_when_it_is_not_built(home: TestHome, tmp_path: Path) -> None:
+    built = tmp_path / "dist"
+    async with calling(create_app(home, options(web_dir=str(built)))) as client:
+        assert "make web" in (await client.get("/")).text
+        (built / "assets").mkdir(parents=True)
+        (built / "index.html").write_text("<!doctype html><p>page</p>")
+        (built / "assets" / "index-abc123.js").write_text("export {}")
+        (tmp_path / "secret.txt").write_text("not for you")
+        for path in ("/", "/records/x", "/grid", "/apix"):
+            page = await client.get(path)
+            assert (page.status_code, "page" in page.text, page.headers["cache-control"]) == (200, True, "no-cache")
+        script = await client.get("/assets/index-abc123.js")
+        assert script.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert script.headers["content-type"].startswith("text/javascript")
+        for path in ("/assets/gone.js", "/..%2fsecret.txt", "/%2e%2e/secret.txt", "/a%00.txt", "/" + "x" * 300 + ".js"):
+            missing = await client.get(path)
+            assert missing.status_code == 404, path
+            assert "not for you" not in missing.text
+        for path in ("/api", "/api/v2/none", "/api/v3/timeseries/AAPL"):
+            missing = await client.get(path)
+            assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
+        assert (await client.post("/")).status_code == 405
+        assert (await client.delete("/api/v2/subjects")).status_code == 405
+
+
+@live
+async def test_our_own_fault_is_a_500_without_a_traceback(home: TestHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise AssertionError("the details")
+
+    app = create_app(home, options())
+    async with calling(app) as client:
+        monkeypatch.setattr(app.state.services.home.items._inner, "count_primary", broken)
+        answer = await client.get("/api/v2/status")
+        assert answer.status_code == 500
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "the details" not in answer.text
+        assert answer.headers["x-content-type-options"] == "nosniff"
