@@ -218,6 +218,16 @@ class BucketStore(Protocol):
     def trim_changes(self, before_ms: int) -> int: ...
 
 
+@runtime_checkable
+class BulkLoading(Protocol):
+    """What a bucket store may offer besides its port: whole buckets at once, without guards."""
+
+    def load_buckets(self, generation: str, buckets: Sequence[Bucket]) -> None:
+        """Write them, replacing what is there; all of them are durable when it returns, or none. For the sole writer
+        of a generation that is not live: nobody's update is looked out for, no change is logged."""
+        ...
+
+
 # ---- ItemStore -----------------------------------------------------------------------------------------------------
 Item = dict[str, Any]
 

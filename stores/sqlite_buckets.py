@@ -116,6 +116,13 @@ class SqliteBucketStore:
             return failed
         return []
 
+    def load_buckets(self, generation: str, buckets: Sequence[Bucket]) -> None:
+        """`contracts.ports.BulkLoading`: one transaction, no guards, no changes."""
+        rows = [_upsert_row(generation, bucket) for bucket in buckets]
+        rows.sort(key=lambda row: row[1:4])
+        with self._database.write() as connection:
+            connection.executemany(_UPSERT, rows)
+
     def range(
         self,
         generation: str,
