@@ -2,18 +2,13 @@
 
 import gzip
 import os
-import re
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
-from contracts.errors import BadEvent, BadRequest, Transient
+from contracts.errors import BadRequest, Transient
 from stores.durable_files import write_atomically
-
-SUFFIX: Final = ".jsonl.gz"
-COMPRESSION_LEVEL: Final = 6
-_PART: Final = re.compile(r"[A-Za-z0-9_=][A-Za-z0-9._=,@+\-]{0,199}\Z", re.ASCII)
+from stores.lake_format import SUFFIX, is_name, key_parts, read_lines, write_lines
 
 
 class FilesLake:
@@ -28,10 +23,7 @@ class FilesLake:
         for a key that is not one, `Transient` when the disk is full."""
 
         def fill(file: BinaryIO) -> None:
-            with gzip.GzipFile(filename="", mode="wb", compresslevel=COMPRESSION_LEVEL, fileobj=file, mtime=0) as out:
-                for line in lines:
-                    assert b"\n" not in line, "a line holds a line feed"
-                    out.write(line + b"\n")
+            write_lines(file, lines)
 
         path = self._path(key)
         try:
@@ -49,13 +41,13 @@ class FilesLake:
             raise BadRequest(f"the lake has no object {key!r}") from None
         except OSError as error:
             raise Transient("lake", f"{path}: {error.strerror or error}") from error
-        return _lines(key, file)
+        return read_lines(key, file, (OSError,), lambda error: Transient("lake", f"{path}: {error}"))
 
     def keys(self, prefix: str = "") -> list[str]:
         """Ascending keys under a prefix."""
         base = self._folder
         *folders, _ = prefix.split("/")
-        if any(not _PART.match(name) for name in folders):
+        if not all(is_name(name) for name in folders):
             return []
         found = []
         for folder, names, files in os.walk(base.joinpath(*folders)):
@@ -68,18 +60,4 @@ class FilesLake:
         return sorted(found)
 
     def _path(self, key: str) -> Path:
-        parts = key.split("/")
-        if not key.endswith(SUFFIX) or any(not _PART.match(part) for part in parts):
-            raise BadRequest(f"{key[:200]!r} is no lake key (names of letters, digits and ._=,@+- ending {SUFFIX})")
-        return self._folder.joinpath(*parts)
-
-
-def _lines(key: str, file: gzip.GzipFile) -> Iterator[bytes]:
-    with file:
-        try:
-            for line in file:
-                yield line.removesuffix(b"\n")
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise BadEvent("unparseable", f"lake object {key} is damaged: {error}") from error
-        except OSError as error:
-            raise Transient("lake", f"{key}: {error.strerror or error}") from error
+        return self._folder.joinpath(*key_parts(key))
