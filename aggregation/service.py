@@ -27,7 +27,7 @@ from contracts.settings import AggregatorSettings
 
 MAX_COMMIT_ATTEMPTS = 20
 MAX_CACHED_BUCKETS = 100_000
-MAX_CHANGE_EVENTS = 100  # a watcher is told of the newest of them; the bucket itself holds all
+MAX_CHANGE_EVENTS = 200  # a watcher is told of the newest of them; the bucket itself holds all
 PROGRESS_EVERY_MS = 1_000
 
 

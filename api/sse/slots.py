@@ -18,7 +18,7 @@ from contracts.instants import iso_ms
 from contracts.ports import Change, NewEvent, StoredChange
 
 #: Newly scored articles told of per change; the buckets hold them all.
-MAX_ITEMS_PER_CHANGE = 20
+MAX_ITEMS_PER_CHANGE = 200
 _encoder = msgspec.json.Encoder()
 
 
@@ -104,7 +104,7 @@ def _item_data(subject: str, event: NewEvent, titles: dict[str, str]) -> dict[st
 
 
 def item_events(change: Change, titles: dict[str, str]) -> list[StreamEvent]:
-    """`new_item` for each newly scored article (the newest 20), and one `sentiment_update`: the subject's newest."""
+    """`new_item` for each newly scored article (the newest 200), and one `sentiment_update`: the subject's newest."""
     if not change.events:
         return []
     ordered = sorted(change.events, key=lambda event: (event.event_time, event.event_id))
