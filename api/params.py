@@ -11,6 +11,12 @@ from contracts.subjects import parse_subject
 #: Mirrors `contracts.resolution.NAMES` (a test compares), because a type cannot be computed.
 ResolutionName = Literal["1m", "5m", "10m", "1h", "3h", "6h", "12h", "24h"]
 MAX_SUBJECTS = 20
+#: For the OpenAPI document; `contracts.subjects` decides.
+SUBJECT_PATTERN = r"([A-Za-z][A-Za-z0-9.\-]{0,9}|tag:[a-z0-9][a-z0-9\-]{0,49})"
+SUBJECT_SCHEMA = {"pattern": f"^{SUBJECT_PATTERN}$"}
+SUBJECTS_SCHEMA = {"pattern": f"^{SUBJECT_PATTERN}(,{SUBJECT_PATTERN}){{0,19}}$"}
+RESOLUTIONS_SCHEMA = {"pattern": f"^({'|'.join(NAMES)})(,({'|'.join(NAMES)}))*$"}
+INSTANT_SCHEMA = {"format": "date-time"}
 _LOST_PLUS = re.compile(r" (\d{2}:?\d{2})\Z")
 
 

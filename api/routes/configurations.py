@@ -9,7 +9,7 @@ from starlette.responses import Response
 from api.answers import Configuration, Configurations
 from api.auth import Authenticated
 from api.context import Services, Use
-from api.params import instant_of, resolutions_of, subject_of
+from api.params import SUBJECT_SCHEMA, instant_of, resolutions_of, subject_of
 from api.problems import HttpProblem
 from api.respond import json_answer
 from api.routes.stream import Cursor, LastEventId, Resolutions, Since, Until, open_stream
@@ -21,7 +21,8 @@ from api.watch_lists import MAX_SUBJECTS, NoSuchList
 router = APIRouter(tags=["configurations"])
 Identity = Annotated[str, Path(description="id of the watch list", pattern=r"^[0-9a-f]{16}$")]
 Name = Annotated[str, Field(min_length=1, max_length=80, examples=["Chips"])]
-Subjects = Annotated[list[str], Field(min_length=1, max_length=MAX_SUBJECTS, examples=[["NVDA", "AMD"]])]
+Subject = Annotated[str, Field(max_length=60, json_schema_extra=SUBJECT_SCHEMA)]
+Subjects = Annotated[list[Subject], Field(min_length=1, max_length=MAX_SUBJECTS, examples=[["NVDA", "AMD"]])]
 
 
 class NewConfiguration(BaseModel):

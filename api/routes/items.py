@@ -64,7 +64,7 @@ async def items(
     sentiment: Annotated[Literal["positive", "neutral", "negative"] | None, Query(description="label")] = None,
     source: Source = None,
     since: Annotated[str | None, Query(description="oldest ingestion, ISO-8601 with a zone", max_length=40)] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="articles a page")] = DEFAULT_LIMIT,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=2_000)] = None,
 ) -> Response:
     """Scored articles, newest first by ingestion, all filters together. Under a rare filter a page may be short and

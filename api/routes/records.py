@@ -37,7 +37,7 @@ def record_document(item: dict[str, Any]) -> dict[str, Any]:
 async def records(
     request: Request,
     services: Use,
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="articles a page")] = DEFAULT_LIMIT,
     source: Source = None,
     lastKey: Annotated[str | None, Query(description="`lastKey` of the page before", max_length=2_000)] = None,
 ) -> Response:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from api.answers import Changes, StreamStatus
 from api.context import Services, Use
-from api.params import instant_of, resolutions_of, subjects_of
+from api.params import INSTANT_SCHEMA, RESOLUTIONS_SCHEMA, SUBJECTS_SCHEMA, instant_of, resolutions_of, subjects_of
 from api.problems import HttpProblem
 from api.respond import json_answer
 from api.sse.connections import RETRY_AFTER_S
@@ -19,12 +19,25 @@ from api.sse.stream import EventStream, Handover
 router = APIRouter(tags=["stream"])
 
 Tickers = Annotated[
-    str | None, Query(description="subjects; without it: all live ones", examples=["AAPL,MSFT"], max_length=1_300)
+    str | None,
+    Query(
+        description="subjects; without it: all live ones",
+        examples=["AAPL,MSFT"],
+        max_length=1_300,
+        json_schema_extra=SUBJECTS_SCHEMA,
+    ),
 ]
-Resolutions = Annotated[str, Query(description="candle widths", examples=["1m,5m"], max_length=100)]
+Resolutions = Annotated[
+    str, Query(description="candle widths", examples=["1m,5m"], max_length=100, json_schema_extra=RESOLUTIONS_SCHEMA)
+]
 Cursor = Annotated[str | None, Query(description="an event id or a cursor to go on from", max_length=4_000)]
-Since = Annotated[str | None, Query(description="go on from what was written at this instant", max_length=40)]
-Until = Annotated[str | None, Query(description="end the stream at this instant", max_length=40)]
+Since = Annotated[
+    str | None,
+    Query(description="go on from what was written at this instant", max_length=40, json_schema_extra=INSTANT_SCHEMA),
+]
+Until = Annotated[
+    str | None, Query(description="end the stream at this instant", max_length=40, json_schema_extra=INSTANT_SCHEMA)
+]
 LastEventId = Annotated[str | None, Header(description="sent by clients that reconnect", max_length=4_100)]
 
 

@@ -10,7 +10,17 @@ from starlette.responses import Response
 from api.answers import Articles, Series, SeriesList
 from api.context import Services, Use
 from api.drilldown import DEFAULT_LIMIT, articles_behind
-from api.params import ResolutionName, instant_of, range_of, resolution_of, subject_of, subjects_of
+from api.params import (
+    INSTANT_SCHEMA,
+    SUBJECT_SCHEMA,
+    SUBJECTS_SCHEMA,
+    ResolutionName,
+    instant_of,
+    range_of,
+    resolution_of,
+    subject_of,
+    subjects_of,
+)
 from api.problems import HttpProblem
 from api.respond import json_answer, not_modified
 from api.series import MAX_LIMIT, Page, Question, View, ask, document_of, read_page, view_of
@@ -24,16 +34,30 @@ router = APIRouter(tags=["series"])
 
 Subject = Annotated[
     str,
-    Path(description="ticker (`AAPL`, `BRK.B`) or tag (`tag:ai-regulation`)", examples=["AAPL"], max_length=60),
+    Path(
+        description="ticker (`AAPL`, `BRK.B`) or tag (`tag:ai-regulation`)",
+        examples=["AAPL"],
+        max_length=60,
+        json_schema_extra=SUBJECT_SCHEMA,
+    ),
 ]
 Wanted = Annotated[ResolutionName, Query(description="candle width", examples=["5m"])]
 Start = Annotated[
     str | None,
     Query(
-        description="ISO-8601 with a zone, inclusive; without it: the newest buckets", examples=["2025-12-21T10:00:00Z"]
+        description="ISO-8601 with a zone, inclusive; without it: the newest buckets",
+        examples=["2025-12-21T10:00:00Z"],
+        json_schema_extra=INSTANT_SCHEMA,
     ),
 ]
-End = Annotated[str | None, Query(description="ISO-8601 with a zone, exclusive", examples=["2025-12-21T12:00:00Z"])]
+End = Annotated[
+    str | None,
+    Query(
+        description="ISO-8601 with a zone, exclusive",
+        examples=["2025-12-21T12:00:00Z"],
+        json_schema_extra=INSTANT_SCHEMA,
+    ),
+]
 Limit = Annotated[int | None, Query(ge=1, le=MAX_LIMIT, description="buckets a page")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=2_000)]
 
@@ -103,7 +127,12 @@ async def timeseries(
 async def several(
     request: Request,
     services: Use,
-    tickers: Annotated[str, Query(description="up to 20 subjects", examples=["AAPL,MSFT"], max_length=1_300)],
+    tickers: Annotated[
+        str,
+        Query(
+            description="up to 20 subjects", examples=["AAPL,MSFT"], max_length=1_300, json_schema_extra=SUBJECTS_SCHEMA
+        ),
+    ],
     resolution: Wanted,
     start: Start = None,
     end: End = None,
@@ -129,7 +158,10 @@ async def articles(
     services: Use,
     subject: Subject,
     resolution: Annotated[ResolutionName, Path(description="candle width", examples=["5m"])],
-    start: Annotated[str, Path(description="the bucket's start, ISO-8601 with a zone", max_length=40)],
+    start: Annotated[
+        str,
+        Path(description="the bucket's start, ISO-8601 with a zone", max_length=40, json_schema_extra=INSTANT_SCHEMA),
+    ],
     limit: Annotated[
         int, Query(ge=1, le=MAX_LIMIT, description="articles; those with a role always come")
     ] = DEFAULT_LIMIT,

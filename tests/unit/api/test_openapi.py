@@ -1,0 +1,130 @@
+"""The OpenAPI document is complete, and the API keeps to it whatever it is asked (Schemathesis).
+
+`CANDLEWICK_FUZZ=n` asks n random questions per operation (default 12; `make fuzz` more).
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from fastapi.routing import APIRoute
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from api.app import NOUNS, create_app
+from api.openapi import MORE, NO_ETAG
+from api.server import bind, make_server
+from tests.unit.api.kit import NOW_MS, Line, Told, article, made_home, options
+
+DEFAULT_EXAMPLES = 12
+EXAMPLES = int(os.environ.get("CANDLEWICK_FUZZ", DEFAULT_EXAMPLES))
+ADMIN = "the-admin-key-of-the-tests"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A live server with some data, in a thread of its own."""
+    path: Path = tmp_path_factory.mktemp("openapi")
+    with made_home(path) as home:
+        home.secrets.values["CANDLEWICK_ADMIN_KEY"] = ADMIN
+        home.control.put("source", "rss-one", {"state": "healthy", "kind": "rss", "url": "https://x.example"})
+        line = Line(home)
+        for number in range(6):
+            event = Told("AAPL", NOW_MS - number * 40_000, 500 * number - 900, article(number))
+            line.tell(event)
+            line.item(event)
+        app = create_app(home, options())
+        listener = bind("127.0.0.1", 0)
+        server = make_server(app, "critical")
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
+
+
+@pytest.fixture(scope="module")
+def token(served: str) -> str:
+    """Somebody's token."""
+    return str(httpx.post(f"{served}/api/v2/auth/anonymous").json()["token"])
+
+
+@pytest.fixture(scope="module")
+def schema(served: str) -> Any:
+    """The document as served."""
+    return schemathesis.openapi.from_url(f"{served}/api/v2/openapi.json")
+
+
+#: Streams never end when asked rightly; their bad questions are in test_timeseries.py.
+OPERATIONS = [
+    (method.lower(), "/api/v2" + route.path)
+    for noun in NOUNS
+    for route in noun.router.routes
+    if isinstance(route, APIRoute) and not route.path.endswith("/stream")
+    for method in sorted(route.methods)
+]
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_no_answer_is_undocumented_and_none_is_a_500(
+    schema: Any, token: str, method: str, path: str, mode: GenerationMode
+) -> None:
+    operation = schema[path][method]
+    if mode is GenerationMode.NEGATIVE and not (operation.path_parameters or operation.query or operation.body):
+        pytest.skip("nothing to ask wrongly")
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        derandomize=EXAMPLES == DEFAULT_EXAMPLES,
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case: Any) -> None:
+        headers = {"Authorization": f"Bearer {token}", "X-Admin-Key": ADMIN}
+        # A schema cannot say which cursor continues which question, or that start is before end.
+        case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance])
+
+    ask()
+
+
+def test_the_document_is_complete(served: str) -> None:
+    document = httpx.get(f"{served}/api/v2/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    names = set()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            names.add(operation["operationId"])
+            where = f"{method} {path}"
+            assert operation["summary"], where
+            assert operation["description"], where
+            assert "422" not in operation["responses"], where
+            assert {"400", "429", "500", "503"} <= set(operation["responses"]), where
+            assert ("304" in operation["responses"]) == (method == "get" and operation["operationId"] not in NO_ETAG)
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400:
+                    content = answer["content"]["application/problem+json"]
+                    assert content["example"]["status"] == int(status), where
+                elif status in ("200", "201"):
+                    (content,) = answer["content"].values()
+                    assert content["schema"], where
+            for parameter in operation["parameters"]:
+                assert parameter["description"], (where, parameter["name"])
+    assert set(MORE) <= names
+    assert len(names) == sum(len(operations) for operations in document["paths"].values())
+    declared = {route.path for noun in NOUNS for route in noun.router.routes}
+    assert {path.removeprefix("/api/v2") for path in document["paths"]} == declared
+    for name, part in document["components"]["schemas"].items():
+        assert part.get("description"), name
