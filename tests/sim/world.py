@@ -113,7 +113,7 @@ class AtomicStore:
 class World:
     """Everything of one seed. Also the witness of what the pipelines do."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, memory: bool = False) -> None:
         self.seed, self.rnd = seed, random.Random(seed)
         rnd = self.rnd
         self.weather = Weather(rnd)
@@ -125,7 +125,7 @@ class World:
             lanes=rnd.choice((1, 1, 1, 4, 16)),
         )
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._open_store()
+        self._open_store(memory or seed % SQLITE_EVERY != 0)
         self.control, self.lake = checkers.WatchedControl(self.clock), SimLake(self.weather)
         self.log = Log(rnd.randint(1, 3))
         self.newsroom = Newsroom(self.log, rnd, self.weather, self.settings.lanes, self.settings.allowed_lateness_ms)
@@ -141,18 +141,18 @@ class World:
         self._finalising = False
         self._down_until_ms = 0
 
-    def _open_store(self) -> None:
-        if self.seed % SQLITE_EVERY == 0:
+    def _open_store(self, memory: bool) -> None:
+        if not memory:
             self._folder = tempfile.TemporaryDirectory(prefix="candlewick-sim-")
             inner = SqliteBucketStore(Path(self._folder.name) / "buckets.db", "normal")
             self.write_watch = checkers.WriteWatch(None)
             self._close = inner.close
             self.store: Any = AtomicStore(inner, self)
             return
-        memory = MemoryBuckets(atomic=False, on_operation=self.operation, read_order=self._order)
-        self.write_watch = checkers.WriteWatch(memory)
-        memory.on_write = self.write_watch.on_write
-        self.store = memory
+        store = MemoryBuckets(atomic=False, on_operation=self.operation, read_order=self._order)
+        self.write_watch = checkers.WriteWatch(store)
+        store.on_write = self.write_watch.on_write
+        self.store = store
 
     def close(self) -> None:
         if self._folder:
@@ -322,9 +322,9 @@ class Bystander:
         """Nothing."""
 
 
-def run(seed: int) -> Report:
-    """Run one seed. Raises `Violation`, or the program's own `AssertionError`."""
-    world = World(seed)
+def run(seed: int, memory: bool = False) -> Report:
+    """Run one seed (on SQLite every 20th, unless `memory`). Raises `Violation`, or the program's `AssertionError`."""
+    world = World(seed, memory)
     try:
         world.rage()
         world.drain()

@@ -1,0 +1,225 @@
+"""Bugs planted on purpose: each breaks the program at a public seam, and the simulator must notice within 300 seeds.
+
+A harness that cannot see these proves nothing. A canary counts as caught only by a checker's `Violation`: a canary that
+merely crashes is broken itself.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from aggregation import operator, service, summary
+from aggregation.event import Event
+from aggregation.instant_table import instant_ms
+from aggregation.operator import Step
+from contracts.bucket import E4, Bucket, BucketWrite, Summary
+from contracts.resolution import DAY_MS, MINUTE_MS, WIDTH_MS, window_start_ms
+from tests.sim.checkers import Violation
+from tests.sim.client import Client
+from tests.sim.pipeline import Pipeline
+from tests.sim.world import World, run
+
+SEEDS: Final = 300
+_replaced = msgspec.structs.replace
+
+
+@contextmanager
+def swapped(owner: Any, **names: Any) -> Iterator[None]:
+    """Replace attributes that must exist, and put them back."""
+    before = {name: getattr(owner, name) for name in names}
+    for name, value in names.items():
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(owner, name, value)
+
+
+@contextmanager
+def no_membership() -> Iterator[None]:
+    """Stored members are not looked at: a duplicate in another batch counts again."""
+    real = service.step
+
+    def step(state: Any, batch: Any, *more: Any) -> Step:
+        stored = {key: _replaced(bucket, members=frozenset()) for key, bucket in batch.stored.items()}
+        return real(state, batch._replace(stored=stored), *more)
+
+    with swapped(service, step=step):
+        yield
+
+
+@contextmanager
+def ties_by_arrival() -> Iterator[None]:
+    """Of two events at one instant, the one that came first opens and the one that came last closes."""
+    real = operator.merge
+
+    def merge(a: Summary, b: Summary) -> Summary:
+        right = real(a, b)
+        if a.open_ms == b.open_ms:
+            right = _replaced(right, open_id=a.open_id, open_e4=a.open_e4)
+        if a.close_ms == b.close_ms:
+            right = _replaced(right, close_id=b.close_id, close_e4=b.close_e4)
+        return right
+
+    with swapped(operator, merge=merge):
+        yield
+
+
+@contextmanager
+def float_sums() -> Iterator[None]:
+    """Sums are floats: they depend on the order of addition."""
+    real = summary.merge
+
+    def merge(a: Summary, b: Summary) -> Summary:
+        return _replaced(real(a, b), sum_e4=(a.sum_e4 / E4 + b.sum_e4 / E4) * E4)
+
+    with swapped(operator, merge=merge), swapped(summary, merge=merge):
+        yield
+
+
+@contextmanager
+def acknowledge_before_commit() -> Iterator[None]:
+    """The batch is acknowledged before it is durable."""
+    with swapped(Pipeline, acknowledges_first=True):
+        yield
+
+
+@contextmanager
+def verdict_from_the_clock() -> Iterator[None]:
+    """Lateness is judged by when an event is processed, not by when it was ingested."""
+    real = service.gather
+    worlds: list[World] = []
+    begin = World.rage
+
+    def rage(world: World) -> None:
+        worlds[:] = [world]
+        begin(world)
+
+    def gather(events: list[Event], allowed_lateness_ms: int = DAY_MS, lanes: int = 1) -> Any:
+        now_ms = worlds[0].clock.now_ms()
+        kept = [
+            event
+            for event in events
+            if window_start_ms(instant_ms(event.event_time), MINUTE_MS) + MINUTE_MS + allowed_lateness_ms > now_ms
+        ]
+        return real(kept, allowed_lateness_ms, lanes)
+
+    with swapped(service, gather=gather), swapped(World, rage=rage):
+        yield
+
+
+@contextmanager
+def watermark_from_the_fastest_shard() -> Iterator[None]:
+    """The watermark follows the shard that is furthest, not the slowest that is not idle."""
+    real = operator.combined_ms
+
+    def combined_ms(shards: Any, now_ms: int, held_ms: int, out_of_orderness_ms: int, idle_after_ms: int) -> int:
+        fastest = dict(sorted(shards.items(), key=lambda item: item[1].newest_event_ms)[-1:])
+        return real(fastest, now_ms, held_ms, out_of_orderness_ms, idle_after_ms)
+
+    with swapped(operator, combined_ms=combined_ms):
+        yield
+
+
+@contextmanager
+def no_cascade_on_a_duplicate() -> Iterator[None]:
+    """A minute that already has the event is taken as done, though a crash may have left the levels above undone."""
+    real = service.step
+
+    def step(*arguments: Any) -> Step:
+        done = real(*arguments)
+        changed = [write.bucket for write in done.writes if not write.bucket.children]
+        writes = [write for write in done.writes if any(_holds(write.bucket, fine) for fine in changed)]
+        return done._replace(writes=writes)
+
+    with swapped(service, step=step):
+        yield
+
+
+@contextmanager
+def coarse_by_addition() -> Iterator[None]:
+    """A coarse bucket adds the new events to what it says, instead of replacing its child's summary."""
+    real = service.step
+
+    def step(state: Any, batch: Any, *more: Any) -> Step:
+        done = real(state, batch, *more)
+        writes, touched = [], dict(done.touched)
+        for bucket, expected_rev in done.writes:
+            if not bucket.children:
+                writes.append(BucketWrite(bucket, expected_rev))
+                continue
+            before = batch.stored.get(bucket.key)
+            parts = [before.summary] if before else []
+            parts += [_alone(event) for event in done.fresh.get(bucket.subject, ()) if _inside(bucket, event)]
+            if len(parts) > (before is not None):
+                touched[bucket.key] = _replaced(bucket, summary=summary.merge_all(parts))
+                writes.append(BucketWrite(touched[bucket.key], expected_rev))
+        return done._replace(writes=writes, touched=touched)
+
+    with swapped(service, step=step):
+        yield
+
+
+@contextmanager
+def nothing_set_aside() -> Iterator[None]:
+    """What may not count is dropped without a trace."""
+    with swapped(service, put_asides=lambda lake, asides: None):
+        yield
+
+
+@contextmanager
+def client_by_arrival() -> Iterator[None]:
+    """A watcher applies changes as they come, not by `rev`."""
+    with swapped(Client, by_rev=False):
+        yield
+
+
+CANARIES: Final[dict[str, Callable[[], Any]]] = {
+    canary.__name__: canary
+    for canary in (
+        no_membership, ties_by_arrival, float_sums, acknowledge_before_commit, verdict_from_the_clock,
+        watermark_from_the_fastest_shard, no_cascade_on_a_duplicate, coarse_by_addition, nothing_set_aside,
+        client_by_arrival,
+    )
+}  # fmt: skip
+
+
+class Catch(NamedTuple):
+    """Where a canary was noticed, and by which checker."""
+
+    seed: int
+    law: str
+
+
+def hunt(name: str, seeds: int = SEEDS) -> Catch | None:
+    """The first seed that notices the planted bug; None when all of them pass."""
+    with CANARIES[name]():
+        for seed in range(seeds):
+            try:
+                run(seed, memory=True)
+            except Violation as violation:
+                return Catch(seed, violation.law)
+    return None
+
+
+def _holds(bucket: Bucket, fine: Bucket) -> bool:
+    subject = fine.subject.partition("~")[0]
+    end_ms = bucket.start_ms + WIDTH_MS[bucket.resolution]
+    same = bucket.key == fine.key or bucket.subject == subject
+    return same and bucket.start_ms <= fine.start_ms < end_ms
+
+
+def _inside(bucket: Bucket, event: Event) -> bool:
+    return bucket.start_ms <= instant_ms(event.event_time) < bucket.start_ms + WIDTH_MS[bucket.resolution]
+
+
+def _alone(event: Event) -> Summary:
+    at, polarity_e4 = instant_ms(event.event_time), round(event.polarity * E4)
+    labels = [int(event.label == label) for label in ("positive", "neutral", "negative")]
+    return Summary(
+        1, polarity_e4, polarity_e4, polarity_e4, polarity_e4, at, event.event_id, polarity_e4, at, event.event_id,
+        *labels, (event.source,), (event.model_version,),
+    )  # fmt: skip
