@@ -29,7 +29,15 @@ HEADERS = [
 ]
 JITTER = 0.2
 #: How soon a client may come back, by reason of the farewell.
-RECONNECT_MS = {"lifetime": 500, "shutdown": 1_000, "epoch_changed": 250, "too_slow": 2_000, "until": 0}
+RECONNECT_MS = {
+    "lifetime": 500,
+    "shutdown": 1_000,
+    "epoch_changed": 250,
+    "too_slow": 2_000,
+    "until": 0,
+    "configuration_deleted": 0,
+    "too_many_series": 0,
+}
 
 
 def planned_lifetime_ms(lifetime_s: float) -> float:
@@ -212,7 +220,7 @@ class EventStream:
         self.sending_since_ms = None
 
     async def _farewell(self, send: Send, reason: str) -> None:
-        pause_ms = round(RECONNECT_MS.get(reason, 1_000) * random.uniform(0.5, 1.5))
+        pause_ms = round(RECONNECT_MS[reason] * random.uniform(0.5, 1.5))
         data = {"reason": reason, "reconnect_in_ms": pause_ms}
         body = b"retry: %d\n" % max(pause_ms, 1) + StreamEvent("bye", data).body
         await self._write(send, body)

@@ -250,6 +250,21 @@ async def serving(home: Any, **changes: Any) -> AsyncIterator[tuple[str, FastAPI
         await task
 
 
+@contextlib.contextmanager
+def serving_in_thread(home: Any, settings: ApiOptions) -> Iterator[str]:
+    """A real server for tests that are not asynchronous: its base URL."""
+    app = create_app(home, settings)
+    listener = bind("127.0.0.1", 0)
+    server = make_server(app, "critical")
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), name="served")
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
 @dataclass
 class Got:
     """One event a client got."""

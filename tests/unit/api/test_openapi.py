@@ -3,9 +3,7 @@
 `CANDLEWICK_FUZZ=n` asks n random questions per operation (default 12; `make fuzz` more).
 """
 
-import asyncio
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +16,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from api.app import NOUNS, create_app
+from api.app import NOUNS
 from api.openapi import MORE, NO_ETAG
-from api.server import bind, make_server
-from tests.unit.api.kit import NOW_MS, Line, Told, article, made_home, options
+from tests.unit.api.kit import NOW_MS, Line, Told, article, made_home, options, serving_in_thread
 
 DEFAULT_EXAMPLES = 12
 EXAMPLES = int(os.environ.get("CANDLEWICK_FUZZ", DEFAULT_EXAMPLES))
@@ -40,16 +37,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             event = Told("AAPL", NOW_MS - number * 40_000, 500 * number - 900, article(number))
             line.tell(event)
             line.item(event)
-        app = create_app(home, options())
-        listener = bind("127.0.0.1", 0)
-        server = make_server(app, "critical")
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(20)
+        with serving_in_thread(home, options()) as base:
+            yield base
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,88 @@
+"""docs/formats.md tells the truth: every `curl` line works against a live server, every list is complete."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.app import NOUNS
+from api.options import ApiOptions
+from api.sse.stream import RECONNECT_MS
+from contracts.errors import QUARANTINE_REASONS
+from contracts.settings import Settings
+from tests.unit.api.kit import NOW_MS, Line, Told, article, made_home, options, serving_in_thread
+
+PAGE = (Path(__file__).parents[3] / "docs" / "formats.md").read_text()
+LINES = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
+ADMIN = "the-admin-key-of-the-tests"
+EVENTS = ["hello", "heartbeat", "snapshot", "bucket_update", "partial_bucket", "new_item", "metrics", "bye"]
+EVENTS += ["sentiment_update"]
+
+
+@pytest.fixture(scope="module")
+def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A live server with the data the page speaks of, as the variables of its lines."""
+    with made_home(tmp_path_factory.mktemp("formats")) as home:
+        home.secrets.values["CANDLEWICK_ADMIN_KEY"] = ADMIN
+        home.control.put("source", "rss-one", {"state": "healthy", "kind": "rss", "url": "https://x.example"})
+        line = Line(home)
+        for number in range(1, 4):
+            event = Told("AAPL", NOW_MS - number * 40_000, 500, article(number))
+            line.tell(event)
+            line.item(event)
+        with serving_in_thread(home, options()) as base:
+            token = httpx.post(f"{base}/api/v2/auth/anonymous").json()["token"]
+            made = httpx.post(
+                f"{base}/api/v2/configurations",
+                headers={"Authorization": f"Bearer {token}"},
+                json={"name": "mine", "subjects": ["AAPL"]},
+            )
+            yield {"BASE": base, "TOKEN": token, "ID": made.json()["id"], "ADMIN": ADMIN}
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine; the lines of the page are not run")
+def test_every_line_of_the_page_works(variables: dict[str, str]) -> None:
+    assert len(LINES) > 40
+    for line in LINES:
+        command, _, expected = line.partition("  # ")
+        written = f"{command} --max-time 20 -w '\\n%{{http_code}}'"
+        done = subprocess.run(["sh", "-c", written], env=variables | {"PATH": "/usr/bin:/bin"}, capture_output=True)
+        body, _, status = done.stdout.decode().rpartition("\n")
+        assert (status, done.returncode) == (expected or "200", 0), (line, body, done.stderr)
+        if "/stream?" in line:
+            assert body.startswith("event: hello\n"), line
+            assert "event: bye\n" in body, line
+        elif body:
+            assert isinstance(json.loads(body), dict), line
+
+
+def test_every_endpoint_has_a_line() -> None:
+    for noun in NOUNS:
+        for route in noun.router.routes:
+            pattern = re.sub(r"\{[^}]*\}", '[^/?" ]+', "/api/v2" + route.path)  # type: ignore[attr-defined]
+            methods = route.methods - {"HEAD"}  # type: ignore[attr-defined]
+            for method in methods:
+                wanted = re.compile(re.escape("$BASE") + pattern + r"[?\"]")
+                found = [line for line in LINES if wanted.search(line)]
+                found = [line for line in found if (f"-X {method}" in line) or (method == "GET" and "-X" not in line)]
+                assert found, f"{method} {pattern} has no curl line in docs/formats.md"
+
+
+def test_every_setting_reason_event_and_farewell_is_in_the_page() -> None:
+    for name, field in ApiOptions.model_fields.items():
+        if name in Settings.model_fields:
+            continue
+        default = "" if field.default is None else str(field.default)
+        row = f"| `{name}` | {default} | {field.description} |".replace("|  |", "| |")
+        assert row in PAGE, row
+    for reason, text in QUARANTINE_REASONS.items():
+        assert f"| `{reason}` | {text} |" in PAGE, reason
+    for name in EVENTS:
+        assert f"| `{name}` |" in PAGE, name
+    for reason in RECONNECT_MS:
+        assert f"`{reason}`" in PAGE, reason
