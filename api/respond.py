@@ -1,5 +1,7 @@
 """Answers with an ETag, and 304 for who has them already."""
 
+import asyncio
+import gzip
 from typing import Any
 
 import msgspec
@@ -8,6 +10,9 @@ from starlette.responses import Response
 from xxhash import xxh3_64_hexdigest
 
 JSON = "application/json"
+#: Longer bodies are compressed in a thread, and lightly: the event loop has streams to serve.
+LARGE_BYTES = 32 * 1024
+LARGE_GZIP_LEVEL = 2
 #: Always ask again: what is shown live must not come from a browser's cache unasked.
 REVALIDATE = "private, no-cache"
 
@@ -31,3 +36,13 @@ def json_answer(request: Request, document: Any, etag: str | None = None, status
     if unchanged is not None:
         return unchanged
     return Response(body, status, {"ETag": etag, "Cache-Control": REVALIDATE}, JSON)
+
+
+async def large_answer(request: Request, document: Any, etag: str) -> Response:
+    """As `json_answer`, for documents that may be hundreds of kilobytes."""
+    body = msgspec.json.encode(document)
+    headers = {"ETag": etag, "Cache-Control": REVALIDATE}
+    if len(body) >= LARGE_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
+        body = await asyncio.to_thread(gzip.compress, body, LARGE_GZIP_LEVEL, mtime=0)
+        headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    return Response(body, 200, headers, JSON)

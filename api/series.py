@@ -30,13 +30,28 @@ class Question(NamedTuple):
     identity: str
 
 
-class Page(NamedTuple):
+class Page:
     """Buckets as stored (ascending, unfinished ones at the end), whether more follow, and the position of the change
-    log at which they were read, or before."""
+    log at which they were read, or before. Remembers how it was last shown: between two windows nothing changes."""
 
-    buckets: tuple[Bucket, ...]
-    more: bool
-    stream_cursor: str
+    __slots__ = ("_shown", "buckets", "more", "stream_cursor")
+
+    def __init__(self, buckets: list[Bucket], more: bool, stream_cursor: str) -> None:
+        self.buckets = buckets
+        self.more = more
+        self.stream_cursor = stream_cursor
+        self._shown: tuple[tuple[int, int], View] | None = None
+
+    def view(self, question: Question, generation: str, now_ms: int) -> "View":
+        """The page as it is at an instant."""
+        ended, begun = len(self.buckets), len(self.buckets)
+        while ended and end_ms(self.buckets[ended - 1]) > now_ms:
+            ended -= 1
+            if self.buckets[ended].start_ms > now_ms:
+                begun -= 1
+        if self._shown is None or self._shown[0] != (ended, begun):
+            self._shown = ((ended, begun), view_of(self, question, generation, now_ms))
+        return self._shown[1]
 
 
 def ask(
@@ -78,13 +93,13 @@ def read_page(store: BucketStore, generation: str, question: Question, stream_cu
         limit=wanted,
         newest=question.newest,
     )
-    return Page(tuple(buckets), len(buckets) == wanted, stream_cursor)
+    return Page(buckets, len(buckets) == wanted, stream_cursor)
 
 
 class View(NamedTuple):
-    """A page as it is at one instant."""
+    """A page as it is at one instant; `finals` is the JSON of its ended buckets."""
 
-    finals: tuple[Bucket, ...]
+    finals: msgspec.Raw
     partial: Bucket | None
     next_cursor: str | None
     etag: str
@@ -103,10 +118,10 @@ def view_of(page: Page, question: Question, generation: str, now_ms: int) -> Vie
         next_ms = finals[question.limit].start_ms
         finals, partial = finals[: question.limit], None
     cursor = encode_page(question.identity, next_ms) if next_ms is not None else None
-    shown = [*finals, partial] if partial else finals
-    marks = [(bucket.start_ms, bucket.rev) for bucket in shown]
-    etag = xxh3_64_hexdigest(repr((generation, question, len(finals), cursor, marks)))
-    return View(tuple(finals), partial, cursor, f'W/"{etag}"')
+    encoded = msgspec.json.encode([bucket_document(bucket, now_ms) for bucket in finals])
+    shown = (generation, question, len(finals), cursor, (partial.start_ms, partial.rev) if partial else None)
+    etag = xxh3_64_hexdigest(encoded + repr(shown).encode())
+    return View(msgspec.Raw(encoded), partial, cursor, f'W/"{etag}"')
 
 
 def document_of(
@@ -116,7 +131,7 @@ def document_of(
     return {
         "ticker": question.subject,
         "resolution": question.resolution,
-        "buckets": msgspec.Raw(msgspec.json.encode([bucket_document(bucket, now_ms) for bucket in view.finals])),
+        "buckets": view.finals,
         "partial_bucket": partial_document(view.partial, now_ms) if view.partial else None,
         "cache_hit": cache_hit,
         "query_time_ms": round(query_time_ms, 3),

@@ -24,8 +24,8 @@ _Protocol: Any = AutoHTTPProtocol
 
 
 class BoundedProtocol(_Protocol):  # type: ignore[misc]
-    """uvicorn's protocol with bounds: a request's headers must be complete within a deadline, and what is written but
-    not sent is limited. The application finds itself the protocol in `scope["extensions"]`, as `sse.stream.Wire`."""
+    """uvicorn's protocol with bounds: a request's headers must be complete within a deadline, and a stream can bound
+    what is written but not sent. The application finds it in `scope["extensions"]`, as `sse.stream.Wire`."""
 
     header_deadline_s = HEADER_DEADLINE_S
     app: Any
@@ -33,7 +33,6 @@ class BoundedProtocol(_Protocol):  # type: ignore[misc]
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Set the bounds and start the clock for the headers."""
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._inner = self.app
         self.app = self._with_wire
         self._when_lost: Callable[[], None] | None = None
@@ -43,6 +42,12 @@ class BoundedProtocol(_Protocol):  # type: ignore[misc]
     async def _with_wire(self, scope: Any, receive: Any, send: Any) -> None:
         scope.setdefault("extensions", {})[WIRE] = self
         await self._inner(scope, receive, send)
+
+    def bound(self) -> None:
+        """Bound what waits for the client, in the kernel and in the process. Only for streams: an ordinary answer of
+        some size would be sent in many small turns."""
+        self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     def abort(self) -> None:
         """Drop the connection with whatever was not sent."""
@@ -99,12 +104,12 @@ class Server(uvicorn.Server):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket whose connections have a bounded send buffer. Raises `OSError` when the port is taken."""
+    """A listening socket. Raises `OSError` when the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named because asyncio turns Nagle's algorithm off only where it is: with 0, every answer in two
+    # writes would wait 40 ms for the client's delayed acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Accepted sockets inherit it; set before listen so that the very first one does.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     try:
         listener.bind((host, port))
     except OSError:

@@ -22,8 +22,8 @@ from api.params import (
     subjects_of,
 )
 from api.problems import HttpProblem
-from api.respond import json_answer, not_modified
-from api.series import MAX_LIMIT, Page, Question, View, ask, document_of, read_page, view_of
+from api.respond import json_answer, large_answer, not_modified
+from api.series import MAX_LIMIT, Page, Question, View, ask, document_of, read_page
 from api.series_cache import Key
 from api.sse.cursor import encode_vector
 from contracts.bucket import BucketKey
@@ -71,7 +71,7 @@ class Found:
         self.page = page
         self.hit = hit
         self.now_ms = now_ms
-        self.view: View = view_of(page, question, generation, now_ms)
+        self.view: View = page.view(question, generation, now_ms)
 
     def document(self, query_time_ms: float) -> dict[str, Any]:
         """The JSON-ready answer."""
@@ -91,11 +91,15 @@ async def _load(services: Services, generation: str, question: Question) -> Page
     """Read the position first, then the buckets: the stream repeats a little rather than leaving a gap."""
     hub = services.hub
     buckets = services.home.buckets
-    if hub.healthy:
-        return await services.run("buckets", read_page, buckets, generation, question, hub.cursor)
+    cursor = hub.cursor if hub.healthy else None
+    now_ms = services.clock.now_ms()
 
     def read() -> Page:
-        return read_page(buckets, generation, question, encode_vector(buckets.changes_head()))
+        position = cursor if cursor is not None else encode_vector(buckets.changes_head())
+        page = read_page(buckets, generation, question, position)
+        # Encoded here, in the store's thread, so that a long series does not hold up the streams.
+        page.view(question, generation, now_ms)
+        return page
 
     return await services.run("buckets", read)
 
@@ -120,7 +124,7 @@ async def timeseries(
     unchanged = not_modified(request, found.view.etag)
     if unchanged is not None:
         return unchanged
-    return json_answer(request, found.document(services.clock.monotonic_ms() - began_ms), found.view.etag)
+    return await large_answer(request, found.document(services.clock.monotonic_ms() - began_ms), found.view.etag)
 
 
 @router.get("/timeseries", response_model=SeriesList, summary="Several series")
@@ -149,7 +153,7 @@ async def several(
         return unchanged
     elapsed_ms = services.clock.monotonic_ms() - began_ms
     documents = [msgspec.Raw(msgspec.json.encode(each.document(elapsed_ms))) for each in found]
-    return json_answer(request, {"series": documents}, etag)
+    return await large_answer(request, {"series": documents}, etag)
 
 
 @router.get("/timeseries/{subject}/{resolution}/{start}/articles", response_model=Articles, summary="Why this candle")

@@ -48,6 +48,8 @@ def planned_lifetime_ms(lifetime_s: float) -> float:
 class Wire(Protocol):
     """The connection underneath, when the server gives it."""
 
+    def bound(self) -> None: ...
+
     def abort(self) -> None: ...
 
     def when_lost(self, callback: Callable[[], None] | None) -> None: ...
@@ -151,6 +153,7 @@ class EventStream:
         if self._wire is None:
             watcher = asyncio.create_task(self._watch(receive))
         else:
+            self._wire.bound()
             self._wire.when_lost(self._lost)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})

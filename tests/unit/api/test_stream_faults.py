@@ -350,3 +350,10 @@ def test_the_port_being_taken_is_told(tmp_path: Path) -> None:
             bind("127.0.0.1", first.getsockname()[1])
     finally:
         first.close()
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    """asyncio sets TCP_NODELAY only on sockets that name their protocol."""
+    listener = bind("127.0.0.1", 0)
+    assert listener.proto == socket.IPPROTO_TCP
+    listener.close()
