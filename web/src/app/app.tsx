@@ -1,13 +1,12 @@
 import type { ComponentType } from "preact";
 import { zoneName } from "../model/format.ts";
 import type { Route } from "../model/route.ts";
-import { formatRoute } from "../model/route.ts";
 import { ConnectionPill } from "./connection_pill.tsx";
 import { AutoIcon, Brand, MoonIcon, SunIcon } from "./icons.tsx";
-import { cycleTheme, toggleZone } from "./keyboard.ts";
 import { Lazy } from "./lazy.tsx";
+import { PageLink } from "./page_link.tsx";
 import { LivePage } from "./live_page.tsx";
-import { go } from "./navigation.ts";
+import { cycleTheme, toggleZone } from "./navigation.ts";
 import { helpOpen, now, prefs, route, subjects } from "./state.ts";
 
 const PAGES: readonly { readonly page: Route["page"]; readonly label: string }[] = [
@@ -15,21 +14,6 @@ const PAGES: readonly { readonly page: Route["page"]; readonly label: string }[]
   { page: "grid", label: "Grid" },
   { page: "ops", label: "Operations" },
 ];
-
-function PageLink({ page, label }: { page: Route["page"]; label: string }) {
-  const target: Route = { ...route.value, page, at: null };
-  const follow = (event: MouseEvent): void => {
-    // A click with a modifier opens a new tab; that stays the browser's business.
-    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
-    event.preventDefault();
-    go(target);
-  };
-  return (
-    <a href={formatRoute(target)} aria-current={route.value.page === page ? "page" : undefined} onClick={follow}>
-      {label}
-    </a>
-  );
-}
 
 function TopBar() {
   const { theme, zone } = prefs.value;
@@ -72,6 +56,7 @@ function DemoNote() {
 
 const loadGrid = (): Promise<ComponentType> => import("./grid_page.tsx").then((module) => module.GridPage);
 const loadOps = (): Promise<ComponentType> => import("./ops_page.tsx").then((module) => module.OpsPage);
+const loadNotFound = (): Promise<ComponentType> => import("./not_found_page.tsx").then((module) => module.NotFoundPage);
 const loadHelp = (): Promise<ComponentType> => import("./help_dialog.tsx").then((module) => module.HelpDialog);
 const loading = <main class="page" id="main" aria-busy="true" />;
 
@@ -93,14 +78,9 @@ function Page() {
       );
     case "unknown":
       return (
-        <main class="page" id="main" tabIndex={-1}>
-          <div class="cover cover-page">
-            <h1>There is no such page</h1>
-            <p>
-              The address may be old. <PageLink page="live" label="Go to the live candles" />
-            </p>
-          </div>
-        </main>
+        <Lazy key="unknown" load={loadNotFound}>
+          {loading}
+        </Lazy>
       );
   }
 }

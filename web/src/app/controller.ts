@@ -8,8 +8,10 @@ import { seriesKey, type SeriesKey, splitKey, type Subject } from "../model/subj
 import { reduce, seriesOf, type SyncInput } from "../model/sync.ts";
 import { ms } from "../model/units.ts";
 import { ApiError, fetchSeries, fetchSeveral, fetchSubjects } from "../store/api.ts";
-import { SeriesCache } from "../store/cache.ts";
+import type { SeriesCache } from "../store/cache.ts";
 import { openStreamPort, type StreamPort } from "../store/stream_port.ts";
+import { loadCode } from "./code.ts";
+import { rememberVisit, visitedBefore } from "./visits.ts";
 import { candleKeys, crowded, failure, headlines, link, now, resolution, revisions, selectedKey, subjects, sync, watched } from "./state.ts";
 
 /**
@@ -23,8 +25,8 @@ const SAVE_EVERY_MS = 5_000;
 const MAX_SERIES_IN_MEMORY = 30;
 const MAX_HEADLINES = 20;
 
-const cache = new SeriesCache();
 let port: StreamPort | null = null;
+let opened: Promise<SeriesCache> | null = null;
 let version = 0;
 let attachTimer = 0;
 let frame = 0;
@@ -33,6 +35,11 @@ let liveGeneration: string | null = null;
 const waiting: BucketUpdate[] = [];
 const dirty = new Set<SeriesKey>();
 const fetching = new Map<SeriesKey, number>();
+
+function openCache(): Promise<SeriesCache> {
+  opened ??= loadCode(() => import("../store/cache.ts")).then((module) => new module.SeriesCache());
+  return opened;
+}
 
 function dispatch(input: SyncInput): void {
   sync.value = reduce(sync.value, input);
@@ -55,7 +62,7 @@ function queueUpdates(updates: readonly BucketUpdate[]): void {
 
 function take(answer: SeriesAnswer, askedAtBreak: number, full: boolean): void {
   const { key, generation, buckets } = answer;
-  if (generation !== liveGeneration) void cache.keepOnly(generation);
+  if (liveGeneration !== null && generation !== liveGeneration) void openCache().then((cache) => cache.keepOnly(generation));
   liveGeneration = generation;
   dispatch({ kind: "fetched", key, generation, buckets, askedAtBreak, full });
   if (full) dirty.add(key);
@@ -98,7 +105,8 @@ function loadAll(): void {
 }
 
 async function paintFromCache(key: SeriesKey): Promise<void> {
-  const found = await cache.read(key);
+  if (!visitedBefore) return;
+  const found = await (await openCache()).read(key);
   if (found !== null) dispatch({ kind: "cached", key, generation: found.generation, buckets: found.buckets });
 }
 
@@ -151,6 +159,9 @@ function watchSelection(): void {
 async function save(): Promise<void> {
   const keys = [...dirty];
   dirty.clear();
+  if (keys.length === 0) return;
+  const cache = await openCache();
+  rememberVisit();
   for (const key of keys) {
     const series = seriesOf(sync.value, key);
     if (series.generation === null || series.fromCache || series.buckets.length === 0) continue;
@@ -224,7 +235,7 @@ export function start(): void {
     if (!event.persisted) port?.close();
   });
   void loadSubjects();
-  void cache.tidy(ms(Date.now()));
+  if (visitedBefore) void openCache().then((cache) => cache.tidy(ms(Date.now())));
   watchSelection();
   prefetchWhenIdle();
 }

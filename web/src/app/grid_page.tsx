@@ -1,3 +1,4 @@
+import "./styles/pages.css";
 import { computed, effect } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { candleSentence, mark } from "../model/candle_text.ts";

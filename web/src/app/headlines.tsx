@@ -1,3 +1,4 @@
+import "./styles/headlines.css";
 import { labelMark } from "../model/candle_text.ts";
 import { ageText } from "../model/format.ts";
 import type { NewItem } from "../model/stream_event.ts";

@@ -1,3 +1,4 @@
+import "./styles/help.css";
 import { useEffect, useRef } from "preact/hooks";
 import { helpOpen } from "./state.ts";
 

@@ -1,12 +1,6 @@
 import { goLive } from "./chart_host.tsx";
-import { go, selectByNumber, selectSubject, setPrefs, stepCandle } from "./navigation.ts";
-import { helpOpen, prefs, route, selected, watched } from "./state.ts";
-import type { Theme } from "./prefs.ts";
-
-const NEXT_THEME: Record<Theme, Theme> = { auto: "light", light: "dark", dark: "auto" };
-
-export const cycleTheme = (): void => setPrefs({ theme: NEXT_THEME[prefs.value.theme] });
-export const toggleZone = (): void => setPrefs({ zone: prefs.value.zone === "utc" ? "local" : "utc" });
+import { cycleTheme, go, selectByNumber, selectSubject, stepCandle, toggleZone } from "./navigation.ts";
+import { helpOpen, route, selected, watched } from "./state.ts";
 
 function stepSubject(step: number): void {
   const list = watched.value;

@@ -3,8 +3,8 @@ import { render } from "preact";
 import { shortName } from "../model/subject.ts";
 import { scoreText } from "../model/format.ts";
 import { App } from "./app.tsx";
+import { loadCode } from "./code.ts";
 import { start } from "./controller.ts";
-import { listenForKeys } from "./keyboard.ts";
 import { followHistory } from "./navigation.ts";
 import { newest, prefs, route, selected } from "./state.ts";
 
@@ -23,9 +23,9 @@ effect(() => {
 });
 
 followHistory();
-listenForKeys();
 start();
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("the page has no root element");
 render(<App />, root);
+void loadCode(() => import("./keyboard.ts")).then((module) => module.listenForKeys());

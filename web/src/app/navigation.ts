@@ -3,7 +3,7 @@ import { formatRoute, parseRoute, type Route } from "../model/route.ts";
 import { lowerBound } from "../model/series.ts";
 import { MAX_WATCHED, type Subject } from "../model/subject.ts";
 import type { Ms } from "../model/units.ts";
-import { savePrefs, type Prefs } from "./prefs.ts";
+import { savePrefs, type Prefs, type Theme } from "./prefs.ts";
 import { focus, prefs, route, selected, selectedSeries, watched } from "./state.ts";
 
 /** Changes the address and the page together. A step a reader would want to undo gets its own history entry. */
@@ -25,6 +25,11 @@ export function setPrefs(change: Partial<Prefs>): void {
   prefs.value = { ...prefs.value, ...change };
   savePrefs(prefs.value);
 }
+
+const NEXT_THEME: Record<Theme, Theme> = { auto: "light", light: "dark", dark: "auto" };
+
+export const cycleTheme = (): void => setPrefs({ theme: NEXT_THEME[prefs.value.theme] });
+export const toggleZone = (): void => setPrefs({ zone: prefs.value.zone === "utc" ? "local" : "utc" });
 
 export function selectSubject(subject: Subject): void {
   go({ subject, at: null, page: "live" });

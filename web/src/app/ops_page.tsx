@@ -1,10 +1,12 @@
+import "./styles/pages.css";
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { ageText, countText, latencyText, momentText } from "../model/format.ts";
 import type { SourceRow, StageRow, StatusAnswer, WatermarkRow } from "../model/status.ts";
 import { ms, type Ms } from "../model/units.ts";
-import { ApiError, fetchStatus } from "../store/api.ts";
+import { ApiError } from "../store/api.ts";
+import { fetchStatus } from "../store/status_api.ts";
 import { health, link, prefs, serverNow } from "./state.ts";
 
 const REFRESH_MS = 5_000;

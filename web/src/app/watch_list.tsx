@@ -1,18 +1,20 @@
 import { useSignal } from "@preact/signals";
-import type { SubjectRow } from "../model/api_types.ts";
+import type { ComponentType } from "preact";
 import type { Bucket } from "../model/bucket.ts";
 import { mark } from "../model/candle_text.ts";
-import { ageText, articlesText, scoreText } from "../model/format.ts";
-import { MAX_WATCHED, parseSubject, seriesKey, shortName, type Subject } from "../model/subject.ts";
+import { ageText, scoreText } from "../model/format.ts";
+import { parseSubject, seriesKey, shortName, type Subject } from "../model/subject.ts";
 import { seriesOf } from "../model/sync.ts";
 import { ms } from "../model/units.ts";
 import { toneOf } from "../view/painters.ts";
-import { Headlines } from "./headlines.tsx";
-import { CloseIcon, PlusIcon } from "./icons.tsx";
-import { moveWatched, selectSubject, unwatch, watch } from "./navigation.ts";
+import { CloseIcon } from "./icons.tsx";
+import { moveWatched, selectSubject, unwatch } from "./navigation.ts";
 import { Sparkline } from "./sparkline.tsx";
-import { nameOf, resolution, selected, serverNow, subjects, sync, watched } from "./state.ts";
+import { Lazy } from "./lazy.tsx";
+import { headlines, nameOf, resolution, selected, serverNow, subjects, sync, watched } from "./state.ts";
 
+const loadHeadlines = (): Promise<ComponentType> => import("./headlines.tsx").then((module) => module.Headlines);
+const loadAddSubject = (): Promise<ComponentType> => import("./add_subject.tsx").then((module) => module.AddSubject);
 const ARROW = { positive: "up", negative: "down", neutral: "flat" } as const;
 
 
@@ -87,60 +89,6 @@ function WatchRow({ subject, index }: { subject: Subject; index: number }) {
   );
 }
 
-function suggestions(): readonly SubjectRow[] {
-  return (subjects.value?.subjects ?? []).filter((row) => !watched.value.includes(row.subject));
-}
-
-function AddSubject() {
-  const text = useSignal("");
-  const problem = useSignal<string | null>(null);
-  const full = watched.value.length >= MAX_WATCHED;
-  const submit = (event: Event): void => {
-    event.preventDefault();
-    const subject = parseSubject(text.value);
-    if (subject === null) {
-      problem.value = "A ticker such as AAPL, or a tag such as tag:ai-regulation.";
-      return;
-    }
-    problem.value = null;
-    text.value = "";
-    watch(subject);
-  };
-  return (
-    <form class="add-subject" onSubmit={submit}>
-      <label class="visually-hidden" for="add-subject">
-        Watch another subject
-      </label>
-      <input
-        id="add-subject"
-        list="known-subjects"
-        placeholder={full ? `${MAX_WATCHED} of ${MAX_WATCHED} watched` : "Add ticker or tag"}
-        disabled={full}
-        value={text.value}
-        autocomplete="off"
-        spellcheck={false}
-        maxLength={60}
-        aria-describedby={problem.value === null ? undefined : "add-problem"}
-        aria-invalid={problem.value !== null}
-        onInput={(event) => (text.value = event.currentTarget.value)}
-      />
-      <button type="submit" class="icon-button" disabled={full} aria-label="Add to the watched subjects">
-        <PlusIcon />
-      </button>
-      <datalist id="known-subjects">
-        {suggestions().map((row) => (
-          <option key={row.subject} value={row.subject} label={`${row.name}, ${articlesText(row.count24h)} in 24 h`} />
-        ))}
-      </datalist>
-      {problem.value !== null && (
-        <p id="add-problem" class="field-problem" role="alert">
-          {problem.value}
-        </p>
-      )}
-    </form>
-  );
-}
-
 export function WatchList() {
   const loading = watched.value.length === 0 && subjects.value === null;
   return (
@@ -151,8 +99,10 @@ export function WatchList() {
           ? [0, 1, 2, 3].map((i) => <li key={i} class="watch-item skeleton watch-skeleton" aria-hidden="true" />)
           : watched.value.map((subject, i) => <WatchRow key={subject} subject={subject} index={i} />)}
       </ul>
-      <AddSubject />
-      <Headlines />
+      <Lazy load={loadAddSubject}>
+        <div class="add-subject-space" />
+      </Lazy>
+      {headlines.value.length > 0 && <Lazy load={loadHeadlines} />}
     </aside>
   );
 }

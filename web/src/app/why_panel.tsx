@@ -1,11 +1,13 @@
+import "./styles/why.css";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { Article } from "../model/api_types.ts";
+import type { Article } from "../model/article.ts";
 import type { Bucket } from "../model/bucket.ts";
 import { isRevised, labelMark } from "../model/candle_text.ts";
 import { articlesText, latencyText, scoreText, secondsText, windowText } from "../model/format.ts";
 import { ms } from "../model/units.ts";
-import { ApiError, fetchArticles } from "../store/api.ts";
+import { ApiError } from "../store/api.ts";
+import { fetchArticles } from "../store/articles_api.ts";
 import { stepCandle, selectCandle } from "./navigation.ts";
 import { focus, prefs, route, selectedKey } from "./state.ts";
 

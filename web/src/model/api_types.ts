@@ -1,8 +1,7 @@
-import type { Bucket, Label } from "./bucket.ts";
-import { parseBucket } from "./bucket.ts";
+import { type Bucket, parseBucket } from "./bucket.ts";
 import { isResolution } from "./resolution.ts";
 import { parseSubject, type SeriesKey, seriesKey, type Subject } from "./subject.ts";
-import { type E4, type Ms, parseIso, polarityToE4 } from "./units.ts";
+import { type Ms, parseIso } from "./units.ts";
 
 /** The answers of the REST API, parsed once at the edge. */
 export interface SeriesAnswer {
@@ -11,25 +10,6 @@ export interface SeriesAnswer {
   readonly buckets: readonly Bucket[];
   readonly generation: string;
   readonly cursor: string | null;
-}
-
-export type Role = "open" | "high" | "low" | "close";
-
-export interface Article {
-  readonly eventId: string;
-  readonly title: string;
-  readonly publisher: string;
-  readonly source: string;
-  /** Null unless it is http or https: a link from the outside must not run script. */
-  readonly url: string | null;
-  readonly publishedAt: Ms | null;
-  readonly ingestedAt: Ms | null;
-  readonly scoredAt: Ms | null;
-  readonly label: Label;
-  readonly confidence: number;
-  readonly polarity: E4;
-  readonly modelVersion: string;
-  readonly roles: readonly Role[];
 }
 
 export interface SubjectRow {
@@ -69,36 +49,6 @@ export function parseSeries(wire: unknown): SeriesAnswer | null {
 
 export function parseSeriesList(wire: unknown): SeriesAnswer[] {
   return asList(asRecord(wire)["series"]).map(parseSeries).filter((found) => found !== null);
-}
-
-function webUrl(value: unknown): string | null {
-  return typeof value === "string" && /^https?:\/\//i.test(value) ? value : null;
-}
-
-const ROLES: readonly string[] = ["open", "high", "low", "close"] satisfies Role[];
-
-function parseArticle(data: Json): Article {
-  const label = asText(data["label"]);
-  const roles = Array.isArray(data["roles"]) ? data["roles"] : [];
-  return {
-    eventId: asText(data["event_id"]),
-    title: asText(data["title"]),
-    publisher: asText(data["publisher"]),
-    source: asText(data["source"]),
-    url: webUrl(data["url"]),
-    publishedAt: parseIso(data["published_at"]),
-    ingestedAt: parseIso(data["ingested_at"]),
-    scoredAt: parseIso(data["scored_at"]),
-    label: label === "positive" || label === "negative" ? label : "neutral",
-    confidence: asNumber(data["confidence"]),
-    polarity: polarityToE4(asNumber(data["polarity"])),
-    modelVersion: asText(data["model_version"]),
-    roles: roles.filter((role): role is Role => ROLES.includes(role)),
-  };
-}
-
-export function parseArticles(wire: unknown): Article[] {
-  return asList(asRecord(wire)["articles"]).map(parseArticle);
 }
 
 export function parseSubjects(wire: unknown): SubjectsAnswer {

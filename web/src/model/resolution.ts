@@ -2,14 +2,14 @@ import { type Ms, ms } from "./units.ts";
 
 /** The eight resolutions, finest first; `slotMs` is only used to draw the space between two buckets. */
 export const RESOLUTIONS = [
-  { id: "1m", label: "1 m", spoken: "1 minute", slotMs: ms(60_000) },
-  { id: "5m", label: "5 m", spoken: "5 minutes", slotMs: ms(300_000) },
-  { id: "10m", label: "10 m", spoken: "10 minutes", slotMs: ms(600_000) },
-  { id: "1h", label: "1 h", spoken: "1 hour", slotMs: ms(3_600_000) },
-  { id: "3h", label: "3 h", spoken: "3 hours", slotMs: ms(10_800_000) },
-  { id: "6h", label: "6 h", spoken: "6 hours", slotMs: ms(21_600_000) },
-  { id: "12h", label: "12 h", spoken: "12 hours", slotMs: ms(43_200_000) },
-  { id: "24h", label: "24 h", spoken: "24 hours", slotMs: ms(86_400_000) },
+  { id: "1m", spoken: "1 minute", slotMs: ms(60_000) },
+  { id: "5m", spoken: "5 minutes", slotMs: ms(300_000) },
+  { id: "10m", spoken: "10 minutes", slotMs: ms(600_000) },
+  { id: "1h", spoken: "1 hour", slotMs: ms(3_600_000) },
+  { id: "3h", spoken: "3 hours", slotMs: ms(10_800_000) },
+  { id: "6h", spoken: "6 hours", slotMs: ms(21_600_000) },
+  { id: "12h", spoken: "12 hours", slotMs: ms(43_200_000) },
+  { id: "24h", spoken: "24 hours", slotMs: ms(86_400_000) },
 ] as const;
 
 export type ResolutionId = (typeof RESOLUTIONS)[number]["id"];
@@ -28,7 +28,6 @@ function row(id: ResolutionId): (typeof RESOLUTIONS)[number] {
 
 export const slotMsOf = (id: ResolutionId): Ms => row(id).slotMs;
 export const spokenOf = (id: ResolutionId): string => row(id).spoken;
-export const labelOf = (id: ResolutionId): string => row(id).label;
 
 /** The finer and the coarser neighbour: what a reader is likely to switch to next. */
 export function neighboursOf(id: ResolutionId): ResolutionId[] {

@@ -1,16 +1,12 @@
 import {
-  type Article,
-  parseArticles,
   parseSeries,
   parseSeriesList,
   parseSubjects,
   type SeriesAnswer,
   type SubjectsAnswer,
 } from "../model/api_types.ts";
-import { parseStatus, type StatusAnswer } from "../model/status.ts";
 import { splitKey, type SeriesKey, type Subject } from "../model/subject.ts";
 import type { ResolutionId } from "../model/resolution.ts";
-import { formatIso, type Ms } from "../model/units.ts";
 
 /** Why a call failed, in words for the reader; `status` is 0 when the server could not be reached. */
 export class ApiError extends Error {
@@ -81,14 +77,4 @@ export async function fetchSeveral(
 
 export async function fetchSubjects(): Promise<SubjectsAnswer> {
   return parseSubjects(await getJson("/subjects"));
-}
-
-export async function fetchArticles(key: SeriesKey, start: Ms, signal: AbortSignal): Promise<Article[]> {
-  const { subject, resolution } = splitKey(key);
-  const path = `/timeseries/${encodeURIComponent(subject)}/${resolution}/${encodeURIComponent(formatIso(start))}/articles`;
-  return parseArticles(await getJson(path, signal));
-}
-
-export async function fetchStatus(): Promise<StatusAnswer> {
-  return parseStatus(await getJson("/status"));
 }

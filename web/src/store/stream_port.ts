@@ -1,3 +1,4 @@
+import workerUrl from "virtual:stream-worker";
 import type { PageMessage, WorkerMessage } from "../model/protocol.ts";
 
 /** The page's end of the worker: one SharedWorker for all tabs, or a worker of its own where there is none. */
@@ -12,19 +13,14 @@ interface Endpoint {
 }
 
 function openEndpoint(onError: () => void): Endpoint {
+  const options = { type: "module", name: "candlewick-stream" } as const;
   if (typeof SharedWorker !== "undefined") {
-    const shared = new SharedWorker(new URL("../stream/worker.ts", import.meta.url), {
-      type: "module",
-      name: "candlewick-stream",
-    });
+    const shared = new SharedWorker(workerUrl, options);
     shared.addEventListener("error", onError);
     shared.port.start();
     return shared.port as Endpoint;
   }
-  const own = new Worker(new URL("../stream/worker.ts", import.meta.url), {
-    type: "module",
-    name: "candlewick-stream",
-  });
+  const own = new Worker(workerUrl, options);
   own.addEventListener("error", onError);
   return own as Endpoint;
 }

@@ -1,0 +1,5 @@
+/** The address of the built stream worker; made by the plugin in `vite.config.ts`. */
+declare module "virtual:stream-worker" {
+  const url: string;
+  export default url;
+}
