@@ -3,7 +3,10 @@
 import base64
 import binascii
 import hashlib
+import importlib
+import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from contracts.errors import BadEvent, Unusable
@@ -44,6 +47,14 @@ def item_failures(records: list[StreamRecord]) -> list[dict[str, str]]:
     return [{"itemIdentifier": record.sequence_number} for record in records]
 
 
+def user_data(data: bytes) -> list[bytes]:
+    """The user records of a record as a log gives it: its bytes, or what a KPL aggregate holds (a damaged one is
+    handed on as it is)."""
+    if not data.startswith(AGGREGATE_MAGIC):
+        return [data]
+    return [user.data for user in _open_aggregate(StreamRecord("", "", "", 0, "", data, 0))]
+
+
 def _user_records(record: Mapping[str, Any]) -> Iterator[StreamRecord]:
     kinesis = record["kinesis"]
     shard_id, _, _ = record["eventID"].partition(":")
@@ -70,16 +81,58 @@ def _user_records(record: Mapping[str, Any]) -> Iterator[StreamRecord]:
 
 
 def _open_aggregate(whole: StreamRecord) -> Iterator[StreamRecord]:
-    """The library passes a corrupt aggregate through as one plain record; so the digest is checked here."""
-    body, digest = whole.data[len(AGGREGATE_MAGIC) : -_DIGEST_BYTES], whole.data[-_DIGEST_BYTES:]
-    if hashlib.md5(body, usedforsecurity=False).digest() != digest:
-        yield whole._replace(error=BadEvent("corrupt_aggregate", f"{len(whole.data)} bytes; the digest differs"))
-        return
     try:
-        from aws_kinesis_agg import messages_pb2
+        users = open_aggregate(whole.data)
+    except BadEvent as error:
+        yield whole._replace(error=error)
+        return
+    for index, user in enumerate(users):
+        yield whole._replace(sub_sequence=index, partition_key=user.partition_key, data=user.data)
+
+
+class AggregatedUser(NamedTuple):
+    """One user record of a KPL aggregate."""
+
+    partition_key: str
+    explicit_hash_key: int | None
+    data: bytes
+
+
+def open_aggregate(data: bytes) -> list[AggregatedUser]:
+    """The user records of a KPL aggregate (data that begins with `AGGREGATE_MAGIC`). Raises
+    `BadEvent("corrupt_aggregate")`: the library passes a corrupt one through as one plain record without an error, so
+    the digest is checked here."""
+    body, digest = data[len(AGGREGATE_MAGIC) : -_DIGEST_BYTES], data[-_DIGEST_BYTES:]
+    if hashlib.md5(body, usedforsecurity=False).digest() != digest:
+        raise BadEvent("corrupt_aggregate", f"{len(data)} bytes; the digest differs")
+    messages = kpl_messages()
+    from google.protobuf.message import DecodeError
+
+    try:
+        aggregate = messages.AggregatedRecord.FromString(body)
+        keys, hashes = aggregate.partition_key_table, aggregate.explicit_hash_key_table
+        users = [
+            AggregatedUser(
+                keys[user.partition_key_index],
+                int(hashes[user.explicit_hash_key_index]) if user.HasField("explicit_hash_key_index") else None,
+                user.data,
+            )
+            for user in aggregate.records
+        ]
+    except (DecodeError, IndexError, ValueError) as error:
+        raise BadEvent("corrupt_aggregate", f"{len(data)} bytes: {type(error).__name__}") from None
+    if not users:
+        raise BadEvent("corrupt_aggregate", f"{len(data)} bytes without a user record")
+    return users
+
+
+@cache
+def kpl_messages() -> Any:
+    """The library's protobuf messages. They import their neighbour as a top-level module, which the library arranges by
+    putting its folder first on `sys.path`; naming that one module does less harm. Raises `Unusable` without it.
+    """
+    try:
+        sys.modules.setdefault("config_pb2", importlib.import_module("aws_kinesis_agg.config_pb2"))
+        return importlib.import_module("aws_kinesis_agg.messages_pb2")
     except ImportError:
-        raise Unusable("a KPL-aggregated record arrived: install the extra, `pip install candlewick[aws]`") from None
-    aggregate = messages_pb2.AggregatedRecord.FromString(body)
-    for index, user in enumerate(aggregate.records):
-        key = aggregate.partition_key_table[user.partition_key_index]
-        yield whole._replace(sub_sequence=index, partition_key=key, data=user.data)
+        raise Unusable("KPL-aggregated records need the extra: `pip install candlewick[aws]`") from None

@@ -1,0 +1,156 @@
+"""Handing the live name from one generation to another while the aggregator keeps writing.
+
+The aggregator reads the live pointer after it has read a batch, and writes the whole batch into that generation. So:
+
+    replay                           aggregator                        new generation holds
+    catch up to K                                                      all records ≤ K
+    swap the pointer                 (a batch read before the swap
+                                      still goes to the old one)
+    read the log's tips H            batches read from here on         all records > H, by the aggregator
+                                      go to the new one
+    catch up from K to H                                               all records
+
+Whatever both of them bring is counted once, because a bucket knows its members; whoever loses a guarded write reads
+again. Up to K a re-scored generation has the new model's scores, beyond K every event counts as the log has it,
+whichever of the two brought it: so the result is a function of the log and K. The last step is owed until the pointer
+says `settled`; whoever comes first does it again, and the finaliser looks every five minutes.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from aggregation.event import Event, decode
+from aggregation.gather import gather
+from aggregation.operator import EMPTY, Batch, Limits, keys_needed, step
+from aggregation.service import _changes
+from contracts.clock import Clock
+from contracts.errors import BadEvent, BadRequest, Conflict, Transient
+from contracts.events import SCORED_STREAM
+from contracts.generation import POINTER
+from contracts.kinesis import user_data
+from contracts.ports import BucketStore, ControlStore, EventLog, Position, Record
+from contracts.settings import AggregatorSettings
+
+LANE: Final = "replay"
+MAX_COMMIT_ATTEMPTS: Final = 50
+#: Records applied together: a batch of this size holds the embedded store for some ten milliseconds.
+BATCH_RECORDS: Final = 2_000
+
+Positions = Mapping[str, str]
+Rescore = Callable[[list[Event]], list[Event]]
+
+
+class Handover:
+    """Brings generations up to date with the log; guarded, so it may run beside the aggregator and beside itself."""
+
+    def __init__(
+        self, buckets: BucketStore, control: ControlStore, log: EventLog, clock: Clock, settings: AggregatorSettings
+    ) -> None:
+        self._buckets = buckets
+        self._control = control
+        self._log = log
+        self._clock = clock
+        self._settings = settings
+        self._limits = Limits(settings.out_of_orderness_ms, settings.idle_after_ms, settings.expire)
+
+    def catch_up(
+        self,
+        generation: str,
+        after: Positions,
+        rescore: Rescore | None = None,
+        tell: bool = False,
+        still_mine: Callable[[], None] = lambda: None,
+    ) -> tuple[dict[str, str], int]:
+        """Add everything past `after` (shards it does not name: from their oldest record) up to the log's tips as they
+        are now; returns the position reached and how many records were read. `tell`: log the changes, so that
+        watchers see them. `still_mine` is asked before each batch and raises to stop."""
+        reached = dict(after)
+        count = 0
+        for shard in self._log.shards(SCORED_STREAM):
+            for records in self._pages(shard.shard_id, after.get(shard.shard_id)):
+                still_mine()
+                self._apply(generation, shard.shard_id, records, rescore, tell)
+                reached[shard.shard_id] = records[-1].sequence_number
+                count += len(records)
+        return reached, count
+
+    def settle(self) -> bool:
+        """Do the last step of a swap when it is owed; true when it was. Raises `Transient`; then it is still owed."""
+        pointer, version = self._control.get(*POINTER)
+        if pointer is None or pointer.get("settled", True):
+            return False
+        self.catch_up(pointer["generation"], pointer["handover"], tell=True)
+        try:
+            self._control.put(*POINTER, {**pointer, "settled": True}, expected_version=version)
+        except Conflict:
+            return False  # somebody else settled it, or swapped again and owes a step of his own
+        return True
+
+    def _pages(self, shard_id: str, after: str | None) -> Iterator[Sequence[Record]]:
+        """Up to the tip as it is when a read finds nothing behind it."""
+        start = Position("AFTER_SEQUENCE_NUMBER", after) if after else Position("TRIM_HORIZON")
+        iterator: str | None = self._log.iterator(SCORED_STREAM, shard_id, start)
+        while iterator:
+            page = self._log.get_records(iterator, BATCH_RECORDS)
+            if page.records:
+                yield page.records
+            if page.behind_ms == 0:
+                return
+            iterator = page.next_iterator
+
+    def _apply(
+        self, generation: str, shard_id: str, records: Sequence[Record], rescore: Rescore | None, tell: bool
+    ) -> None:
+        """What may not count was set aside by the aggregator; here it is only left out."""
+        events: list[Event] = []
+        for record in records:
+            for data in user_data(record.data):
+                try:
+                    events.append(decode(data))
+                except BadEvent:
+                    continue
+        if rescore is not None:
+            events = rescore(events)
+        gathered = gather(events, self._settings.allowed_lateness_ms, self._settings.lanes)
+        keys = keys_needed(gathered)
+        for _ in range(MAX_COMMIT_ATTEMPTS):
+            stored = self._buckets.get_many(generation, keys)
+            now_ms = self._clock.now_ms()
+            decided = step(EMPTY, Batch(shard_id, gathered, stored), now_ms, self._limits)
+            if not decided.writes:
+                return
+            changes = _changes(generation, decided, decided.fresh, now_ms) if tell else []
+            if not self._buckets.commit(generation, decided.writes, changes, LANE):
+                return
+        raise Transient("bucket store", f"{MAX_COMMIT_ATTEMPTS} commits in a row lost against other writers")
+
+
+def check_retention(log: EventLog, after: Positions, since_ms: int) -> None:
+    """Raises `BadRequest` unless nothing past `after`, which was read at `since_ms`, can have left the log.
+
+    Retention goes by arrival: while any shard keeps a record older than `since_ms`, no shard has lost a younger one.
+    Without such a record every position must still be there itself.
+    """
+    lost = []
+    for shard in log.shards(SCORED_STREAM):
+        oldest = log.get_records(log.iterator(SCORED_STREAM, shard.shard_id, Position("TRIM_HORIZON")), 1).records
+        if oldest and oldest[0].arrival_ms <= since_ms:
+            return
+        place = after.get(shard.shard_id)
+        if place is not None and (not oldest or int(oldest[0].sequence_number) > int(place)):
+            lost.append(shard.shard_id)
+    if lost:
+        raise BadRequest(
+            f"the log has lost records that arrived since ({', '.join(lost)}): retention has passed the plan; "
+            "plan and run again (`auto` takes them from the lake)"
+        )
+
+
+def checkpoints_of(control: ControlStore, kind: str, mapping: str) -> dict[str, Any]:
+    """Shard → the last record a mapping is done with, where it keeps its checkpoints in the control store."""
+    prefix = f"{mapping}/"
+    return {
+        name.removeprefix(prefix): value["sequence_number"]
+        for name, value in control.list(kind).items()
+        if name.startswith(prefix) and value["sequence_number"]
+    }
