@@ -1,0 +1,92 @@
+"""How fast a run may go: never faster than it was told, and live traffic first.
+
+Asked before every task. The live line counts as behind when its aggregator has left a record lying for more than two
+seconds; then the run pauses, longer and longer, but does one task in every ten seconds so that it always ends.
+"""
+
+import threading
+from typing import Final
+
+from contracts.clock import Clock
+from contracts.events import SCORED_STREAM
+from contracts.ports import Position
+from contracts.resolution import HOUR_MS
+from local.driver_checkpoint import KIND as CHECKPOINT_KIND
+from local.driver_checkpoint import Checkpoints
+from local.line import LINE
+from stores.home import Home
+
+#: Every serving process reports under this kind (api/fleet.py, whose import would cost this command half a second).
+FLEET_KIND: Final = "stream-process"
+BEHIND_MS: Final = 2_000
+LOOK_EVERY_MS: Final = 500
+FIRST_PAUSE_MS: Final = 100
+MAX_PAUSE_MS: Final = 1_600
+MAX_WAIT_MS: Final = 10_000
+
+
+class Pace:
+    """`rate`: records a second. `speed`: milliseconds of event time a millisecond, over all subjects together."""
+
+    def __init__(self, home: Home, rate: float | None, speed: float | None) -> None:
+        self._home = home
+        self._clock: Clock = home.clock
+        self._rate = rate
+        self._speed = speed
+        self._started_ms = self._clock.monotonic_ms()
+        self._looked_ms = -float(LOOK_EVERY_MS)
+        self._behind_ms = 0
+        self._records = 0.0
+        self._hours = 0.0
+        self.yielded = 0
+
+    def before(self, records: int, hours: float) -> None:
+        """Wait until so many more records, or hours of event time, are due."""
+        due_ms = 0.0
+        if self._rate:
+            due_ms = max(due_ms, 1000 * self._records / self._rate)
+        if self._speed:
+            due_ms = max(due_ms, self._hours * HOUR_MS / self._speed)
+        self._sleep(self._started_ms + due_ms - self._clock.monotonic_ms())
+        self._records += records
+        self._hours += hours
+        self._give_way()
+
+    def _give_way(self) -> None:
+        waited_ms, pause_ms = 0, FIRST_PAUSE_MS
+        while waited_ms < MAX_WAIT_MS and self._live_behind_ms() > BEHIND_MS:
+            self.yielded += 1
+            self._sleep(pause_ms)
+            waited_ms += pause_ms
+            pause_ms = min(MAX_PAUSE_MS, pause_ms * 2)
+
+    def _live_behind_ms(self) -> int:
+        now_ms = self._clock.monotonic_ms()
+        if now_ms - self._looked_ms >= LOOK_EVERY_MS:
+            self._looked_ms = now_ms
+            self._behind_ms = live_behind_ms(self._home) if is_driven(self._home) else 0
+        return self._behind_ms
+
+    def _sleep(self, milliseconds: float) -> None:
+        if milliseconds > 0:
+            self._clock.wait(threading.Event(), milliseconds)
+
+
+def is_driven(home: Home) -> bool:
+    """Whether a process runs the live line on these stores and keeps its checkpoints there: only then does a record
+    left lying mean that it is behind."""
+    aggregator = any(name.startswith("aggregator/") for name in home.control.list(CHECKPOINT_KIND))
+    return aggregator and bool(home.control.list(FLEET_KIND))
+
+
+def live_behind_ms(home: Home) -> int:
+    """Age of the oldest record the live aggregator is not done with; 0 at the tip."""
+    row = next(row for row in LINE if row.stream == SCORED_STREAM and row.name == "aggregator")
+    checkpoints = Checkpoints(home.control, row.name)
+    behind_ms = 0
+    for shard in home.log.shards(row.stream):
+        done_with = checkpoints.load(shard.shard_id).sequence_number
+        start = Position("AFTER_SEQUENCE_NUMBER", done_with) if done_with else Position("TRIM_HORIZON")
+        page = home.log.get_records(home.log.iterator(row.stream, shard.shard_id, start), 1)
+        behind_ms = max([behind_ms] + [home.clock.now_ms() - record.arrival_ms for record in page.records])
+    return behind_ms

@@ -1,0 +1,268 @@
+"""`replay plan`: what a replay would read and write, fixed by bounds and a hash. Changes nothing but its own document.
+
+The plan is kept in the lake under `replay/plans/<hash>.jsonl.gz`, where `run` on this or another machine finds it.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from contracts.errors import BadEvent, BadRequest
+from contracts.events import SCORED_STREAM
+from contracts.instants import date_of, iso_ms, parse_ms
+from contracts.settings import AggregatorSettings
+from contracts.subjects import parse_subject
+from ops.replay.scan import Census, Scan
+from ops.replay.sources import Digest, Segment, read
+from ops.replay.stitch import Start, heads, pieces
+from stores.home import Home
+
+PLANS: Final = "replay/plans/"
+#: DynamoDB, us-east-1, US dollars a million write request units (shared/aws.md).
+DOLLARS_PER_MILLION_WRITES: Final = 0.625
+#: Until a run of this installation has been measured.
+EVENTS_PER_SECOND: Final = 50_000
+MODEL_TEXTS_PER_SECOND: Final = 800
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Work units of one subject and UTC day: the hours that have events, and how many records it has."""
+
+    subject: str
+    day: str
+    hours: tuple[int, ...]
+    records: int
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Everything a run depends on. `hash` is over what decides the result: segments with their digests, filters, model
+    and window settings. `complete`: no filter leaves anything out, so the result may go live."""
+
+    hash: str
+    created_at: str
+    sources: tuple[str, ...]
+    start: str | None
+    end: str | None
+    subjects: tuple[str, ...]
+    model: str | None
+    model_version: str | None
+    allowed_lateness_ms: int
+    lanes: int
+    complete: bool
+    segments: tuple[Segment, ...]
+    tips: dict[str, str]
+    groups: tuple[Group, ...]
+    census: Census
+
+    @property
+    def units(self) -> int:
+        """Work units: distinct (subject, hour)."""
+        return sum(len(group.hours) for group in self.groups)
+
+    @property
+    def buckets(self) -> int:
+        return sum(self.census.buckets.values())
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What the operator asked for, parsed. Times bound the event time: `[start_ms, end_ms)`."""
+
+    sources: tuple[str, ...] = ("auto",)
+    start_ms: int | None = None
+    end_ms: int | None = None
+    subjects: frozenset[str] = frozenset()
+    model: str | None = None
+    log_from_ms: int | None = None
+    log_positions: dict[str, str] = {}
+
+
+def wish_of(
+    sources: Sequence[str],
+    start: str | None,
+    end: str | None,
+    subjects: Sequence[str],
+    model: str | None,
+    log_from: str | None,
+    positions: Sequence[str],
+) -> Wish:
+    """Command-line words as a wish. Raises `BadRequest` naming what is allowed."""
+    try:
+        start_ms, end_ms, from_ms = (parse_ms(text) if text else None for text in (start, end, log_from))
+        chosen = frozenset(parse_subject(subject) for subject in subjects)
+    except BadEvent as error:
+        raise BadRequest(error.detail) from None
+    if start_ms is not None and end_ms is not None and start_ms >= end_ms:
+        raise BadRequest(f"--start {start} is not before --end {end}")
+    places = dict(text.partition("=")[::2] for text in positions)
+    if not all(places.values()):
+        raise BadRequest("--from-position is SHARD=SEQUENCE_NUMBER")
+    return Wish(tuple(sources) or ("auto",), start_ms, end_ms, chosen, model, from_ms, places)
+
+
+def make_plan(
+    home: Home,
+    settings: AggregatorSettings,
+    wish: Wish,
+    progress: Callable[[int], None] = lambda records: None,
+) -> Plan:
+    """Read every source once, count what it holds, and fix it. Raises `BadRequest` when there is nothing to replay,
+    `Altered` for a damaged lake object, `Unusable` when the model cannot be loaded."""
+    version = _model_version(wish.model)
+    tips = heads(home.log, SCORED_STREAM)
+    scan = Scan(settings.allowed_lateness_ms, wish.start_ms, wish.end_ms, wish.subjects)
+    segments = []
+    for source in wish.sources:
+        for piece in pieces(home, source, SCORED_STREAM, tips, Start(wish.log_from_ms, wish.log_positions)):
+            segments.append(_scanned(home, piece.segment, piece.lines, scan))
+            progress(segments[-1].records or 0)
+    census, groups = scan.result(segments)
+    if not groups:
+        raise BadRequest(f"nothing to replay: {census.records} records in {', '.join(wish.sources)}, none that counts")
+    filtered = wish.start_ms is not None or wish.end_ms is not None or bool(wish.subjects)
+    partial_log = wish.log_from_ms is not None or bool(wish.log_positions)
+    plan = Plan(
+        hash="",
+        created_at=iso_ms(home.clock.now_ms()),
+        sources=wish.sources,
+        start=iso_ms(wish.start_ms) if wish.start_ms is not None else None,
+        end=iso_ms(wish.end_ms) if wish.end_ms is not None else None,
+        subjects=tuple(sorted(wish.subjects)),
+        model=wish.model,
+        model_version=version,
+        allowed_lateness_ms=settings.allowed_lateness_ms,
+        lanes=settings.lanes,
+        complete=not filtered and not partial_log and bool({"auto", "log", "lake"} & set(wish.sources)),
+        segments=tuple(segments),
+        tips=_covered(wish.sources, segments, tips),
+        groups=tuple(Group(subject, day, hours, records) for subject, day, hours, records in groups),
+        census=census,
+    )
+    return msgspec.structs.replace(plan, hash=plan_hash(plan))
+
+
+def _model_version(model: str | None) -> str | None:
+    if model is None:
+        return None
+    from consumers.classifier.models.registry import load
+
+    return load(model).version
+
+
+def _scanned(home: Home, segment: Segment, lines: Any, scan: Scan) -> Segment:
+    digest = Digest()
+    batch = []
+    try:
+        for line in lines:
+            digest.add(line)
+            batch.append(line)
+            if len(batch) == 10_000:
+                scan.add(batch)
+                batch = []
+    except BadEvent:
+        # Says what to do about a damaged object; `read` turns the same fault into that.
+        list(read(home, segment))
+        raise
+    scan.add(batch)
+    return msgspec.structs.replace(segment, records=digest.records, bytes=digest.bytes, digest=digest.hex)
+
+
+def _covered(sources: tuple[str, ...], segments: list[Segment], tips: dict[str, str]) -> dict[str, str]:
+    """Shard → the last record the plan holds everything up to; where `promote` catches up from."""
+    if "auto" in sources or "log" in sources:
+        return tips
+    if "lake" not in sources:
+        return {}
+    covered: dict[str, str] = {}
+    for one in segments:
+        if one.shard_id and (one.shard_id not in covered or int(covered[one.shard_id]) < int(one.last)):
+            covered[one.shard_id] = one.last
+    return covered
+
+
+def plan_hash(plan: Plan) -> str:
+    """Over what decides the result, in a canonical encoding; 16 hex digits."""
+    decides = (
+        plan.segments, plan.start, plan.end, plan.subjects, plan.model, plan.model_version,
+        plan.allowed_lateness_ms, plan.lanes,
+    )  # fmt: skip
+    return hashlib.sha256(msgspec.json.encode(decides, order="deterministic")).hexdigest()[:16]
+
+
+def save_plan(home: Home, plan: Plan) -> None:
+    """Keep it, so that `run` finds it by its hash."""
+    home.lake.put(f"{PLANS}{plan.hash}.jsonl.gz", [msgspec.json.encode(plan)])
+
+
+def load_plan(home: Home, name: str) -> Plan:
+    """A plan by its hash, the beginning of it, or the path of its document. Raises `BadRequest`."""
+    known = {key.removeprefix(PLANS).removesuffix(".jsonl.gz"): key for key in home.lake.keys(PLANS)}
+    matching = [known[each] for each in known if each.startswith(name)]
+    if len(matching) == 1 and len(name) >= 4:
+        body = next(iter(home.lake.read(matching[0])))
+    elif Path(name).is_file():
+        body = Path(name).read_bytes()
+    else:
+        raise BadRequest(f"{'several plans begin with' if matching else 'no plan'} {name!r}", tuple(sorted(known)))
+    try:
+        plan = msgspec.json.decode(body, type=Plan)
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"{name} is no plan: {error}") from None
+    if plan_hash(plan) != plan.hash:
+        raise BadRequest(f"the plan {plan.hash} was altered: its content has the hash {plan_hash(plan)}")
+    return plan
+
+
+def outlook(home: Home, plan: Plan, events_per_second: float = EVENTS_PER_SECOND) -> dict[str, Any]:
+    """What the operator wants to know before saying `run`: JSON-ready."""
+    census = plan.census
+    lake_only = [one for one in plan.segments if one.kind in ("lake", "unread")] if "auto" in plan.sources else []
+    seconds = census.events / events_per_second + (census.articles / MODEL_TEXTS_PER_SECOND if plan.model else 0)
+    return {
+        "plan": plan.hash,
+        "sources": list(plan.sources),
+        "bounds": {"start": plan.start, "end": plan.end, "log": plan.tips, "segments": len(plan.segments)},
+        "model": plan.model_version,
+        "complete": plan.complete,
+        "records": {"total": census.records, **census.by_kind},
+        "events": census.events,
+        "duplicates": census.duplicates,
+        "too_late": census.too_late,
+        "quarantined": census.quarantined,
+        "articles": census.articles,
+        "subjects": census.subjects,
+        "first_event_at": iso_ms(census.first_ms),
+        "last_event_at": iso_ms(census.last_ms),
+        "units": plan.units,
+        "buckets": {"total": plan.buckets, **census.buckets},
+        "only_in_lake": {
+            "records": sum(one.records or 0 for one in lake_only),
+            "objects": len(lake_only),
+            "days": sorted({one.place.partition("date=")[2][:10] for one in lake_only}),
+        },
+        "expected_seconds": round(seconds, 1),
+        "write_units": census.write_units,
+        "cost_usd": round(census.write_units * DOLLARS_PER_MILLION_WRITES / 1e6, 4),
+        "created_at": plan.created_at,
+    }
+
+
+def day_of(instant_ms: int) -> str:
+    """The UTC day of an event, as groups name it."""
+    return date_of(instant_ms)
+
+
+def tasks_of(plan: Plan, target_records: int) -> Iterator[tuple[Group, ...]]:
+    """Groups of one subject that are worked on together: about `target_records` each, always cut in the same places."""
+    task: list[Group] = []
+    for group in plan.groups:
+        if task and (
+            task[0].subject != group.subject or sum(one.records for one in task) + group.records > target_records
+        ):
+            yield tuple(task)
+            task = []
+        task.append(group)
+    if task:
+        yield tuple(task)

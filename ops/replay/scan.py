@@ -1,0 +1,178 @@
+"""Counting what a replay would read: one pass, eight bytes an event."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import numpy
+
+from aggregation.event import Event, decode
+from aggregation.gather import Gathered, gather
+from aggregation.instant_table import instant_ms
+from contracts.errors import BadEvent
+from contracts.hashing import member_hash
+from contracts.instants import date_of
+from contracts.resolution import DAY_MS, HOUR_MS, RESOLUTIONS
+from ops.replay.sources import Segment
+
+#: Bytes a bucket takes in DynamoDB besides its members or children, and one child summary: measured on made-up news.
+BUCKET_BYTES: Final = 420
+CHILD_BYTES: Final = 230
+MEMBER_BYTES: Final = 8
+WRITE_UNIT_BYTES: Final = 1_024
+
+
+class Census(msgspec.Struct, frozen=True):
+    """What the sources hold. `events` are distinct ones that count; `buckets` by resolution; times in milliseconds;
+    `write_units` as DynamoDB bills them, estimated from the number of children and members of every bucket."""
+
+    records: int
+    by_kind: dict[str, int]
+    events: int
+    duplicates: int
+    too_late: int
+    quarantined: int
+    articles: int
+    subjects: int
+    buckets: dict[str, int]
+    write_units: int
+    first_ms: int
+    last_ms: int
+
+
+class Filter:
+    """Which events a replay is about."""
+
+    def __init__(self, start_ms: int | None, end_ms: int | None, subjects: frozenset[str]) -> None:
+        self._start_ms = start_ms
+        self._end_ms = end_ms
+        self._subjects = subjects
+        self.everything = start_ms is None and end_ms is None and not subjects
+
+    def passes(self, subject: str, event_time: str) -> bool:
+        """An unreadable time passes: it is judged, and quarantined, like everywhere else."""
+        if self._subjects and subject not in self._subjects:
+            return False
+        if self._start_ms is None and self._end_ms is None:
+            return True
+        try:
+            at_ms = instant_ms(event_time)
+        except BadEvent:
+            return True
+        return (self._start_ms is None or at_ms >= self._start_ms) and (self._end_ms is None or at_ms < self._end_ms)
+
+
+class Scan:
+    """Takes records in log order, answers with a census and the work units."""
+
+    def __init__(
+        self, allowed_lateness_ms: int, start_ms: int | None, end_ms: int | None, subjects: frozenset[str]
+    ) -> None:
+        self._allowed_lateness_ms = allowed_lateness_ms
+        self._filter = Filter(start_ms, end_ms, subjects)
+        self._identities: list[numpy.ndarray] = []
+        self._articles: list[numpy.ndarray] = []
+        self._minutes: dict[str, Counter[int]] = {}
+        self._accepted = 0
+        self._too_late = 0
+        self._quarantined = 0
+        self._first_ms = self._last_ms = 0
+
+    def add(self, lines: Sequence[bytes]) -> None:
+        """Judge a batch."""
+        events: list[Event] = []
+        for line in lines:
+            try:
+                event = decode(line)
+            except BadEvent:
+                self._quarantined += 1
+                continue
+            if self._filter.everything or self._filter.passes(event.subject, event.event_time):
+                events.append(event)
+        if events:
+            self._take(gather(events, self._allowed_lateness_ms))
+
+    def _take(self, gathered: Gathered) -> None:
+        self._too_late += len(gathered.too_late)
+        self._quarantined += len(gathered.quarantined)
+        identities: list[int] = []
+        articles: list[int] = []
+        for (subject, _, start_ms), group in gathered.groups.items():
+            salt = member_hash(f"{subject} {start_ms}")
+            identities += [hashed ^ salt for hashed in group.members]
+            articles += [member_hash(event.article_id) for event in group.members.values()]
+            minutes = self._minutes.get(subject)
+            if minutes is None:
+                minutes = self._minutes[subject] = Counter()
+            records = len(group.members) + group.repeats
+            minutes[start_ms] += records
+            if not self._accepted or start_ms + group.open_ms < self._first_ms:
+                self._first_ms = start_ms + group.open_ms
+            self._last_ms = max(self._last_ms, start_ms + group.close_ms)
+            self._accepted += records
+        self._identities.append(numpy.unique(numpy.array(identities, dtype=numpy.uint64)))
+        self._articles.append(numpy.unique(numpy.array(articles, dtype=numpy.uint64)))
+
+    def result(self, segments: Sequence[Segment]) -> tuple[Census, list[tuple[str, str, tuple[int, ...], int]]]:
+        """(the census, (subject, day, hours with events, records) of every group, ascending)."""
+        by_kind: Counter[str] = Counter()
+        for one in segments:
+            by_kind[one.kind] += one.records or 0
+        events = _distinct(self._identities)
+        buckets: Counter[str] = Counter()
+        write_units = 0
+        groups = []
+        for subject in sorted(self._minutes):
+            minutes = self._minutes[subject]
+            starts = numpy.array(sorted(minutes), dtype=numpy.int64)
+            counts = numpy.array([minutes[int(start)] for start in starts], dtype=numpy.int64)
+            counted, units = _buckets_of(starts, counts)
+            buckets.update(counted)
+            write_units += units
+            groups += _groups_of(subject, starts, counts)
+        census = Census(
+            records=sum(by_kind.values()),
+            by_kind=dict(by_kind),
+            events=events,
+            duplicates=self._accepted - events,
+            too_late=self._too_late,
+            quarantined=self._quarantined,
+            articles=_distinct(self._articles),
+            subjects=len(self._minutes),
+            buckets={row.name: buckets[row.name] for row in RESOLUTIONS},
+            write_units=write_units,
+            first_ms=self._first_ms,
+            last_ms=self._last_ms,
+        )
+        return census, groups
+
+
+def _distinct(parts: list[numpy.ndarray]) -> int:
+    return len(numpy.unique(numpy.concatenate(parts))) if parts else 0
+
+
+def _buckets_of(starts: numpy.ndarray, counts: numpy.ndarray) -> tuple[dict[str, int], int]:
+    """(buckets by resolution, write units) of a subject with events in these minutes."""
+    counted: dict[str, int] = {}
+    write_units = int(numpy.sum(-(-(BUCKET_BYTES + MEMBER_BYTES * counts) // WRITE_UNIT_BYTES)))
+    finer = starts
+    counted[RESOLUTIONS[0].name] = len(starts)
+    for resolution in RESOLUTIONS[1:]:
+        finer, children = numpy.unique(finer - finer % resolution.width_ms, return_counts=True)
+        counted[resolution.name] = len(finer)
+        write_units += int(numpy.sum(-(-(BUCKET_BYTES + CHILD_BYTES * children) // WRITE_UNIT_BYTES)))
+    return counted, write_units
+
+
+def _groups_of(
+    subject: str, starts: numpy.ndarray, counts: numpy.ndarray
+) -> list[tuple[str, str, tuple[int, ...], int]]:
+    days, first = numpy.unique(starts - starts % DAY_MS, return_index=True)
+    bounds = [*first.tolist(), len(starts)]
+    found = []
+    for number, day_ms in enumerate(days.tolist()):
+        part = slice(bounds[number], bounds[number + 1])
+        hours = numpy.unique((starts[part] - day_ms) // HOUR_MS)
+        found.append((subject, date_of(day_ms), tuple(hours.tolist()), int(counts[part].sum())))
+    return found

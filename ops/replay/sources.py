@@ -1,0 +1,150 @@
+"""Where a replay reads from: segments of the log, of the lake, of files, and of what was set aside.
+
+A segment is a fixed, ordered piece of input with a digest of its content, so that a run reads exactly what was planned
+or says which piece is not what it was. The order of segments is the order of the log: by shard (a parent's id is lower
+than its children's), older before newer.
+"""
+
+import base64
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from xxhash import xxh3_128
+
+from contracts.aside import MAX_KEPT_BYTES
+from contracts.errors import BadEvent, BadRequest
+from contracts.events import SCORED_STREAM
+from contracts.kinesis import records_of, user_data
+from contracts.ports import EventLog, Position, Record
+from stores.home import Home
+
+SegmentKind = Literal["log", "lake", "unread", "file", "failed", "quarantine"]
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """`place`: shard, lake key or path. `first` and `last` bound it in the log (inclusive; empty for files). `records`,
+    `bytes` and `digest` are what planning found there; None before it looked."""
+
+    kind: SegmentKind
+    stream: str
+    place: str
+    shard_id: str = ""
+    first: str = ""
+    last: str = ""
+    records: int | None = None
+    bytes: int | None = None
+    digest: str | None = None
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.kind} {self.place}" + (f" {self.first}…{self.last}" if self.kind == "log" else "")
+
+
+class Altered(BadRequest):
+    """A segment is not what was planned: expired, damaged, replaced or gone."""
+
+
+class Digest:
+    """Content of a segment: count, bytes, and XXH3 over the lines."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self.bytes = 0
+        self._hash = xxh3_128()
+
+    def add(self, line: bytes) -> None:
+        self.records += 1
+        self.bytes += len(line)
+        self._hash.update(line)
+        self._hash.update(b"\n")
+
+    @property
+    def hex(self) -> str:
+        return self._hash.hexdigest()
+
+
+def read(home: Home, segment: Segment) -> Iterator[bytes]:
+    """The records of a planned segment, in order. Raises `Altered` at the first sign that it is not what was planned
+    (at the latest behind its last record), so a reader must not act before the end."""
+    digest = Digest()
+    try:
+        for line in lines_of(home, segment):
+            digest.add(line)
+            yield line
+    except (BadRequest, BadEvent) as error:
+        raise Altered(f"{segment.name} cannot be read as planned: {error}; {_remedy(segment)}") from None
+    if segment.digest is not None and digest.hex != segment.digest:
+        found = f"{digest.records} records where {segment.records} were planned"
+        raise Altered(f"{segment.name} is not what was planned ({found}); {_remedy(segment)}")
+
+
+def _remedy(segment: Segment) -> str:
+    if segment.kind == "log":
+        return "the log's retention has passed it: plan again (`auto` takes from the lake what the log has lost)"
+    return "restore it and resume, or plan again"
+
+
+def lines_of(home: Home, segment: Segment) -> Iterator[bytes]:
+    """The bytes of every record, unchecked. Raises `BadRequest` (gone), `BadEvent` (damaged) or `Transient`."""
+    if segment.kind == "log":
+        return _log_lines(home.log, segment)
+    if segment.kind == "lake":
+        return home.lake.read(segment.place)
+    if segment.kind == "unread":
+        return (base64.b64decode(json.loads(line)["data"]) for line in home.lake.read(segment.place))
+    if segment.kind == "failed":
+        return _failed_lines(home, segment)
+    if segment.kind == "quarantine":
+        return _quarantined_lines(home, segment)
+    return _file_lines(Path(segment.place))
+
+
+def _until(log: EventLog, iterator: str | None, last: int) -> Iterator[Record]:
+    while iterator:
+        page = log.get_records(iterator)
+        for record in page.records:
+            if int(record.sequence_number) > last:
+                return
+            yield record
+            if int(record.sequence_number) == last:
+                return
+        if not page.records and page.behind_ms == 0:
+            return
+        iterator = page.next_iterator
+
+
+def _log_lines(log: EventLog, segment: Segment) -> Iterator[bytes]:
+    start = Position("AT_SEQUENCE_NUMBER", segment.first)
+    for record in _until(log, log.iterator(segment.stream, segment.shard_id, start), int(segment.last)):
+        yield from user_data(record.data)
+
+
+def _failed_lines(home: Home, segment: Segment) -> Iterator[bytes]:
+    for line in home.lake.read(segment.place):
+        event: dict[str, Any] = json.loads(json.loads(line)["payload"])
+        yield from (record.data for record in records_of(event) if record.stream.endswith(SCORED_STREAM))
+
+
+def _quarantined_lines(home: Home, segment: Segment) -> Iterator[bytes]:
+    for line in home.lake.read(segment.place):
+        document = json.loads(line)
+        if document["stream"].endswith(SCORED_STREAM) and document["bytes"] <= MAX_KEPT_BYTES:
+            yield base64.b64decode(document["data"])
+
+
+def _file_lines(path: Path) -> Iterator[bytes]:
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            for line in file:
+                if line.strip():
+                    yield line.rstrip(b"\r\n")
+    except FileNotFoundError:
+        raise BadRequest(f"there is no file {path}") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise BadEvent("unparseable", f"{path} is damaged: {error}") from None

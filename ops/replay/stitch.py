@@ -1,0 +1,174 @@
+"""Which segments a source names: listing the log and the lake, and stitching them at the retention border.
+
+`auto` takes from the lake only what the log has lost. Per shard: objects that begin before the log's oldest record, and
+any object that overlaps those; the log goes on behind the last record of them. So no record is read twice, and none is
+left out as long as the archiver kept up with retention.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from contracts.errors import BadRequest
+from contracts.events import RAW_STREAM, SCORED_STREAM
+from contracts.kinesis import user_data
+from contracts.ports import EventLog, Lake, Page, Position
+from ops.replay.sources import Segment, SegmentKind, lines_of
+from stores.home import Home
+
+SOURCES: Final = ("auto", "log", "lake", "failed", "quarantine", "file:PATH")
+_OBJECT: Final = re.compile(r"(?:(?P<stream>.*)-)?(?P<shard>shardId-\d+)-(?P<first>\d+)-(?P<last>\d+)\.jsonl\.gz\Z")
+_HALVINGS: Final = 20
+_PREFIXES: Final[dict[str, tuple[str, SegmentKind]]] = {
+    "failed": ("failed/", "failed"),
+    "quarantine": ("quarantined/", "quarantine"),
+}
+
+
+class Start(NamedTuple):
+    """Where a `log` source begins: at the first record that arrived at or after an instant, or at a sequence number of
+    a shard; everything kept when neither is given."""
+
+    arrival_ms: int | None = None
+    positions: Mapping[str, str] = {}
+
+
+class Piece(NamedTuple):
+    """A segment that planning has come to, and its records."""
+
+    segment: Segment
+    lines: Iterable[bytes]
+
+
+def heads(log: EventLog, stream: str) -> dict[str, str]:
+    """Shard → sequence number of its newest record (shards without any left out)."""
+    found = {shard.shard_id: _newest(log, stream, shard.shard_id) for shard in log.shards(stream)}
+    return {shard_id: sequence for shard_id, sequence in found.items() if sequence is not None}
+
+
+def _newest(log: EventLog, stream: str, shard_id: str) -> str | None:
+    """The newest record without reading the whole shard: jumps towards the tip by arrival time, ever shorter."""
+    newest = None
+    iterator: str | None = log.iterator(stream, shard_id, Position("TRIM_HORIZON"))
+    while iterator:
+        page = log.get_records(iterator)
+        if page.records:
+            newest = page.records[-1].sequence_number
+        if page.behind_ms == 0:
+            break
+        iterator = _jump(log, stream, shard_id, page) or page.next_iterator
+    return newest
+
+
+def _jump(log: EventLog, stream: str, shard_id: str, page: Page) -> str | None:
+    """An iterator as far ahead of a page as there still are records, or None."""
+    if not page.records:
+        return None
+    for halving in range(1, _HALVINGS):
+        step_ms = page.behind_ms >> halving
+        if step_ms == 0:
+            return None
+        ahead = log.iterator(stream, shard_id, Position("AT_TIMESTAMP", str(page.records[-1].arrival_ms + step_ms)))
+        if log.get_records(ahead, 1).records:
+            return ahead
+    return None
+
+
+def pieces(home: Home, source: str, stream: str, tips: Mapping[str, str], start: Start) -> Iterator[Piece]:
+    """Every segment of a source, in the order of the log, bounded by `tips`. Raises `BadRequest` for no source."""
+    if source == "auto":
+        yield from _auto(home, stream, tips)
+    elif source == "log":
+        for shard_id in sorted(tips):
+            yield from _log_pieces(home.log, stream, shard_id, _opening(home.log, stream, shard_id, start), tips)
+    elif source == "lake":
+        for _shard_id, objects in sorted(lake_objects(home.lake, stream).items()):
+            yield from (Piece(one, lines_of(home, one)) for one in objects)
+    elif source in _PREFIXES:
+        prefix, kind = _PREFIXES[source]
+        for key in home.lake.keys(prefix):
+            one = Segment(kind, stream, key)
+            yield Piece(one, lines_of(home, one))
+    elif source.startswith("file:"):
+        one = Segment("file", stream, str(Path(source.removeprefix("file:")).expanduser().absolute()))
+        yield Piece(one, lines_of(home, one))
+    else:
+        raise BadRequest(f"no source {source!r}", SOURCES)
+
+
+def _auto(home: Home, stream: str, tips: Mapping[str, str]) -> Iterator[Piece]:
+    objects = lake_objects(home.lake, stream)
+    for shard_id in sorted({*tips, *objects}):
+        expired, border = _lost_by_log(home.log, stream, shard_id, objects.get(shard_id, []), tips)
+        yield from (Piece(one, lines_of(home, one)) for one in expired)
+        if shard_id in tips:
+            opening = Position("AFTER_SEQUENCE_NUMBER", border) if border else Position("TRIM_HORIZON")
+            yield from _log_pieces(home.log, stream, shard_id, opening, tips)
+
+
+def _lost_by_log(
+    log: EventLog, stream: str, shard_id: str, objects: list[Segment], tips: Mapping[str, str]
+) -> tuple[list[Segment], str | None]:
+    """(lake objects that hold what the log has lost, the last record of them)."""
+    if shard_id not in tips:
+        return objects, None
+    oldest = log.get_records(log.iterator(stream, shard_id, Position("TRIM_HORIZON")), 1).records
+    border = int(oldest[0].sequence_number) - 1 if oldest else int(tips[shard_id])
+    chosen: list[Segment] = []
+    for one in objects:
+        if int(one.first) <= border:
+            chosen.append(one)
+            border = max(border, int(one.last))
+    # The true border is a record the log gave out: its oldest one less one is not.
+    return chosen, max((one.last for one in chosen), key=int, default=None)
+
+
+def lake_objects(lake: Lake, stream: str) -> dict[str, list[Segment]]:
+    """Shard → the archiver's objects of a stream, by their first record; records nobody could read are among them."""
+    prefix = "scored/" if stream.endswith(SCORED_STREAM) else "raw/"
+    found: dict[str, list[Segment]] = {}
+    keys = lake.keys(prefix) if prefix == "raw/" else [*lake.keys(prefix), *lake.keys("raw/source=unknown/")]
+    for key in keys:
+        parts = _OBJECT.match(key.rpartition("/")[2])
+        if parts is None:
+            raise BadRequest(f"the lake holds {key!r}, which the archiver did not write; move it away")
+        unread = parts["stream"] is not None
+        if unread and not parts["stream"].endswith(stream):
+            continue
+        one = Segment("unread" if unread else "lake", stream, key, parts["shard"], parts["first"], parts["last"])
+        found.setdefault(one.shard_id, []).append(one)
+    for objects in found.values():
+        objects.sort(key=lambda one: int(one.first))
+    return found
+
+
+def _opening(log: EventLog, stream: str, shard_id: str, start: Start) -> Position:
+    if shard_id in start.positions:
+        return Position("AT_SEQUENCE_NUMBER", start.positions[shard_id])
+    return Position("TRIM_HORIZON") if start.arrival_ms is None else Position("AT_TIMESTAMP", str(start.arrival_ms))
+
+
+def _log_pieces(
+    log: EventLog, stream: str, shard_id: str, opening: Position, tips: Mapping[str, str]
+) -> Iterator[Piece]:
+    """A segment a page, up to the shard's tip."""
+    last = int(tips[shard_id])
+    iterator: str | None = log.iterator(stream, shard_id, opening)
+    while iterator:
+        page = log.get_records(iterator)
+        records = [record for record in page.records if int(record.sequence_number) <= last]
+        if records:
+            first_number, last_number = records[0].sequence_number, records[-1].sequence_number
+            segment = Segment("log", stream, shard_id, shard_id, first_number, last_number)
+            yield Piece(segment, [line for each in records for line in user_data(each.data)])
+        if len(records) < len(page.records) or (page.behind_ms == 0 and not page.records):
+            return
+        if records and int(records[-1].sequence_number) >= last:
+            return
+        iterator = page.next_iterator
+
+
+def raw_pieces(home: Home) -> Iterator[Piece]:
+    """All raw articles, for their texts: log and lake stitched, as they are now."""
+    yield from _auto(home, RAW_STREAM, heads(home.log, RAW_STREAM))

@@ -1,0 +1,60 @@
+"""A worker process of a replay: `python -m ops.replay.worker`. First line in: what to work on; then a task a line, and
+an answer a line out. Ends when its input does, so it does not outlive a killed parent by more than one task."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from contracts.errors import BadRequest, CandlewickError, Conflict, Transient, Unusable
+from contracts.settings import AggregatorSettings
+from ops.replay.plan import load_plan
+from ops.replay.sources import Altered
+from ops.replay.work import Work
+from stores.home import open_home
+
+#: Error classes by name, for the parent to raise again.
+ERRORS = {kind.__name__: kind for kind in (Altered, BadRequest, Conflict, Unusable)}
+
+
+def main() -> None:
+    """Answer tasks until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us in order
+    first: dict[str, Any] = msgspec.json.decode(sys.stdin.buffer.readline())
+    settings = AggregatorSettings.model_validate(first["settings"])
+    home = open_home(settings, env=os.environ)
+    plan = load_plan(home, first["plan"])
+    work = Work(home, settings, plan, first["run"], first["generation"], Path(first["folder"]))
+    for line in sys.stdin.buffer:
+        sys.stdout.buffer.write(msgspec.json.encode(_answer(work, msgspec.json.decode(line))) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+def _answer(work: Work, task: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return work.do(task)
+    except Transient as error:
+        return {"error": "Transient", "dependency": error.dependency, "text": str(error)}
+    except OSError as error:
+        return {"error": "OSError", "number": error.errno, "text": str(error)}
+    except CandlewickError as error:
+        return {"error": type(error).__name__, "text": str(error)}
+
+
+def raise_again(answer: dict[str, Any]) -> None:
+    """Raise what a worker could not do, as if it had happened here."""
+    kind = answer.get("error")
+    if kind is None:
+        return
+    if kind == "Transient":
+        raise Transient(answer["dependency"], answer["text"].removeprefix(answer["dependency"] + ": "))
+    if kind == "OSError":
+        raise OSError(answer["number"], answer["text"])
+    raise ERRORS.get(kind, Unusable)(answer["text"])
+
+
+if __name__ == "__main__":
+    main()

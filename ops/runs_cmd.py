@@ -1,0 +1,72 @@
+"""`candlewick runs list|show`: what replays there are and how far each came."""
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from ops.console import existing_data_dir, plain_errors, put_json, say
+
+app = typer.Typer(no_args_is_help=True)
+DataDir = Annotated[str, typer.Option("--data-dir", envvar="CANDLEWICK_DATA_DIR", help="Folder of the embedded home.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable answer on stdout.")]
+
+
+def _home(data_dir: str) -> Any:
+    import os
+
+    from contracts.settings import Settings, load
+    from stores.home import open_home
+
+    return open_home(load(Settings, {**os.environ, "CANDLEWICK_DATA_DIR": existing_data_dir(data_dir)}))
+
+
+@app.command("list")
+def runs_list(data_dir: DataDir = ".candlewick", as_json: Json = False) -> None:
+    """All runs, newest first, and which generation is live."""
+    with plain_errors():
+        from contracts.generation import live_generation
+        from ops.replay.runs import KIND
+
+        home = _home(data_dir)
+        live = live_generation(home.control)
+        runs = sorted(home.control.list(KIND).values(), key=lambda run: run["created_at"], reverse=True)
+        if as_json:
+            put_json({"live": live, "runs": runs})
+            return
+        if not runs:
+            say(f"no runs yet; generation {live} is live")
+            return
+        form = "{:<6}{:<8}{:<13}{:>14}  {:<14}{:<26}{}\n"
+        sys.stdout.write(form.format("run", "builds", "state", "units", "model", "created", "digest"))
+        for run in runs:
+            units = f"{run['units_done']:,}/{run['units_total']:,}"
+            shown = (run["id"], run["generation"], run["state"], units, run["model"] or "-", run["created_at"])
+            sys.stdout.write(form.format(*shown, (run.get("digest") or "")[:16]))
+        sys.stdout.write(f"live: {live}\n")
+
+
+@app.command("show")
+def runs_show(
+    run: Annotated[str, typer.Argument(help="A run (r1) or the generation it builds.")],
+    data_dir: DataDir = ".candlewick",
+    as_json: Json = False,
+) -> None:
+    """Everything known of a run: counts, label flips, digest, error, its last compare and audit records."""
+    with plain_errors():
+        from ops.replay.promote import COMPARE_KIND
+        from ops.replay.runs import AUDIT_KIND, get_run
+
+        home = _home(data_dir)
+        found = get_run(home.control, run)
+        found["compare"] = home.control.get(COMPARE_KIND, found["id"]).value
+        found["audit"] = [
+            record for record in home.control.list(AUDIT_KIND).values() if record["generation"] == found["generation"]
+        ]
+        if as_json:
+            put_json(found)
+            return
+        for name, value in found.items():
+            text = json.dumps(value) if isinstance(value, (dict, list)) else str(value)
+            sys.stdout.write(f"{name:<18} {text}\n")
