@@ -30,7 +30,7 @@ from api.routes import (
     timeseries,
 )
 from api.routes.records import read_metrics
-from api.sse.slots import StreamEvent
+from api.sse.slots import control_event
 from api.web import web_fallback
 from contracts.errors import Transient
 from contracts.settings import ApiSettings
@@ -135,4 +135,4 @@ async def tell_metrics(services: Services) -> None:
             log.warning("metrics cannot be counted: %s", error)
             continue
         told = services.hub.cursor
-        services.hub.broadcast(StreamEvent("metrics", document))
+        services.hub.broadcast(control_event("metrics", document))

@@ -60,6 +60,12 @@ class Offload:
     async def run(self, dependency: str, function: Callable[..., Answer], *arguments: Any) -> Answer:
         """The function's answer. Raises `Transient` when too many wait already or the time is over; the thread then
         finishes on its own."""
+        return await self.within(self._timeout_s, dependency, function, *arguments)
+
+    async def within(
+        self, timeout_s: float, dependency: str, function: Callable[..., Answer], *arguments: Any
+    ) -> Answer:
+        """`run` with another patience."""
         with self._lock:
             if self._waiting >= MAX_WAITING:
                 raise Transient(dependency, f"{MAX_WAITING} calls wait already")
@@ -67,11 +73,11 @@ class Offload:
         future = asyncio.get_running_loop().run_in_executor(self._pool, functools.partial(function, *arguments))
         future.add_done_callback(self._done)
         try:
-            return await asyncio.wait_for(asyncio.shield(future), self._timeout_s)
+            return await asyncio.wait_for(asyncio.shield(future), timeout_s)
         except TimeoutError:
             # Nobody will ask for the late answer; without this its error would be reported as never retrieved.
             future.add_done_callback(lambda late: late.cancelled() or late.exception())
-            raise Transient(dependency, f"no answer within {self._timeout_s:g} s") from None
+            raise Transient(dependency, f"no answer within {timeout_s:g} s") from None
 
     def _done(self, future: "asyncio.Future[Any]") -> None:
         with self._lock:

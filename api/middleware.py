@@ -44,6 +44,8 @@ class SecurityHeaders:
 #: would never see why.
 DRAIN_BYTES = 32 << 20
 DRAIN_S = 5.0
+#: How long a body may take; one that drips would else hold a connection for ever.
+BODY_S = 10.0
 
 
 class BodyLimit:
@@ -65,22 +67,34 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         messages: list[Message] = []
-        size = 0
-        while True:
-            message = await receive()
-            messages.append(message)
-            size += len(message.get("body", b""))
-            if size > self._max_bytes:
-                await self._refuse(scope, receive, send, bool(message.get("more_body")))
-                return
-            if message["type"] == "http.disconnect" or not message.get("more_body"):
-                break
+        try:
+            async with asyncio.timeout(BODY_S):
+                fits = await self._read(receive, messages)
+        except TimeoutError:
+            detail = f"the request body did not arrive within {BODY_S:g} s"
+            await problem(408, detail, scope["path"], {"Connection": "close"})(scope, receive, send)
+            return
+        if not fits:
+            await self._refuse(scope, receive, send, bool(messages[-1].get("more_body")))
+            return
         messages.reverse()
 
         async def replay() -> Message:
             return messages.pop() if messages else await receive()
 
         await self._app(scope, replay, send)
+
+    async def _read(self, receive: Receive, messages: list[Message]) -> bool:
+        """The whole body into `messages`; false as soon as it is too large."""
+        size = 0
+        while True:
+            message = await receive()
+            messages.append(message)
+            size += len(message.get("body", b""))
+            if size > self._max_bytes:
+                return False
+            if message["type"] == "http.disconnect" or not message.get("more_body"):
+                return True
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, more: bool) -> None:
         drained = 0

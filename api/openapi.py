@@ -12,6 +12,7 @@ BASE = "/api/v2"
 #: Errors every operation may answer.
 EVERYWHERE = {
     400: "a parameter is wrong; `errors` and `allowed` name which and what it may be",
+    408: "the request body did not arrive in time",
     413: "the request body is too large",
     429: "too many requests; `Retry-After` says when the next may come",
     500: "our fault; it has been logged",

@@ -15,8 +15,8 @@ class ApiOptions(ApiSettings):
                                 "20 on the embedded home, 500 on AWS (a read costs money there)")  # fmt: skip
     request_timeout_s: float = Field(10.0, gt=0, le=60, description="longest a store may take before 503")
     max_body_bytes: int = Field(65_536, ge=1_024, description="largest request body before 413")
-    rate_per_s: float = Field(50.0, gt=0, description="requests a second one token or address may make")
-    rate_burst: int = Field(300, ge=1, description="requests one token or address may make at once")
+    rate_per_s: float = Field(100.0, gt=0, description="requests a second one token or address may make")
+    rate_burst: int = Field(1_000, ge=1, description="requests one token or address may make at once")
     max_configurations: int = Field(5, ge=1, le=100, description="watch lists one token may keep")
     token_days: int = Field(30, ge=1, le=365, description="life of an anonymous token")
     cors_origins: str = Field("", description="comma-separated origins that may call from a browser; empty: none")

@@ -12,6 +12,8 @@ MAX_KNOWN = 50_000
 #: One address may hide several people; it gets this many times what one token gets.
 ADDRESS_FACTOR = 4
 EXEMPT = frozenset({"/health", "/ready", "/api/v2/health", "/api/v2/ready"})
+#: Streams have a cap of their own, which answers 503.
+STREAMS = "/stream"
 #: Tokens are given out slowly: each would bring its own allowance.
 MINT_PATH = "/api/v2/auth/anonymous"
 MINT_PER_S = 2.0
@@ -51,7 +53,7 @@ class RateLimit:
         self._mints = Allowance(clock, min(MINT_PER_S, per_s), min(MINT_BURST, burst))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in EXEMPT:
+        if scope["type"] != "http" or scope["path"] in EXEMPT or scope["path"].endswith(STREAMS):
             await self._app(scope, receive, send)
             return
         wait_s, of = self._wait(scope)

@@ -69,7 +69,7 @@ async def open_stream(
         )
     try:
         await connections.ensure_started()
-        opening = await services.opener.open(start, wanted)
+        opening = await services.opener.open(start, wanted, until_ms)
     except BaseException:
         connections.release()
         raise

@@ -16,7 +16,7 @@ from api.sse.cursor import Vector, encode_vector
 from api.sse.latest import Latest
 from api.sse.poller import Poller
 from api.sse.ring import Ring
-from api.sse.slots import Slot, StreamEvent, bucket_event, control_slot, item_events
+from api.sse.slots import Slot, StreamEvent, bucket_event, control_event, control_slot, item_events
 from contracts.bucket import Bucket
 from contracts.clock import Clock
 from contracts.documents import end_ms
@@ -253,7 +253,7 @@ class Hub:
             "connections": self.connections,
             "store": "up" if self.store_up else "down",
         }
-        return StreamEvent("heartbeat", data)
+        return control_event("heartbeat", data)
 
     def broadcast(self, event: StreamEvent) -> None:
         """Send a control event to everyone."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from api.sse.cursor import Point, Vector, covers, decode_point
 from api.sse.filters import Filter
 from api.sse.hub import Hub
-from api.sse.slots import Slot, StreamEvent, change_slots, control_slot
+from api.sse.slots import Slot, change_slots, control_event, control_slot
 from contracts.errors import BadRequest
 from contracts.ports import BucketStore, StoredChange
 from contracts.resolution import MINUTE_MS
@@ -17,6 +17,9 @@ MAX_REPLAY_CHANGES = 5_000
 PAGE = 1_000
 #: Buckets of a series read for a snapshot.
 SNAPSHOT_DEPTH = 8
+
+#: A position of no epoch: whoever stands there gets a snapshot.
+NOWHERE = Point("", {})
 
 Run = Callable[..., Awaitable[Any]]
 
@@ -39,9 +42,14 @@ class Opening(NamedTuple):
 
 
 def start_of(last_event_id: str | None, cursor: str | None, since_ms: int | None) -> Start:
-    """The client's place; `Last-Event-ID` wins, being the newest. Raises `BadRequest`."""
-    text = last_event_id or cursor
-    return Start(decode_point(text) if text else None, since_ms)
+    """The client's place; `Last-Event-ID` wins, being the newest. Raises `BadRequest` for a bad `cursor`."""
+    if last_event_id:
+        try:
+            return Start(decode_point(last_event_id), since_ms)
+        except BadRequest:
+            # A browser sends its last id with every attempt: refusing it would keep that client out for ever.
+            return Start(NOWHERE, since_ms)
+    return Start(decode_point(cursor) if cursor else None, since_ms)
 
 
 def find_since(store: BucketStore, since_ms: int) -> Vector | None:
@@ -108,8 +116,9 @@ class Opener:
         self._run = run
         self._snapshots: dict[Filter, tuple[int, int, Slot]] = {}
 
-    async def open(self, start: Start, wanted: Filter) -> Opening:
-        """Resume if possible, else a snapshot. Raises `Transient` when the store is needed and down."""
+    async def open(self, start: Start, wanted: Filter, until_ms: int | None = None) -> Opening:
+        """Resume if possible, else a snapshot; of what was written before `until_ms`. Raises `Transient` when the
+        store is needed and down."""
         hub = self._hub
         point, since_ms = start
         reason = "first"
@@ -123,14 +132,14 @@ class Opener:
             vector = await self._run("buckets", find_since, self._store, since_ms)
             reason = "too_old"
         if vector is not None:
-            opening = await self._resume(vector, wanted)
+            opening = await self._resume(vector, wanted, until_ms)
             if opening is not None:
                 return opening
             reason = "too_old"
         slot, index = await self.snapshot(wanted)
         return Opening(False, reason, [slot], index, slot.before)
 
-    async def _resume(self, vector: Vector, wanted: Filter) -> Opening | None:
+    async def _resume(self, vector: Vector, wanted: Filter, until_ms: int | None) -> Opening | None:
         hub = self._hub
         index, until = hub.ring.next_index, dict(hub.vector)
         changes = _recent(hub, vector)
@@ -138,6 +147,8 @@ class Opener:
             changes = await self._run("buckets", missed_changes, self._store, vector, until)
         if changes is None:
             return None
+        if until_ms is not None:
+            changes = [stored for stored in changes if stored.change.written_ms < until_ms]
         slots = change_slots(changes, vector, hub.generation, hub.clock.now_ms())
         if sum(len(slot.documents(wanted)) for slot in slots) > MAX_REPLAY_EVENTS:
             return None
@@ -163,7 +174,7 @@ class Opener:
         if known is not None and known[0] == index and known[1] == now_ms // 1000 and known[2].before == hub.safe_id:
             return known[2], index
         rows = hub.latest.rows(wanted, subjects, now_ms)
-        slot = control_slot(hub.safe_id, StreamEvent("snapshot", {"series": rows}))
+        slot = control_slot(hub.safe_id, control_event("snapshot", {"series": rows}))
         self._snapshots = {f: s for f, s in self._snapshots.items() if s[1] == now_ms // 1000}
         self._snapshots[wanted] = (index, now_ms // 1000, slot)
         return slot, index

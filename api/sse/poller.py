@@ -72,6 +72,13 @@ class Poller:
         self._room.release()
 
     def _run(self) -> None:
+        try:
+            self._read_on()
+        finally:
+            # Also when our own bug ends it: then nothing is read any more, and everybody shall see it.
+            self._on_health(False)
+
+    def _read_on(self) -> None:
         next_epoch_ms = self._clock.monotonic_ms()
         while not self._stop.is_set():
             try:

@@ -5,7 +5,8 @@ one a client gets carries the id `after` the change, the ones before it `before!
 in the middle of a change gets that change again, and one cut behind it does not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,23 +24,40 @@ _encoder = msgspec.json.Encoder()
 
 
 class StreamEvent:
-    """One event: its name, what it is about (None: everyone), and its JSON, encoded on first use."""
+    """One event: its name, what it is about (None: everyone), and what it says, worked out when first asked for:
+    most events interest nobody."""
 
-    __slots__ = ("_body", "data", "name", "resolution", "subject")
+    __slots__ = ("_body", "_make", "name", "resolution", "subject")
 
-    def __init__(self, name: str, data: dict[str, Any], subject: str | None = None, resolution: str | None = None):
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[], dict[str, Any]],
+        subject: str | None = None,
+        resolution: str | None = None,
+    ) -> None:
         self.name = name
-        self.data = data
+        self._make = make
         self.subject = subject
         self.resolution = resolution
         self._body: bytes | None = None
 
     @property
+    def data(self) -> dict[str, Any]:
+        """The event's data."""
+        return self._make()
+
+    @property
     def body(self) -> bytes:
         """The `event:` and `data:` lines with the closing blank line."""
         if self._body is None:
-            self._body = b"event: %s\ndata: %s\n\n" % (self.name.encode(), _encoder.encode(self.data))
+            self._body = b"event: %s\ndata: %s\n\n" % (self.name.encode(), _encoder.encode(self._make()))
         return self._body
+
+
+def control_event(name: str, data: dict[str, Any]) -> StreamEvent:
+    """An event for everyone."""
+    return StreamEvent(name, lambda: data)
 
 
 class Slot(NamedTuple):
@@ -81,18 +99,33 @@ def _origin(origin_ms: int) -> str | None:
 
 def bucket_event(bucket: Bucket, origin_ms: int, now_ms: int) -> StreamEvent:
     """`bucket_update` for a window that has ended, `partial_bucket` for one that has not."""
-    data: dict[str, Any] = {"ticker": bucket.subject, "resolution": bucket.resolution}
-    if end_ms(bucket) <= now_ms:
-        data |= {"bucket": bucket_document(bucket, now_ms), "origin_timestamp": _origin(origin_ms)}
-        return StreamEvent("bucket_update", data, bucket.subject, bucket.resolution)
-    document = partial_document(bucket, now_ms)
-    data |= {"bucket": document, "progress_pct": document["progress_pct"], "origin_timestamp": _origin(origin_ms)}
-    return StreamEvent("partial_bucket", data, bucket.subject, bucket.resolution)
+    name, make = ("bucket_update", _final_data) if end_ms(bucket) <= now_ms else ("partial_bucket", _partial_data)
+    return StreamEvent(name, partial(make, bucket, origin_ms, now_ms), bucket.subject, bucket.resolution)
 
 
-def _item_data(subject: str, event: NewEvent, titles: dict[str, str]) -> dict[str, Any]:
+def _final_data(bucket: Bucket, origin_ms: int, now_ms: int) -> dict[str, Any]:
     return {
-        "ticker": subject,
+        "ticker": bucket.subject,
+        "resolution": bucket.resolution,
+        "bucket": bucket_document(bucket, now_ms),
+        "origin_timestamp": _origin(origin_ms),
+    }
+
+
+def _partial_data(bucket: Bucket, origin_ms: int, now_ms: int) -> dict[str, Any]:
+    document = partial_document(bucket, now_ms)
+    return {
+        "ticker": bucket.subject,
+        "resolution": bucket.resolution,
+        "bucket": document,
+        "progress_pct": document["progress_pct"],
+        "origin_timestamp": _origin(origin_ms),
+    }
+
+
+def _item_data(change: Change, event: NewEvent, titles: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "ticker": change.subject,
         "event_id": event.event_id,
         "article_id": event.article_id,
         "title": titles.get(event.article_id),
@@ -100,27 +133,28 @@ def _item_data(subject: str, event: NewEvent, titles: dict[str, str]) -> dict[st
         "source": event.source,
         "label": event.label,
         "polarity": event.polarity_e4 / E4,
+        "origin_timestamp": _origin(change.origin_ms),
     }
 
 
-def item_events(change: Change, titles: dict[str, str]) -> list[StreamEvent]:
-    """`new_item` for each newly scored article (the newest 200), and one `sentiment_update`: the subject's newest."""
+def _newest_data(change: Change, event: NewEvent, titles: Mapping[str, str]) -> dict[str, Any]:
+    return _item_data(change, event, titles) | {"count": len(change.events)}
+
+
+def item_events(change: Change, titles: Mapping[str, str]) -> list[StreamEvent]:
+    """`new_item` for each newly scored article (the newest 20), and one `sentiment_update`: the subject's newest."""
     if not change.events:
         return []
     ordered = sorted(change.events, key=lambda event: (event.event_time, event.event_id))
-    origin = _origin(change.origin_ms)
     items = [
-        StreamEvent(
-            "new_item", _item_data(change.subject, event, titles) | {"origin_timestamp": origin}, change.subject
-        )
+        StreamEvent("new_item", partial(_item_data, change, event, titles), change.subject)
         for event in ordered[-MAX_ITEMS_PER_CHANGE:]
     ]
-    newest = _item_data(change.subject, ordered[-1], titles) | {"count": len(ordered), "origin_timestamp": origin}
-    return [*items, StreamEvent("sentiment_update", newest, change.subject)]
+    return [*items, StreamEvent("sentiment_update", partial(_newest_data, change, ordered[-1], titles), change.subject)]
 
 
 def change_slots(
-    changes: Sequence[StoredChange], start: Vector, epoch: str, now_ms: int, titles: dict[str, str] | None = None
+    changes: Sequence[StoredChange], start: Vector, epoch: str, now_ms: int, titles: Mapping[str, str] | None = None
 ) -> list[Slot]:
     """The slots of a replay: every change past `start`, uncoalesced, with exact ids. Changes of other generations
     move the cursor and say nothing."""

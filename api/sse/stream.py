@@ -12,7 +12,7 @@ from api.sse.connections import Connections
 from api.sse.filters import Filter
 from api.sse.opening import Opening
 from api.sse.ring import Overrun
-from api.sse.slots import Slot, StreamEvent
+from api.sse.slots import Slot, control_event
 from contracts.instants import iso_ms
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -109,7 +109,8 @@ class EventStream:
         lifetime_s = self._hub.options.max_lifetime_s
         self._lifetime_s = lifetime_s
         self.expires_ms = self._hub.clock.monotonic_ms() + planned_lifetime_ms(lifetime_s)
-        self.ending: str | None = None
+        over = until_ms is not None and self._hub.clock.now_ms() >= until_ms
+        self.ending: str | None = "until" if over else None
         self.gone = False
         self.sending_since_ms: float | None = None
         self._extra: list[Slot] = []
@@ -194,7 +195,7 @@ class EventStream:
             "max_lifetime_s": self._lifetime_s,
             "filters": self.wanted.document(),
         }
-        parts = [StreamEvent("hello", hello).body, hub.heartbeat().body]
+        parts = [control_event("hello", hello).body, hub.heartbeat().body]
         parts += [slot.render(self.wanted) for slot in opening.slots]
         return b"".join(parts)
 
@@ -225,6 +226,6 @@ class EventStream:
     async def _farewell(self, send: Send, reason: str) -> None:
         pause_ms = round(RECONNECT_MS[reason] * random.uniform(0.5, 1.5))
         data = {"reason": reason, "reconnect_in_ms": pause_ms}
-        body = b"retry: %d\n" % max(pause_ms, 1) + StreamEvent("bye", data).body
+        body = b"retry: %d\n" % max(pause_ms, 1) + control_event("bye", data).body
         await self._write(send, body)
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -92,11 +92,11 @@ class Feed:
 
 
 def watch_stdin(feed: Feed) -> None:
-    """`go` on standard input starts the events."""
+    """`go` on standard input starts the events, `stop` stops them."""
 
     def run() -> None:
-        sys.stdin.readline()
-        feed.go = True
+        for line in sys.stdin:
+            feed.go = line.strip() == "go"
 
     threading.Thread(target=run, daemon=True).start()
 
@@ -240,6 +240,10 @@ async def measure(
     await asyncio.sleep(seconds)
     cores = (cpu_s(process.pid) - cpu) / (time.monotonic() - began)
     ages = sorted(ages_us)
+    process.stdin.write(b"stop\n")
+    process.stdin.flush()
+    # What was on its way arrives; what has not by then is missing.
+    await asyncio.sleep(max(3.0, 2 / rate))
     last = max(client.last for client in made)
     for client in made:
         client.transport.abort()  # type: ignore[attr-defined]
@@ -251,7 +255,7 @@ async def measure(
         "p99_ms": round(ages[len(ages) * 99 // 100] / 1000, 1),
         "cores": round(cores, 3),
         "bytes_per_connection": round(each),
-        "missing": sum(client.missing for client in made) + sum(max(0, last - 1 - client.last) for client in made),
+        "missing": sum(client.missing for client in made) + sum(last - client.last for client in made),
         "duplicate": sum(client.duplicate for client in made),
     }
 
