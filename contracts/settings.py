@@ -23,6 +23,9 @@ class Settings(BaseModel):
     data_dir: str = Field(".candlewick", description="folder of the embedded home")
     environment: str = Field("dev", pattern=r"^[a-z][a-z0-9]{0,15}$", description="prefix of AWS resource names")
     endpoint_url: str | None = Field(None, description="endpoint of an AWS-compatible service; empty: AWS itself")
+    lake_bucket: str | None = Field(
+        None, description="S3 bucket of the lake; empty: `{environment}-candlewick-lake-{account}-{region}`"
+    )
     synchronous: Literal["full", "normal"] = Field(
         "full", description="embedded durability: `full` survives a power cut, `normal` a killed process"
     )

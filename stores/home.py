@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from contracts.clock import Clock, SystemClock
-from contracts.errors import Unusable
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.ports import BucketStore, ControlStore, EventLog, ItemStore, Lake, Secrets
 from contracts.settings import Settings
@@ -20,7 +19,7 @@ from stores.sqlite_items import SqliteItemStore
 from stores.sqlite_log import SqliteEventLog
 
 #: Shards a new stream starts with; split and merge change it later.
-SHARD_COUNTS: Final = {RAW_STREAM: 1, SCORED_STREAM: 2}
+SHARD_COUNTS: Final[dict[str, int]] = {RAW_STREAM: 1, SCORED_STREAM: 2}
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Home:
             close()
 
 
-_homes: dict[tuple[str, str], Home] = {}
+_homes: dict[tuple[str, ...], Home] = {}
 _opening = threading.Lock()
 
 
@@ -52,22 +51,25 @@ def open_home(settings: Settings, clock: Clock | None = None, env: Mapping[str, 
     `clock` counts for the first caller only; `env` (a composition root's environment) is where secrets are looked up
     before the `.env` file of the data directory. Raises `Unusable` when the data directory cannot be used.
     """
-    if settings.home == "aws":
-        raise Unusable("the AWS home is not part of this version yet; set CANDLEWICK_HOME=embedded")
-    path = Path(settings.data_dir).expanduser().absolute()
-    place = (str(path), settings.synchronous)
+    place = _place(settings)
     with _opening:
         home = _homes.get(place)
         if home is None:
-            home = _homes[place] = _open_embedded(path, settings.synchronous, clock or SystemClock())
-    return home if env is None else replace(home, secrets=EnvSecrets(env, DataDir(path).secrets))
+            opener = _open_aws if settings.home == "aws" else _open_embedded
+            home = _homes[place] = opener(settings, clock or SystemClock())
+    if env is None:
+        return home
+    if settings.home == "aws":
+        from stores.secrets_manager import FirstOf
+
+        return replace(home, secrets=FirstOf(EnvSecrets(env), home.secrets))
+    return replace(home, secrets=EnvSecrets(env, DataDir(_path(settings)).secrets))
 
 
 def close_home(settings: Settings) -> None:
     """Close the home of these settings, if it is open."""
-    path = Path(settings.data_dir).expanduser().absolute()
     with _opening:
-        home = _homes.pop((str(path), settings.synchronous), None)
+        home = _homes.pop(_place(settings), None)
     if home is not None:
         home.close()
 
@@ -81,8 +83,39 @@ def forget_homes() -> None:
         home.close()
 
 
-def _open_embedded(path: Path, synchronous: str, clock: Clock) -> Home:
-    directory = DataDir(path)
+def _path(settings: Settings) -> Path:
+    return Path(settings.data_dir).expanduser().absolute()
+
+
+def _place(settings: Settings) -> tuple[str, ...]:
+    """What tells one home of a process from another."""
+    if settings.home == "aws":
+        return ("aws", settings.endpoint_url or "", settings.environment, settings.lake_bucket or "")
+    return ("embedded", str(_path(settings)), settings.synchronous)
+
+
+def _open_aws(settings: Settings, clock: Clock) -> Home:
+    """On an endpoint of one's own (an emulator), what is missing is made; on AWS itself `infra/` makes it."""
+    from stores.aws_home import AwsHome
+
+    aws = AwsHome(settings, clock)
+    if settings.endpoint_url:
+        aws.provision(SHARD_COUNTS)
+    return Home(
+        log=aws.log,
+        buckets=aws.buckets,
+        items=aws.items,
+        control=aws.control,
+        lake=aws.lake,
+        secrets=aws.secrets,
+        clock=clock,
+        closers=(aws.close,),
+    )
+
+
+def _open_embedded(settings: Settings, clock: Clock) -> Home:
+    synchronous = settings.synchronous
+    directory = DataDir(_path(settings))
     log = SqliteEventLog(directory.log, clock, synchronous)
     for stream, shard_count in SHARD_COUNTS.items():
         log.create_stream(stream, shard_count)

@@ -14,12 +14,10 @@ from typing import Any, Final, NamedTuple
 
 from contracts.clock import Clock
 from contracts.errors import BadRequest
-from contracts.hashing import HASH_KEY_COUNT, hash_key
+from contracts.hashing import HASH_KEY_COUNT
 from contracts.ports import (
     MAX_GET_BYTES,
     MAX_GET_RECORDS,
-    MAX_PUT_BYTES,
-    MAX_PUT_RECORDS,
     MAX_RECORD_BYTES,
     Entry,
     Page,
@@ -28,10 +26,9 @@ from contracts.ports import (
     Record,
     Shard,
 )
+from stores.put_limits import RECORD_TOO_LARGE, checked_sizes, routing_hash
 from stores.sqlite_connection import Database, Schema, Seen
 
-RECORD_TOO_LARGE: Final = "RecordTooLarge"
-MAX_PARTITION_KEY_CHARACTERS: Final = 256
 MAX_SHARDS: Final = 1_000
 TRIM_CHUNK: Final = 10_000
 _POSITION_BITS: Final = 44
@@ -174,7 +171,7 @@ class SqliteEventLog:
     def put_records(self, stream: str, entries: Sequence[Entry]) -> list[PutResult]:
         """Append; one result per entry, in order; durable before it returns. At most 500 entries and 10 MiB, else
         `BadRequest`; an entry over 1 MiB fails alone with `RecordTooLarge`."""
-        sizes = _checked_sizes(entries)
+        sizes = checked_sizes(entries)
         if not entries:
             return []
         with self._database.write() as connection:
@@ -194,7 +191,7 @@ class SqliteEventLog:
                 if size > MAX_RECORD_BYTES:
                     results.append(PutResult(None, None, RECORD_TOO_LARGE))
                     continue
-                at = bisect_right(starts, _routing_hash(entry)) - 1 if len(starts) > 1 else 0
+                at = bisect_right(starts, routing_hash(entry)) - 1 if len(starts) > 1 else 0
                 shard, position = shards[at], positions[at]
                 positions[at] = position + 1
                 rows.append((shard.id << _POSITION_BITS | position, entry.partition_key, arrivals[at], entry.data))
@@ -305,30 +302,6 @@ class SqliteEventLog:
     def close(self) -> None:
         """Nothing may be using the log any more."""
         self._database.close()
-
-
-def _checked_sizes(entries: Sequence[Entry]) -> list[int]:
-    """Bytes of each entry as Kinesis counts them. Raises `BadRequest` for a call beyond the limits."""
-    if len(entries) > MAX_PUT_RECORDS:
-        raise BadRequest(f"{len(entries)} records in one put, at most {MAX_PUT_RECORDS}")
-    sizes = []
-    for entry in entries:
-        key = entry.partition_key
-        if not 0 < len(key) <= MAX_PARTITION_KEY_CHARACTERS:
-            raise BadRequest(f"a partition key has 1 to {MAX_PARTITION_KEY_CHARACTERS} characters, not {len(key)}")
-        try:
-            sizes.append(len(entry.data) + (len(key) if key.isascii() else len(key.encode())))
-        except UnicodeEncodeError:
-            raise BadRequest(f"the partition key {key!r} is not valid Unicode") from None
-        if entry.explicit_hash_key is not None and not 0 <= entry.explicit_hash_key < HASH_KEY_COUNT:
-            raise BadRequest(f"explicit hash key {entry.explicit_hash_key} is not a 128-bit number")
-    if sum(sizes) > MAX_PUT_BYTES:
-        raise BadRequest(f"{sum(sizes)} bytes in one put, at most {MAX_PUT_BYTES}")
-    return sizes
-
-
-def _routing_hash(entry: Entry) -> int:
-    return hash_key(entry.partition_key) if entry.explicit_hash_key is None else entry.explicit_hash_key
 
 
 def _position_in(row: _ShardRow, sequence_number: str) -> int:

@@ -67,9 +67,9 @@ def test_writes_of_one_commit_guard_each_other_in_order(store):
     assert commit(store, bucket(rev=4, seed=4), bucket(rev=3, seed=3)) != []
 
 
-def test_of_two_writers_exactly_one_wins(store):
+def test_of_two_writers_exactly_one_wins(installation, store):
     """Each reads a rev and writes rev + 1, many times, from two threads: every rev is won once."""
-    rounds = 60
+    rounds = 60 // min(4, installation.slowness)
     won: list[int] = []
     together = threading.Barrier(2)
 
@@ -111,8 +111,9 @@ def test_subjects_are_those_with_a_day(store):
     assert store.subjects("nothing") == []
 
 
-def test_scan_yields_everything_in_key_order(store):
-    keys = [(subject, name, at) for subject in ("B", "A", "tag:a") for name in ("5m", "1m") for at in range(400)]
+def test_scan_yields_everything_in_key_order(installation, store):
+    count = 400 // installation.slowness
+    keys = [(subject, name, at) for subject in ("B", "A", "tag:a") for name in ("5m", "1m") for at in range(count)]
     written = [bucket(subject, name, at, seed=at) for subject, name, at in keys]
     for start in range(0, len(written), 500):
         commit(store, *written[start : start + 500])
@@ -130,11 +131,11 @@ def test_touched_since_names_recent_and_partial_buckets(store):
     assert store.touched_since("other", 0) == []
 
 
-def test_dropping_a_generation_leaves_the_others(store):
-    written = [bucket(at=at) for at in range(450)]
+def test_dropping_a_generation_leaves_the_others(installation, store):
+    written = [bucket(at=at) for at in range(460 // installation.slowness)]
     commit(store, *written, generation="trial")
     commit(store, bucket())
-    assert store.drop_generation("trial") == 450
+    assert store.drop_generation("trial") == len(written)
     assert list(store.scan("trial")) == []
     assert list(store.scan("live")) == [bucket()]
     assert store.drop_generation("trial") == 0
@@ -149,8 +150,11 @@ def test_dropping_a_generation_leaves_the_others(store):
         max_size=12,
     ),
 )
-def test_any_writes_do_what_a_dictionary_would(store, commits):
-    """A model: each commit is all or nothing, and decides by the revs stored before it."""
+def test_any_writes_do_what_a_dictionary_would(home_name, store, commits):
+    """A model: each commit is all or nothing, and decides by the revs stored before it. On AWS only a single write is
+    all or nothing: a lost guard may leave the writes before it, which the caller's next try finds."""
+    if home_name == "aws":
+        commits = [[write] for commit in commits[:6] for write in commit]
     generation = "model"
     store.drop_generation(generation)
     model: dict[BucketKey, object] = {}
@@ -217,9 +221,9 @@ def test_trimming_keeps_the_numbers(store):
     assert [each.sequence for each in store.changes_after({})] == [5]
 
 
-def test_readers_see_buckets_and_their_change_together(store):
+def test_readers_see_buckets_and_their_change_together(installation, store):
     """While one thread commits, another never finds a change whose bucket is older than the change says."""
-    rounds = 150
+    rounds = 160 // installation.slowness
     faults: list[str] = []
 
     def watch() -> None:
@@ -241,6 +245,7 @@ def test_readers_see_buckets_and_their_change_together(store):
     assert faults == []
 
 
+@pytest.mark.homes("embedded")
 def test_a_process_killed_between_commits_leaves_bucket_and_change_in_step(installation, tmp_path):
     committed = tmp_path / "committed"
     committed.touch()

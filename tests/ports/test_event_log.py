@@ -187,6 +187,7 @@ def test_arrival_never_goes_back_when_the_clock_does(installation, log):
     assert arrivals == sorted(arrivals)
 
 
+@pytest.mark.homes("embedded")
 def test_trim_drops_what_arrived_before_and_nothing_else(installation, log):
     old = put(log, "news", b"a", b"b")
     installation.clock.advance(1_000)
@@ -200,6 +201,19 @@ def test_trim_drops_what_arrived_before_and_nothing_else(installation, log):
     assert log.trim("news", installation.clock.now_ms()) == 1
     put(log, "news", b"d")
     assert read_all(log, "news") == [b"d"]
+
+
+@pytest.mark.homes("embedded")
+def test_an_iterator_whose_records_were_trimmed_goes_on_with_what_is_kept(installation, log):
+    put(log, "news", b"a", b"b")
+    iterator = log.iterator("news", only(log), HORIZON)
+    installation.clock.advance(1_000)
+    log.trim("news", installation.clock.now_ms())
+    page = log.get_records(iterator)
+    assert (page.records, page.behind_ms) == ([], 0)
+    put(log, "news", b"c")
+    for each in (iterator, page.next_iterator):
+        assert [record.data for record in log.get_records(each).records] == [b"c"]
 
 
 # ---- shards ----------------------------------------------------------------------------------------------------

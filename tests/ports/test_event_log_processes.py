@@ -11,6 +11,8 @@ from contracts.ports import EventLog, Position, Waking
 from tests.ports.port_workers import put_numbered, put_one, put_until_killed, reshard
 from tests.ports.test_event_log import assert_whole, put, read_all
 
+#: Another process finds the embedded home only: moto lives in one.
+pytestmark = pytest.mark.homes("embedded")
 SPAWN = multiprocessing.get_context("spawn")
 
 

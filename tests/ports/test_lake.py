@@ -1,5 +1,7 @@
 """The Lake port: immutable objects of gzip JSON lines."""
 
+import threading
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -77,6 +79,24 @@ def test_lines_that_fail_midway_leave_the_object_as_it_was(lake):
     assert lake.keys() == [KEY]
 
 
+def test_a_reader_sees_the_old_or_the_new_object_and_nothing_between(lake):
+    sizes = (20_000, 3)
+    lake.put(KEY, [b"%d" % number for number in range(sizes[0])])
+    done = threading.Event()
+
+    def replace() -> None:
+        for turn in range(40):
+            lake.put(KEY, [b"%d" % number for number in range(sizes[(turn + 1) % 2])])
+        done.set()
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    while not done.is_set():
+        assert len(list(lake.read(KEY))) in sizes
+    writer.join(20)
+
+
+@pytest.mark.homes("embedded")
 def test_a_damaged_object_is_told_apart_from_a_short_one(installation, lake, tmp_path):
     """Embedded only: on S3 the object store itself keeps the bytes."""
     lake.put(KEY, [b"%d" % number for number in range(5_000)])
@@ -89,6 +109,7 @@ def test_a_damaged_object_is_told_apart_from_a_short_one(installation, lake, tmp
         list(lake.read(KEY))
 
 
+@pytest.mark.homes("embedded")
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=60).map(lambda data: data.replace(b"\n", b"")), max_size=30))
 def test_the_same_lines_give_the_same_bytes(installation, tmp_path, lines):
@@ -97,4 +118,5 @@ def test_the_same_lines_give_the_same_bytes(installation, tmp_path, lines):
         lake.put(key, lines)
     first, second = ((tmp_path / "data" / "lake" / key).read_bytes() for key in ("a/one.jsonl.gz", "b/two.jsonl.gz"))
     assert first == second
+    assert first[4:8] == bytes(4), "a time in the header"
     assert list(lake.read("a/one.jsonl.gz")) == lines

@@ -42,6 +42,7 @@ def test_values_are_never_shown(dotenv):
     assert "hidden" not in f"{secrets!r} {secrets}"
 
 
+@pytest.mark.homes("embedded")
 def test_a_home_reads_the_file_of_its_data_directory(installation, tmp_path):
     (tmp_path / "data" / ".env").write_text("FINNHUB_API_KEY=file\n")
     assert installation.reopen().secrets.get("FINNHUB_API_KEY") == "file"

@@ -1,0 +1,198 @@
+"""A bucket as a DynamoDB item (design section 6), and back. Pure.
+
+PK           AAPL#5m                       subject (and ~lane) # resolution
+SK           2025-12-21T10:35:00Z          start of the window
+open high low close sum                    numbers with at most four decimals
+open_at close_at                           2025-12-21T10:35:12.000Z#<event id>: who made them
+children     map                           child start (ISO) or lane number → its summary, packed
+members      binary                        8 bytes an event id, ascending; 1m only
+parts        number, and parts_key         members beyond the item limit: SK `<parts_key>#0000`, … in PK `…#members`
+touched      partial/<0-3> or the hour     key of the index `by_touch`, see `touched_of`
+ttl          seconds                       end of the window + the resolution's TTL
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
+from zlib import crc32
+
+from contracts.bucket import E4, MEMBER_BYTES, Bucket, BucketKey, Summary, pack_members, unpack_members
+from contracts.instants import iso_ms, iso_s, parse_ms
+from contracts.resolution import BY_NAME
+from stores.bucket_codec import decode_summary, encode_summary
+from stores.dynamo import MAX_ITEM_BYTES, Row
+
+KEY_SEPARATOR: Final = "#"
+PARTS_SUFFIX: Final = "#members"
+SUBJECTS: Final = "#subjects"
+#: Members of one item: 44,000 events of one subject in one minute. Lanes are the remedy long before.
+MAX_MEMBER_BYTES: Final = (MAX_ITEM_BYTES - 40_000) // MEMBER_BYTES * MEMBER_BYTES
+PARTIAL_SHARDS: Final = 4
+_HIGHEST_DIGITS: Final = len("2025-12-21T10:35:00Z")
+
+assert KEY_SEPARATOR not in "~.:-", "subjects, lanes and resolutions never hold the separator"
+
+
+def partition_of(subject: str, resolution: str) -> str:
+    """PK of a series."""
+    return f"{subject}{KEY_SEPARATOR}{resolution}"
+
+
+def key_row(key: BucketKey) -> Row:
+    """Primary key of a bucket."""
+    return {"PK": {"S": partition_of(key.subject, key.resolution)}, "SK": {"S": iso_s(key.start_ms)}}
+
+
+def is_bucket_row(row: Row) -> bool:
+    """False for the table's other items: parts of members, and the list of subjects."""
+    partition = row["PK"]["S"]
+    return not partition.startswith(SUBJECTS) and not partition.endswith(PARTS_SUFFIX)
+
+
+def key_of(row: Row) -> BucketKey:
+    """Inverse of `key_row`."""
+    subject, _, resolution = row["PK"]["S"].rpartition(KEY_SEPARATOR)
+    return BucketKey(subject, resolution, parse_ms(row["SK"]["S"]))
+
+
+def ttl_s(resolution: str, start_ms: int) -> int:
+    """When the bucket may go: seconds of the epoch, as DynamoDB's TTL wants them."""
+    row = BY_NAME[resolution]
+    return (start_ms + row.width_ms + row.ttl_ms) // 1000
+
+
+def touched_of(bucket: Bucket) -> str:
+    """The index key by which the finaliser finds what it must look at: all buckets still marked partial, and those
+    written within an hour. It changes rarely (a bucket is created, ends, is revised in a later hour), and an index
+    whose keys do not change is not written, so it costs about three write units in a bucket's life."""
+    if bucket.is_partial:
+        return f"partial/{crc32(bucket.subject.encode()) % PARTIAL_SHARDS}"
+    return iso_ms(bucket.last_updated_ms)[:13]
+
+
+def bucket_row(bucket: Bucket, parts_key: str = "") -> tuple[Row, list[Row]]:
+    """The bucket's item, and the items of its member parts (none, but for a giant minute)."""
+    summary = bucket.summary
+    packed = pack_members(bucket.members) if bucket.members else b""
+    row: Row = key_row(bucket.key) | {
+        "open": _number_e4(summary.open_e4),
+        "high": _number_e4(summary.high_e4),
+        "low": _number_e4(summary.low_e4),
+        "close": _number_e4(summary.close_e4),
+        "sum": _number_e4(summary.sum_e4),
+        "count": {"N": str(summary.count)},
+        "label_counts": {
+            "M": {
+                "positive": {"N": str(summary.positive)},
+                "neutral": {"N": str(summary.neutral)},
+                "negative": {"N": str(summary.negative)},
+            }
+        },
+        "open_at": {"S": f"{iso_ms(summary.open_ms)}{KEY_SEPARATOR}{summary.open_id}"},
+        "close_at": {"S": f"{iso_ms(summary.close_ms)}{KEY_SEPARATOR}{summary.close_id}"},
+        "last_updated": {"S": iso_ms(bucket.last_updated_ms)},
+        "is_partial": {"BOOL": bucket.is_partial},
+        "rev": {"N": str(bucket.rev)},
+        "touched": {"S": touched_of(bucket)},
+        "ttl": {"N": str(ttl_s(bucket.resolution, bucket.start_ms))},
+    }
+    if summary.sources:
+        row["sources"] = {"SS": list(summary.sources)}
+    if summary.model_versions:
+        row["model_versions"] = {"SS": list(summary.model_versions)}
+    if bucket.children:
+        row["children"] = {"M": {_child_name(at): {"B": encode_summary(child)} for at, child in bucket.children}}
+    if len(packed) <= MAX_MEMBER_BYTES:
+        if packed:
+            row["members"] = {"B": packed}
+        return row, []
+    parts = [packed[at : at + MAX_MEMBER_BYTES] for at in range(0, len(packed), MAX_MEMBER_BYTES)]
+    row |= {"parts": {"N": str(len(parts))}, "parts_key": {"S": parts_key}}
+    partition = {"S": row["PK"]["S"] + PARTS_SUFFIX}
+    return row, [
+        {"PK": partition, "SK": {"S": part_key(parts_key, number)}, "members": {"B": part}, "ttl": row["ttl"]}
+        for number, part in enumerate(parts)
+    ]
+
+
+def part_key(parts_key: str, number: int) -> str:
+    """SK of a part."""
+    return f"{parts_key}{KEY_SEPARATOR}{number:04d}"
+
+
+def part_keys(row: Row) -> list[Row]:
+    """Primary keys of the parts an item points to."""
+    if "parts" not in row:
+        return []
+    partition = {"S": row["PK"]["S"] + PARTS_SUFFIX}
+    return [
+        {"PK": partition, "SK": {"S": part_key(row["parts_key"]["S"], number)}}
+        for number in range(int(row["parts"]["N"]))
+    ]
+
+
+def bucket_of(row: Row, parts: Sequence[Row] = (), whole: bool = True) -> Bucket:
+    """The bucket of an item and its parts; without members and children unless `whole`."""
+    key = key_of(row)
+    members: frozenset[int] = frozenset()
+    children: tuple[tuple[int, Summary], ...] = ()
+    if whole:
+        packed = [bytes(part["members"]["B"]) for part in sorted(parts, key=lambda part: part["SK"]["S"])]
+        packed += [bytes(row["members"]["B"])] if "members" in row else []
+        members = unpack_members(b"".join(packed))
+        named = row["children"]["M"] if "children" in row else {}
+        children = tuple(sorted((_child_at(name), decode_summary(bytes(value["B"]))) for name, value in named.items()))
+    return Bucket(
+        key.subject,
+        key.resolution,
+        key.start_ms,
+        _summary_of(row),
+        members,
+        children,
+        int(row["rev"]["N"]),
+        parse_ms(row["last_updated"]["S"]),
+        bool(row["is_partial"]["BOOL"]),
+    )
+
+
+def _summary_of(row: Row) -> Summary:
+    labels: dict[str, Any] = row["label_counts"]["M"]
+    open_at, _, open_id = row["open_at"]["S"].partition(KEY_SEPARATOR)
+    close_at, _, close_id = row["close_at"]["S"].partition(KEY_SEPARATOR)
+    return Summary(
+        int(row["count"]["N"]),
+        _e4(row["sum"]),
+        _e4(row["high"]),
+        _e4(row["low"]),
+        _e4(row["open"]),
+        parse_ms(open_at),
+        open_id,
+        _e4(row["close"]),
+        parse_ms(close_at),
+        close_id,
+        int(labels["positive"]["N"]),
+        int(labels["neutral"]["N"]),
+        int(labels["negative"]["N"]),
+        tuple(sorted(row["sources"]["SS"])) if "sources" in row else (),
+        tuple(sorted(row["model_versions"]["SS"])) if "model_versions" in row else (),
+    )
+
+
+def _number_e4(value_e4: int) -> dict[str, Any]:
+    """Exact: an integer of ten-thousandths has at most four decimals."""
+    return {"N": format(Decimal(value_e4).scaleb(-4), "f")}
+
+
+def _e4(value: dict[str, Any]) -> int:
+    scaled = Decimal(value["N"]) * E4
+    assert scaled == int(scaled), f"{value['N']} has more than four decimals"
+    return int(scaled)
+
+
+def _child_name(at: int) -> str:
+    """A window's start as text; a lane (a small number) as it is."""
+    return iso_s(at) if at >= 1_000_000 else str(at)
+
+
+def _child_at(name: str) -> int:
+    return parse_ms(name) if len(name) == _HIGHEST_DIGITS else int(name)

@@ -1,0 +1,295 @@
+"""Buckets on DynamoDB: one table a generation, guarded writes, and the change log of `dynamo_changes.py`.
+
+Two writers of one bucket, and why nobody loses an event:
+
+    A reads rev 3             B reads rev 3
+    A puts rev 4 if rev = 3   -> stored
+                              B puts rev 4 if rev = 3   -> refused, and the refusal carries A's item
+                              B decides again upon it, puts rev 5 if rev = 4
+
+A refusal whose item carries the token of this very write is our own write, whose answer got lost: that is a success.
+"""
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from contracts.bucket import Bucket, BucketKey, BucketWrite
+from contracts.clock import Clock
+from contracts.instants import iso_ms, iso_s
+from contracts.ports import Change, StoredChange
+from contracts.resolution import COARSEST, HOUR_MS, WIDTH_MS
+from stores.aws_client import Service
+from stores.dynamo import Row, Table, TableMissing
+from stores.dynamo_bucket_item import (
+    PARTIAL_SHARDS,
+    SUBJECTS,
+    bucket_of,
+    bucket_row,
+    is_bucket_row,
+    key_of,
+    key_row,
+    part_keys,
+    partition_of,
+    ttl_s,
+)
+from stores.dynamo_changes import DynamoChanges
+from stores.dynamo_tables import BY_TOUCH, TABLES, TIMESERIES, create_table, physical_name
+
+#: Refused writes whose stored item the next `get_many` takes instead of asking for it.
+MAX_HANDED_BACK: Final = 1_000
+_FIRST_S: Final = "0001-01-01T00:00:00Z"
+_LAST_S: Final = "9999-12-31T23:59:59Z"
+_BOOKKEEPING: Final = "PK, SK, is_partial, last_updated"
+
+
+class DynamoBucketStore:
+    """`contracts.ports.BucketStore` in `{env}-sentiment-timeseries-{generation}` and `{env}-sentiment-changes`."""
+
+    def __init__(self, dynamodb: Service, environment: str, changes: DynamoChanges, clock: Clock) -> None:
+        self._service = dynamodb
+        self._environment = environment
+        self._changes = changes
+        self._clock = clock
+        self._tables: dict[str, Table] = {}
+        self._handed_back: OrderedDict[tuple[str, BucketKey], Bucket] = OrderedDict()
+        self._lock = threading.Lock()
+
+    # ---- reading ----------------------------------------------------------------------------------------------
+    def get_many(self, generation: str, keys: Sequence[BucketKey]) -> dict[BucketKey, Bucket]:
+        """The stored buckets among the keys, with members and children; those past their TTL too, since the operator
+        judges by `ttl` itself and a guarded write must know the stored `rev`. Consistent reads."""
+        found: dict[BucketKey, Bucket] = {}
+        asked = []
+        with self._lock:
+            for key in dict.fromkeys(keys):
+                known = self._handed_back.pop((generation, key), None)
+                if known is None:
+                    asked.append(key)
+                else:
+                    found[key] = known
+        table = self._table(generation)
+        try:
+            rows = table.get_many([key_row(key) for key in asked])
+        except TableMissing:
+            return found
+        found |= {key_of(row): self._whole(table, row) for row in rows}
+        return {key: found[key] for key in keys if key in found}
+
+    def range(
+        self,
+        generation: str,
+        subject: str,
+        resolution: str,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        limit: int = 1_000,
+        newest: bool = False,
+    ) -> list[Bucket]:
+        """Ascending buckets with `start_ms <= start < end_ms` (without members and children); the newest `limit` of
+        them when `newest`, else the oldest. Those past their TTL are left out: deletion comes days late."""
+        values = {
+            ":pk": {"S": partition_of(subject, resolution)},
+            ":first": {"S": _FIRST_S if start_ms is None else _ceiling_s(start_ms)},
+            ":last": {"S": _LAST_S if end_ms is None else _floor_s(end_ms - 1)},
+        }
+        if values[":first"]["S"] > values[":last"]["S"]:
+            return []
+        found: list[Bucket] = []
+        now_s = self._clock.now_ms() // 1000
+        rows = self._table(generation).query(
+            "PK = :pk AND SK BETWEEN :first AND :last",
+            values,
+            ScanIndexForward=not newest,
+            ConsistentRead=True,
+            Limit=min(limit, 1_000),
+        )
+        try:
+            for row in rows:
+                if int(row["ttl"]["N"]) > now_s:
+                    found.append(bucket_of(row, whole=False))
+                if len(found) == limit:
+                    break
+        except TableMissing:
+            return []
+        return found[::-1] if newest else found
+
+    def subjects(self, generation: str) -> list[str]:
+        """Subjects that have a 24h bucket, ascending; from the list that every first 24h write adds to."""
+        now_s = self._clock.now_ms() // 1000
+        rows = self._table(generation).query("PK = :pk", {":pk": {"S": SUBJECTS}}, ConsistentRead=True)
+        try:
+            return [row["SK"]["S"] for row in rows if int(row["ttl"]["N"]) > now_s]
+        except TableMissing:
+            return []
+
+    def scan(self, generation: str) -> Iterator[Bucket]:
+        """Every bucket with members and children, ordered by (subject, resolution, start): a scan for the series'
+        names, then a query a series, so that memory holds names only."""
+        table = self._table(generation)
+        try:
+            rows = table.scan(ProjectionExpression="PK, SK")
+            series = {key_of(row)[:2] for row in rows if is_bucket_row(row)}
+        except TableMissing:
+            return
+        for subject, resolution in sorted(series):
+            pk = {":pk": {"S": partition_of(subject, resolution)}}
+            for row in table.query("PK = :pk", pk, ConsistentRead=True):
+                yield self._whole(table, row)
+
+    def touched_since(self, generation: str, since_ms: int) -> list[BucketKey]:
+        """Keys of buckets last updated at or after an instant, or still marked partial; ascending. The index names
+        candidates (eventually consistent: a bucket written in the last second may come with the next call)."""
+        partial = [f"partial/{shard}" for shard in range(PARTIAL_SHARDS)]
+        table = self._table(generation)
+        found = []
+        try:
+            rows: dict[tuple[str, str], Row] = {}
+            for touched in partial + _hours(max(since_ms, 0), self._clock.now_ms() + HOUR_MS):
+                for row in table.query("touched = :t", {":t": {"S": touched}}, IndexName=BY_TOUCH.name):
+                    rows[row["PK"]["S"], row["SK"]["S"]] = {"PK": row["PK"], "SK": row["SK"]}
+            candidates = table.get_many(list(rows.values()), ProjectionExpression=_BOOKKEEPING)
+        except TableMissing:
+            return []
+        since = iso_ms(max(since_ms, 0))
+        for row in candidates:
+            if row["is_partial"]["BOOL"] or row["last_updated"]["S"] >= since:
+                found.append(key_of(row))
+        return sorted(found)
+
+    def _whole(self, table: Table, row: Row) -> Bucket:
+        keys = part_keys(row)
+        return bucket_of(row, table.get_many(keys) if keys else ())
+
+    # ---- writing ----------------------------------------------------------------------------------------------
+    def commit(
+        self, generation: str, writes: Sequence[BucketWrite], changes: Sequence[Change] = (), lane: str = ""
+    ) -> list[BucketKey]:
+        """Apply guarded writes in order, then append the changes to the lane. Writes of one resolution go together;
+        a lost guard stops before the next, so no parent is ever ahead of a child of this commit."""
+        table = self._table(generation)
+        for wave in _waves(writes):
+            failed = self._write_wave(generation, table, wave)
+            if failed:
+                return failed
+        if changes:
+            self._changes.append(lane, changes)
+        return []
+
+    def _write_wave(self, generation: str, table: Table, wave: Sequence[BucketWrite]) -> list[BucketKey]:
+        def attempt(write: BucketWrite) -> BucketKey | None:
+            return self._write(generation, table, write)
+
+        try:
+            return [key for key in table.each(attempt, wave) if key is not None]
+        except TableMissing:
+            create_table(self._service, table.name, TABLES[TIMESERIES])
+            return [key for key in table.each(attempt, wave) if key is not None]
+
+    def _write(self, generation: str, table: Table, write: BucketWrite) -> BucketKey | None:
+        """One guarded put; the key when its guard failed."""
+        bucket, expected = write
+        if bucket.resolution == COARSEST.name and expected == 0:
+            # Before the bucket: a crash between the two leaves a name too many, which the retry makes true.
+            ttl = {"N": str(ttl_s(bucket.resolution, bucket.start_ms))}
+            table.put({"PK": {"S": SUBJECTS}, "SK": {"S": bucket.subject}, "ttl": ttl})
+        parts_key = f"{iso_s(bucket.start_ms)}#{bucket.rev:010d}#{bucket.last_updated_ms}"
+        row, parts = bucket_row(bucket, parts_key)
+        row["token"] = {"S": secrets.token_hex(4)}
+        for part in parts:
+            table.put(part)
+        condition = "rev = :rev" if expected else "attribute_not_exists(PK)"
+        lost = table.put_if(row, condition, {":rev": {"N": str(expected)}} if expected else {}, {})
+        if lost is None or lost.stored is None:
+            return None if lost is None else bucket.key
+        if lost.stored.get("token") == row["token"]:
+            return None
+        stored = self._whole(table, lost.stored)
+        with self._lock:
+            self._handed_back[generation, bucket.key] = stored
+            while len(self._handed_back) > MAX_HANDED_BACK:
+                self._handed_back.popitem(last=False)
+        return bucket.key
+
+    def drop_generation(self, generation: str) -> int:
+        """Delete a generation's table; returns how many buckets it had."""
+        table = self._table(generation)
+        try:
+            dropped = sum(is_bucket_row(row) for row in table.scan(ProjectionExpression="PK"))
+        except TableMissing:
+            return 0
+        self._service.call("delete_table", TableName=table.name)
+        waiter = self._service.client.get_waiter("table_not_exists")
+        waiter.wait(TableName=table.name)
+        return dropped
+
+    def _table(self, generation: str) -> Table:
+        name = physical_name(self._environment, TIMESERIES, generation)
+        with self._lock:
+            table = self._tables.get(name)
+            if table is None:
+                table = self._tables[name] = Table(self._service, name, may_miss=True)
+        return table
+
+    # ---- change log -------------------------------------------------------------------------------------------
+    def changes_head(self) -> dict[str, int]:
+        """Lane → newest sequence."""
+        return self._changes.head()
+
+    def changes_tail(self) -> dict[str, int]:
+        """Lane → oldest sequence still kept (head + 1 when none is)."""
+        return self._changes.tail()
+
+    def changes_after(self, cursor: Mapping[str, int], limit: int = 1_000) -> list[StoredChange]:
+        """Changes past a cursor (lanes it does not name: from their beginning), each lane in order."""
+        return self._changes.after(cursor, limit)
+
+    def trim_changes(self, before_ms: int) -> int:
+        """Drop changes written before an instant; returns how many. On AWS the TTL does it too, later."""
+        return self._changes.trim(before_ms)
+
+    def close(self) -> None:
+        """Let the writing threads go."""
+        for table in self._tables.values():
+            table.close()
+
+
+def _waves(writes: Sequence[BucketWrite]) -> Iterator[list[BucketWrite]]:
+    """Neighbours of one resolution (lanes before their 1m bucket, as they come), no key twice in a wave."""
+    wave: list[BucketWrite] = []
+    level: tuple[int, bool] | None = None
+    keys: set[BucketKey] = set()
+    for write in writes:
+        key = write.bucket.key
+        at = (WIDTH_MS[key.resolution], "~" in key.subject)
+        if wave and (at != level or key in keys):
+            yield wave
+            wave, keys = [], set()
+        wave.append(write)
+        keys.add(key)
+        level = at
+    if wave:
+        yield wave
+
+
+def _hours(since_ms: int, until_ms: int) -> list[str]:
+    """The hours of `touched_of` from one instant to another, at most two weeks of them: who asks further back is
+    rebuilding, and scans."""
+    first = max(since_ms, until_ms - 14 * 24 * HOUR_MS)
+    return [iso_ms(at)[:13] for at in range(first - first % HOUR_MS, until_ms, HOUR_MS)]
+
+
+def _ceiling_s(instant_ms: int) -> str:
+    return _clamped_s(-(-instant_ms // 1000))
+
+
+def _floor_s(instant_ms: int) -> str:
+    return _clamped_s(instant_ms // 1000)
+
+
+def _clamped_s(second: int) -> str:
+    low, high = -62_135_596_800, 253_402_300_799  # years 1 and 9999
+    return f"{datetime.fromtimestamp(min(max(second, low), high), UTC):%Y-%m-%dT%H:%M:%S}Z"
