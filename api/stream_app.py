@@ -4,6 +4,7 @@
 import asyncio
 import os
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.options import ApiOptions
 from api.server import bind, make_server
+from contracts.errors import Unusable
 from contracts.settings import load
 from stores.home import open_home
 
@@ -63,7 +65,10 @@ def __getattr__(name: str) -> Any:
 
 def main() -> None:
     """Serve on `CANDLEWICK_HOST` and `PORT` (127.0.0.1:8000)."""
-    application = make_app()
+    try:
+        application = make_app()
+    except Unusable as error:
+        sys.exit(str(error))
     server = make_server(application, "info")
     listener = bind(os.environ.get("CANDLEWICK_HOST", "127.0.0.1"), int(os.environ.get("PORT", "8000")))
     asyncio.run(server.serve(sockets=[listener]))
