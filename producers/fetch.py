@@ -1,21 +1,26 @@
 """Fetching over HTTP, with limits on everything: time, size, redirects, tries.
 
-The error texts name the host and the status, never the URL or a header: both may hold keys.
+The error texts name the host and the status, never the URL or a header: both may hold keys. A request with a key is
+never redirected to another site, which would be handed the key.
 """
 
+import logging
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
 import tenacity
+from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from contracts.clock import Clock
 from contracts.errors import Transient
+from producers.pace import Key, Pace
 
-CONNECT_TIMEOUT_S: Final = 5.0
+CONNECT_TIMEOUT_S: Final = 3.0
 READ_TIMEOUT_S: Final = 15.0
 TOTAL_TIMEOUT_MS: Final = 30_000
 MAX_BODY_BYTES: Final = 10 << 20
@@ -24,6 +29,8 @@ MAX_TRIES: Final = 3
 RETRY_BUDGET_S: Final = 20.0  # no further try after this
 BACK_OFF_S: Final = 1.0
 MAX_WAIT_S: Final = 10.0  # a longer Retry-After is left to the next poll
+MAX_PACE_WAIT_MS: Final = 1_500  # a key that must wait longer is left to the next poll
+MAX_ERROR_BYTES: Final = 4 << 10
 _CHUNK_BYTES: Final = 64 << 10
 _RETRIED: Final = frozenset({429, 500, 502, 503, 504})
 _PERMANENT_MOVES: Final = frozenset({301, 308})
@@ -40,13 +47,31 @@ class Answer(NamedTuple):
 
 class FetchFailed(Transient):
     """A source did not answer usably. `status`: 0 without an answer; `retry_after_ms`: what the source asked for;
-    `again`: whether a prompt retry makes sense (not after 401, 403 or 404)."""
+    `again`: whether a prompt retry makes sense (not after 401, 403 or 404); `body`: the beginning of an error's body,
+    for the adapter to read, never shown as it is."""
 
-    def __init__(self, host: str, detail: str, status: int = 0, retry_after_ms: int | None = None) -> None:
+    def __init__(
+        self, host: str, detail: str, status: int = 0, retry_after_ms: int | None = None, body: bytes = b""
+    ) -> None:
         super().__init__(host, detail)
+        self.host = host
+        self.detail = detail
         self.status = status
         self.retry_after_ms = retry_after_ms
+        self.body = body
         self.again = status == 0 or status in _RETRIED
+
+
+class Unreachable(FetchFailed):
+    """No connection at all. It is not tried again at once: without a network that would only hold up the round."""
+
+
+class OverBudget(FetchFailed):
+    """The key's own allowance is spent for now; nothing was asked. The source is not at fault."""
+
+    def __init__(self, host: str, key: Key, wait_ms: int) -> None:
+        super().__init__(host, f"the allowance of {key.name} is spent for now", status=0, retry_after_ms=wait_ms)
+        self.again = False
 
 
 class Web:
@@ -54,14 +79,22 @@ class Web:
 
     def __init__(self, clock: Clock, user_agent: str) -> None:
         self._clock = clock
+        self.pace = Pace(clock)
+        # Its debug lines hold whole URLs, and some sources want their key in the URL.
+        logging.getLogger("urllib3").setLevel(logging.INFO)
         self._session = requests.Session()
         self._session.max_redirects = MAX_REDIRECTS
         self._session.headers["User-Agent"] = user_agent
 
     def get(
-        self, url: str, headers: Mapping[str, str] | None = None, params: Mapping[str, str] | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        key: Key | None = None,
     ) -> Answer:
-        """The answer, after up to three tries with full jitter, honouring Retry-After. Raises `FetchFailed`."""
+        """The answer, after up to three tries with full jitter, honouring Retry-After; each try counts against the
+        key's limits. Raises `FetchFailed`, `OverBudget` when nothing was asked because the key may not now."""
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(MAX_TRIES) | tenacity.stop_after_delay(RETRY_BUDGET_S),
             wait=self._wait_s,
@@ -69,7 +102,14 @@ class Web:
             sleep=self._sleep,
             reraise=True,
         )
-        return retrying(self._get_once, url, headers or {}, params or {})
+        return retrying(self._get_once, url, headers or {}, params or {}, key)
+
+    def _take(self, host: str, key: Key) -> None:
+        """One call of the key's allowance, waiting for it when it is soon there."""
+        while wait_ms := self.pace.take(key):
+            if wait_ms > MAX_PACE_WAIT_MS:
+                raise OverBudget(host, key, wait_ms)
+            self._sleep(wait_ms / 1000)
 
     def _sleep(self, seconds: float) -> None:
         self._clock.wait(threading.Event(), seconds * 1000)
@@ -80,32 +120,51 @@ class Web:
             return error.retry_after_ms / 1000
         return tenacity.wait_random_exponential(multiplier=BACK_OFF_S, max=MAX_WAIT_S)(state)
 
-    def _get_once(self, url: str, headers: Mapping[str, str], params: Mapping[str, str]) -> Answer:
+    def _get_once(
+        self, url: str, headers: Mapping[str, str], params: Mapping[str, str], key: Key | None = None
+    ) -> Answer:
         host = urlsplit(url).hostname or "?"
+        if key is not None:
+            self._take(host, key)
         started_ms = self._clock.monotonic_ms()
         try:
             with self._session.get(
-                url, headers=dict(headers), params=params, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S), stream=True
+                url,
+                headers=dict(headers),
+                params=params,
+                timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+                stream=True,
+                allow_redirects=key is None or key.value is None,
             ) as response:
-                self._check_status(host, response)
+                self._check_status(host, response, key)
                 body = self._read(host, response, started_ms)
                 return Answer(response.status_code, response.headers, body, _moved_to(response))
         except requests.exceptions.TooManyRedirects:
             raise FetchFailed(host, f"more than {MAX_REDIRECTS} redirects", status=310) from None
+        except requests.exceptions.ConnectTimeout:
+            raise Unreachable(host, "unreachable (no connection in time)") from None
         except requests.exceptions.Timeout:
             raise FetchFailed(host, "no answer in time") from None
         except requests.exceptions.SSLError:
             raise FetchFailed(host, "the TLS connection failed (certificate?)") from None
-        except requests.exceptions.ConnectionError:
-            raise FetchFailed(host, "unreachable (no network, or the host is down)") from None
+        except requests.exceptions.ConnectionError as error:
+            if _is_no_connection(error):
+                raise Unreachable(host, "unreachable (no network, or the host is down)") from None
+            raise FetchFailed(host, "the connection broke") from None
         except requests.exceptions.RequestException as error:
             raise FetchFailed(host, f"no usable answer: {type(error).__name__}") from None
 
-    def _check_status(self, host: str, response: requests.Response) -> None:
+    def _check_status(self, host: str, response: requests.Response, key: Key | None) -> None:
         status = response.status_code
-        if not (response.ok or status in (304, 410)):
+        # A redirect arrives here only when it was not followed, for the key's sake.
+        if not (200 <= status < 300 or status in (304, 410)):
             wait_ms = _retry_after_ms(response.headers.get("Retry-After", ""), self._clock.now_ms())
-            raise FetchFailed(host, f"HTTP {status} {response.reason or ''}".rstrip(), status, wait_ms)
+            if status == 429 and wait_ms is None and key is not None:
+                wait_ms = key.patience_ms
+            body = b""
+            with suppress(requests.exceptions.RequestException):  # a broken error is still that error
+                body = next(response.iter_content(MAX_ERROR_BYTES), b"")
+            raise FetchFailed(host, f"HTTP {status} {response.reason or ''}".rstrip(), status, wait_ms, body)
 
     def _read(self, host: str, response: requests.Response, started_ms: float) -> bytes:
         """The decoded body; a gzip bomb or an endless answer is given up at the limits."""
@@ -122,7 +181,18 @@ class Web:
 
 
 def _is_worth_a_retry(error: BaseException) -> bool:
-    return isinstance(error, FetchFailed) and error.again and (error.retry_after_ms or 0) <= MAX_WAIT_S * 1000
+    return (
+        isinstance(error, FetchFailed)
+        and not isinstance(error, Unreachable)
+        and error.again
+        and (error.retry_after_ms or 0) <= MAX_WAIT_S * 1000
+    )
+
+
+def _is_no_connection(error: requests.exceptions.ConnectionError) -> bool:
+    """Whether the connection was never made (refused, no route, no such name), as far as the library tells."""
+    cause = error.args[0] if error.args else None
+    return isinstance(getattr(cause, "reason", cause), NewConnectionError | NameResolutionError)
 
 
 def _moved_to(response: requests.Response) -> str | None:

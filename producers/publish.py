@@ -10,8 +10,6 @@ import re
 import threading
 import zlib
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, BinaryIO, Final, Literal, NamedTuple
@@ -39,6 +37,7 @@ from contracts.ports import MAX_PUT_RECORDS, Entry, EventLog, Lake
 from contracts.subjects import is_subject
 from producers.publisher import Publisher
 from producers.sources.files import Row, read_rows
+from producers.sources.times import iso_time
 
 Kind = Literal["raw", "scored"]
 DEFAULT_SOURCE: Final = "file"
@@ -274,29 +273,6 @@ class Maker:
         else:
             article = make_raw(str(given.get("source") or self._source), given)
         return Made(RAW_STREAM, Entry(article.article_id, article.encode()), article.published_ms)
-
-
-def iso_time(value: object) -> str:
-    """ISO-8601 text from what files hold: ISO, seconds or milliseconds since 1970, RFC 2822, or a datetime.
-
-    A time without a zone is refused (it would be a guess) by whoever parses the result.
-    """
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat() if value.tzinfo else value.isoformat()
-    text = str(value).strip()
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if 0 < number < 1e14:
-        return iso_ms(round(number if number > 1e11 else number * 1000))
-    if "," in text[:5]:
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
-            return text
-        return moment.astimezone(UTC).isoformat() if moment.tzinfo else text
-    return text
 
 
 def split_list(text: str) -> list[str]:

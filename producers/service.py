@@ -1,45 +1,61 @@
 """Polling the sources that are due, each on its own: one that fails, hangs or lies never stops another.
 
-What is remembered of a source is one control document (kind `source`), written after its articles are on the stream:
-a crash in between publishes them again, and the classifier knows them.
-
-    healthy ──failure──> unreachable ──5 failures in 5 min──> circuit open ──probe after 60 s──> healthy or still open
+What is remembered of a source (`source_state`) is written after its articles are on the stream: a crash in between
+publishes them again, and the classifier knows them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from contracts.aside import Aside, digest_key, put_asides
 from contracts.clock import Clock
 from contracts.errors import Conflict
 from contracts.events import RAW_STREAM
+from contracts.instants import date_of
 from contracts.ports import ControlStore, Entry, EventLog, Lake, Secrets
-from contracts.resolution import HOUR_MS, MINUTE_MS
-from producers.fetch import FetchFailed, Web
+from contracts.telemetry import record
+from producers.fetch import FetchFailed, OverBudget, Web
+from producers.fetch_round import Done, FetchRound
 from producers.publisher import Publisher
-from producers.sources.registry import Fetched, Request, Source, adapter
+from producers.source_state import after_answer, after_failure, without_key
+from producers.sources.registry import KINDS, Fetched, Rejected, Request, Source, adapter
 
 KIND: Final = "source"
 #: What an operator set for a source: {"enabled": bool, "every_s": int}, both optional.
 SETTING_KIND: Final = "source-setting"
-FAILURES_TO_OPEN: Final = 5
-FAILURE_WINDOW_MS: Final = 5 * MINUTE_MS
-PROBE_AFTER_MS: Final = MINUTE_MS
-FIRST_RETRY_MS: Final = 10_000
-MAX_SEEN: Final = 2_000
-MAX_PARALLEL: Final = 8
+#: What keys have spent: {"calls": [ms, …]} by the key's name.
+PACE_KIND: Final = "source-pace"
+WATCH_KIND: Final = "watch"
 _ASIDE_STREAM: Final = "sources"
+_SLEEPING: Final = ("paused", "gone", "no key")
+log = logging.getLogger(__name__)
 
 
 class Polled(NamedTuple):
     """Counts of one round."""
 
-    polled: int
-    failed: int
-    fetched: int
-    published: int
-    rejected: int
+    polled: int = 0
+    failed: int = 0
+    fetched: int = 0
+    published: int = 0
+    rejected: int = 0
+
+    def plus(self, other: "Polled") -> "Polled":
+        """Both together."""
+        return Polled(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+class Known(NamedTuple):
+    """A source, its state, and the version that guards the state's next write."""
+
+    source: Source
+    state: dict[str, Any]
+    version: int
 
 
 class ProducerService:
@@ -63,34 +79,41 @@ class ProducerService:
         self._clock = clock
         self._web = web
         self._sources = sources
+        self._round: FetchRound[Fetched] = FetchRound(clock)
+        self._failing: set[str] = set()
 
     def poll(self, only: str | None = None) -> Polled:
         """Poll every source that is due, or the one named whether due or not. Raises `Transient` when our own stores
         fail (then the round is repeated); a failing source shows in its state."""
-        due = [(source, state, version) for source, state, version in self._states() if only in (None, source.name)]
-        if only is None:
-            due = [each for each in due if self._is_due(each[1])]
-        totals = Polled(0, 0, 0, 0, 0)
+        watched = watched_subjects(self._control)
+        busy = self._round.busy
+        due = {
+            each.source.name: each
+            for each in self._known()
+            if each.source.name not in busy
+            and (each.source.name == only if only is not None else self._is_due(each, watched))
+        }
+        if not due:
+            return Polled()
+        self._web.pace.merge({name: value["calls"] for name, value in self._control.list(PACE_KIND).items()})
+        totals = Polled()
         bugs: list[BaseException] = []
-        with ThreadPoolExecutor(MAX_PARALLEL, "fetch") as pool:
-            running = {pool.submit(self._fetch, each[0], each[1]): each for each in due}
-            for future in as_completed(running):
-                source, state, version = running[future]
-                error = future.exception()
-                if error is None:
-                    polled = self._finish(source, state, version, future.result())
-                else:
-                    if not isinstance(error, FetchFailed):
-                        bugs.append(error)
-                        error = FetchFailed(source.name, f"its adapter broke: {type(error).__name__}")
-                    self._remember(source, after_failure(state, error, self._clock.now_ms()), version)
-                    polled = Polled(1, 1, 0, 0, 0)
-                totals = Polled(*(a + b for a, b in zip(totals, polled, strict=True)))
+        for done in self._round.run({name: partial(self._fetch, each, watched) for name, each in due.items()}):
+            totals = totals.plus(self._take(due[done.name], done, watched, bugs))
+        for name, calls in self._web.pace.changed().items():
+            self._control.put(PACE_KIND, name, {"calls": calls})
+        record(
+            {
+                "ArticlesFetched": totals.fetched,
+                "ArticlesPublished": totals.published,
+                "SourceErrors": totals.failed,
+            }
+        )
         if bugs:
             raise bugs[0]  # after every other source had its turn
         return totals
 
-    def _states(self) -> Iterable[tuple[Source, dict[str, Any], int]]:
+    def _known(self) -> Iterator[Known]:
         settings = self._control.list(SETTING_KIND)
         for source in self._sources:
             setting = settings.get(source.name, {})
@@ -102,20 +125,48 @@ class ProducerService:
                 "url": source.url,
                 "every_s": int(setting.get("every_s", source.every_s)),
             }
-            enabled = bool(setting.get("enabled", source.enabled))
-            if not enabled and state["state"] != "paused":
-                state |= {"state": "paused", "next_due_ms": 0}
-                self._remember(source, state, stored.version)
-            elif enabled and state["state"] == "paused":
-                state["state"] = "new"
-            yield source, state, stored.version
+            following = self._woken(source, state, bool(setting.get("enabled", source.enabled)))
+            version = stored.version
+            if following is not state and following["state"] in _SLEEPING:
+                version = self._remember(source, following, version)
+            yield Known(source, following, version)
 
-    def _is_due(self, state: Mapping[str, Any]) -> bool:
-        return state["state"] not in ("paused", "gone") and int(state.get("next_due_ms", 0)) <= self._clock.now_ms()
+    def _woken(self, source: Source, state: dict[str, Any], enabled: bool) -> dict[str, Any]:
+        """The state, after an operator's wish and the presence of the key; the same object when nothing changed."""
+        if not enabled:
+            return state if state["state"] == "paused" else state | {"state": "paused", "next_due_ms": 0, "error": None}
+        if source.secret and not self._secrets.get(source.secret):
+            return state if state["state"] == "no key" else without_key(state, source.secret)
+        return state | {"state": "new"} if state["state"] in ("paused", "no key") else state
 
-    def _fetch(self, source: Source, state: Mapping[str, Any]) -> Fetched:
-        cursor = state.get("cursor") or {}
-        return adapter(source.kind)(Request(source, cursor, self._web, self._secrets, self._clock.now_ms()))
+    def _is_due(self, known: Known, watched: Sequence[str]) -> bool:
+        state = known.state
+        if state["state"] in _SLEEPING:
+            return False
+        asks_anew = KINDS[known.source.kind].watches and state.get("watched") != list(watched)
+        if asks_anew and state["state"] == "healthy":
+            return True  # somebody watches something else: that is not to wait for the next turn
+        return int(state.get("next_due_ms", 0)) <= self._clock.now_ms()
+
+    def _fetch(self, known: Known, watched: Sequence[str]) -> Fetched:
+        source, cursor = known.source, known.state.get("cursor") or {}
+        request = Request(source, cursor, self._web, self._secrets, self._clock.now_ms(), tuple(watched))
+        return adapter(source.kind)(request)
+
+    def _take(self, known: Known, done: Done[Fetched], watched: Sequence[str], bugs: list[BaseException]) -> Polled:
+        source, error = known.source, done.error
+        state = known.state | ({"watched": list(watched)} if KINDS[source.kind].watches else {})
+        if done.answer is not None:
+            return self._finish(source, state, known.version, done.answer)
+        if isinstance(error, TimeoutError):
+            error = FetchFailed(source.name, str(error))
+        elif not isinstance(error, FetchFailed):
+            assert error is not None
+            bugs.append(error)
+            error = FetchFailed(source.name, f"its adapter broke: {type(error).__name__}")
+        self._remember(source, after_failure(state, error, self._clock.now_ms()), known.version)
+        self._note(source, error)
+        return Polled(polled=1, failed=0 if isinstance(error, OverBudget) else 1)
 
     def _finish(self, source: Source, state: dict[str, Any], version: int, fetched: Fetched) -> Polled:
         """Publish first, remember second."""
@@ -126,76 +177,50 @@ class ProducerService:
         published = self._publisher.publish(
             RAW_STREAM, (Entry(article.article_id, article.encode()) for article in fresh.values())
         )
-        put_asides(
-            self._lake,
-            [
-                Aside(
-                    "quarantined",
-                    each.error.reason,
-                    each.error.detail,
-                    _ASIDE_STREAM,
-                    source.name,
-                    key.rpartition(":")[2],
-                    0,
-                    now_ms,
-                    key,
-                    each.data,
-                )
-                for key, each in bad.items()
-            ],
-        )
-        self._remember(source, after_success(state, fetched, [*fresh, *bad], published, now_ms), version)
-        return Polled(1, 0, len(fetched.articles), published, len(bad))
+        put_asides(self._lake, [_aside(source, key, each, now_ms) for key, each in bad.items()])
+        self._keep_opinions(source, [each for each in fetched.opinions if each["article_id"] in fresh], now_ms)
+        self._remember(source, after_answer(state, fetched, [*fresh, *bad], published, now_ms), version)
+        self._note(source, fetched.trouble)
+        failed = fetched.trouble is not None and not isinstance(fetched.trouble, OverBudget)
+        return Polled(1, int(failed), len(fetched.articles), published, len(bad))
 
-    def _remember(self, source: Source, state: Mapping[str, Any], version: int) -> None:
+    def _keep_opinions(self, source: Source, opinions: Sequence[Mapping[str, Any]], now_ms: int) -> None:
+        """What a source itself thinks of its articles, for comparison. The name comes from the content, so a retry
+        writes the same object again."""
+        if not opinions:
+            return
+        lines = [msgspec.json.encode(each, order="deterministic") for each in opinions]
+        digest = digest_key(b"\n".join(lines)).rpartition(":")[2]
+        self._lake.put(f"opinions/source={source.name}/date={date_of(now_ms)}/{digest}.jsonl.gz", lines)
+
+    def _remember(self, source: Source, state: Mapping[str, Any], version: int) -> int:
         try:
-            self._control.put(KIND, source.name, state, version)
+            return self._control.put(KIND, source.name, state, version)
         except Conflict:
             # Another process polled the same source meanwhile: its memory is as good as ours.
-            return
+            return version
+
+    def _note(self, source: Source, error: FetchFailed | None) -> None:
+        """One line when the first source fails, one when the last has recovered: seventeen feeds without a network are
+        one line, not seventeen a minute."""
+        before = bool(self._failing)
+        if error is None or isinstance(error, OverBudget):
+            self._failing.discard(source.name)
+        else:
+            self._failing.add(source.name)
+        if bool(self._failing) != before:
+            told = f"{source.name} does not answer ({error}), perhaps others" if error else "every source answers again"
+            log.warning(json.dumps({"message": f"{told}; `candlewick status` shows them all"}))
 
 
-def after_success(
-    state: Mapping[str, Any], fetched: Fetched, new_ids: Sequence[str], published: int, now_ms: int
-) -> dict[str, Any]:
-    """A source's state after an answer."""
-    recent = [pair for pair in state.get("recent", ()) if pair[0] > now_ms - HOUR_MS]
-    recent += [[now_ms, published]] if published else []
-    return dict(state) | {
-        "state": "gone" if fetched.gone else "healthy",
-        "cursor": dict(fetched.cursor),
-        "seen": [*state.get("seen", ()), *new_ids][-MAX_SEEN:],
-        "recent": recent,
-        "articles_per_hour": sum(count for _, count in recent),
-        "published": int(state.get("published", 0)) + published,
-        "last_attempt_ms": now_ms,
-        "last_success_ms": now_ms,
-        "next_due_ms": now_ms + int(state["every_s"]) * 1000,
-        "failures": [],
-        "error": "the source says it is gone (HTTP 410)" if fetched.gone else None,
-    }
+def watched_subjects(control: ControlStore) -> tuple[str, ...]:
+    """The subjects of all watch lists, ascending. Raises `Transient`."""
+    lists = control.list(WATCH_KIND).values()
+    return tuple(sorted({subject for each in lists for subject in each.get("subjects", ())}))
 
 
-def after_failure(state: Mapping[str, Any], error: FetchFailed, now_ms: int) -> dict[str, Any]:
-    """A source's state after a failure: a retry soon, then the open circuit with one probe a minute; a source that
-    asked for patience gets it."""
-    failures = [*state.get("failures", ()), now_ms]
-    failures = [at_ms for at_ms in failures if at_ms > now_ms - FAILURE_WINDOW_MS][-FAILURES_TO_OPEN:]
-    is_open = len(failures) >= FAILURES_TO_OPEN or state["state"] == "circuit open"
-    every_ms = int(state["every_s"]) * 1000
-    if is_open:
-        wait_ms = PROBE_AFTER_MS
-    elif error.again:
-        wait_ms = min(every_ms, FIRST_RETRY_MS * 2 ** (len(failures) - 1))
-    else:
-        wait_ms = every_ms
-    recent = [pair for pair in state.get("recent", ()) if pair[0] > now_ms - HOUR_MS]
-    return dict(state) | {
-        "state": "circuit open" if is_open else "unreachable",
-        "failures": failures,
-        "error": str(error)[:300],
-        "last_attempt_ms": now_ms,
-        "next_due_ms": now_ms + max(wait_ms, error.retry_after_ms or 0),
-        "recent": recent,
-        "articles_per_hour": sum(count for _, count in recent),
-    }
+def _aside(source: Source, key: str, rejected: Rejected, now_ms: int) -> Aside:
+    error, place = rejected.error, key.rpartition(":")[2]
+    return Aside(
+        "quarantined", error.reason, error.detail, _ASIDE_STREAM, source.name, place, 0, now_ms, key, rejected.data
+    )

@@ -4,9 +4,10 @@ A new kind of source is a module in this package with one function, and a row in
 
     def fetch(request: Request) -> Fetched
 
-It asks once for what is new since `request.cursor`, makes articles with `contracts.events.make_raw`, and returns the
-next cursor. It keeps nothing, publishes nothing and raises `FetchFailed` when the source does not answer usably; an
-entry it cannot use goes into `rejected`. Publishing, pacing, circuit breaking and remembering are the service's.
+It asks for what is new since `request.cursor`, makes articles with `contracts.events.make_raw`, and returns the next
+cursor. It keeps nothing, publishes nothing and raises `FetchFailed` when the source does not answer usably; an entry
+it cannot use goes into `rejected`. Publishing, pacing, circuit breaking and remembering are the service's. A kind with
+`options` has a pydantic model `Options` in its module.
 """
 
 import json
@@ -16,23 +17,42 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from contracts.errors import BadEvent, Unusable
 from contracts.events import RawArticle
 from contracts.ports import Secrets
-from contracts.subjects import is_tag, parse_subject
-from producers.fetch import Web
+from contracts.subjects import TAG_PREFIX, is_tag, parse_subject
+from producers.fetch import FetchFailed, Web
 
-#: Kind → module with `fetch`, loaded on first use.
-KINDS: Final[dict[str, str]] = {
-    "rss": "producers.sources.rss",
+
+class Kind(NamedTuple):
+    """One kind: the module with `fetch`, loaded on first use; where it is asked when the source names no URL; the name
+    of its key in Secrets; whether it asks for the subjects of the watch lists."""
+
+    module: str
+    url: str = ""
+    secret: str | None = None
+    watches: bool = False
+    options: bool = True
+
+
+KINDS: Final[dict[str, Kind]] = {
+    "rss": Kind("producers.sources.rss", options=False),
+    "finnhub": Kind("producers.sources.finnhub", "https://finnhub.io/api/v1", "FINNHUB_API_KEY", watches=True),
+    "tiingo": Kind("producers.sources.tiingo", "https://api.tiingo.com/tiingo/news", "TIINGO_API_KEY", watches=True),
+    "newsapi": Kind("producers.sources.newsapi", "https://newsapi.org/v2/everything", "NEWSAPI_API_KEY", watches=True),
+    "alphavantage": Kind(
+        "producers.sources.alphavantage", "https://www.alphavantage.co/query", "ALPHAVANTAGE_API_KEY", watches=True
+    ),
+    "json": Kind("producers.sources.json_feed"),
 }
 
 
 class Source(BaseModel):
     """One source that is polled. `tags`: watch tags its articles are searched for; `tickers`: what all of its
-    articles are about; `options`: what its kind needs beyond that."""
+    articles are about; `options`: what its kind needs beyond that; `secret`: the name of its key in Secrets, when it
+    is not the kind's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,6 +65,23 @@ class Source(BaseModel):
     every_s: int = Field(300, ge=5, le=86_400)
     enabled: bool = True
     options: dict[str, Any] = Field(default_factory=dict)
+    secret: str | None = Field(None, pattern=r"^[A-Z][A-Z0-9_]{2,79}$")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_kind(cls, fields: Any) -> Any:
+        kind = KINDS.get(fields.get("kind", "")) if isinstance(fields, dict) else None
+        if kind is None:
+            return fields
+        return ({"url": kind.url} if kind.url else {}) | ({"secret": kind.secret} if kind.secret else {}) | fields
+
+    @model_validator(mode="after")
+    def _good_options(self) -> "Source":
+        if KINDS[self.kind].options:
+            import_module(KINDS[self.kind].module).Options.model_validate(self.options)
+        elif self.options:
+            raise ValueError(f"sources of kind {self.kind} have no options")
+        return self
 
     @field_validator("kind")
     @classmethod
@@ -70,13 +107,24 @@ class Source(BaseModel):
 
 
 class Request(NamedTuple):
-    """What an adapter is given: the source, where it left off, and the world."""
+    """What an adapter is given: the source, where it left off, the world, and the subjects of all watch lists."""
 
     source: Source
     cursor: Mapping[str, Any]
     web: Web
     secrets: Secrets
     now_ms: int
+    watched: tuple[str, ...] = ()
+
+    @property
+    def watched_tickers(self) -> tuple[str, ...]:
+        """Ascending."""
+        return tuple(sorted(subject for subject in self.watched if not subject.startswith(TAG_PREFIX)))
+
+    @property
+    def watched_tags(self) -> tuple[str, ...]:
+        """Ascending, without their prefix."""
+        return tuple(sorted(each.removeprefix(TAG_PREFIX) for each in self.watched if each.startswith(TAG_PREFIX)))
 
 
 class Rejected(NamedTuple):
@@ -87,12 +135,19 @@ class Rejected(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """What a source answered. `gone`: it said it is gone for good (410); it is not asked again."""
+    """What a source answered. `gone`: it said it is gone for good (410); it is not asked again. `more`: there is more
+    to have right away. `trouble`: what stopped it after it had answered in part; the cursor says where to go on.
+    `note`: what an operator should know although it works. `opinions`: what the source itself thinks of its articles,
+    kept in the lake for comparison, never used."""
 
     articles: tuple[RawArticle, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     cursor: Mapping[str, Any] = {}
     gone: bool = False
+    more: bool = False
+    trouble: FetchFailed | None = None
+    note: str | None = None
+    opinions: tuple[Mapping[str, Any], ...] = ()
 
 
 Fetch = Callable[[Request], Fetched]
@@ -102,7 +157,7 @@ _sources: Final = TypeAdapter(tuple[Source, ...])
 
 def adapter(kind: str) -> Fetch:
     """The `fetch` of a kind."""
-    return cast(Fetch, import_module(KINDS[kind]).fetch)
+    return cast(Fetch, import_module(KINDS[kind].module).fetch)
 
 
 def read_sources(text: str, origin: str) -> tuple[Source, ...]:

@@ -11,7 +11,8 @@ Reply = tuple[int, dict[str, str], bytes]
 
 
 class FakeSite:
-    """`pages`: path → replies in turn (the last one stays). `asked`: what was asked, with the headers."""
+    """`pages`: path (with or without its query) → replies in turn (the last one stays). `asked`: what was asked, with
+    the headers."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -24,7 +25,7 @@ class FakeSite:
 
     def reply(self, path: str, headers: dict[str, str]) -> Reply:
         self.asked.append((path, headers))
-        replies = self.pages.get(path, [(404, {}, b"nothing here")])
+        replies = self.pages.get(path) or self.pages.get(path.partition("?")[0], [(404, {}, b"nothing here")])
         return replies.pop(0) if len(replies) > 1 else replies[0]
 
 

@@ -10,7 +10,8 @@ from contracts.errors import Transient
 from contracts.events import RAW_STREAM, decode_raw
 from contracts.instants import parse_ms
 from producers.fetch import Web
-from producers.service import KIND, PROBE_AFTER_MS, SETTING_KIND, ProducerService
+from producers.service import KIND, SETTING_KIND, ProducerService
+from producers.source_state import PROBE_AFTER_MS
 from producers.sources.registry import Source
 from tests.fakes.log import FakeLog
 from tests.fakes.stores import FakeControl, FakeLake, FakeSecrets

@@ -1,0 +1,82 @@
+"""What is remembered of a source: one control document (kind `source`), as functions from state to state.
+
+new ──> healthy ──failure──> unreachable ──5 failures in 5 min──> circuit open ──probe after 60 s──> healthy or open
+        healthy ──allowance of its key spent──> waiting ──> healthy
+paused: by an operator.  no key: its key is not in Secrets.  gone: it said so (410); not asked again.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from contracts.resolution import HOUR_MS, MINUTE_MS
+from producers.fetch import FetchFailed, OverBudget
+from producers.sources.registry import Fetched
+
+FAILURES_TO_OPEN: Final = 5
+FAILURE_WINDOW_MS: Final = 5 * MINUTE_MS
+PROBE_AFTER_MS: Final = MINUTE_MS
+FIRST_RETRY_MS: Final = 10_000
+MAX_SEEN: Final = 2_000
+MAX_ERROR_CHARACTERS: Final = 300
+
+
+def after_answer(
+    state: Mapping[str, Any], fetched: Fetched, new_ids: Sequence[str], published: int, now_ms: int
+) -> dict[str, Any]:
+    """A source's state after an answer, whole or in part."""
+    newest_ms = max((article.published_ms for article in fetched.articles), default=0)
+    following = dict(state) | {
+        "cursor": dict(fetched.cursor),
+        "seen": [*state.get("seen", ()), *new_ids][-MAX_SEEN:],
+        "published": int(state.get("published", 0)) + published,
+        "newest_published_ms": max(int(state.get("newest_published_ms") or 0), min(newest_ms, now_ms)) or None,
+        "recent": [*state.get("recent", ()), [now_ms, published]] if published else list(state.get("recent", ())),
+    }
+    if fetched.trouble is not None:
+        return after_failure(following, fetched.trouble, now_ms)
+    every_ms = 0 if fetched.more else int(state["every_s"]) * 1000
+    return _rated(following, now_ms) | {
+        "state": "gone" if fetched.gone else "healthy",
+        "last_attempt_ms": now_ms,
+        "last_success_ms": now_ms,
+        "next_due_ms": now_ms + every_ms,
+        "failures": [],
+        "error": "the source says it is gone (HTTP 410)" if fetched.gone else _short(fetched.note),
+    }
+
+
+def after_failure(state: Mapping[str, Any], error: FetchFailed, now_ms: int) -> dict[str, Any]:
+    """A source's state after a failure: a retry soon, then the open circuit with one probe a minute; a source that
+    asked for patience gets it; a spent allowance is nobody's failure."""
+    told = _rated(state, now_ms) | {"error": _short(str(error)), "last_attempt_ms": now_ms}
+    if isinstance(error, OverBudget):
+        return told | {"state": "waiting", "next_due_ms": now_ms + int(error.retry_after_ms or 0)}
+    failures = [*state.get("failures", ()), now_ms]
+    failures = [at_ms for at_ms in failures if at_ms > now_ms - FAILURE_WINDOW_MS][-FAILURES_TO_OPEN:]
+    is_open = len(failures) >= FAILURES_TO_OPEN or state["state"] == "circuit open"
+    every_ms = int(state["every_s"]) * 1000
+    if is_open:
+        wait_ms = PROBE_AFTER_MS
+    elif error.again:
+        wait_ms = min(every_ms, FIRST_RETRY_MS * 2 ** (len(failures) - 1))
+    else:
+        wait_ms = every_ms
+    return told | {
+        "state": "circuit open" if is_open else "unreachable",
+        "failures": failures,
+        "next_due_ms": now_ms + max(wait_ms, error.retry_after_ms or 0),
+    }
+
+
+def without_key(state: Mapping[str, Any], secret: str) -> dict[str, Any]:
+    """A source whose key is not set: it waits for it, and nothing is wrong."""
+    return dict(state) | {"state": "no key", "next_due_ms": 0, "error": f"set {secret} to use it"}
+
+
+def _rated(state: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
+    recent = [pair for pair in state.get("recent", ()) if pair[0] > now_ms - HOUR_MS]
+    return dict(state) | {"recent": recent, "articles_per_hour": sum(count for _, count in recent)}
+
+
+def _short(text: str | None) -> str | None:
+    return text[:MAX_ERROR_CHARACTERS] if text else None

@@ -1,0 +1,97 @@
+"""Finnhub: company news by symbol, and general news.
+
+Docs: https://finnhub.io/docs/api/company-news. Free plan: 60 calls a minute and 30 a second. Times are UNIX seconds.
+Cursor: `newest_ms` and `next` (see `json_api.by_symbol`), `min_id` of the general news.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.errors import BadEvent
+from contracts.events import RawArticle
+from contracts.instants import date_of, iso_ms
+from contracts.resolution import DAY_MS, MINUTE_MS
+from producers.fetch import FetchFailed
+from producers.pace import Limit
+from producers.sources.json_api import JsonApi, articles_of, by_symbol, message_of, symbols_of, text_of
+from producers.sources.registry import Fetched, Rejected, Request
+
+LIMITS: Final = (Limit(60, MINUTE_MS), Limit(30, 1_000))
+
+
+class Options(BaseModel):
+    """`symbols` are asked for besides the watched ones; `category` of general news (none: only by symbol);
+    `days_back`: how far the first question goes; `limits` of another plan: [[calls, seconds], …]."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    symbols: tuple[str, ...] = ()
+    category: str | None = "general"
+    days_back: int = Field(2, ge=1, le=365)
+    limits: tuple[tuple[int, int], ...] = ()
+
+
+def fetch(request: Request) -> Fetched:
+    """Ask for news of every symbol, and for general news. Raises `FetchFailed`."""
+    options = Options.model_validate(request.source.options)
+    api = FinnhubApi(request)
+    symbols = symbols_of(request)
+    fetched = by_symbol(request, symbols, lambda symbol, since_ms: (*api.company(symbol, since_ms, options), ()))
+    min_id = int(request.cursor.get("min_id", 0))
+    if options.category is None or fetched.trouble is not None:
+        return fetched._replace(cursor={**fetched.cursor, "min_id": min_id})
+    try:
+        articles, rejected, newest_id = api.general(options.category, min_id)
+    except FetchFailed as error:
+        if not symbols:
+            raise
+        return fetched._replace(cursor={**fetched.cursor, "min_id": min_id}, trouble=error)
+    known = {article.article_id for article in fetched.articles}
+    return fetched._replace(
+        articles=(*fetched.articles, *(each for each in articles if each.article_id not in known)),
+        rejected=(*fetched.rejected, *rejected),
+        cursor={**fetched.cursor, "min_id": max(min_id, newest_id)},
+    )
+
+
+class FinnhubApi:
+    """The two questions."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._api = JsonApi(request, LIMITS)
+
+    def company(self, symbol: str, since_ms: int | None, options: Options) -> tuple[list[RawArticle], list[Rejected]]:
+        """News of one symbol. Days are whole, so the last day seen is asked for again."""
+        now_ms = self._request.now_ms
+        start_ms = since_ms if since_ms is not None else now_ms - options.days_back * DAY_MS
+        rows = self._ask("company-news", {"symbol": symbol, "from": date_of(start_ms), "to": date_of(now_ms)})
+        return articles_of(self._request, rows, lambda row: _fields(row) | {"tickers": (symbol,)})
+
+    def general(self, category: str, min_id: int) -> tuple[list[RawArticle], list[Rejected], int]:
+        """General news after an id, and the newest id."""
+        rows = self._ask("news", {"category": category, "minId": str(min_id)})
+        ids = [row["id"] for row in rows if isinstance(row, Mapping) and isinstance(row.get("id"), int)]
+        return (*articles_of(self._request, rows, _fields), max(ids, default=0))
+
+    def _ask(self, path: str, params: Mapping[str, str]) -> list[Any]:
+        url = f"{self._request.source.url.rstrip('/')}/{path}"
+        document = self._api.get(url, params, {"X-Finnhub-Token": self._api.secret})
+        if not isinstance(document, list):
+            raise self._api.refused(message_of(document) or "answered with no list of news")
+        return document
+
+
+def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    at_s = row.get("datetime")
+    if not isinstance(at_s, int | float) or isinstance(at_s, bool) or at_s <= 0:
+        raise BadEvent("bad_time", f"datetime: {str(at_s)[:40]!r} is no UNIX time")
+    return {
+        "title": text_of(row.get("headline")),
+        "snippet": text_of(row.get("summary")),
+        "url": row.get("url") or None,
+        "publisher": text_of(row.get("source"), 200) or None,
+        "published_at": iso_ms(round(at_s * 1000)),
+    }

@@ -1,0 +1,202 @@
+"""What the JSON news APIs have in common: asking with a key, refusals in words, rows into articles, symbols in turn."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from contracts.errors import BadEvent
+from contracts.events import MAX_TITLE_CHARACTERS, RawArticle, make_raw
+from contracts.instants import iso_ms
+from contracts.resolution import MINUTE_MS
+from contracts.subjects import is_ticker
+from producers.fetch import Answer, FetchFailed, OverBudget
+from producers.pace import Key, Limit
+from producers.sources.registry import Fetched, Rejected, Request
+from producers.sources.text import plain_text
+
+MAX_SYMBOLS: Final = 200
+MAX_ROW_TICKERS: Final = 50
+MAX_REFUSAL_CHARACTERS: Final = 200
+_MESSAGES: Final = ("message", "error", "detail", "Information", "Note", "Error Message")
+_LIMIT_WORDS: Final = re.compile(r"limit|allocation|frequency|too many|run over|requests per", re.IGNORECASE)
+
+
+class JsonApi:
+    """One API as one source asks it. `hidden`: further secrets its requests carry. Raises `FetchFailed` at once when
+    the source's key is not in Secrets."""
+
+    def __init__(
+        self,
+        request: Request,
+        limits: Sequence[Limit] = (),
+        patience_ms: int = MINUTE_MS,
+        hidden: Sequence[str] = (),
+    ) -> None:
+        source = request.source
+        self.host = urlsplit(source.url).hostname or "?"
+        value = request.secrets.get(source.secret) if source.secret else None
+        if source.secret and not value:
+            raise FetchFailed(self.host, f"no key: set {source.secret} (environment, .env or Secrets)", status=401)
+        held = value or next(iter(hidden), None)
+        self.key = Key(source.secret or source.name, held, limits_of(source.options, limits), patience_ms)
+        self.secret = value or ""
+        self._hidden = tuple(hidden)
+        self._web = request.web
+
+    def get(self, url: str, params: Mapping[str, str], headers: Mapping[str, str]) -> Any:
+        """The decoded document. Raises `FetchFailed` with what the source says is wrong."""
+        return self.document(self.answer(url, params, headers))
+
+    def answer(self, url: str, params: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
+        """The answer as it came. Raises `FetchFailed`."""
+        try:
+            return self._web.get(url, {"Accept": "application/json", **headers}, params, self.key)
+        except OverBudget:
+            raise
+        except FetchFailed as error:
+            raise self._explained(error) from None
+
+    def document(self, answer: Answer) -> Any:
+        """An answer's JSON. Raises `FetchFailed` for HTML, a cut-off text, or a refusal that came as plain text."""
+        try:
+            return msgspec.json.decode(answer.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            start = answer.body[:300].decode("utf-8", "replace").strip()
+            if start and start[0] not in "<{[":
+                raise self.refused(start) from None
+            kind = answer.headers.get("Content-Type", "an unnamed type").partition(";")[0]
+            cut = start.startswith(("{", "["))
+            what = "JSON that is cut off or damaged" if cut else f"{kind[:60]}, not JSON"
+            raise FetchFailed(self.host, f"answered with {what}", answer.status) from None
+
+    def refused(self, message: str, status: int = 400) -> FetchFailed:
+        """The failure for a refusal that came with HTTP 200: a spent allowance is a 429, whatever it is called."""
+        if _LIMIT_WORDS.search(message):
+            return FetchFailed(self.host, self._shown(message), 429, self.key.patience_ms)
+        return FetchFailed(self.host, self._shown(message), status)
+
+    def _explained(self, error: FetchFailed) -> FetchFailed:
+        try:
+            message = message_of(msgspec.json.decode(error.body))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            message = None
+        if message is None:
+            return error
+        detail = f"{error.detail}: {self._shown(message)}"
+        return FetchFailed(error.host, detail, error.status, error.retry_after_ms, error.body)
+
+    def _shown(self, message: str) -> str:
+        for secret in self._hidden:
+            message = message.replace(secret, "…")
+        return self.key.hidden_in(plain_text(message))[:MAX_REFUSAL_CHARACTERS]
+
+
+def limits_of(options: Mapping[str, Any], usual: Sequence[Limit]) -> tuple[Limit, ...]:
+    """A source's own `limits` ([[calls, seconds], …]: another plan), else the free plan's."""
+    given = options.get("limits")
+    return tuple(Limit(int(calls), int(seconds) * 1000) for calls, seconds in given) if given else tuple(usual)
+
+
+def message_of(document: object) -> str | None:
+    """What an error document says; with its code, where it has one."""
+    if not isinstance(document, Mapping):
+        return None
+    for name in _MESSAGES:
+        value = document.get(name)
+        if isinstance(value, str) and value.strip():
+            code = document.get("code")
+            return f"{code}: {value}" if isinstance(code, str) and code else value
+    return None
+
+
+def articles_of(
+    request: Request, rows: Iterable[object], fields_of: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+) -> tuple[list[RawArticle], list[Rejected]]:
+    """Articles of an answer's rows. `fields_of` gives a row's fields, or None for one that is to be passed over; what
+    every article of the source has is added. A row no article can be made of is rejected, the next one follows."""
+    articles, rejected = [], []
+    shared = {"ingested_at": iso_ms(request.now_ms), "tags": request.source.tags}
+    for row in rows:
+        try:
+            if not isinstance(row, Mapping):
+                raise BadEvent("unparseable", f"expected a JSON object, got {type(row).__name__}")
+            fields = fields_of(row)
+            if fields is not None:
+                articles.append(make_raw(request.source.name, shared | dict(fields)))
+        except BadEvent as error:
+            rejected.append(Rejected(error, msgspec.json.encode(row)))
+    return articles, rejected
+
+
+def text_of(value: object, limit: int = MAX_TITLE_CHARACTERS) -> str:
+    """A row's text as a reader would see it; "" for what is not there."""
+    return plain_text(str(value))[:limit] if value is not None else ""
+
+
+def tickers_of(values: Iterable[object], *more: str) -> tuple[str, ...]:
+    """Those that are tickers, upper-cased, each once."""
+    found = dict.fromkeys([*more, *(str(value).strip().upper() for value in values)])
+    return tuple(ticker for ticker in found if is_ticker(ticker))[:MAX_ROW_TICKERS]
+
+
+def symbols_of(request: Request) -> tuple[str, ...]:
+    """What a source that is asked by ticker asks for: its own symbols and those of the watch lists."""
+    own = [str(symbol).upper() for symbol in request.source.options.get("symbols", ())]
+    return tuple(dict.fromkeys([*own, *request.source.tickers, *request.watched_tickers]))[:MAX_SYMBOLS]
+
+
+Batch = tuple[Sequence[RawArticle], Sequence[Rejected], Sequence[Mapping[str, Any]]]
+
+
+def by_symbol(request: Request, symbols: Sequence[str], ask: Callable[[str, int | None], Batch]) -> Fetched:
+    """Ask for one symbol after the other, from where the last round stopped. `ask` gets the symbol and the newest
+    publication (ms) seen of it.
+
+    Cursor: `newest_ms` by symbol, `next` symbol. A symbol the source refuses (no access, unknown) is noted and the
+    others go on; a failure that is not about the symbol ends the round with what there is, and the next round begins
+    there, or behind a symbol whose answer was no answer.
+    """
+    newest_ms: dict[str, int] = {
+        symbol: at_ms for symbol, at_ms in dict(request.cursor.get("newest_ms") or {}).items() if symbol in symbols
+    }
+    first = symbols.index(request.cursor["next"]) if request.cursor.get("next") in symbols else 0
+    articles: dict[str, RawArticle] = {}
+    rejected: list[Rejected] = []
+    opinions: list[Mapping[str, Any]] = []
+    refused: dict[str, FetchFailed] = {}
+    trouble: FetchFailed | None = None
+    following: str | None = None
+    in_turn = [*symbols[first:], *symbols[:first]]
+    for number, symbol in enumerate(in_turn):
+        try:
+            found, bad, thought = ask(symbol, newest_ms.get(symbol))
+        except FetchFailed as error:
+            if is_about_the_question(error):
+                refused[symbol] = error
+                continue
+            was_answered = error.status >= 500 or error.status == 200
+            trouble, following = error, in_turn[(number + was_answered) % len(in_turn)]
+            break
+        rejected += bad
+        opinions += thought
+        for article in found:
+            known = articles.get(article.article_id)
+            articles[article.article_id] = _with_tickers(known, article) if known else article
+            newest_ms[symbol] = max(newest_ms.get(symbol, 0), article.published_ms)
+    if len(refused) == len(symbols) and refused:
+        raise next(iter(refused.values()))
+    note = f"refused for {', '.join(refused)}: {next(iter(refused.values())).detail}" if refused else None
+    cursor = {"newest_ms": newest_ms} | ({"next": following} if following else {})
+    return Fetched(tuple(articles.values()), tuple(rejected), cursor, False, False, trouble, note, tuple(opinions))
+
+
+def is_about_the_question(error: FetchFailed) -> bool:
+    """Whether another question could be answered: bad parameter, no access to this symbol, unknown."""
+    return error.status in (400, 403, 404, 422)
+
+
+def _with_tickers(known: RawArticle, other: RawArticle) -> RawArticle:
+    return known.model_copy(update={"tickers": tuple(dict.fromkeys([*known.tickers, *other.tickers]))})

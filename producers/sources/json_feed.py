@@ -1,0 +1,260 @@
+"""Any JSON address, declared in the source settings: where the records are, what their fields are called, how it pages.
+
+    {"name": "jsonplaceholder", "kind": "json", "url": "https://jsonplaceholder.typicode.com/posts",
+     "options": {"fields": {"id": "id", "title": "title", "text": "body"}}}
+
+    {"name": "randomuser", "kind": "json", "url": "https://randomuser.me/api/?results=20",
+     "options": {"items": "results", "fields": {"id": "login.uuid", "title": "{name.first} {name.last}",
+                 "text": "{location.city}, {location.country}"}}}
+
+A record's identity is its own id and the content of its mapped fields: the same record again is known, a changed one is
+one new article, and the rest of its page is not touched. Without `time` it is news when it is first met. Cursor: `etag`
+and `modified` (without paging), `since_ms` (with `since`), and of an unfinished walk `page` or `next`.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.instants import iso_ms, parse_ms
+from contracts.resolution import DAY_MS
+from producers.fetch import FetchFailed
+from producers.sources.json_api import JsonApi, articles_of, message_of, text_of, tickers_of
+from producers.sources.registry import Fetched, Request
+from producers.sources.times import iso_time
+
+MAX_PAGES_A_POLL: Final = 10
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
+
+
+class FromSecrets(BaseModel):
+    """A value that is in Secrets under a name: never in the settings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    secret: str = Field(pattern=r"^[A-Z][A-Z0-9_]{2,79}$")
+    before: str = ""
+
+
+class Fields(BaseModel):
+    """Where a record has what an article needs: a path (`name.first`, `tags.0`) or a text with paths in braces."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str | None = None
+    title: str
+    text: str | None = None
+    url: str | None = None
+    time: str | None = None
+    author: str | None = None
+    publisher: str | None = None
+    tickers: str | None = None
+
+
+class Paging(BaseModel):
+    """`page`: pages counted from `start`; `offset`: records left out; `next`: a path to the next page's address or
+    token (with `parameter`)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Literal["page", "offset", "next"]
+    parameter: str | None = None
+    start: int = 1
+    size: int = Field(100, ge=1, le=10_000)
+    size_parameter: str | None = None
+    next: str | None = None
+
+
+class Since(BaseModel):
+    """The parameter that asks for what is newer than a time, and how it is written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    parameter: str
+    form: Literal["iso", "date", "s", "ms"] = "iso"
+    days_back: int = Field(1, ge=0, le=365)
+
+
+class Options(BaseModel):
+    """What is declared of one address."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: str = ""
+    fields: Fields
+    headers: dict[str, str | FromSecrets] = Field(default_factory=dict)
+    params: dict[str, str | FromSecrets] = Field(default_factory=dict)
+    paging: Paging | None = None
+    since: Since | None = None
+    limits: tuple[tuple[int, int], ...] = ()
+
+
+def fetch(request: Request) -> Fetched:
+    """Ask for the records, page after page. Raises `FetchFailed`."""
+    return _Feed(request, Options.model_validate(request.source.options)).fetch()
+
+
+class _Feed:
+    def __init__(self, request: Request, options: Options) -> None:
+        self._request = request
+        self._options = options
+        self._cursor = dict(request.cursor)
+        secrets: list[str] = []
+        host = request.source.url.split("/")[2]
+        self._headers = {n: _filled(v, request, host, secrets) for n, v in options.headers.items()}
+        self._params = {n: _filled(v, request, host, secrets) for n, v in options.params.items()}
+        self._api = JsonApi(request, hidden=secrets)
+        self._since_ms = int(self._cursor.get("since_ms", 0))
+
+    def fetch(self) -> Fetched:
+        """One round: at most so many pages; the cursor of an unfinished walk says where the next goes on."""
+        articles: dict[str, Any] = {}
+        rejected: list[Any] = []
+        newest_ms = int(self._cursor.get("newest_ms", 0))
+        place: Any = self._cursor.get("place")
+        for asked in range(MAX_PAGES_A_POLL):
+            try:
+                rows, following, seen = self._page(place)
+            except FetchFailed as error:
+                if asked == 0:
+                    raise
+                return Fetched(
+                    tuple(articles.values()), tuple(rejected), self._unfinished(place, newest_ms), trouble=error
+                )
+            if rows is None:
+                return Fetched(cursor=self._cursor, gone=seen.get("gone", False))
+            found, bad = articles_of(self._request, rows, self._fields)
+            articles |= {article.article_id: article for article in found}
+            rejected += bad
+            if self._options.fields.time is not None:
+                newest_ms = max([newest_ms, *(each.published_ms for each in found)])
+            if following is None:
+                since_ms = min(max(self._since_ms, newest_ms), self._request.now_ms)
+                cursor = seen | ({"since_ms": since_ms} if self._options.since and since_ms else {})
+                return Fetched(tuple(articles.values()), tuple(rejected), cursor)
+            place = following
+        return Fetched(tuple(articles.values()), tuple(rejected), self._unfinished(place, newest_ms), more=True)
+
+    def _unfinished(self, place: Any, newest_ms: int) -> dict[str, Any]:
+        kept = {"place": place, "newest_ms": newest_ms}
+        return kept | ({"since_ms": self._since_ms} if self._since_ms else {})
+
+    def _page(self, place: Any) -> tuple[list[Any] | None, Any, dict[str, Any]]:
+        """The records of one page (None: unchanged or gone), where the next one is (None: nowhere), and what to
+        remember of the answer."""
+        paging = self._options.paging
+        url, params = self._question(place)
+        conditional = paging is None and self._options.since is None
+        answer = self._api.answer(url, params, self._headers | (self._conditions() if conditional else {}))
+        if answer.status in (304, 410):
+            return None, None, {"gone": answer.status == 410}
+        document = self._api.document(answer)
+        rows = _at(document, self._options.items)
+        if not isinstance(rows, list):
+            where = f"at {self._options.items!r}" if self._options.items else "at the top"
+            raise self._api.refused(message_of(document) or f"answered with no list of records {where}")
+        told = {"etag": answer.headers.get("ETag"), "modified": answer.headers.get("Last-Modified")}
+        seen = {name: value for name, value in told.items() if value} if conditional else {}
+        if paging is None:
+            return rows, None, seen
+        if paging.by == "next":
+            return rows, _at(document, paging.next or "") or None, seen
+        step = paging.size if paging.by == "offset" else 1
+        here = place if place is not None else (0 if paging.by == "offset" else paging.start)
+        return rows, (here + step if len(rows) >= paging.size else None), seen
+
+    def _conditions(self) -> dict[str, str]:
+        held = {"If-None-Match": self._cursor.get("etag"), "If-Modified-Since": self._cursor.get("modified")}
+        return {name: str(value) for name, value in held.items() if value}
+
+    def _question(self, place: Any) -> tuple[str, dict[str, str]]:
+        options, url, params = self._options, self._request.source.url, dict(self._params)
+        if options.since:
+            since_ms = self._since_ms or self._request.now_ms - options.since.days_back * DAY_MS
+            params[options.since.parameter] = _written(since_ms, options.since.form)
+        if options.paging:
+            if options.paging.size_parameter:
+                params[options.paging.size_parameter] = str(options.paging.size)
+            if options.paging.by == "next":
+                if place is not None and options.paging.parameter is None:
+                    return self._same_site(str(place)), {}
+                if place is not None:
+                    params[str(options.paging.parameter)] = str(place)
+            else:
+                first = 0 if options.paging.by == "offset" else options.paging.start
+                params[options.paging.parameter or options.paging.by] = str(place if place is not None else first)
+        return url, params
+
+    def _same_site(self, url: str) -> str:
+        """The next page's address, which must be on the source's own site: our headers may hold a key."""
+        if url.split("/")[:3] != self._request.source.url.split("/")[:3]:
+            raise FetchFailed(self._api.host, "the next page is on another site", status=400)
+        return url
+
+    def _fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        fields = self._options.fields
+        told = {name: _text(record, path) for name, path in fields.model_dump().items() if path}
+        content = msgspec.json.encode(told, order="deterministic")
+        fingerprint = hashlib.sha256(content).hexdigest()[:16]
+        title = text_of(told["title"])
+        tickers = told.get("tickers") or ""
+        published_at = iso_time(told["time"]) if fields.time else iso_ms(self._request.now_ms)
+        if fields.time:
+            parse_ms(published_at)
+        return {
+            "article_id": f"{self._request.source.name}#{fingerprint}",
+            "title": title,
+            "snippet": text_of(told.get("text")),
+            "url": told.get("url") or None,
+            "publisher": text_of(told.get("publisher"), 200) or self._request.source.title,
+            "author": text_of(told.get("author"), 300) or None,
+            "published_at": published_at,
+            "tickers": tickers_of(re.split(r"[\s,|;]+", tickers), *self._request.source.tickers),
+        }
+
+
+def _filled(value: str | FromSecrets, request: Request, host: str, secrets: list[str]) -> str:
+    if isinstance(value, str):
+        return value
+    found = request.secrets.get(value.secret)
+    if not found:
+        raise FetchFailed(host, f"no key: set {value.secret} (environment, .env or Secrets)", status=401)
+    secrets.append(found)
+    return value.before + found
+
+
+def _at(document: Any, path: str) -> Any:
+    """The value at a dotted path ("": the document); None when there is none."""
+    for part in path.split(".") if path else ():
+        if isinstance(document, Mapping):
+            document = document.get(part)
+        elif isinstance(document, list) and part.isdecimal() and int(part) < len(document):
+            document = document[int(part)]
+        else:
+            return None
+    return document
+
+
+def _text(record: Mapping[str, Any], path: str) -> str:
+    """The text at a path, or a text with the paths in its braces filled in."""
+    if "{" in path:
+        return _PLACEHOLDER.sub(lambda found: _text(record, found[1]), path)
+    value = _at(record, path)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _written(instant_ms: int, form: str) -> str:
+    match form:
+        case "s":
+            return str(instant_ms // 1000)
+        case "ms":
+            return str(instant_ms)
+        case "date":
+            return iso_ms(instant_ms)[:10]
+    return iso_ms(instant_ms)

@@ -1,0 +1,84 @@
+"""Going through the pages of an answer that begins with the newest, over as many polls as it takes.
+
+While a walk goes on, `since_ms` stays where the last finished walk ended, so nothing between the two is missed; what
+arrives meanwhile pushes rows to later pages, which repeats some and skips none. Cursor: `since_ms`, and of a walk that
+is not finished `question`, `page`, `asked_ms` (what its pages were asked from) and the `newest_ms` it saw.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from contracts.events import RawArticle
+from contracts.resolution import HOUR_MS
+from producers.fetch import FetchFailed
+from producers.sources.registry import Fetched, Rejected, Request
+
+MAX_PAGES_A_POLL: Final = 10
+#: Sources index some articles late: so much of what was seen is asked for again.
+OVERLAP_MS: Final = HOUR_MS
+
+
+class Page(NamedTuple):
+    """One page. `newest_ms`: the newest instant on it, in the source's own order; `last`: nothing comes after it."""
+
+    articles: Sequence[RawArticle]
+    rejected: Sequence[Rejected]
+    newest_ms: int
+    last: bool
+
+
+class Walk:
+    """One walk, new or resumed."""
+
+    def __init__(self, request: Request, first_ms: int) -> None:
+        """`first_ms`: how far back the very first walk goes."""
+        cursor = request.cursor
+        self._now_ms = request.now_ms
+        self._question = cursor.get("question")
+        self._page = int(cursor.get("page", 0))
+        self._newest_ms = int(cursor.get("newest_ms", 0))
+        self._cursor_ms = int(cursor.get("since_ms", request.now_ms - first_ms))
+        fresh_ms = self._cursor_ms - (OVERLAP_MS if "since_ms" in cursor else 0)
+        self.since_ms = int(cursor.get("asked_ms", fresh_ms))
+
+    def run(self, questions: Sequence[str], ask: Callable[[int, int], Page]) -> Fetched:
+        """Ask question after question, page after page (`ask` gets the index of both). Raises `FetchFailed` when the
+        very first answer is none; a later failure ends the round with what there is."""
+        articles: dict[str, RawArticle] = {}
+        rejected: list[Rejected] = []
+        resumed = self._question in questions
+        number = questions.index(str(self._question)) if resumed else 0
+        page_number = self._page if resumed else 0
+        for asked in range(MAX_PAGES_A_POLL):
+            try:
+                page = ask(number, page_number)
+            except FetchFailed as error:
+                if asked == 0:
+                    raise
+                return self._so_far(articles, rejected, questions[number], page_number, error)
+            articles |= {article.article_id: article for article in page.articles}
+            rejected += page.rejected
+            self._newest_ms = max(self._newest_ms, page.newest_ms)
+            number, page_number = (number + 1, 0) if page.last else (number, page_number + 1)
+            if number == len(questions):
+                # A clock of the source that is ahead must not make us skip what its others publish until then.
+                until_ms = min(max(self._newest_ms, self._cursor_ms), self._now_ms)
+                return Fetched(tuple(articles.values()), tuple(rejected), {"since_ms": until_ms})
+        return self._so_far(articles, rejected, questions[number], page_number, None)
+
+    def _so_far(
+        self,
+        articles: dict[str, RawArticle],
+        rejected: list[Rejected],
+        question: str,
+        page_number: int,
+        trouble: FetchFailed | None,
+    ) -> Fetched:
+        cursor: dict[str, Any] = {
+            "since_ms": self._cursor_ms,
+            "question": question,
+            "page": page_number,
+            "asked_ms": self.since_ms,
+            "newest_ms": self._newest_ms,
+        }
+        return Fetched(tuple(articles.values()), tuple(rejected), cursor, more=trouble is None, trouble=trouble)
