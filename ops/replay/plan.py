@@ -16,7 +16,7 @@ from contracts.instants import date_of, iso_ms, parse_ms
 from contracts.settings import AggregatorSettings
 from contracts.subjects import parse_subject
 from ops.replay.scan import Census, Scan
-from ops.replay.sources import Digest, Segment, read
+from ops.replay.sources import Digest, Segment, batches, read
 from ops.replay.stitch import Start, heads, pieces
 from stores.home import Home
 
@@ -153,19 +153,13 @@ def _model_version(model: str | None) -> str | None:
 
 def _scanned(home: Home, segment: Segment, lines: Any, scan: Scan) -> Segment:
     digest = Digest()
-    batch = []
     try:
-        for line in lines:
-            digest.add(line)
-            batch.append(line)
-            if len(batch) == 10_000:
-                scan.add(batch)
-                batch = []
+        for batch in batches(lines):
+            digest.add(batch)
+            scan.add(batch)
     except BadEvent:
-        # Says what to do about a damaged object; `read` turns the same fault into that.
-        list(read(home, segment))
+        list(read(home, segment))  # says what to do about a damaged object
         raise
-    scan.add(batch)
     return msgspec.structs.replace(segment, records=digest.records, bytes=digest.bytes, digest=digest.hex)
 
 

@@ -7,11 +7,12 @@ than its children's), older before newer.
 
 import base64
 import gzip
+import itertools
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from xxhash import xxh3_128
@@ -23,6 +24,7 @@ from contracts.kinesis import records_of, user_data
 from contracts.ports import EventLog, Position, Record
 from stores.home import Home
 
+BATCH_LINES: Final = 10_000
 SegmentKind = Literal["log", "lake", "unread", "file", "failed", "quarantine"]
 
 
@@ -58,25 +60,34 @@ class Digest:
         self.bytes = 0
         self._hash = xxh3_128()
 
-    def add(self, line: bytes) -> None:
-        self.records += 1
-        self.bytes += len(line)
-        self._hash.update(line)
-        self._hash.update(b"\n")
+    def add(self, lines: Sequence[bytes]) -> None:
+        if lines:
+            joined = b"\n".join(lines)
+            self.records += len(lines)
+            self.bytes += len(joined) - len(lines) + 1
+            self._hash.update(joined)
+            self._hash.update(b"\n")
 
     @property
     def hex(self) -> str:
         return self._hash.hexdigest()
 
 
-def read(home: Home, segment: Segment) -> Iterator[bytes]:
-    """The records of a planned segment, in order. Raises `Altered` at the first sign that it is not what was planned
-    (at the latest behind its last record), so a reader must not act before the end."""
+def batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Lines a few thousand at a time."""
+    source = iter(lines)
+    while batch := list(itertools.islice(source, BATCH_LINES)):
+        yield batch
+
+
+def read(home: Home, segment: Segment) -> Iterator[list[bytes]]:
+    """The records of a planned segment, in order, a batch at a time. Raises `Altered` at the first sign that it is not
+    what was planned (at the latest behind its last record), so a reader must not act before the end."""
     digest = Digest()
     try:
-        for line in lines_of(home, segment):
-            digest.add(line)
-            yield line
+        for batch in batches(lines_of(home, segment)):
+            digest.add(batch)
+            yield batch
     except (BadRequest, BadEvent) as error:
         raise Altered(f"{segment.name} cannot be read as planned: {error}; {_remedy(segment)}") from None
     if segment.digest is not None and digest.hex != segment.digest:

@@ -16,6 +16,7 @@ import numpy
 
 from aggregation.instant_table import instant_ms
 from contracts.errors import BadEvent
+from contracts.events import MAX_EVENT_BYTES
 from contracts.hashing import member_hash
 from contracts.instants import date_of
 from ops.replay.plan import Plan
@@ -25,6 +26,8 @@ from stores.durable_files import write_atomically
 from stores.home import Home
 
 PART_RECORDS: Final = 50_000
+#: A part may be one large file: so many records are held in memory at most.
+MAX_BUFFERED: Final = 100_000
 _DAY_CHARACTERS: Final = 10
 _CANONICAL_CHARACTERS: Final = 24
 
@@ -38,7 +41,8 @@ class _Place(msgspec.Struct, gc=False):
 
 
 _decode: Final = msgspec.json.Decoder(_Place).decode
-Index = dict[str, dict[str, tuple[int, int]]]
+#: Subject → day → (offset, bytes) of its pieces.
+Index = dict[str, dict[str, list[tuple[int, int]]]]
 
 
 def parts_of(segments: Sequence[Segment]) -> list[list[Segment]]:
@@ -68,52 +72,37 @@ class Spool:
     def fill(self, home: Home, plan: Plan, number: int, segments: Sequence[Segment]) -> int:
         """Read a part and write its file; returns how many records it has. Raises `Altered`, `Transient`, `OSError`."""
         wanted = Filter(_ms(plan.start), _ms(plan.end), frozenset(plan.subjects))
-        groups: dict[tuple[str, str], list[bytes]] = {}
-        articles: set[int] = set()
-        records = 0
-        for segment in segments:
-            for line in read(home, segment):
-                records += 1
-                try:
-                    place = _decode(line)
-                    day = _day(place.event_time)
-                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, BadEvent):
-                    continue  # counted as quarantined when planned; it never had a bucket
-                if not wanted.everything and not wanted.passes(place.subject, place.event_time):
-                    continue
-                group = groups.get((place.subject, day))
-                if group is None:
-                    group = groups[place.subject, day] = []
-                group.append(line)
-                if plan.model is not None:
-                    articles.add(member_hash(place.article_id))
-        self._write(number, groups, articles)
-        return records
-
-    def _write(self, number: int, groups: dict[tuple[str, str], list[bytes]], articles: set[int]) -> None:
+        part = _Part(plan.model is not None)
         index: Index = {}
-        at = 0
-        bodies = []
-        for subject, day in sorted(groups):
-            body = msgspec.msgpack.encode(groups.pop((subject, day)))
-            index.setdefault(subject, {})[day] = (at, len(body))
-            at += len(body)
-            bodies.append(body)
-        write_atomically(self._data(number), lambda file: file.writelines(bodies), durable=False)
-        wanted = numpy.sort(numpy.fromiter(articles, dtype=numpy.uint64, count=len(articles))).tobytes()
-        write_atomically(self._wanted(number), lambda file: _put(file, wanted), durable=False)
+        records = 0
+
+        def write(file: BinaryIO) -> None:
+            nonlocal records
+            for segment in segments:
+                for batch in read(home, segment):
+                    part.add(batch, wanted)
+                    records += len(batch)
+                    if part.lines >= MAX_BUFFERED:
+                        part.flush(file, index)
+            part.flush(file, index)
+
+        write_atomically(self._data(number), write, durable=False)
+        hashes = numpy.sort(numpy.fromiter(part.articles, dtype=numpy.uint64, count=len(part.articles))).tobytes()
+        write_atomically(self._wanted(number), lambda file: _put(file, hashes), durable=False)
         # The index comes last: a part with an index is whole.
         encoded = json.dumps(index).encode()
         write_atomically(self._index(number), lambda file: _put(file, encoded), durable=False)
+        return records
 
-    def lines(self, subject: str, day: str) -> Iterator[list[bytes]]:
-        """A group's records in the order of the sources, a list a part."""
+    def lines(self, subject: str, day: str) -> Iterator[bytes]:
+        """A group's records as JSON lines, in the order of the sources, piece by piece."""
         for path, index in self._loaded():
-            place = index.get(subject, {}).get(day)
-            if place is not None:
+            places = index.get(subject, {}).get(day)
+            if places:
                 with path.open("rb") as file:
-                    file.seek(place[0])
-                    yield _decode_lines(file.read(place[1]))
+                    for at, size in places:
+                        file.seek(at)
+                        yield file.read(size)
 
     def articles(self) -> numpy.ndarray:
         """Hashes of all article ids, ascending."""
@@ -123,15 +112,15 @@ class Spool:
     def ids_of(self, hashes: set[int]) -> Iterator[str]:
         """The article ids behind hashes, each once."""
         left = set(hashes)
-        for path, index in self._loaded():
-            with path.open("rb") as file:
-                for days in index.values():
-                    for at, size in days.values():
-                        file.seek(at)
-                        for line in _decode_lines(file.read(size)):
+        for _path, index in self._loaded():
+            for subject, days in index.items():
+                for day in days:
+                    for piece in self.lines(subject, day):
+                        for line in piece.split(b"\n"):
                             name = _decode(line).article_id
-                            if member_hash(name) in left:
-                                left.discard(member_hash(name))
+                            hashed = member_hash(name)
+                            if hashed in left:
+                                left.discard(hashed)
                                 yield name
 
     def _loaded(self) -> list[tuple[Path, Index]]:
@@ -152,7 +141,46 @@ class Spool:
         return self._folder / f"{number:06d}.articles"
 
 
-_decode_lines: Final = msgspec.msgpack.Decoder(list[bytes]).decode
+class _Part:
+    """Records of a part in memory, by group."""
+
+    def __init__(self, with_articles: bool) -> None:
+        self.lines = 0
+        self.articles: set[int] = set()
+        self._with_articles = with_articles
+        self._groups: dict[tuple[str, str], list[bytes]] = {}
+
+    def add(self, batch: Sequence[bytes], wanted: Filter) -> None:
+        groups, everything = self._groups, wanted.everything
+        for line in batch:
+            try:
+                place = _decode(line)
+                time = place.event_time
+                day = time[:_DAY_CHARACTERS] if time[_CANONICAL_CHARACTERS - 1 :] == "Z" else _day(time)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, BadEvent):
+                continue  # counted as quarantined when planned; it never had a bucket
+            if len(line) > MAX_EVENT_BYTES or not (everything or wanted.passes(place.subject, time)):
+                continue
+            if b"\n" in line:
+                line = msgspec.json.format(line, indent=-1)
+            group = groups.get((place.subject, day))
+            if group is None:
+                group = groups[place.subject, day] = []
+            group.append(line)
+            if self._with_articles:
+                self.articles.add(member_hash(place.article_id))
+        self.lines += len(batch)
+
+    def flush(self, file: BinaryIO, index: Index) -> None:
+        """Append what is in memory to the file, ordered by group."""
+        at = file.tell()
+        for subject, day in sorted(self._groups):
+            body = b"\n".join(self._groups[subject, day])
+            file.write(body)
+            index.setdefault(subject, {}).setdefault(day, []).append((at, len(body)))
+            at += len(body)
+        self._groups = {}
+        self.lines = 0
 
 
 def _put(file: BinaryIO, body: bytes) -> None:
@@ -164,7 +192,5 @@ def _ms(text: str | None) -> int | None:
 
 
 def _day(event_time: str) -> str:
-    """The UTC day of an event; the canonical form says it in its first ten characters."""
-    if len(event_time) == _CANONICAL_CHARACTERS and event_time[-1] == "Z":
-        return event_time[:_DAY_CHARACTERS]
+    """The UTC day of an event whose time is not in the canonical form, which says it in its first ten characters."""
     return date_of(instant_ms(event_time))
