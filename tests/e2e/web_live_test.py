@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.chromium import browser as chromium
+from tests.e2e.web_bench import COUNT_FRAMES
 from tests.e2e.web_browser import Mock, axe, mock_server, need_web, open_page, shot
 
 pytestmark = pytest.mark.browser
@@ -296,17 +297,14 @@ def test_five_hundred_updates_a_second(browser: Any) -> None:
     """The page stays alive and keeps painting; the figure is written next to the screenshots."""
     with mock_server() as server, open_page(browser, server.url, "/?s=AAPL&w=AAPL,MSFT,TSLA,NVDA,AMZN") as watched:
         watched.pill("live")
-        watched.page.evaluate(
-            "() => { window.frames_seen = 0; const count = () => { window.frames_seen++; requestAnimationFrame(count); };"
-            " requestAnimationFrame(count); }"
-        )
+        watched.page.evaluate(COUNT_FRAMES)
         before = server.control("stats")["log"]
         started = time.monotonic()
         while time.monotonic() - started < 5:
             server.control("burst", count=10)
             time.sleep(0.08)
         elapsed = time.monotonic() - started
-        frames = watched.page.evaluate("window.frames_seen")
+        frames = watched.page.evaluate("window.framesSeen")
         sent = server.control("stats")["log"] - before
         watched.page.wait_for_timeout(500)
         print(f"{sent / elapsed:.0f} changes/s in the log, {frames / elapsed:.0f} frames/s")

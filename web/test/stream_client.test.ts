@@ -175,6 +175,25 @@ describe("the stream client", () => {
     expect(rig.client.link.failures).toBe(0);
   });
 
+  it("stays live through a change of filters, but not without a greeting", async () => {
+    const server = new FakeServer(["AAPL"]);
+    let mute = false;
+    await started((_url, headers, signal) => {
+      const body = openBody(signal);
+      if (!mute) body.send(server.frames(headers.get("Last-Event-ID")));
+      return body.response;
+    });
+    rig.links.length = 0;
+    rig.client.setFilters({ subjects: [AAPL, "MSFT" as Subject], resolutions: ["1m"] });
+    await rig.clock.advance(100);
+    expect(rig.streams().length).toBe(2);
+    expect(rig.links.every((link) => link.phase === "open")).toBe(true);
+    mute = true;
+    rig.client.setFilters({ subjects: [AAPL], resolutions: ["5m"] });
+    await rig.clock.advance(2_000);
+    expect(rig.phase).toBe("connecting");
+  });
+
   it("does nothing offline and comes back at once", async () => {
     const server = new FakeServer(["AAPL"]);
     await started((_url, headers, signal) => {
@@ -258,10 +277,12 @@ describe("a network that cuts, stalls, buffers, truncates and refuses", () => {
     return { got: seriesOf(state, KEY).buckets, wanted: wanted.sort((a, b) => a.start - b.start) };
   }
 
-  it("ends with the state of a fresh fetch, 40 seeds", async () => {
-    for (let seed = 1; seed <= 40; seed++) {
+  it("ends with the state of a fresh fetch after more than 1,000 connections", async () => {
+    let connections = 0;
+    for (let seed = 1; connections <= 1_000; seed++) {
       const { got, wanted } = await weather(seed);
       expect(got, `seed ${seed}`).toEqual(wanted);
+      connections += rig.streams().length;
     }
   }, 60_000);
 });

@@ -21,6 +21,8 @@ import { candleKeys, crowded, failure, headlines, link, now, resolution, revisio
 const SPARK_CANDLES = 48;
 const ATTACH_TIMEOUT_MS = 1_500;
 const REFETCH_MS = 10_000;
+/** A reader who flips through the resolutions gets every one painted; the stream follows when a choice has been made. */
+const SUBSCRIBE_DELAY_MS = 150;
 const SAVE_EVERY_MS = 5_000;
 const MAX_SERIES_IN_MEMORY = 30;
 const MAX_HEADLINES = 20;
@@ -29,11 +31,13 @@ let port: StreamPort | null = null;
 let opened: Promise<SeriesCache> | null = null;
 let version = 0;
 let attachTimer = 0;
+let subscribeTimer = 0;
 let frame = 0;
 /** The generation of the newest answer; another one means that the cache holds a history that is gone. */
 let liveGeneration: string | null = null;
 const waiting: BucketUpdate[] = [];
 const dirty = new Set<SeriesKey>();
+const askedCache = new Set<SeriesKey>();
 const fetching = new Map<SeriesKey, number>();
 
 function openCache(): Promise<SeriesCache> {
@@ -105,7 +109,8 @@ function loadAll(): void {
 }
 
 async function paintFromCache(key: SeriesKey): Promise<void> {
-  if (!visitedBefore) return;
+  if (!visitedBefore || askedCache.has(key)) return;
+  askedCache.add(key);
   const found = await (await openCache()).read(key);
   if (found !== null) dispatch({ kind: "cached", key, generation: found.generation, buckets: found.buckets });
 }
@@ -135,6 +140,13 @@ function receive(message: WorkerMessage): void {
 /** Tells the worker what the page watches and fetches once it has answered, so that nothing falls between. */
 function subscribe(list: readonly Subject[], at: ResolutionId): void {
   version += 1;
+  const known = candleKeys.value.every((key) => !seriesOf(sync.value, key).stale);
+  clearTimeout(subscribeTimer);
+  if (known) subscribeTimer = window.setTimeout(() => postSubscription(list, at), SUBSCRIBE_DELAY_MS);
+  else postSubscription(list, at);
+}
+
+function postSubscription(list: readonly Subject[], at: ResolutionId): void {
   clearTimeout(attachTimer);
   attachTimer = window.setTimeout(loadAll, ATTACH_TIMEOUT_MS);
   port?.post({ type: "subscribe", subjects: list, resolutions: [at], version });
@@ -188,7 +200,9 @@ function forgetUnused(): void {
   if (series.size <= MAX_SERIES_IN_MEMORY) return;
   const inUse = watched.value.map((subject) => seriesKey(subject, resolution.value));
   const newest = [...series.keys()].slice(-MAX_SERIES_IN_MEMORY / 2);
-  dispatch({ kind: "forget", keep: new Set([...inUse, ...newest, ...(selectedKey.value === null ? [] : [selectedKey.value])]) });
+  const keep = new Set([...inUse, ...newest, ...candleKeys.value]);
+  for (const key of askedCache) if (!keep.has(key)) askedCache.delete(key);
+  dispatch({ kind: "forget", keep });
 }
 
 /** Without a stream (too many series, or no worker at all) the page still asks for itself. */

@@ -5,16 +5,17 @@ export type Zone = "local" | "utc";
 /** U+2212, the minus sign that is as wide as the plus sign, so that columns of scores stand still. */
 const MINUS = "\u2212";
 
-/** `+0.42`, `−0.10`, `0.00`: the sign is always there because polarity is about the sign. */
-export function scoreText(value: E4, digits = 2): string {
-  const text = Math.abs(e4ToPolarity(value)).toFixed(digits);
-  if (Number(text) === 0) return text;
+const scores = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const counts = new Intl.NumberFormat(undefined);
+
+/** `+0.42`, `−0.10`, `0.00`, with the reader's decimal sign: the sign is always there because polarity is about it. */
+export function scoreText(value: E4): string {
+  const text = scores.format(Math.abs(e4ToPolarity(value)));
+  if (Math.abs(value) < 50) return text;
   return value < 0 ? `${MINUS}${text}` : `+${text}`;
 }
 
-export function countText(value: number): string {
-  return new Intl.NumberFormat(undefined).format(value);
-}
+export const countText = (value: number): string => counts.format(value);
 
 export const articlesText = (count: number): string => `${countText(count)} ${count === 1 ? "article" : "articles"}`;
 

@@ -15,7 +15,9 @@ export const QUIET_LIMIT = ms(25_000);
 /** The server greets at once; a connection that does not is being buffered on the way. */
 export const FIRST_MESSAGE_LIMIT = ms(8_000);
 /** A connection that held this long was a working one, so the next failure starts a new count. */
-export const STABLE_AFTER = ms(5_000);
+export const STABLE_AFTER = ms(1_000);
+/** A change of filters opens a new connection; the page goes on calling itself live only this long without a greeting. */
+export const REOPEN_GRACE = ms(1_500);
 /** After this many failures in a row the page asks for changes instead of waiting for a stream. */
 export const FAILURES_BEFORE_POLLING = 3;
 export const POLL_EVERY = ms(2_000);
@@ -56,6 +58,7 @@ export class StreamClient {
   #link: Link = INITIAL_LINK;
   #serverWait: Ms | null = null;
   #pollFailures = 0;
+  #greeted = false;
   #paused = false;
   /** Fires to wake whatever the loop is doing: a new filter, a retry, a network that came back. */
   #wake = new AbortController();
@@ -160,7 +163,7 @@ export class StreamClient {
 
   async #streamOnce(): Promise<void> {
     const signal = AbortSignal.any([this.#wake.signal, this.#stop.signal]);
-    this.#update({ phase: "connecting", retryAt: null });
+    this.#announceConnecting(signal);
     this.#serverWait = null;
     const response = await this.#open(signal);
     if (response === null || signal.aborted) return;
@@ -173,6 +176,14 @@ export class StreamClient {
     if (this.#serverWait !== null) return this.#wait(this.#serverWait, "The server asked the page to reconnect.");
     const why = end === "silent" ? "The server went silent." : "The connection was lost.";
     await this.#fail(why, this.#link.failures + 1, null);
+  }
+
+  #announceConnecting(signal: AbortSignal): void {
+    this.#greeted = false;
+    if (this.#link.phase !== "open") return this.#update({ phase: "connecting", retryAt: null });
+    void this.#deps.clock.sleep(REOPEN_GRACE, signal).then(() => {
+      if (!this.#greeted && !signal.aborted && this.#link.phase === "open") this.#update({ phase: "connecting" });
+    });
   }
 
   /** The position with its epoch, once one is known: a cursor alone would go on in whatever generation is live. */
@@ -269,6 +280,7 @@ export class StreamClient {
     if (event.kind === "hello") {
       const changed = this.#epoch !== null && this.#epoch !== event.epoch;
       this.#epoch = event.epoch;
+      this.#greeted = true;
       if (!event.resumed || changed) this.#sink.resync(event.epoch);
       this.#update({ phase: "open", detail: null, retryAt: null });
     }

@@ -163,6 +163,7 @@ export class CandleChart {
     const anew = switched || rezoned;
     const replaced = (anew || before.slots !== next.slots) && this.#applyData(anew ? null : before.slots, next.slots);
     this.#applyPaint(next);
+    this.#host.dataset["shown"] = next.slots.length > 0 ? next.name : "";
     // Places may have been put in before the ones in sight, which moves every place that follows.
     if (replaced) this.#applyView();
   }
