@@ -128,8 +128,12 @@ def _possible_children(key: BucketKey, lanes: int) -> dict[int, BucketKey]:
 
 
 def _mended(key: BucketKey, bucket: Bucket | None, actual: dict[int, Summary], now_ms: int) -> Bucket | None:
-    """The bucket as law 2 wants it, or None when it is so already. Children that are gone keep their summary."""
-    right = (dict(bucket.children) if bucket else {}) | actual
+    """The bucket as law 2 wants it, or None when it is so already. Children that are gone keep their summary; so do
+    those read from the past: a child only grows, so one that counts less than its parent says is old news."""
+    known = dict(bucket.children) if bucket else {}
+    right = known | {
+        name: summary for name, summary in actual.items() if name not in known or summary.count >= known[name].count
+    }
     if not right:
         return None
     children = tuple(sorted(right.items()))
