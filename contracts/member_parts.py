@@ -6,9 +6,9 @@ batch rewrites only the parts its own members fall into, and joining them in ord
 of parts is the smallest power of two with which every part fits; as hashes spread evenly it doubles when the average
 part is close to the limit.
 
-A store writes the bucket's item (guarded by `rev`, carrying the count) and the parts that changed in one transaction.
-A reader may meet parts newer than the item: it then takes an event for a duplicate that the newer revision counts, or
-loses its guard; both are right.
+A store writes the parts that changed first, under names no other content has, and then the bucket's item that names
+them, guarded by `rev`: so whoever reads an item finds exactly its parts, and a crash between the two leaves parts that
+nobody names.
 """
 
 from bisect import bisect_left

@@ -205,6 +205,12 @@ class UnorderedReads(Fault):
     most = 1.0
 
 
+class StaleRead(Fault):
+    """A read answers with what was there before the last write, as a read that is not consistent may."""
+
+    most = 0.1
+
+
 # ---- time, people --------------------------------------------------------------------------------------------------
 class ClockStep(Fault):
     """The processing clock jumps, forward or back."""

@@ -35,12 +35,16 @@ class MemoryBuckets:
         on_operation: Callable[[str], None] = nothing_happens,
         on_write: Callable[[str, Bucket | None, Bucket], None] = nobody_looks,
         read_order: Callable[[list[BucketKey]], list[BucketKey]] = list,
+        reads_the_past: Callable[[], bool] = bool,
     ) -> None:
-        """`read_order`: in which order a non-atomic `get_many` reads; nothing promises that it is the asked one."""
+        """`read_order`: in which order a non-atomic `get_many` reads; nothing promises that it is the asked one.
+        `reads_the_past`: whether a read answers with the bucket as it was before its last write."""
         self.atomic = atomic
         self.on_operation = on_operation
         self.on_write = on_write
         self.read_order = read_order
+        self.reads_the_past = reads_the_past
+        self._past: dict[tuple[str, BucketKey], Bucket] = {}
         self.generations: dict[str, Generation] = {}
         self.lanes: dict[str, list[Change]] = {}
         self.dropped: dict[str, int] = {}
@@ -55,7 +59,8 @@ class MemoryBuckets:
         for key in self.read_order(list(keys)):
             self.on_operation("read")
             if key in stored:
-                found[key] = stored[key]
+                past = self._past.get((generation, key))
+                found[key] = past if past is not None and self.reads_the_past() else stored[key]
         return found
 
     def commit(
@@ -75,6 +80,8 @@ class MemoryBuckets:
                 return [bucket.key]
             self.on_write(generation, before, bucket)
             stored[bucket.key] = bucket
+            if before is not None:
+                self._past[generation, bucket.key] = before
         if changes:
             if not self.atomic:
                 self.on_operation("append")

@@ -78,6 +78,17 @@ def test_the_finaliser_cannot_bring_back_the_past(at: int) -> None:
     assert {two.count(key) for key in two.store.generations[FIRST_GENERATION]} == {2}
 
 
+def test_the_finaliser_does_not_believe_a_child_of_the_past() -> None:
+    """A read that is not consistent answers with the minute as it was one event ago."""
+    two = Two()
+    two.feed(0, scored(1, "AAPL", BASE_MS, 0.5))
+    two.feed(0, scored(2, "AAPL", BASE_MS + 1, -0.5))
+    two.store.reads_the_past = lambda: True
+    findings = Finalizer(two.store, two.control, two.clock).run()
+    assert findings.repaired == 0
+    assert {two.count(key) for key in two.store.generations[FIRST_GENERATION]} == {2}
+
+
 def test_a_stale_process_does_not_pull_the_published_watermark_back() -> None:
     two = Two()
     two.feed(0, scored(1, "AAPL", BASE_MS, 0.5))

@@ -149,7 +149,12 @@ class World:
             self._close = inner.close
             self.store: Any = AtomicStore(inner, self)
             return
-        store = MemoryBuckets(atomic=False, on_operation=self.operation, read_order=self._order)
+        store = MemoryBuckets(
+            atomic=False,
+            on_operation=self.operation,
+            read_order=self._order,
+            reads_the_past=lambda: self.weather.fires(faults.StaleRead),
+        )
         self.write_watch = checkers.WriteWatch(store)
         store.on_write = self.write_watch.on_write
         self.store = store
