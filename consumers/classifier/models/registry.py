@@ -16,7 +16,7 @@ from contracts.errors import Unusable
 
 __all__ = ["DEFAULT", "LABELS", "ROWS", "Model", "ModelUnavailable", "Row", "Score", "known", "load", "names"]
 
-DEFAULT = "vader"
+DEFAULT = "minilm-news-1"
 LABELS = ("negative", "neutral", "positive")
 """The order of a model's three outputs."""
 

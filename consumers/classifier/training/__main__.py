@@ -66,7 +66,12 @@ def _build(corpus: Corpus, options: argparse.Namespace) -> None:
     pool = pool_of(corpus)
     student, _ = distil(corpus, pool, opinions(corpus, pool, setting), setting)
     made_by = {
-        "texts": {"labelled": len(pool.labelled), "unlabelled": len(pool.unlabelled), "validation": len(corpus.valid)},
+        "texts": {
+            "labelled": len(pool.labelled),
+            "unlabelled": len(pool.unlabelled),
+            "made": len(pool.made),
+            "validation": len(corpus.valid),
+        },
         "teacher_seeds": list(seeds),
         "packages": {name: version(name) for name in ("torch", "transformers", "tokenizers", "onnxruntime", "onnx")},
         "this_session": {

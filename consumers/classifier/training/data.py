@@ -117,11 +117,8 @@ def news_texts(path: Path) -> list[str]:
     with gzip.open(path, "rt", encoding="utf-8", newline="") as lines:
         for number, row in enumerate(csv.DictReader(lines)):
             texts.append(clean(row["title"]))
-            snippet = clean(row["text"])
-            if number % 3 == 0:
-                texts.append(model_text(row["title"], snippet[:200]))
-            elif number % 3 == 1:
-                texts.append(snippet.split(". ")[0][:240])
+            if number % 4 == 0:
+                texts.append(model_text(row["title"], clean(row["text"])[:200]))
     return texts
 
 

@@ -25,8 +25,8 @@ __all__ = ["Run", "learn", "probabilities", "say"]
 Floats = NDArray[np.float32]
 CHUNK_BATCHES = 40
 """Batches are cut from so many batches' worth of shuffled texts, sorted by length: little padding, still random."""
-CHECKPOINT_STEPS = 150
-PROGRESS_STEPS = 50
+CHECKPOINT_STEPS = 300
+PROGRESS_STEPS = 25
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Run:
     weight_decay: float = 0.01
     freeze_words: bool = False
     bfloat16: bool = True
+    stop_step: int | None = None
+    """Leaves the schedule here, before the learning rate has reached zero."""
 
 
 def say(text: str) -> None:
@@ -82,6 +84,8 @@ def learn(
     for step, rows in enumerate(_batches([len(row) for row in ids], run)):
         if step < first:
             continue
+        if step == run.stop_step:
+            break
         for group in optimizer.param_groups:
             group["lr"] = run.learning_rate * _pace(step, steps)
         seen_loss += _step(model, optimizer, ids, targets, weights, rows, run, step)

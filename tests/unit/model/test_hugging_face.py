@@ -1,0 +1,83 @@
+"""`hf:<name>`: exported once, cached, and read from the cache without the training packages."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from consumers.classifier.models import hugging_face
+from consumers.classifier.models.minilm import DATA
+from consumers.classifier.models.registry import LABELS, ModelUnavailable
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "profit", "rises", "falls", "acme", "loss", "the", "on"]
+TEXTS = ["Acme profit rises", "Acme profit falls on the loss", "the", "profit " * 30]
+
+
+def make_checkpoint(folder: Path, labels: dict[int, str]) -> Path:
+    """A BERT of two tiny layers with random weights."""
+    torch = pytest.importorskip("torch", reason="the train extra is not installed")
+    transformers = pytest.importorskip("transformers", reason="the train extra is not installed")
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+    torch.manual_seed(3)
+    config = transformers.BertConfig(
+        vocab_size=len(WORDS),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        initializer_range=0.5,
+        num_labels=len(labels),
+        id2label=labels,
+        label2id={label: index for index, label in labels.items()},
+    )
+    transformers.BertForSequenceClassification(config).save_pretrained(folder)
+    transformers.BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    return folder
+
+
+def test_a_local_checkpoint_is_exported_faithfully_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = make_checkpoint(tmp_path / "tiny", {0: "Positive", 1: "Negative", 2: "Neutral"})
+    import torch
+    import transformers
+
+    name = f"hf:{checkpoint}"
+    model = hugging_face.load(name, 1, tmp_path / "cache")
+    network = transformers.AutoModelForSequenceClassification.from_pretrained(checkpoint).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
+    for text, score in zip(TEXTS, model.score(TEXTS), strict=True):
+        with torch.no_grad():
+            positive, negative, neutral = network(**tokenizer(text, return_tensors="pt")).logits.softmax(-1)[0].tolist()
+        shares = dict(zip(LABELS, (negative, neutral, positive), strict=True))
+        assert score.label == max(shares, key=lambda label: shares[label])
+        assert abs(score.polarity_e4 - (positive - negative) * 10_000) < 2
+    monkeypatch.setattr(hugging_face, "_export", lambda *given: pytest.fail("exported twice"))
+    assert hugging_face.load(name, 2, tmp_path / "cache").score(TEXTS) == model.score(TEXTS)
+    assert model.version == name
+
+
+def test_a_checkpoint_without_the_three_labels_is_refused(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path / "tiny", {0: "toxic", 1: "fine"})
+    with pytest.raises(ModelUnavailable, match="toxic"):
+        hugging_face.load(f"hf:{checkpoint}", 1, tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("*"))
+
+
+def test_a_cached_export_needs_no_training_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("torch", "transformers"):
+        monkeypatch.setitem(sys.modules, package, None)
+    folder = tmp_path / f"some-model-{hashlib.sha256(b'some/model').hexdigest()[:12]}"
+    folder.mkdir()
+    for file in ("model.onnx", "tokenizer.json", "card.json"):
+        shutil.copyfile(DATA / file, folder / file)
+    assert hugging_face.load("hf:some/model", 1, tmp_path).score(["Acme profit rises"])[0].label == "positive"
+
+
+def test_without_cache_and_packages_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ModelUnavailable, match=r"candlewick\[train\]"):
+        hugging_face.load("hf:some/model", 1, tmp_path)

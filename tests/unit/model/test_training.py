@@ -1,0 +1,147 @@
+"""The parts of training that need no training packages: splits, made sentences, variants, metrics, the report."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumers.classifier.training import data, metrics
+from consumers.classifier.training.__main__ import main
+from consumers.classifier.training.augment import variants
+from consumers.classifier.training.data import NEGATIVE, NEUTRAL, POSITIVE, Example, key_of, split_of
+from consumers.classifier.training.evaluate import evaluate, table
+from consumers.classifier.training.made import made_sentences
+from contracts.errors import Unusable
+
+
+def test_copies_of_a_headline_fall_on_the_same_side() -> None:
+    assert key_of("Acme: profit UP 5%! https://t.co/x") == key_of("acme profit up 5") == "acme profit up 5"
+    assert split_of("Acme: profit UP 5%!") == split_of("acme profit up 5")
+
+
+def test_splits_are_80_10_10() -> None:
+    shares = [split_of(f"headline number {number}") for number in range(4_000)]
+    assert abs(shares.count("test") / 4_000 - 0.1) < 0.02
+    assert abs(shares.count("valid") / 4_000 - 0.1) < 0.02
+
+
+@pytest.fixture
+def small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "sentiment").mkdir()
+    (tmp_path / "news").mkdir()
+    rows = [
+        {"Title": f"Headline {number} of Acme", "Decisions": "{'Acme': 'positive', 'Osian's Fund': 'positive'}"}
+        for number in range(60)
+    ] + [{"Title": "Acme up, Globex down", "Decisions": "{'Acme': 'positive', 'Globex': 'negative'}"}]
+    _write(tmp_path / "sentiment/sentfin.csv", rows)
+    tweets = [{"text": f"Tweet {number}", "label": str(number % 3)} for number in range(30)]
+    _write(tmp_path / "sentiment/tfns_train.csv", [*tweets, *tweets[:5], {"text": "TWEET 99!", "label": "0"}])
+    _write(tmp_path / "sentiment/tfns_valid.csv", [{"text": "Tweet 99 https://t.co/a", "label": "1"}])
+    with gzip.open(tmp_path / "news/stocknewsapi_2019-2021.csv.gz", "wt", newline="") as file:
+        writer = csv.DictWriter(file, ["title", "text"])
+        writer.writeheader()
+        writer.writerow({"title": "Tweet 99", "text": "Something else. More."})
+    monkeypatch.setattr(data, "check_digests", lambda root: None)
+    return tmp_path
+
+
+def _write(path: Path, rows: list[dict[str, str]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_nothing_of_a_test_split_is_trained_on(small_data: Path) -> None:
+    corpus = data.read_corpus(small_data)
+    held_out = {key_of(row.text) for row in (*corpus.sentfin_test, *corpus.tfns_test)}
+    assert held_out
+    for texts in ([row.text for row in corpus.train], [row.text for row in corpus.valid], corpus.unlabelled):
+        assert not held_out & {key_of(text) for text in texts}
+    assert "Acme up, Globex down" in corpus.unlabelled
+    assert len({key_of(row.text) for row in corpus.train}) == len(corpus.train)
+
+
+def test_another_version_of_the_data_is_refused(small_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    with pytest.raises(Unusable, match="SHA-256"):
+        data.check_digests(small_data)
+
+
+def test_missing_data_is_one_line_with_the_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "--data", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert "--data" in told
+    assert "CANDLEWICK_DATA" in told
+    assert told.count("\n") == 1
+
+
+def test_made_sentences_are_the_same_every_time_and_all_different() -> None:
+    made = made_sentences(400, 3)
+    assert made == made_sentences(400, 3)
+    assert made != made_sentences(400, 4)
+    assert len({row.text for row in made}) == 400
+    assert {row.label for row in made} == {NEGATIVE, NEUTRAL, POSITIVE}
+    assert not any("{" in row.text or "  " in row.text for row in made)
+
+
+def test_made_labels_follow_from_the_sentence() -> None:
+    made = [row for row in made_sentences(6_000, 5) if " despite " not in row.text]
+    for word, label in (
+        (" loss narrowed", POSITIVE),
+        (" loss widened", NEGATIVE),
+        ("profit rose", POSITIVE),
+        ("profit fell", NEGATIVE),
+    ):
+        rows = [row for row in made if word in row.text.lower()]
+        assert rows, word
+        assert {row.label for row in rows} == {label}, word
+
+
+def test_variants_are_new_and_repeatable() -> None:
+    texts = [f"Acme {number} profit rises 5% on strong demand" for number in range(20)]
+    made = variants(texts, 60, 1)
+    assert made == variants(texts, 60, 1)
+    assert len(set(made)) == 60
+    assert not set(made) & set(texts)
+
+
+def test_metrics_of_a_small_table() -> None:
+    true, found = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 1, 1, 2, 0])
+    assert metrics.confusion(true, found).tolist() == [[1, 1, 0], [0, 2, 0], [1, 0, 1]]
+    assert metrics.accuracy(true, found) == pytest.approx(4 / 6)
+    assert metrics.f1_by_class(true, found) == pytest.approx([0.5, 0.8, 2 / 3])
+    assert metrics.macro_f1(true, found) == pytest.approx((0.5 + 0.8 + 2 / 3) / 3)
+
+
+def test_calibration_error_is_zero_when_confidence_means_what_it_says() -> None:
+    confidence = np.array([0.75] * 4)
+    assert metrics.expected_calibration_error(confidence, np.array([True] * 3 + [False])) == pytest.approx(0)
+    assert metrics.expected_calibration_error(confidence, np.array([False] * 4)) == pytest.approx(0.75)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=5, max_size=60))
+def test_bootstrap_surrounds_the_figure(pairs: list[tuple[int, int]]) -> None:
+    true, found = (np.array(side) for side in zip(*pairs, strict=True))
+    low, high = metrics.bootstrap(true, found, rounds=60)["accuracy"]
+    assert 0 <= low <= high <= 1
+
+
+def test_evaluation_writes_a_report_and_goes_on_without_a_model(tmp_path: Path) -> None:
+    rows = [Example("Acme <wins> great prize", POSITIVE, "x"), Example("Acme loses badly", POSITIVE, "x")]
+    corpus = data.Corpus(sentfin_test=rows, tfns_test=rows)
+    report = evaluate(["vader", "nothing"], corpus, tmp_path)
+    assert report["models"]["vader"]["tfns_valid"]["accuracy"] == 0.5
+    assert "there is no model" in report["models"]["nothing"]["unavailable"]
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Acme loses badly" in page
+    assert "<wins>" not in page
+    assert json.loads((tmp_path / "eval.json").read_text())["sets"] == {"sentfin_test": 2, "tfns_valid": 2}
+    assert "vader" in table(report)
