@@ -290,6 +290,8 @@ class Source(BaseModel):
     every_s: int | None = Field(examples=[300])
     last_attempt_at: str | None
     last_success_at: str | None
+    cursor_at: str | None = Field(description="publication of the newest article seen there")
+    next_due_at: str | None
     error: str | None
     published: int = Field(ge=0)
     articles_per_hour: float | None

@@ -28,7 +28,8 @@ from local.line import ITEMS_TABLE, apply_settings, drivers_of, entry_point
 from stores.data_dir import DataDir, UpLock
 from stores.home import Home, open_home
 
-POLL_SOURCES_MS: Final = 30_000
+#: How often the producers look for who is due; a new watch list is asked for that soon.
+POLL_SOURCES_MS: Final = 5_000
 FINALISE_MS: Final = 5 * MINUTE_MS
 DEMO_STEP_MS: Final = 500
 KEEP_CHANGES_MS: Final = DAY_MS

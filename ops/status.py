@@ -11,12 +11,13 @@ from rich.text import Text
 
 from contracts.aside import list_asides
 from contracts.generation import live_generation
-from contracts.instants import iso_ms, parse_ms
+from contracts.instants import iso_ms
 from contracts.ports import Position
 from contracts.resolution import COARSEST
 from local.driver_checkpoint import Checkpoints
 from local.line import ITEMS_TABLE, LINE
 from ops.console import put_json
+from ops.source_lines import age_text, source_lines, source_table
 from stores.home import Home
 
 REFRESH_MS: Final = 2_000
@@ -48,7 +49,7 @@ def snapshot(home: Home) -> dict[str, Any]:
             shard: {"at": iso_ms(value["watermark_ms"]) if value["watermark_ms"] > 0 else None}
             for shard, value in home.control.list("watermark").items()
         },
-        "sources": [{"name": name} | value for name, value in home.control.list("source").items()],
+        "sources": source_lines(home.control.list("source"), now_ms),
     }
 
 
@@ -88,36 +89,16 @@ def show_status(home: Home, watch: bool, as_json: bool) -> None:
 def _screen(found: dict[str, Any]) -> Group:
     age = found["newest_event_age_s"]
     head = Text(f"{found['counted']:,} events of {found['subjects']} subjects, {found['articles']:,} articles")
-    head.append(f"   newest event {_age(age * 1000)} ago" if age is not None else "   no events yet")
+    head.append(f"   newest event {age_text(age * 1000)} ago" if age is not None else "   no events yet")
     aside = f"{found['too_late']:,} too late · {found['quarantined']:,} quarantined · {found['given_up']:,} given up"
     stages = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("stage", "stream", "behind"):
         stages.add_column(title, no_wrap=True)
     for stage in found["stages"]:
         stages.add_row(
-            stage["stage"], stage["stream"], _age(stage["behind_ms"]) if stage["behind_ms"] else "up to date"
+            stage["stage"], stage["stream"], age_text(stage["behind_ms"]) if stage["behind_ms"] else "up to date"
         )
     parts: list[Any] = [head, Text(aside, style="dim"), Text(), stages]
     if found["sources"]:
-        parts += [Text(), _sources(found["sources"], parse_ms(found["now"]))]
+        parts += [Text(), source_table(found["sources"])]
     return Group(*parts)
-
-
-def _sources(rows: list[dict[str, Any]], now_ms: int) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("source", "state", "articles/h", "last success", "error"):
-        table.add_column(title, no_wrap=title != "error")
-    for row in rows:
-        success = row.get("last_success_at")
-        when = f"{_age(now_ms - parse_ms(success))} ago" if success else "never"
-        table.add_row(row["name"], row["state"], str(row.get("articles_per_hour", "")), when, row.get("error") or "")
-    return table
-
-
-def _age(milliseconds: float) -> str:
-    """`0.4 s`, `12 s`, `5 min`, `3 h`, `2 d`."""
-    seconds = milliseconds / 1000
-    for limit, divisor, unit in ((10, 1, "s"), (120, 1, "s"), (7_200, 60, "min"), (172_800, 3_600, "h")):
-        if seconds < limit:
-            return f"{seconds / divisor:.1f} {unit}" if limit == 10 else f"{seconds / divisor:.0f} {unit}"
-    return f"{seconds / 86_400:.0f} d"

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import requests
 import tenacity
-from urllib3.exceptions import NameResolutionError, NewConnectionError
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ReadTimeoutError
 
 from contracts.clock import Clock
 from contracts.errors import Transient
@@ -162,21 +162,30 @@ class Web:
             if status == 429 and wait_ms is None and key is not None:
                 wait_ms = key.patience_ms
             body = b""
-            with suppress(requests.exceptions.RequestException):  # a broken error is still that error
-                body = next(response.iter_content(MAX_ERROR_BYTES), b"")
+            with suppress(HTTPError):  # a broken error is still that error
+                body = response.raw.read1(MAX_ERROR_BYTES, decode_content=True)
             raise FetchFailed(host, f"HTTP {status} {response.reason or ''}".rstrip(), status, wait_ms, body)
 
     def _read(self, host: str, response: requests.Response, started_ms: float) -> bytes:
-        """The decoded body; a gzip bomb or an endless answer is given up at the limits."""
+        """The decoded body; a gzip bomb or an endless answer is given up at the limits. It is read as it comes: waiting
+        for a full chunk would let a source that sends a byte a second hold us for hours."""
         pieces: list[bytes] = []
         size = 0
-        for piece in response.iter_content(_CHUNK_BYTES):
-            size += len(piece)
-            if size > MAX_BODY_BYTES:
-                raise FetchFailed(host, f"the answer is over {MAX_BODY_BYTES >> 20} MB", status=413)
-            if self._clock.monotonic_ms() - started_ms > TOTAL_TIMEOUT_MS:
-                raise FetchFailed(host, f"the answer took over {TOTAL_TIMEOUT_MS // 1000} s", status=408)
-            pieces.append(piece)
+        try:
+            while piece := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+                size += len(piece)
+                if size > MAX_BODY_BYTES:
+                    raise FetchFailed(host, f"the answer is over {MAX_BODY_BYTES >> 20} MB", status=413)
+                if self._clock.monotonic_ms() - started_ms > TOTAL_TIMEOUT_MS:
+                    raise FetchFailed(host, f"the answer took over {TOTAL_TIMEOUT_MS / 1000:g} s", status=408)
+                pieces.append(piece)
+        except ReadTimeoutError:
+            raise FetchFailed(host, "no answer in time") from None
+        except HTTPError:
+            raise FetchFailed(host, "the connection broke") from None
+        told = response.headers.get("Content-Length", "")
+        if told.isdecimal() and response.raw.tell() < int(told):
+            raise FetchFailed(host, "the connection broke")
         return b"".join(pieces)
 
 

@@ -36,6 +36,7 @@ def source_rows(control: ControlStore) -> list[dict[str, Any]]:
 
 def _row(name: str, state: dict[str, Any], setting: dict[str, Any]) -> dict[str, Any]:
     success_ms, attempt_ms = state.get("last_success_ms"), state.get("last_attempt_ms")
+    newest_ms, due_ms = state.get("newest_published_ms"), state.get("next_due_ms")
     return {
         "name": name,
         "kind": state.get("kind"),
@@ -45,6 +46,8 @@ def _row(name: str, state: dict[str, Any], setting: dict[str, Any]) -> dict[str,
         "every_s": setting.get("every_s", state.get("every_s")),
         "last_attempt_at": iso_ms(int(attempt_ms)) if attempt_ms else None,
         "last_success_at": iso_ms(int(success_ms)) if success_ms else None,
+        "cursor_at": iso_ms(int(newest_ms)) if newest_ms else None,
+        "next_due_at": iso_ms(int(due_ms)) if due_ms else None,
         "error": state.get("error"),
         "published": int(state.get("published", 0)),
         "articles_per_hour": state.get("articles_per_hour"),

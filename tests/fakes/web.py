@@ -3,7 +3,7 @@
 import gzip
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -18,10 +18,20 @@ class FakeSite:
         self.address = address
         self.pages: dict[str, list[Reply]] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.closing = threading.Event()
 
     def put(self, path: str, *replies: Reply) -> str:
         self.pages[path] = list(replies)
         return self.address + path
+
+    def dribble(self, out: Any, body: bytes) -> None:
+        """A byte now and then, until whoever asked has gone or the site closes."""
+        with suppress(OSError):
+            for at in range(len(body)):
+                out.write(body[at : at + 1])
+                out.flush()
+                if self.closing.wait(0.01):
+                    return
 
     def reply(self, path: str, headers: dict[str, str]) -> Reply:
         self.asked.append((path, headers))
@@ -49,9 +59,13 @@ def fake_site() -> Iterator[FakeSite]:
             headers = dict(told)
             self.send_response(status)
             length = headers.pop("X-Claimed-Length", str(len(body)))
+            dribbling = headers.pop("X-Dribble", None)
             for name, value in {"Content-Length": length, **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
+            if dribbling:
+                site.dribble(self.wfile, body)
+                return
             self.wfile.write(body)
             if length != str(len(body)):
                 self.close_connection = True
@@ -67,6 +81,7 @@ def fake_site() -> Iterator[FakeSite]:
     try:
         yield site
     finally:
+        site.closing.set()
         server.shutdown()
         server.server_close()
         thread.join()

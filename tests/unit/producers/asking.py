@@ -29,6 +29,7 @@ RANDOMUSER = {
     "items": "results",
     "fields": {"id": "login.uuid", "title": "{name.first} {name.last}", "text": "{location.city}, {location.country}"},
 }
+POSTS: dict[str, Any] = {"fields": {"id": "id", "title": "title", "text": "body"}}
 OPTIONS: dict[str, dict[str, Any]] = {
     "finnhub": {"symbols": ["AAPL"], "category": None},
     "tiingo": {"symbols": ["AAPL", "C"]},

@@ -12,7 +12,7 @@ from producers.fetch import FetchFailed, OverBudget
 from producers.sources.registry import KINDS
 from tests.fakes.stores import FakeSecrets
 from tests.fakes.web import FakeSite, gzip_bomb
-from tests.unit.producers.asking import GOLDEN, KEY, NOW_MS, PAGES, Asking, golden, told
+from tests.unit.producers.asking import GOLDEN, KEY, NOW_MS, PAGES, POSTS, Asking, golden, told
 
 REFUSALS = [
     pytest.param(kind, *row, id=f"{kind}-{number}")
@@ -316,9 +316,6 @@ def test_alphavantage_relevant_tickers_and_opinions_kept_apart(site: FakeSite) -
 
 
 # ---- generic JSON ---------------------------------------------------------------------------------------------------
-POSTS = {"fields": {"id": "id", "title": "title", "text": "body"}}
-
-
 def test_a_page_changed_in_one_record_adds_exactly_one(site: FakeSite) -> None:
     asking = Asking(site, "json", POSTS)
     page = golden("jsonplaceholder_posts.json")

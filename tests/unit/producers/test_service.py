@@ -10,7 +10,8 @@ from contracts.errors import Transient
 from contracts.events import RAW_STREAM, decode_raw
 from contracts.instants import parse_ms
 from producers.fetch import Web
-from producers.service import KIND, SETTING_KIND, ProducerService
+from producers.fetch_round import FetchRound
+from producers.service import KIND, SETTING_KIND, WATCH_KIND, Polled, ProducerService
 from producers.source_state import PROBE_AFTER_MS
 from producers.sources.registry import Source
 from tests.fakes.log import FakeLog
@@ -22,11 +23,12 @@ NOW_MS = parse_ms("2025-12-21T09:40:00Z")
 
 
 class Polling:
-    def __init__(self, *sources: Source) -> None:
-        self.clock = ManualClock(NOW_MS)
+    def __init__(self, *sources: Source, clock: ManualClock | None = None) -> None:
+        self.clock = clock or ManualClock(NOW_MS)
         self.log = FakeLog()
         self.control = FakeControl(self.clock)
         self.lake = FakeLake()
+        self.secrets = FakeSecrets()
         self.sources = sources
         self.service = self.restart()
 
@@ -35,7 +37,7 @@ class Polling:
             log=self.log,
             control=self.control,
             lake=self.lake,
-            secrets=FakeSecrets(),
+            secrets=self.secrets,
             clock=self.clock,
             web=Web(self.clock, "test/1"),
             sources=self.sources,
@@ -158,3 +160,119 @@ def test_a_broken_adapter_is_loud_and_the_others_have_their_turn(
         polling.service.poll()
     assert len(polling.titles) == 2
     assert "ZeroDivisionError" in polling.state("a")["error"]
+
+
+# ---- keys, watch lists, allowances, rounds --------------------------------------------------------------------------
+def keyed(name: str, url: str, **fields: Any) -> Source:
+    return Source(name=name, kind="newsapi", url=url, **fields)
+
+
+NEWS = (Path(__file__).parents[2] / "golden" / "sources" / "newsapi_everything.json").read_bytes()
+
+
+def test_a_source_without_its_key_waits_for_it_and_is_no_failure(site: FakeSite) -> None:
+    polling = Polling(keyed("newsapi", site.put("/news", page(NEWS, "application/json"))))
+    assert polling.service.poll() == Polled()
+    state = polling.state("newsapi")
+    assert (state["state"], state["error"]) == ("no key", "set NEWSAPI_API_KEY to use it")
+    polling.secrets.values["NEWSAPI_API_KEY"] = "k"
+    assert polling.service.poll().published == 8
+    assert polling.state("newsapi")["state"] == "healthy"
+
+
+def test_a_new_watch_list_is_asked_for_at_the_next_round(site: FakeSite) -> None:
+    polling = Polling(keyed("newsapi", site.put("/news", page(NEWS, "application/json"))))
+    polling.secrets.values["NEWSAPI_API_KEY"] = "k"
+    polling.service.poll()
+    assert polling.service.poll().polled == 0
+    polling.control.put(WATCH_KIND, "me", {"subjects": ["tag:ai", "AAPL"]})
+    assert polling.service.poll().polled == 1
+    assert "%22AAPL%22" in site.asked[-1][0]
+    assert polling.service.poll().polled == 0
+
+
+def test_a_spent_allowance_is_no_failure_and_is_remembered_over_restarts(site: FakeSite) -> None:
+    url = site.put("/news", page(NEWS, "application/json"))
+    polling = Polling(keyed("newsapi", url, options={"query": "x", "limits": [[2, 3600]]}, every_s=5))
+    polling.secrets.values["NEWSAPI_API_KEY"] = "k"
+    for _ in range(2):
+        polling.restart().poll()
+        polling.clock.advance(5_000)
+    done = polling.restart().poll()
+    assert (done.polled, done.failed, len(site.asked)) == (1, 0, 2)
+    state = polling.state("newsapi")
+    assert (state["state"], state.get("failures")) == ("waiting", [])
+    assert state["next_due_ms"] == NOW_MS + 3_600_000
+    polling.clock.advance(3_600_000)
+    assert polling.restart().poll().failed == 0
+    assert polling.state("newsapi")["state"] == "healthy"
+
+
+def test_what_came_before_the_trouble_is_published_and_the_trouble_shows(site: FakeSite) -> None:
+    rows = (Path(__file__).parents[2] / "golden" / "sources" / "finnhub_company_news.json").read_bytes()
+    options = {"symbols": ["AAPL", "MSFT"], "category": None}
+    polling = Polling(Source(name="finnhub", kind="finnhub", url=site.address, options=options))
+    polling.secrets.values["FINNHUB_API_KEY"] = "k"
+    site.put("/company-news", page(rows, "application/json"), (429, {}, b'{"error": "API limit reached."}'))
+    done = polling.service.poll()
+    assert (done.failed, done.published) == (1, 12)
+    state = polling.state("finnhub")
+    assert (state["state"], state["cursor"]["next"]) == ("unreachable", "MSFT")
+    assert "API limit reached" in state["error"]
+    assert state["next_due_ms"] == NOW_MS + 60_000
+
+
+def test_outside_opinions_go_into_the_lake_once(site: FakeSite) -> None:
+    rows = (Path(__file__).parents[2] / "golden" / "sources" / "alphavantage_news_sentiment.json").read_bytes()
+    url = site.put("/query", page(rows, "application/json"))
+    polling = Polling(Source(name="alphavantage", kind="alphavantage", url=url, options={"symbols": ["AAPL"]}))
+    polling.secrets.values["ALPHAVANTAGE_API_KEY"] = "k"
+    for _ in range(2):
+        polling.service.poll("alphavantage")
+        polling.clock.advance(1_000)
+    (key,) = polling.lake.keys("opinions/")
+    assert len(list(polling.lake.read(key))) == 3
+
+
+def test_seventeen_feeds_without_a_network_are_one_line_and_a_short_round(
+    site: FakeSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    polling = Polling(*(source(f"feed-{n}", f"http://127.0.0.1:{port}/{n}") for n in range(17)))
+    for _ in range(10):
+        polling.service.poll()
+        polling.clock.advance(60_000)
+    assert len(caplog.records) == 1
+    assert polling.clock.now_ms() == NOW_MS + 10 * 60_000, "nobody waited inside a round"
+    states = polling.control.list(KIND).values()
+    assert all("unreachable" in state["error"] and len(state["error"]) < 80 for state in states)
+
+
+def test_who_hangs_is_left_behind_and_asked_again_when_back(monkeypatch: pytest.MonkeyPatch, site: FakeSite) -> None:
+    import threading
+
+    from producers.sources import rss
+
+    back, real = threading.Event(), rss.fetch
+
+    def hanging(request: Any) -> Any:
+        if request.source.name == "hangs":
+            assert back.wait(30)
+        return real(request)
+
+    monkeypatch.setattr(rss, "fetch", hanging)
+    url = site.put("/feed", page(FEED))
+    polling = Polling(source("hangs", url), source("good", url))
+    polling.service._round = FetchRound(polling.clock, round_ms=300.0)
+    done = polling.service.poll()
+    assert (done.polled, done.failed, done.published) == (2, 1, 2)
+    assert "no answer" in polling.state("hangs")["error"]
+    polling.clock.advance(60_000)
+    assert polling.service.poll("hangs").polled == 0, "still busy"
+    back.set()
+    while polling.service._round.busy:
+        pass
+    assert polling.service.poll("hangs").published == 2

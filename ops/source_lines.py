@@ -1,0 +1,71 @@
+"""News sources as an operator sees them: one line each, whatever goes wrong with them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from contracts.instants import iso_ms
+
+#: What is fine, what waits for somebody, what is wrong; in the order in which an operator wants to see them.
+STATES = ("circuit open", "unreachable", "gone", "waiting", "no key", "new", "healthy", "paused")
+
+
+def source_lines(documents: Mapping[str, Mapping[str, Any]], now_ms: int) -> list[dict[str, Any]]:
+    """Rows from the producers' control documents (kind `source`), what needs attention first. Ages in seconds;
+    `cursor_age_s`: how old the newest article is that was seen there."""
+    rows = [_line(name, document, now_ms) for name, document in documents.items()]
+    return sorted(rows, key=lambda row: (STATES.index(row["state"]) if row["state"] in STATES else 0, row["name"]))
+
+
+def _line(name: str, document: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
+    success_ms, attempt_ms = document.get("last_success_ms"), document.get("last_attempt_ms")
+    newest_ms, due_ms = document.get("newest_published_ms"), document.get("next_due_ms")
+    return {
+        "name": name,
+        "kind": document.get("kind"),
+        "url": document.get("url"),
+        "state": str(document.get("state", "new")),
+        "every_s": document.get("every_s"),
+        "articles_per_hour": int(document.get("articles_per_hour") or 0),
+        "published": int(document.get("published") or 0),
+        "last_success_at": iso_ms(int(success_ms)) if success_ms else None,
+        "last_success_age_s": _age_s(success_ms, now_ms),
+        "last_attempt_at": iso_ms(int(attempt_ms)) if attempt_ms else None,
+        "cursor_at": iso_ms(int(newest_ms)) if newest_ms else None,
+        "cursor_age_s": _age_s(newest_ms, now_ms),
+        "next_due_at": iso_ms(int(due_ms)) if due_ms else None,
+        "error": document.get("error"),
+    }
+
+
+def _age_s(instant_ms: Any, now_ms: int) -> float | None:
+    return round((now_ms - int(instant_ms)) / 1000, 1) if instant_ms else None
+
+
+def source_table(rows: list[dict[str, Any]]) -> Table:
+    """The rows for a person; a long error is cut at the screen's edge, never wrapped."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("source", "state", "articles/h", "last success", "newest article", "error"):
+        justify = "right" if title == "articles/h" else "left"
+        table.add_column(title, no_wrap=True, justify=justify, overflow="ellipsis")  # type: ignore[arg-type]
+    for row in rows:
+        success, cursor = row["last_success_age_s"], row["cursor_age_s"]
+        table.add_row(
+            row["name"],
+            row["state"],
+            str(row["articles_per_hour"]),
+            f"{age_text(success * 1000)} ago" if success is not None else "never",
+            f"{age_text(cursor * 1000)} old" if cursor is not None else "none yet",
+            row["error"] or "",
+        )
+    return table
+
+
+def age_text(milliseconds: float) -> str:
+    """`0.4 s`, `12 s`, `5 min`, `3 h`, `2 d`."""
+    seconds = milliseconds / 1000
+    for limit, divisor, unit in ((10, 1, "s"), (120, 1, "s"), (7_200, 60, "min"), (172_800, 3_600, "h")):
+        if seconds < limit:
+            return f"{seconds / divisor:.1f} {unit}" if limit == 10 else f"{seconds / divisor:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} d"

@@ -1,0 +1,135 @@
+"""`candlewick sources list|test`: the news sources, and what one of them would bring right now."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ops.console import ERROR, plain_errors, put_json, say
+
+app = typer.Typer(no_args_is_help=True)
+DataDir = Annotated[str, typer.Option("--data-dir", envvar="CANDLEWICK_DATA_DIR", help="Folder of the embedded home.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable answer on stdout.")]
+SourcesFile = Annotated[
+    str | None, typer.Option("--sources", envvar="CANDLEWICK_SOURCES_FILE", help="JSON file of source settings.")
+]
+MAX_SHOWN = 20
+
+
+@app.command("list")
+def list_sources(data_dir: DataDir = ".candlewick", sources: SourcesFile = None, as_json: Json = False) -> None:
+    """Every source that is set up: state, articles an hour, last success, newest article, error."""
+    with plain_errors():
+        from ops.source_lines import source_lines, source_table
+        from producers.sources.registry import load_sources
+
+        documents: dict[str, dict[str, Any]] = {
+            source.name: {"kind": source.kind, "url": source.url, "every_s": source.every_s, "state": "new"}
+            for source in load_sources(sources)
+        }
+        now_ms, known = _known(data_dir)
+        rows = source_lines({name: document | known.get(name, {}) for name, document in documents.items()}, now_ms)
+        if as_json:
+            put_json(rows)
+        else:
+            Console(highlight=False).print(source_table(rows))
+
+
+def _known(data_dir: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    """The time, and what the producers remember; nothing in a folder that is not there yet."""
+    from contracts.clock import SystemClock
+    from contracts.settings import Settings
+    from stores.home import open_home
+
+    if not Path(data_dir).is_dir():
+        return SystemClock().now_ms(), {}
+    home = open_home(Settings(data_dir=data_dir))
+    return home.clock.now_ms(), home.control.list("source")
+
+
+@app.command("test")
+def try_source(
+    name: Annotated[str, typer.Argument(help="Name of the source, as `sources list` shows it.")],
+    data_dir: DataDir = ".candlewick",
+    sources: SourcesFile = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Ignore where the last fetch left off.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask a source now and show what it would bring; nothing is published, nothing remembered but the call itself."""
+    with plain_errors():
+        found = fetch_once(name, data_dir, sources, anew)
+        if as_json:
+            put_json(found)
+        else:
+            _print(found)
+        if found["trouble"]:
+            raise typer.Exit(ERROR)
+
+
+def fetch_once(name: str, data_dir: str, sources_file: str | None, anew: bool) -> dict[str, Any]:
+    """One fetch as values. Raises `BadRequest` for an unknown name, `FetchFailed` when it does not answer usably."""
+    from contracts.clock import SystemClock
+    from contracts.errors import BadRequest
+    from contracts.ports import Secrets
+    from contracts.settings import ProducerSettings, load
+    from producers.fetch import Web
+    from producers.service import KIND, PACE_KIND, watched_subjects
+    from producers.sources.registry import Request, adapter, load_sources
+    from stores.env_secrets import EnvSecrets
+    from stores.home import open_home
+
+    settings = load(ProducerSettings, {**os.environ, "CANDLEWICK_DATA_DIR": data_dir})
+    chosen = {source.name: source for source in load_sources(sources_file or settings.sources_file)}
+    if name not in chosen:
+        raise BadRequest(f"no source {name!r}", tuple(chosen))
+    web = Web(SystemClock(), settings.user_agent)
+    watched: tuple[str, ...] = ()
+    cursor: dict[str, Any] = {}
+    secrets: Secrets = EnvSecrets(os.environ)
+    home = open_home(settings, env=os.environ) if Path(data_dir).is_dir() else None
+    if home is not None:
+        secrets = home.secrets
+        watched = watched_subjects(home.control)
+        cursor = {} if anew else dict((home.control.get(KIND, name).value or {}).get("cursor") or {})
+        web.pace.merge({each: value["calls"] for each, value in home.control.list(PACE_KIND).items()})
+    now_ms = SystemClock().now_ms()
+    try:
+        fetched = adapter(chosen[name].kind)(Request(chosen[name], cursor, web, secrets, now_ms, watched))
+    finally:
+        for key, calls in web.pace.changed().items():
+            if home is not None:
+                home.control.put(PACE_KIND, key, {"calls": calls})
+    return {
+        "source": name,
+        "cursor": dict(fetched.cursor),
+        "gone": fetched.gone,
+        "more": fetched.more,
+        "note": fetched.note,
+        "trouble": str(fetched.trouble) if fetched.trouble else None,
+        "articles": [json.loads(article.encode()) for article in fetched.articles],
+        "rejected": [str(each.error) for each in fetched.rejected],
+    }
+
+
+def _print(found: dict[str, Any]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("published", "publisher", "tickers", "title"):
+        table.add_column(title, no_wrap=True, overflow="ellipsis")
+    for article in found["articles"][:MAX_SHOWN]:
+        tickers = " ".join(article["tickers"])
+        table.add_row(article["published_at"][:19] + "Z", article["publisher"] or "", tickers, article["title"])
+    if found["articles"]:
+        Console(highlight=False).print(table)
+    for line in found["rejected"][:MAX_SHOWN]:
+        sys.stdout.write(f"rejected  {line[:160]}\n")
+    gone = ", gone for good" if found["gone"] else ", more to come" if found["more"] else ""
+    counts = f"{len(found['articles'])} articles, {len(found['rejected'])} rejected{gone}; nothing was published"
+    say(f"{found['source']}: {counts}")
+    for name in ("note", "trouble"):
+        if found[name]:
+            say(f"{found['source']}: {found[name]}")
