@@ -1,0 +1,128 @@
+"""A home with news in it, and the live line in miniature: the real aggregator and archiver, one step at a time."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from aggregation.service import Aggregator
+from consumers.archiver.service import Archiver
+from contracts.errors import CandlewickError
+from contracts.events import RAW_STREAM, SCORED_STREAM
+from contracts.generation import live_generation
+from contracts.kinesis import StreamRecord
+from contracts.ports import Entry, Position, Record
+from contracts.settings import AggregatorSettings
+from local.driver_checkpoint import Checkpoint, Checkpoints
+from ops.replay.plan import Plan, Wish, make_plan, save_plan
+from ops.replay.run import Drive, Seen, start_run
+from stores.home import Home, open_home
+from tests import oracle
+
+
+def settings_of(folder: Path, **more: Any) -> AggregatorSettings:
+    return AggregatorSettings(data_dir=str(folder), synchronous="normal", **more)
+
+
+def home_of(folder: Path) -> Home:
+    return open_home(settings_of(folder))
+
+
+def put(home: Home, events: Iterable[dict[str, Any]]) -> None:
+    """Scored events onto the stream."""
+    rows = [Entry(event["subject"], json.dumps(event).encode()) for event in events]
+    for at in range(0, len(rows), 500):
+        home.log.put_records(SCORED_STREAM, rows[at : at + 500])
+
+
+def put_raw(home: Home, articles: Iterable[dict[str, Any]]) -> None:
+    rows = [Entry(article["article_id"], json.dumps(article).encode()) for article in articles]
+    for at in range(0, len(rows), 500):
+        home.log.put_records(RAW_STREAM, rows[at : at + 500])
+
+
+def raw(number: int, title: str, published_at: str = "2025-12-21T12:00:00.000Z") -> dict[str, Any]:
+    """The raw article of `tests.events.scored(number, …)`."""
+    return {
+        "schema": "raw-article/1", "article_id": f"test#{number:016x}", "source": "rss", "title": title, "snippet": "",
+        "published_at": published_at, "ingested_at": published_at, "tickers": ["AAPL"],
+    }  # fmt: skip
+
+
+class Live:
+    """The aggregator and the archiver of a home, driven by hand; checkpoints as the driver keeps them."""
+
+    def __init__(self, home: Home, settings: AggregatorSettings) -> None:
+        self.home = home
+        self.aggregator = Aggregator(home.buckets, home.control, home.lake, home.clock, settings)
+        self._archiver = Archiver(home.lake)
+
+    def aggregate(self, limit: int = 10_000) -> int:
+        """One batch of every shard; how many records."""
+        return self._step("aggregator", limit, lambda shard, batch: self.aggregator.process(shard, batch, {}))
+
+    def archive(self, limit: int = 10_000) -> int:
+        return self._step("archiver-scored", limit, lambda shard, batch: self._archiver.archive(batch))
+
+    def all(self, batch: int = 700) -> None:
+        while self.aggregate(batch):
+            pass
+        while self.archive(batch):
+            pass
+
+    def _step(self, mapping: str, limit: int, do: Any) -> int:
+        checkpoints = Checkpoints(self.home.control, mapping)
+        count = 0
+        for shard in self.home.log.shards(SCORED_STREAM):
+            done_with = checkpoints.load(shard.shard_id).sequence_number
+            start = Position("AFTER_SEQUENCE_NUMBER", done_with) if done_with else Position("TRIM_HORIZON")
+            page = self.home.log.get_records(self.home.log.iterator(SCORED_STREAM, shard.shard_id, start), limit)
+            if page.records:
+                do(shard.shard_id, stream_records(shard.shard_id, page.records))
+                checkpoints.save(shard.shard_id, Checkpoint(page.records[-1].sequence_number))
+                count += len(page.records)
+        return count
+
+
+def stream_records(shard_id: str, records: Sequence[Record], stream: str = SCORED_STREAM) -> list[StreamRecord]:
+    return [
+        StreamRecord(stream, shard_id, each.sequence_number, 0, each.partition_key, each.data, each.arrival_ms)
+        for each in records
+    ]
+
+
+def archive_raw(home: Home) -> None:
+    for shard in home.log.shards(RAW_STREAM):
+        page = home.log.get_records(home.log.iterator(RAW_STREAM, shard.shard_id, Position("TRIM_HORIZON")))
+        if page.records:
+            Archiver(home.lake).archive(stream_records(shard.shard_id, page.records, RAW_STREAM))
+
+
+def planned(home: Home, settings: AggregatorSettings, **wish: Any) -> Plan:
+    plan = make_plan(home, settings, Wish(**wish))
+    save_plan(home, plan)
+    return plan
+
+
+def ignore(seen: Seen) -> None:
+    """Nobody watches."""
+
+
+def replayed(home: Home, settings: AggregatorSettings, drive: Drive = Drive(concurrency=1), **wish: Any) -> dict:  # noqa: B008
+    """Plan and run; the run's document."""
+    return start_run(home, settings, planned(home, settings, **wish), drive, ignore)
+
+
+def fields(home: Home, generation: str | None = None) -> dict[tuple[str, str, int], dict[str, Any]]:
+    """Every bucket of a generation (the live one) in the oracle's terms."""
+    name = generation or live_generation(home.control)
+    return {tuple(bucket.key): oracle.fields_of(bucket) for bucket in home.buckets.scan(name)}
+
+
+def error_of(call: Any) -> CandlewickError:
+    """The error a call ends with."""
+    try:
+        call()
+    except CandlewickError as error:
+        return error
+    raise AssertionError("nothing was raised")
