@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from aggregation.handover import Handover
 from aggregation.rollup import ancestors, is_lane, summary_of
 from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary
 from contracts.clock import Clock
@@ -152,8 +153,17 @@ def finalizer(settings: AggregatorSettings) -> Finalizer:
     return Finalizer(home.buckets, home.control, home.clock, settings.lanes)
 
 
+def settle_swap(settings: AggregatorSettings) -> None:
+    """Finish a promote that was killed between the swap and its last step (aggregation/handover.py)."""
+    home = open_home(settings)
+    if Handover(home.buckets, home.control, home.log, home.clock, settings).settle():
+        log.warning(json.dumps({"message": "finished a swap of generations that was cut short"}))
+
+
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Scheduled entry point; answers with its findings."""
-    findings = finalizer(load(AggregatorSettings, os.environ)).run()
+    settings = load(AggregatorSettings, os.environ)
+    settle_swap(settings)
+    findings = finalizer(settings).run()
     log.info(json.dumps({"message": "finaliser", **findings._asdict()}))
     return findings._asdict()
