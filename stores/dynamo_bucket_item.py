@@ -11,22 +11,22 @@ touched      partial/<0-3> or the hour     key of the index `by_touch`, see `tou
 ttl          seconds                       end of the window + the resolution's TTL
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 from zlib import crc32
 
-from contracts.bucket import E4, MEMBER_BYTES, Bucket, BucketKey, Summary, pack_members, unpack_members
+from contracts.bucket import E4, Bucket, BucketKey, Summary, pack_members, unpack_members
 from contracts.instants import iso_ms, iso_s, parse_ms
+from contracts.member_parts import join_parts, member_parts
 from contracts.resolution import BY_NAME
 from stores.bucket_codec import decode_summary, encode_summary
-from stores.dynamo import MAX_ITEM_BYTES, Row
+from stores.dynamo import Row
 
 KEY_SEPARATOR: Final = "#"
 PARTS_SUFFIX: Final = "#members"
 SUBJECTS: Final = "#subjects"
-#: Members of one item: 44,000 events of one subject in one minute. Lanes are the remedy long before.
-MAX_MEMBER_BYTES: Final = (MAX_ITEM_BYTES - 40_000) // MEMBER_BYTES * MEMBER_BYTES
 PARTIAL_SHARDS: Final = 4
 _HIGHEST_DIGITS: Final = len("2025-12-21T10:35:00Z")
 
@@ -70,10 +70,10 @@ def touched_of(bucket: Bucket) -> str:
     return iso_ms(bucket.last_updated_ms)[:13]
 
 
-def bucket_row(bucket: Bucket, parts_key: str = "") -> tuple[Row, list[Row]]:
+def bucket_row(bucket: Bucket) -> tuple[Row, list[Row]]:
     """The bucket's item, and the items of its member parts (none, but for a giant minute)."""
     summary = bucket.summary
-    packed = pack_members(bucket.members) if bucket.members else b""
+    members = member_parts(pack_members(bucket.members))
     row: Row = key_row(bucket.key) | {
         "open": _number_e4(summary.open_e4),
         "high": _number_e4(summary.high_e4),
@@ -102,44 +102,33 @@ def bucket_row(bucket: Bucket, parts_key: str = "") -> tuple[Row, list[Row]]:
         row["model_versions"] = {"SS": list(summary.model_versions)}
     if bucket.children:
         row["children"] = {"M": {_child_name(at): {"B": encode_summary(child)} for at, child in bucket.children}}
-    if len(packed) <= MAX_MEMBER_BYTES:
-        if packed:
-            row["members"] = {"B": packed}
+    if len(members) == 1:
+        if members[0]:
+            row["members"] = {"B": members[0]}
         return row, []
-    parts = [packed[at : at + MAX_MEMBER_BYTES] for at in range(0, len(packed), MAX_MEMBER_BYTES)]
-    row |= {"parts": {"N": str(len(parts))}, "parts_key": {"S": parts_key}}
-    partition = {"S": row["PK"]["S"] + PARTS_SUFFIX}
-    return row, [
-        {"PK": partition, "SK": {"S": part_key(parts_key, number)}, "members": {"B": part}, "ttl": row["ttl"]}
-        for number, part in enumerate(parts)
-    ]
-
-
-def part_key(parts_key: str, number: int) -> str:
-    """SK of a part."""
-    return f"{parts_key}{KEY_SEPARATOR}{number:04d}"
+    names = [hashlib.blake2b(part, digest_size=12).hexdigest() for part in members]
+    row["parts"] = {"L": [{"S": name} for name in names]}
+    keys = part_keys(row)
+    return row, [key | {"members": {"B": part}, "ttl": row["ttl"]} for key, part in zip(keys, members, strict=True)]
 
 
 def part_keys(row: Row) -> list[Row]:
-    """Primary keys of the parts an item points to."""
+    """Primary keys of the parts an item names, in order."""
     if "parts" not in row:
         return []
-    partition = {"S": row["PK"]["S"] + PARTS_SUFFIX}
-    return [
-        {"PK": partition, "SK": {"S": part_key(row["parts_key"]["S"], number)}}
-        for number in range(int(row["parts"]["N"]))
-    ]
+    partition, start = {"S": row["PK"]["S"] + PARTS_SUFFIX}, row["SK"]["S"]
+    return [{"PK": partition, "SK": {"S": f"{start}{KEY_SEPARATOR}{each['S']}"}} for each in row["parts"]["L"]]
 
 
-def bucket_of(row: Row, parts: Sequence[Row] = (), whole: bool = True) -> Bucket:
-    """The bucket of an item and its parts; without members and children unless `whole`."""
+def bucket_of(row: Row, parts: Mapping[str, Row] | None = None, whole: bool = True) -> Bucket:
+    """The bucket of an item and its parts (by SK); without members and children unless `whole`."""
     key = key_of(row)
     members: frozenset[int] = frozenset()
     children: tuple[tuple[int, Summary], ...] = ()
     if whole:
-        packed = [bytes(part["members"]["B"]) for part in sorted(parts, key=lambda part: part["SK"]["S"])]
+        packed = [bytes((parts or {})[key["SK"]["S"]]["members"]["B"]) for key in part_keys(row)]
         packed += [bytes(row["members"]["B"])] if "members" in row else []
-        members = unpack_members(b"".join(packed))
+        members = unpack_members(join_parts(packed))
         named = row["children"]["M"] if "children" in row else {}
         children = tuple(sorted((_child_at(name), decode_summary(bytes(value["B"]))) for name, value in named.items()))
     return Bucket(

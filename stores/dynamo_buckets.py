@@ -19,7 +19,8 @@ from typing import Final
 
 from contracts.bucket import Bucket, BucketKey, BucketWrite
 from contracts.clock import Clock
-from contracts.instants import iso_ms, iso_s
+from contracts.errors import Transient
+from contracts.instants import iso_ms
 from contracts.ports import Change, StoredChange
 from contracts.resolution import COARSEST, HOUR_MS, WIDTH_MS
 from stores.aws_client import Service
@@ -41,6 +42,8 @@ from stores.dynamo_tables import BY_TOUCH, TABLES, TIMESERIES, create_table, phy
 
 #: Refused writes whose stored item the next `get_many` takes instead of asking for it.
 MAX_HANDED_BACK: Final = 1_000
+#: Member parts a process remembers to be stored.
+MAX_KNOWN_PARTS: Final = 4_096
 _FIRST_S: Final = "0001-01-01T00:00:00Z"
 _LAST_S: Final = "9999-12-31T23:59:59Z"
 _BOOKKEEPING: Final = "PK, SK, is_partial, last_updated"
@@ -56,6 +59,7 @@ class DynamoBucketStore:
         self._clock = clock
         self._tables: dict[str, Table] = {}
         self._handed_back: OrderedDict[tuple[str, BucketKey], Bucket] = OrderedDict()
+        self._parts: OrderedDict[tuple[str, str, str], None] = OrderedDict()
         self._lock = threading.Lock()
 
     # ---- reading ----------------------------------------------------------------------------------------------
@@ -162,7 +166,21 @@ class DynamoBucketStore:
 
     def _whole(self, table: Table, row: Row) -> Bucket:
         keys = part_keys(row)
-        return bucket_of(row, table.get_many(keys) if keys else ())
+        if not keys:
+            return bucket_of(row)
+        parts = {part["SK"]["S"]: part for part in table.get_many(keys)}
+        if len(parts) < len(keys):
+            raise Transient("dynamodb", f"{key_of(row)}: {len(keys) - len(parts)} parts of its members are not there")
+        for part in parts.values():
+            self._remember_part(table, part)
+        return bucket_of(row, parts)
+
+    def _remember_part(self, table: Table, part: Row) -> None:
+        """It is stored; its content never changes, so it need not be written again."""
+        with self._lock:
+            self._parts[table.name, part["PK"]["S"], part["SK"]["S"]] = None
+            while len(self._parts) > MAX_KNOWN_PARTS:
+                self._parts.popitem(last=False)
 
     # ---- writing ----------------------------------------------------------------------------------------------
     def commit(
@@ -180,14 +198,21 @@ class DynamoBucketStore:
         return []
 
     def _write_wave(self, generation: str, table: Table, wave: Sequence[BucketWrite]) -> list[BucketKey]:
-        def attempt(write: BucketWrite) -> BucketKey | None:
-            return self._write(generation, table, write)
+        """Keys whose guard failed. The first write of a generation makes its table."""
 
-        try:
-            return [key for key in table.each(attempt, wave) if key is not None]
-        except TableMissing:
+        def attempt(write: BucketWrite) -> BucketKey | TableMissing | None:
+            try:
+                return self._write(generation, table, write)
+            except TableMissing as missing:
+                return missing
+
+        found = table.each(attempt, wave)
+        homeless = [write for write, result in zip(wave, found, strict=True) if isinstance(result, TableMissing)]
+        if homeless:
             create_table(self._service, table.name, TABLES[TIMESERIES])
-            return [key for key in table.each(attempt, wave) if key is not None]
+            found = [key for key in found if not isinstance(key, TableMissing)]
+            found += [self._write(generation, table, write) for write in homeless]
+        return [key for key in found if key is not None]
 
     def _write(self, generation: str, table: Table, write: BucketWrite) -> BucketKey | None:
         """One guarded put; the key when its guard failed."""
@@ -196,11 +221,12 @@ class DynamoBucketStore:
             # Before the bucket: a crash between the two leaves a name too many, which the retry makes true.
             ttl = {"N": str(ttl_s(bucket.resolution, bucket.start_ms))}
             table.put({"PK": {"S": SUBJECTS}, "SK": {"S": bucket.subject}, "ttl": ttl})
-        parts_key = f"{iso_s(bucket.start_ms)}#{bucket.rev:010d}#{bucket.last_updated_ms}"
-        row, parts = bucket_row(bucket, parts_key)
+        row, parts = bucket_row(bucket)
         row["token"] = {"S": secrets.token_hex(4)}
         for part in parts:
-            table.put(part)
+            if (table.name, part["PK"]["S"], part["SK"]["S"]) not in self._parts:
+                table.put(part)
+                self._remember_part(table, part)
         condition = "rev = :rev" if expected else "attribute_not_exists(PK)"
         lost = table.put_if(row, condition, {":rev": {"N": str(expected)}} if expected else {}, {})
         if lost is None or lost.stored is None:
@@ -221,6 +247,11 @@ class DynamoBucketStore:
             dropped = sum(is_bucket_row(row) for row in table.scan(ProjectionExpression="PK"))
         except TableMissing:
             return 0
+        with self._lock:
+            for place in [place for place in self._parts if place[0] == table.name]:
+                del self._parts[place]
+            for handed in [handed for handed in self._handed_back if handed[0] == generation]:
+                del self._handed_back[handed]
         self._service.call("delete_table", TableName=table.name)
         waiter = self._service.client.get_waiter("table_not_exists")
         waiter.wait(TableName=table.name)

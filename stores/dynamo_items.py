@@ -5,7 +5,7 @@ dashboard's table, PK `mention#AAPL#2025-12-21`, written before the article. A m
 between, a subject taken back) is passed over by the reader, who checks the article itself.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from contracts.clock import Clock
@@ -103,6 +103,10 @@ class DynamoItemStore(DynamoReadModel):
     def count_primary(self) -> int:
         """How many items there are: a scan, which costs; callers ask seldom."""
         return self._primary.count()
+
+    def scan_primary(self) -> Iterator[Item]:
+        """Every item of the primary table, in no order: what is left to answer from while the read model is down."""
+        return (plain_item(row) for row in self._primary.scan())
 
     def _mentioned(self, subject: str, day_ms: int, start_ms: int, end_ms: int) -> Iterable[Row]:
         values = {

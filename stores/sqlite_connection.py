@@ -7,7 +7,7 @@ WAL mode: readers never wait for the writer, and a killed process leaves a file 
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -36,10 +36,12 @@ class Seen(NamedTuple):
 
 
 class Schema(NamedTuple):
-    """The tables of a file (statements that create them) and the version of their format, 1 or more."""
+    """The tables of a file (statements that create them) and the version of their format, 1 or more. `upgrades`: what
+    brings a file of a version to the next, by that version."""
 
     version: int
     statements: Sequence[str]
+    upgrades: Mapping[int, Callable[[sqlite3.Connection], None]] = {}
 
 
 def translated(error: sqlite3.Error, path: Path) -> Exception:
@@ -200,8 +202,12 @@ class Database:
                     raise Unusable(f"{self.path} belongs to another program; move it away or give another folder")
                 for statement in schema.statements:
                     connection.execute(statement)
+            while version in schema.upgrades and 0 < version < schema.version:
+                schema.upgrades[version](connection)
+                version += 1
+            if version in (0, schema.version):
                 connection.execute(f"PRAGMA user_version={schema.version}")
-            elif version != schema.version:
+            else:
                 raise Unusable(
                     f"{self.path} has format {version}, this program reads {schema.version}; "
                     "use the program that wrote it or give another folder"

@@ -1,7 +1,7 @@
 """Articles in one SQLite file: the primary table, its change stream, and the dashboard's read model."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +10,8 @@ from contracts.errors import BadEvent
 from contracts.instants import parse_ms
 from contracts.ports import Item, ItemChange
 from contracts.subjects import TAG_PREFIX
+from contracts.tally import Tally
+from stores import sqlite_tallies
 from stores.item_codec import decode_item, encode_item
 from stores.sqlite_connection import Database, Schema, Seen
 
@@ -20,7 +22,7 @@ TAG_KEY_PREFIX: Final = "~"
 _TOP: Final = "\U0010ffff"
 
 _SCHEMA: Final = Schema(
-    1,
+    2,
     (
         "CREATE TABLE items (source_id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID",
         """CREATE TABLE stream (
@@ -33,7 +35,9 @@ _SCHEMA: Final = Schema(
             PRIMARY KEY (subject, published_ms, source_id)) WITHOUT ROWID""",
         "CREATE INDEX by_sentiment ON dashboard (sentiment, strength, item_key) WHERE item_key < '~'",
         "CREATE INDEX by_tag ON dashboard (tag, item_key) WHERE tag IS NOT NULL",
+        sqlite_tallies.TABLE,
     ),
+    upgrades={1: sqlite_tallies.count_all},
 )
 
 
@@ -156,27 +160,58 @@ class SqliteItemStore:
 
     # ---- dashboard --------------------------------------------------------------------------------------------
     def put_dashboard(self, items: Sequence[Item]) -> None:
-        """Write read-model items (keys `day_partition`, `item_key`); the same again changes nothing."""
-        rows = [
-            (
-                item["day_partition"],
-                item["item_key"],
-                item.get("sentiment"),
-                item.get("sentiment_score_combined"),
-                item.get("tag"),
-                encode_item(item),
-            )
-            for item in items
-        ]
-        if not rows:
+        """Write read-model items (keys `day_partition`, `item_key`) and what they change in the counters, in one
+        transaction; the same again changes nothing."""
+        if not items:
             return
+        changes = sqlite_tallies.Changes()
         with self._database.write() as connection:
-            connection.executemany(
-                "INSERT INTO dashboard VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET sentiment ="
-                " excluded.sentiment, strength = excluded.strength, tag = excluded.tag, body = excluded.body",
-                rows,
-            )
+            for item in items:
+                self._put_dashboard(connection, item, changes)
+            changes.write(connection)
 
+    def _put_dashboard(self, connection: sqlite3.Connection, item: Item, changes: sqlite_tallies.Changes) -> None:
+        key, body = (item["day_partition"], item["item_key"]), encode_item(item)
+        if not item["item_key"].startswith(TAG_KEY_PREFIX):
+            found = connection.execute("SELECT body FROM dashboard WHERE (day, item_key) = (?, ?)", key).fetchone()
+            if found is not None and found[0] == body:
+                return
+            changes.replace(decode_item(found[0]) if found else None, item)
+        connection.execute(
+            "INSERT INTO dashboard VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET sentiment ="
+            " excluded.sentiment, strength = excluded.strength, tag = excluded.tag, body = excluded.body",
+            (*key, item.get("sentiment"), item.get("sentiment_score_combined"), item.get("tag"), body),
+        )
+
+    # ---- counters (`contracts.ports.Tallying`) ------------------------------------------------------------------
+    def tally(self, since_ms: int) -> Tally:
+        """Counts of the articles ingested since the minute of an instant."""
+        with self._database.reading() as connection:
+            return sqlite_tallies.read(connection, since_ms)
+
+    def ingestion_range(self) -> tuple[str, str] | None:
+        """`ingested_at` of the oldest and the newest article; None when there is none."""
+        with self._database.reading() as connection:
+            ends = [
+                connection.execute(
+                    f"SELECT item_key FROM dashboard WHERE day = (SELECT {which}(day) FROM dashboard)"
+                    f" AND item_key < '{TAG_KEY_PREFIX}' ORDER BY item_key {order} LIMIT 1"
+                ).fetchone()
+                for which, order in (("min", "ASC"), ("max", "DESC"))
+            ]
+        return None if None in ends else (ends[0][0].partition("#")[0], ends[1][0].partition("#")[0])
+
+    # ---- the read model is down (`contracts.ports.Scanning`) ----------------------------------------------------
+    def scan_primary(self) -> Iterator[Item]:
+        """Every item of the primary table, in no order."""
+        after = ""
+        while rows := self._database.read(
+            "SELECT source_id, body FROM items WHERE source_id > ? ORDER BY source_id LIMIT 1000", (after,)
+        ):
+            yield from (decode_item(body) for _, body in rows)
+            after = rows[-1][0]
+
+    # ---- reading the dashboard ----------------------------------------------------------------------------------
     def dashboard_day(self, day: str, before_key: str | None, limit: int) -> list[Item]:
         """A day's articles, newest first, each once; `before_key` is an `item_key` to go on below."""
         return self._items(

@@ -141,7 +141,7 @@ def test_dropping_a_generation_leaves_the_others(installation, store):
     assert store.drop_generation("trial") == 0
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.lists(
@@ -154,7 +154,7 @@ def test_any_writes_do_what_a_dictionary_would(home_name, store, commits):
     """A model: each commit is all or nothing, and decides by the revs stored before it. On AWS only a single write is
     all or nothing: a lost guard may leave the writes before it, which the caller's next try finds."""
     if home_name == "aws":
-        commits = [[write] for commit in commits[:6] for write in commit]
+        commits = [[write] for commit in commits[:3] for write in commit]
     generation = "model"
     store.drop_generation(generation)
     model: dict[BucketKey, object] = {}
