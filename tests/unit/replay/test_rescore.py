@@ -119,8 +119,8 @@ def test_an_article_without_raw_record_is_read_from_its_item(
         home.items.put_primary(
             {
                 "source_id": f"test#{n:016x}", "ingested_at": "2025-12-21T12:00:00.000Z", "text_snippet": "",
-                "metadata": {"title": title(n), "published_at": "2025-12-21T12:00:00.000Z"}, "matched_tickers": ["AAPL"],
-                "matched_tags": [], "sentiment": "neutral", "sources": [],
+                "metadata": {"title": title(n), "published_at": "2025-12-21T12:00:00.000Z"},
+                "matched_tickers": ["AAPL"], "matched_tags": [], "sentiment": "neutral", "sources": [],
             }
         )  # fmt: skip
     put(home, events)
