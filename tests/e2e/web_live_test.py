@@ -1,7 +1,7 @@
 """The dashboard in a real Chromium, against the mock server of `web/dev`."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -33,6 +33,21 @@ def mock(browser: Any) -> Iterator[Mock]:
 def healthy(mock: Mock) -> Iterator[None]:
     yield
     mock.control("fault", mode="none")
+
+
+#: True once the service worker is in charge and holds the page with all that it loaded.
+SHELL_KEPT = """async () => {
+  if (navigator.serviceWorker.controller === null) return false;
+  const kept = await (await caches.open('candlewick-shell-1')).keys();
+  return kept.length >= 12 && (await caches.match('/index.html')) !== undefined;
+}"""
+
+
+def wait_until(holds: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
+    end = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < end, f"not within {timeout_s} s: {what}"
+        time.sleep(0.1)
 
 
 def number(text: str) -> float:
@@ -201,6 +216,32 @@ def test_server_killed_and_started_again(browser: Any) -> None:
         bucket = server.get("/timeseries/AAPL?resolution=24h")["buckets"][-1]
         assert number(legend(watched.page)[3]) == pytest.approx(bucket["close"], abs=0.0051)
         assert watched.errors == []
+
+
+def test_opens_without_its_server(browser: Any) -> None:
+    with mock_server() as server, open_page(browser, server.url, "/?s=AAPL&r=1h&w=AAPL") as watched:
+        watched.ready()
+        wait_until(lambda: watched.page.evaluate(SHELL_KEPT), "the shell is kept")
+        before = legend(watched.page)
+        server.kill()
+        watched.page.reload()
+        watched.ready()
+        assert legend(watched.page)[:2] == before[:2]
+        watched.page.wait_for_selector('.pill:not([data-state="live"])')
+        shot(watched.page, "live-without-server")
+        server.start()
+        watched.pill("live", 40_000)
+
+
+def test_series_can_be_taken_along(browser: Any, mock: Mock) -> None:
+    with open_page(browser, mock.url, "/?s=AAPL&r=24h") as watched:
+        watched.pill("live")
+        with watched.page.expect_download() as found:
+            watched.page.click(".export-bar button:text-is('CSV')")
+        assert found.value.suggested_filename == "AAPL-24h.csv"
+        lines = found.value.path().read_text(encoding="utf-8").splitlines()
+        assert lines[0].startswith("start,end,open,high,low,close")
+        assert len(lines) - 1 >= len(mock.get("/timeseries/AAPL?resolution=24h")["buckets"])
 
 
 def test_stream_refused_is_polled(browser: Any, mock: Mock) -> None:

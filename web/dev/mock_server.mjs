@@ -158,7 +158,7 @@ function api(url, response) {
 function serveFile(url, response) {
   const wantedPath = join(DIST, normalize(url.pathname));
   const file = existsSync(wantedPath) && statSync(wantedPath).isFile() ? wantedPath : join(DIST, "index.html");
-  const immutable = file.includes("assets") ? "public, max-age=31536000, immutable" : "no-cache";
+  const immutable = url.pathname.startsWith("/assets/") ? "public, max-age=31536000, immutable" : "no-cache";
   response.writeHead(200, { "Content-Type": TYPES[extname(file)] ?? "application/octet-stream", "Content-Security-Policy": CSP, "Cache-Control": immutable });
   createReadStream(file).pipe(response);
 }

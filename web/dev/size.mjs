@@ -9,7 +9,7 @@ import { gzipSync } from "node:zlib";
 
 const BUDGET = 85_000;
 const DIST = join(dirname(fileURLToPath(import.meta.url)), "..", "dist");
-const AFTER_CANDLES = ["why_panel", "add_subject", "keyboard", "cache", "headlines"];
+const AFTER_CANDLES = ["why_panel", "add_subject", "keyboard", "offline_shell", "cache", "headlines"];
 const ON_DEMAND = ["help_dialog", "range_offers", "grid_page", "not_found_page", "ops_page", "pages", "exports"];
 
 const sizeOf = (path) => gzipSync(readFileSync(path), { level: 9 }).length;

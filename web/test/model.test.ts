@@ -5,6 +5,7 @@ import { candleSentence, isRevised } from "../src/model/candle_text.ts";
 import { formatEventId, parseEventId } from "../src/model/cursor.ts";
 import { parseArticles } from "../src/model/article.ts";
 import { parseSubjects } from "../src/model/api_types.ts";
+import { fileName, toCsv, toCurl, toJsonLines } from "../src/model/export.ts";
 import { pill } from "../src/model/health.ts";
 import { INITIAL_LINK } from "../src/model/protocol.ts";
 import { neighboursOf, RESOLUTIONS } from "../src/model/resolution.ts";
@@ -202,6 +203,26 @@ describe("the pill", () => {
 
   it("measures age by the server's clock", () => {
     expect(pill({ ...open, clockOffset: ms(-60_000), heartbeat: { ...beat, newestIngestAt: ms(now - 61_000) } }, now).newestAge).toBe(1_000);
+  });
+});
+
+describe("what is taken along", () => {
+  const key = "tag:ai-regulation@1h" as never;
+  const bucket = bucketOf(0, { open: -1234 as E4, count: 2 });
+
+  it("writes the numbers as the API does", () => {
+    const [header, row, rest] = toCsv([bucket]).split("\r\n");
+    expect(header).toBe("start,end,open,high,low,close,sum,count,positive,neutral,negative,rev,is_partial");
+    expect(row).toBe("2025-12-21T10:00:00Z,2025-12-21T10:01:00Z,-0.1234,0,0,0,0,2,0,1,0,1,false");
+    expect(rest).toBe("");
+    expect(JSON.parse(toJsonLines(key, [bucket]))).toMatchObject({ ticker: "tag:ai-regulation", resolution: "1h", open: -0.1234 });
+  });
+
+  it("makes names and commands that work", () => {
+    expect(fileName(key, "csv")).toBe("tag-ai-regulation-1h.csv");
+    expect(toCurl("http:" + "//x", key, bucket.start)).toBe(
+      "curl 'http:" + "//x/api/v2/timeseries/tag%3Aai-regulation?resolution=1h&start=2025-12-21T10:00:00Z'",
+    );
   });
 });
 

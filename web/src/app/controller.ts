@@ -23,6 +23,8 @@ const ATTACH_TIMEOUT_MS = 1_500;
 const REFETCH_MS = 10_000;
 /** A reader who flips through the resolutions gets every one painted; the stream follows when a choice has been made. */
 const SUBSCRIBE_DELAY_MS = 150;
+/** A first visit may be short; what it saw is kept soon after the candles are on the screen. */
+const FIRST_SAVE_MS = 1_500;
 const SAVE_EVERY_MS = 5_000;
 const MAX_SERIES_IN_MEMORY = 30;
 const MAX_HEADLINES = 20;
@@ -32,6 +34,7 @@ let opened: Promise<SeriesCache> | null = null;
 let version = 0;
 let attachTimer = 0;
 let subscribeTimer = 0;
+let firstSave = 0;
 let frame = 0;
 /** The generation of the newest answer; another one means that the cache holds a history that is gone. */
 let liveGeneration: string | null = null;
@@ -70,6 +73,7 @@ function take(answer: SeriesAnswer, askedAtBreak: number, full: boolean): void {
   liveGeneration = generation;
   dispatch({ kind: "fetched", key, generation, buckets, askedAtBreak, full });
   if (full) dirty.add(key);
+  if (full && !visitedBefore && firstSave === 0) firstSave = window.setTimeout(() => void save(), FIRST_SAVE_MS);
 }
 
 async function loadFull(key: SeriesKey): Promise<void> {

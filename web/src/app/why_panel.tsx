@@ -8,6 +8,7 @@ import { articlesText, latencyText, scoreText, secondsText, windowText } from ".
 import { ms } from "../model/units.ts";
 import { ApiError } from "../store/api.ts";
 import { fetchArticles } from "../store/articles_api.ts";
+import { ExportBar } from "./export_bar.tsx";
 import { stepCandle, selectCandle } from "./navigation.ts";
 import { focus, prefs, route, selectedKey } from "./state.ts";
 
@@ -188,6 +189,7 @@ export function WhyPanel() {
           </p>
           <LabelBar bucket={bucket} />
           <ArticleList key={bucket.start} loaded={loaded} />
+          <ExportBar />
         </>
       )}
     </aside>

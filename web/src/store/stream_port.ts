@@ -1,6 +1,9 @@
 import workerUrl from "virtual:stream-worker";
 import type { PageMessage, WorkerMessage } from "../model/protocol.ts";
 
+/** Where the worker's code is; a shell that is kept for later needs it too. */
+export { workerUrl };
+
 /** The page's end of the worker: one SharedWorker for all tabs, or a worker of its own where there is none. */
 export interface StreamPort {
   post(message: PageMessage): void;

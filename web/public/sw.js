@@ -1,0 +1,67 @@
+/**
+ * Lets the page open while its server is away: the page itself is asked for on the network first and
+ * taken from the cache when that fails; assets carry a hash in their name and never change. The API is
+ * left alone, because candles have a cache of their own that knows about generations.
+ */
+const CACHE = "candlewick-shell-1";
+const PAGE = "/index.html";
+const MAX_ASSETS = 60;
+const PATIENCE_MS = 3_000;
+
+async function remember(request, response) {
+  const cache = await caches.open(CACHE);
+  await cache.put(request, response);
+  const assets = (await cache.keys()).filter((entry) => new URL(entry.url).pathname.startsWith("/assets/"));
+  for (const old of assets.slice(0, Math.max(0, assets.length - MAX_ASSETS))) await cache.delete(old);
+}
+
+async function page(request) {
+  try {
+    const response = await fetch(request, { signal: AbortSignal.timeout(PATIENCE_MS) });
+    if (response.ok) await remember(PAGE, response.clone());
+    return response;
+  } catch (error) {
+    const known = await caches.match(PAGE);
+    if (known === undefined) throw error;
+    return known;
+  }
+}
+
+async function asset(request) {
+  const known = await caches.match(request);
+  if (known !== undefined) return known;
+  const response = await fetch(request);
+  if (response.ok) await remember(request, response.clone());
+  return response;
+}
+
+self.addEventListener("install", () => self.skipWaiting());
+
+self.addEventListener("activate", (event) => {
+  const tidy = async () => {
+    for (const name of await caches.keys()) if (name !== CACHE) await caches.delete(name);
+    await self.clients.claim();
+  };
+  event.waitUntil(tidy());
+});
+
+/** The first visit fetched everything before this worker was there; the page tells what that was. */
+self.addEventListener("message", (event) => {
+  const keep = async () => {
+    for (const url of event.data.urls) {
+      const request = new Request(url);
+      if ((await caches.match(request)) !== undefined) continue;
+      const response = await fetch(request);
+      if (response.ok) await remember(url === "/" ? PAGE : request, response);
+    }
+  };
+  event.waitUntil(keep());
+});
+
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  if (request.method !== "GET" || url.origin !== self.location.origin) return;
+  if (url.pathname.startsWith("/assets/")) event.respondWith(asset(request));
+  else if (request.mode === "navigate" && !url.pathname.startsWith("/api/")) event.respondWith(page(request));
+});

@@ -1,0 +1,48 @@
+import type { Bucket } from "./bucket.ts";
+import { splitKey, type SeriesKey } from "./subject.ts";
+import { e4ToPolarity, formatIso, type Ms } from "./units.ts";
+
+/** A series as files and commands; numbers and times are written as the API writes them. */
+type Cell = string | number | boolean;
+
+const COLUMNS: readonly (readonly [string, (bucket: Bucket) => Cell])[] = [
+  ["start", (bucket) => formatIso(bucket.start)],
+  ["end", (bucket) => formatIso(bucket.end)],
+  ["open", (bucket) => e4ToPolarity(bucket.open)],
+  ["high", (bucket) => e4ToPolarity(bucket.high)],
+  ["low", (bucket) => e4ToPolarity(bucket.low)],
+  ["close", (bucket) => e4ToPolarity(bucket.close)],
+  ["sum", (bucket) => e4ToPolarity(bucket.sum)],
+  ["count", (bucket) => bucket.count],
+  ["positive", (bucket) => bucket.positive],
+  ["neutral", (bucket) => bucket.neutral],
+  ["negative", (bucket) => bucket.negative],
+  ["rev", (bucket) => bucket.rev],
+  ["is_partial", (bucket) => bucket.isPartial],
+];
+
+/** RFC 4180, with a header and a final line break. */
+export function toCsv(buckets: readonly Bucket[]): string {
+  const rows = [COLUMNS.map(([name]) => name), ...buckets.map((bucket) => COLUMNS.map(([, value]) => String(value(bucket))))];
+  return rows.map((row) => `${row.join(",")}\r\n`).join("");
+}
+
+export function toJsonLines(key: SeriesKey, buckets: readonly Bucket[]): string {
+  const { subject, resolution } = splitKey(key);
+  return buckets
+    .map((bucket) => Object.fromEntries(COLUMNS.map(([name, value]) => [name, value(bucket)])))
+    .map((row) => `${JSON.stringify({ ticker: subject, resolution, ...row })}\n`)
+    .join("");
+}
+
+/** The call that answers with the same candles, for a shell. The subject's alphabet needs no further quoting. */
+export function toCurl(origin: string, key: SeriesKey, first: Ms | null): string {
+  const { subject, resolution } = splitKey(key);
+  const from = first === null ? "" : `&start=${formatIso(first)}`;
+  return `curl '${origin}/api/v2/timeseries/${encodeURIComponent(subject)}?resolution=${resolution}${from}'`;
+}
+
+/** `AAPL-1m.csv`; a tag's colon is not allowed in file names everywhere. */
+export function fileName(key: SeriesKey, extension: string): string {
+  return `${key.replace("@", "-").replace(":", "-")}.${extension}`;
+}
