@@ -1,6 +1,6 @@
 """What scenarios run on: the pure step, and the service behind its Lambda handler on each store.
 
-`ENGINES` is the registry; every scenario runs on every row. The shard driver's engine is in `driver_engine`.
+The shard driver's engine is in `driver_engine`, the registry of all of them in `registry`.
 """
 
 from collections.abc import Callable, Sequence
@@ -350,11 +350,3 @@ class SqliteEngine(ServiceEngine):
 
     def close(self) -> None:
         close_home(self._settings)
-
-
-#: Name → how to build it; the DynamoDB home joins here.
-ENGINES: dict[str, Callable[[Setup, Path], Engine]] = {
-    "pure": PureEngine,
-    "memory": MemoryEngine,
-    "sqlite": SqliteEngine,
-}

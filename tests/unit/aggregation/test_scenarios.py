@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.engines import ENGINES
 from tests.scenarios.language import ScenarioError, parse
+from tests.scenarios.registry import ENGINES
 from tests.scenarios.runner import Runner
 
 FOLDER = Path(__file__).parents[2] / "scenarios"
