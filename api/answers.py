@@ -256,12 +256,21 @@ class DayCount(BaseModel):
     count: int = Field(ge=0)
 
 
+class Summary(BaseModel):
+    """All records."""
+
+    total_records: int = Field(ge=0)
+    total_sources: int = Field(ge=0)
+    oldest_record: str | None = Field(examples=["2025-12-21T10:35:40.120Z"])
+    newest_record: str | None
+
+
 class Analytics(BaseModel):
     """Counts of records."""
 
-    totalRecords: int = Field(ge=0)
-    bySource: dict[str, int]
-    byDate: dict[str, int]
+    summary: Summary
+    by_source: dict[str, int]
+    by_date: dict[str, int]
     timeline: list[DayCount]
 
 

@@ -29,7 +29,7 @@ from api.routes import (
     subjects,
     timeseries,
 )
-from api.routes.records import read_metrics
+from api.routes.records import metrics_now
 from api.sse.slots import control_event
 from api.web import web_fallback
 from contracts.errors import Transient
@@ -130,7 +130,7 @@ async def tell_metrics(services: Services) -> None:
         if not services.connections.open or services.hub.cursor == told:
             continue
         try:
-            document = await services.run("items", read_metrics, services, METRICS_HOURS)
+            document = await services.run("items", metrics_now, services, METRICS_HOURS)
         except Transient as error:
             log.warning("metrics cannot be counted: %s", error)
             continue

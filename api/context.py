@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from api.epoch import Epoch
 from api.fleet import Fleet
+from api.item_reads import ItemReads
 from api.keyring import Keyring
 from api.options import ApiOptions
 from api.series_cache import SeriesCache
@@ -115,7 +116,8 @@ class Services:
         self.opener = Opener(self.hub, home.buckets, self.run)
         self.keyring = Keyring(home.control, home.secrets, home.clock, options.token_days)
         self.watch_lists = WatchLists(home.control, home.clock, options.max_configurations)
-        self.tallies = Tallies(home.items)
+        self.reads = ItemReads(home.items, home.clock)
+        self.tallies = Tallies(self.reads)
         self.fleet = Fleet(home.control, self.connections, home.clock, self.run)
         self.follower = Follower(self.connections, self.opener, self.watch_lists, self.run)
 

@@ -1,114 +1,137 @@
-"""Counting the articles of the read model: by label, source, tag, ticker and day, and how fast they come."""
+"""Counting the articles of the read model: by label, source, tag, ticker and day, and how fast they come.
 
+Where the store keeps counters they are read; elsewhere the read model is counted page by page, however many pages that
+are. Both count from the minute in which a span begins, so they give the same numbers.
+"""
+
+import threading
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import Any, Final
 
-from contracts.errors import BadEvent
+from api.item_reads import ItemReads
 from contracts.events import LABELS
-from contracts.instants import date_of, iso_ms, parse_ms
-from contracts.ports import Item, ItemStore
-from contracts.resolution import DAY_MS, HOUR_MS
+from contracts.instants import date_of
+from contracts.resolution import DAY_MS, HOUR_MS, MINUTE_MS
+from contracts.tally import Cell, Tally, cells_of
 
-MAX_PER_DAY = 50_000
-CHUNK = 1_000
-TODAY_FRESH_MS = 10_000.0
-PAST_FRESH_MS = 300_000.0
-MAX_ROWS = 100
-TIMELINE_DAYS = 7
-
-
-class Counted(NamedTuple):
-    """What is counted of one article."""
-
-    ingested_ms: int
-    label: str
-    source: str
-    tags: tuple[str, ...]
-    tickers: tuple[str, ...]
-
-
-def _counted(item: Item) -> Counted | None:
-    try:
-        ingested_ms = parse_ms(str(item["ingested_at"]))
-    except BadEvent:
-        return None
-    return Counted(
-        ingested_ms,
-        str(item.get("sentiment")),
-        str(item.get("source_type")),
-        tuple(item.get("matched_tags") or ()),
-        tuple(item.get("matched_tickers") or ()),
-    )
+CHUNK: Final = 1_000
+TODAY_FRESH_MS: Final = 10_000.0
+PAST_FRESH_MS: Final = 300_000.0
+MAX_ROWS: Final = 100
+TIMELINE_DAYS: Final = 7
+#: The read model keeps seven days; a recount of everything looks at these.
+KEPT_DAYS: Final = 9
+_Minutes = Counter[tuple[int, Cell]]
 
 
 class Tallies:
-    """The articles of the last days, read again after ten seconds (today) or five minutes (days before)."""
+    """The counts. A recounted day is counted again after ten seconds (today) or five minutes (days before)."""
 
-    def __init__(self, store: ItemStore) -> None:
-        self._store = store
-        self._days: dict[str, tuple[float, list[Counted]]] = {}
+    def __init__(self, reads: ItemReads) -> None:
+        self._reads = reads
+        self._lock = threading.Lock()
+        self._days: dict[str, tuple[float, _Minutes]] = {}
 
-    def since(self, since_ms: int, now_ms: int, at_ms: float) -> list[Counted]:
-        """Articles ingested at or after an instant; `at_ms` is the monotonic time, for the age of what is kept.
-        Blocking. Raises `Transient`."""
-        found: list[Counted] = []
-        day_ms = since_ms - since_ms % DAY_MS
-        self._days = {day: kept for day, kept in self._days.items() if day >= date_of(now_ms - 9 * DAY_MS)}
-        while day_ms <= now_ms + DAY_MS:
-            rows = self._day(date_of(day_ms), now_ms, at_ms)
-            found += [row for row in rows if row.ingested_ms >= since_ms]
-            day_ms += DAY_MS
-        return found
+    def since(self, since_ms: int, now_ms: int, at_ms: float) -> Tally:
+        """Counts of the articles ingested since the minute of an instant; `at_ms` is the monotonic time, for the age of
+        what is kept. Blocking. Raises `Transient`."""
+        kept = self._reads.tally(since_ms)
+        return kept if kept is not None else self._recounted(since_ms, now_ms, at_ms)
 
-    def _day(self, day: str, now_ms: int, at_ms: float) -> list[Counted]:
+    def _recounted(self, since_ms: int, now_ms: int, at_ms: float) -> Tally:
+        tally = Tally()
+        oldest_ms = now_ms - KEPT_DAYS * DAY_MS
+        first_ms = max(since_ms - since_ms % MINUTE_MS, oldest_ms)
+        with self._lock:
+            self._days = {day: kept for day, kept in self._days.items() if day >= date_of(oldest_ms)}
+            day_ms = first_ms - first_ms % DAY_MS
+            while day_ms <= now_ms + DAY_MS:
+                for (minute_ms, cell), count in self._day(date_of(day_ms), now_ms, at_ms).items():
+                    if minute_ms >= first_ms:
+                        tally.add(cell, count)
+                day_ms += DAY_MS
+        return tally
+
+    def _day(self, day: str, now_ms: int, at_ms: float) -> _Minutes:
         kept = self._days.get(day)
         fresh_ms = PAST_FRESH_MS if day < date_of(now_ms) else TODAY_FRESH_MS
         if kept is not None and 0 <= at_ms - kept[0] < fresh_ms:
             return kept[1]
-        rows: list[Counted] = []
+        minutes: _Minutes = Counter()
         key: str | None = None
-        while len(rows) < MAX_PER_DAY:
-            chunk = self._store.dashboard_day(day, key, CHUNK)
-            rows += [row for item in chunk if (row := _counted(item)) is not None]
-            if len(chunk) < CHUNK:
-                break
+        while chunk := self._reads.dashboard_day(day, key, CHUNK):
+            for item in chunk:
+                if counted := cells_of(item):
+                    minutes.update((counted[0] - counted[0] % MINUTE_MS, cell) for cell in counted[1])
             key = chunk[-1]["item_key"]
-        self._days[day] = (at_ms, rows)
-        return rows
+        self._days[day] = (at_ms, minutes)
+        return minutes
 
 
 def _top(counts: Counter[str]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:MAX_ROWS])
 
 
-def metrics_of(rows: list[Counted], hours: int, now_ms: int) -> dict[str, Any]:
-    """Totals, distribution, by tag and source, and the rate of the last hour and day. `rows` reach back far enough
-    for both the hours asked for and a day."""
-    inside = [row for row in rows if row.ingested_ms >= now_ms - hours * HOUR_MS]
-    labels = Counter(row.label for row in inside)
-    last_hour = sum(row.ingested_ms >= now_ms - HOUR_MS for row in rows)
-    last_day = sum(row.ingested_ms >= now_ms - DAY_MS for row in rows)
-    newest_ms = max((row.ingested_ms for row in inside), default=None)
+def metrics_of(inside: Tally, last_hour: int, last_day: int, hours: int, newest_at: str | None) -> dict[str, Any]:
+    """The totals, distribution, tags, tickers and sources of a span, and how many an hour."""
+    labels = inside.of("label")
     return {
         "hours": hours,
-        "total": len(inside),
-        "distribution": {label: labels.get(label, 0) for label in LABELS},
-        "by_tag": _top(Counter(tag for row in inside for tag in row.tags)),
-        "by_ticker": _top(Counter(ticker for row in inside for ticker in row.tickers)),
-        "by_source": _top(Counter(row.source for row in inside)),
+        "total": inside.total,
+        "distribution": {label: labels[label] for label in LABELS},
+        "by_tag": _top(inside.of("tag")),
+        "by_ticker": _top(inside.of("ticker")),
+        "by_source": _top(inside.of("source")),
         "rate_last_hour": last_hour,
         "rate_last_24h": round(last_day / 24, 2),
-        "newest_ingested_at": iso_ms(newest_ms) if newest_ms is not None else None,
+        "newest_ingested_at": newest_at,
     }
 
 
-def analytics_of(rows: list[Counted], total: int, now_ms: int) -> dict[str, Any]:
-    """The curated-records analytics: all records, by source and date, and a timeline of the last seven days."""
-    by_date = Counter(date_of(row.ingested_ms) for row in rows)
+def read_metrics(tallies: Tallies, reads: ItemReads, hours: int, now_ms: int, at_ms: float) -> dict[str, Any]:
+    """`/metrics`. Blocking. Raises `Transient`."""
+    inside, hour, day = (tallies.since(now_ms - span * HOUR_MS, now_ms, at_ms) for span in (hours, 1, 24))
+    newest_at = _newest(reads, now_ms, inside)
+    return metrics_of(inside, hour.total, day.total, hours, newest_at)
+
+
+def _newest(reads: ItemReads, now_ms: int, inside: Tally) -> str | None:
+    """`ingested_at` of the newest article inside: the newest of the newest day that has one."""
+    for day in sorted((day for day, count in inside.of("date").items() if count), reverse=True):
+        newest = reads.dashboard_day(day, None, 1)
+        if newest:
+            return str(newest[0]["ingested_at"])
+    return None
+
+
+def read_analytics(tallies: Tallies, reads: ItemReads, now_ms: int, at_ms: float) -> dict[str, Any]:
+    """`/analytics` of the older pipeline: all records, by source and date, and a timeline of the last seven days.
+    Blocking. Raises `Transient`."""
+    tally = tallies.since(0, now_ms, at_ms)
+    by_date = tally.of("date")
+    ends = reads.ingestion_range() or _ends(reads, by_date)
     days = [date_of(now_ms - back * DAY_MS) for back in reversed(range(TIMELINE_DAYS))]
     return {
-        "totalRecords": total,
-        "bySource": _top(Counter(row.source for row in rows)),
-        "byDate": dict(sorted(by_date.items())),
-        "timeline": [{"date": day, "count": by_date.get(day, 0)} for day in days],
+        "summary": {
+            "total_records": tally.total,
+            "total_sources": len(tally.of("source")),
+            "oldest_record": ends[0] if ends else None,
+            "newest_record": ends[1] if ends else None,
+        },
+        "by_source": _top(tally.of("source")),
+        "by_date": dict(sorted(by_date.items())),
+        "timeline": [{"date": day, "count": by_date[day]} for day in days],
     }
+
+
+def _ends(reads: ItemReads, by_date: Counter[str]) -> tuple[str, str] | None:
+    """`ingested_at` of the oldest and the newest article, from the read model's days."""
+    days = sorted(by_date)
+    if not days:
+        return None
+    newest = reads.dashboard_day(days[-1], None, 1)
+    oldest: list[Any] = []
+    key: str | None = None
+    while chunk := reads.dashboard_day(days[0], key, CHUNK):
+        oldest, key = chunk[-1:], chunk[-1]["item_key"]
+    return (str(oldest[0]["ingested_at"]), str(newest[0]["ingested_at"])) if oldest and newest else None

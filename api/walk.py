@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from api.cursors import decode_page, encode_page
+from api.item_reads import ItemReads
 from contracts.instants import date_of
-from contracts.ports import Item, ItemStore
+from contracts.ports import Item
 from contracts.resolution import DAY_MS
 
 MAX_LOOKED_AT = 5_000
@@ -44,7 +45,7 @@ def _days(newest_ms: int, since_ms: int | None) -> Iterator[str]:
 
 
 def walk(
-    store: ItemStore,
+    store: ItemReads,
     passes: Callable[[Item], bool],
     limit: int,
     cursor: str | None,

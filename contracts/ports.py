@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import msgspec
 
 from contracts.bucket import Bucket, BucketKey, BucketWrite
+from contracts.tally import Tally
 
 MAX_RECORD_BYTES = 1 << 20  # data and partition key together, as Kinesis counts
 MAX_PUT_RECORDS = 500
@@ -295,6 +296,29 @@ class ItemStore(Protocol):
         ...
 
     def count_primary(self) -> int: ...
+
+
+@runtime_checkable
+class Tallying(Protocol):
+    """What an item store may offer besides its port: counters of the read model's articles, changed together with each
+    article, so that they equal a recount at any moment."""
+
+    def tally(self, since_ms: int) -> Tally:
+        """Counts of the articles ingested since the minute of an instant."""
+        ...
+
+    def ingestion_range(self) -> tuple[str, str] | None:
+        """`ingested_at` of the oldest and the newest article; None when there is none."""
+        ...
+
+
+@runtime_checkable
+class Scanning(Protocol):
+    """What an item store may offer besides its port, for when the read model is down: the whole primary table."""
+
+    def scan_primary(self) -> Iterator[Item]:
+        """Every item, in no order; slow, and on DynamoDB it costs."""
+        ...
 
 
 # ---- Control -------------------------------------------------------------------------------------------------------

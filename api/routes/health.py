@@ -118,6 +118,7 @@ async def status(request: Request, services: Use) -> Response:
         "demo_note": services.options.demo_note,
         "generation": await services.run("control", services.epoch.current),
         "connections": len(services.connections.open),
+        "read_model": "primary" if services.reads.from_primary else "table",
     }
     if services.status is not None:
         extra = await services.run("status", services.status)

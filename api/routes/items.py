@@ -85,7 +85,7 @@ async def items(
     page = await services.run(
         "items",
         walk,
-        services.home.items,
+        services.reads,
         passes,
         limit,
         cursor,

@@ -11,9 +11,8 @@ from api.cursors import question_hash
 from api.problems import HttpProblem
 from api.respond import json_answer
 from api.routes.items import DEFAULT_LIMIT, MAX_LIMIT, Identity, Source
-from api.tallies import TIMELINE_DAYS, analytics_of, metrics_of
+from api.tallies import read_analytics, read_metrics
 from api.walk import walk
-from contracts.resolution import DAY_MS, HOUR_MS
 
 router = APIRouter(tags=["records"])
 
@@ -45,7 +44,7 @@ async def records(
     page = await services.run(
         "items",
         walk,
-        services.home.items,
+        services.reads,
         lambda item: source is None or item.get("source_type") == source,
         limit,
         lastKey,
@@ -61,29 +60,27 @@ async def record(request: Request, services: Use, item_id: Identity) -> Response
     """One record (`#` in its id is written `%23`)."""
     found = await services.run("items", services.home.items.get_primary, item_id)
     if found is None:
-        raise HttpProblem(404, f"no record {item_id[:100]!r}")
+        # `error` and `id` are what clients of the older pipeline look for.
+        raise HttpProblem(404, f"no record {item_id[:100]!r}", error="Record not found", id=item_id)
     return json_answer(request, record_document(found))
 
 
-def read_analytics(services: Services) -> dict[str, Any]:
-    """The analytics of the last seven days and the total. Blocking. Raises `Transient`."""
-    now_ms, at_ms = services.clock.now_ms(), services.clock.monotonic_ms()
-    midnight_ms = now_ms - now_ms % DAY_MS
-    rows = services.tallies.since(midnight_ms - (TIMELINE_DAYS - 1) * DAY_MS, now_ms, at_ms)
-    return analytics_of(rows, services.home.items.count_primary(), now_ms)
+def analytics_now(services: Services) -> dict[str, Any]:
+    """`/analytics`. Blocking. Raises `Transient`."""
+    clock = services.clock
+    return read_analytics(services.tallies, services.reads, clock.now_ms(), clock.monotonic_ms())
 
 
 @router.get("/analytics", response_model=Analytics, summary="Counts of records")
 async def analytics(request: Request, services: Use) -> Response:
-    """All records, and those of the last seven days by source and date."""
-    return json_answer(request, await services.run("items", read_analytics, services))
+    """All records by source and date, and the last seven days; from counters that are kept with every record."""
+    return json_answer(request, await services.run("items", analytics_now, services))
 
 
-def read_metrics(services: Services, hours: int) -> dict[str, Any]:
+def metrics_now(services: Services, hours: int) -> dict[str, Any]:
     """`/metrics`. Blocking. Raises `Transient`."""
-    now_ms, at_ms = services.clock.now_ms(), services.clock.monotonic_ms()
-    rows = services.tallies.since(now_ms - max(hours, 24) * HOUR_MS, now_ms, at_ms)
-    return metrics_of(rows, hours, now_ms)
+    clock = services.clock
+    return read_metrics(services.tallies, services.reads, hours, clock.now_ms(), clock.monotonic_ms())
 
 
 @router.get("/metrics", response_model=Metrics, summary="Counts of articles")
@@ -93,4 +90,4 @@ async def metrics(
     hours: Annotated[int, Query(ge=1, le=168, description="how far back")] = 24,
 ) -> Response:
     """Articles of the last hours: total, label mix, by tag, ticker and source, and how many an hour."""
-    return json_answer(request, await services.run("items", read_metrics, services, hours))
+    return json_answer(request, await services.run("items", metrics_now, services, hours))

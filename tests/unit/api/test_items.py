@@ -138,7 +138,13 @@ async def test_counts(home: TestHome, line: Line) -> None:
         assert (await client.get("/api/v2/metrics?hours=1")).json()["total"] == 2
         assert (await client.get("/api/v2/metrics?hours=168")).json()["total"] == 5
         analytics = (await client.get("/api/v2/analytics")).json()
-        assert analytics["bySource"] == {"rss": 5}
+        assert analytics["by_source"] == {"rss": 5}
+        assert analytics["summary"] == {
+            "total_records": 5,
+            "total_sources": 1,
+            "oldest_record": iso_ms(NOW_MS - 6 * DAY_MS),
+            "newest_record": iso_ms(NOW_MS - 1_000),
+        }
         assert [day["count"] for day in analytics["timeline"]] == [1, 0, 0, 0, 0, 1, 3]
 
 

@@ -1,0 +1,104 @@
+"""The counters equal a recount after any sequence of writes, retries and corrections; an older file is counted once."""
+
+import random
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.clock import ManualClock
+from contracts.instants import iso_ms
+from contracts.resolution import DAY_MS, HOUR_MS, MINUTE_MS
+from contracts.tally import Tally, cells_of
+from stores.sqlite_items import SqliteItemStore
+
+NOW_MS = 1_766_310_000_000
+
+
+def dashboard_item(number: int, ingested_ms: int, **changes: Any) -> list[dict[str, Any]]:
+    at = iso_ms(ingested_ms)
+    item = {
+        "source_id": f"rss#{number}",
+        "ingested_at": at,
+        "source_type": "rss",
+        "sentiment": "neutral",
+        "score": 0.9,
+        "matched_tags": ["ai"],
+        "matched_tickers": ["AAPL"],
+        "day_partition": at[:10],
+        "item_key": f"{at}#rss#{number}",
+        "sentiment_score_combined": "neutral#0.90",
+    } | changes
+    return [item, *(item | {"tag": tag, "item_key": f"~{tag}#{item['item_key']}"} for tag in item["matched_tags"])]
+
+
+def recount(path: Path, since_ms: int) -> Tally:
+    """From the articles themselves, by other means: one pass, no levels."""
+    store = SqliteItemStore(path, ManualClock())
+    tally = Tally()
+    rows = store._database.read("SELECT DISTINCT day FROM dashboard")
+    for (day,) in rows:
+        for item in store.dashboard_day(day, None, 1_000_000):
+            counted = cells_of(item)
+            assert counted is not None
+            if counted[0] >= since_ms - since_ms % MINUTE_MS:
+                for cell in counted[1]:
+                    tally.add(cell, 1)
+    store.close()
+    return tally
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_counters_equal_a_recount_whatever_was_written(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    path = tmp_path / "items.db"
+    store = SqliteItemStore(path, ManualClock())
+    times = [NOW_MS - chance.randrange(9 * DAY_MS) for _ in range(60)]
+    for _ in range(40):
+        batch = []
+        for _ in range(chance.randrange(1, 8)):
+            number = chance.randrange(60)
+            batch += dashboard_item(
+                number,
+                times[number],
+                source_type=chance.choice(["rss", "finnhub"]),
+                sentiment=chance.choice(["positive", "neutral", "negative"]),
+                matched_tags=chance.sample(["ai", "chips", "law"], chance.randrange(3)),
+                matched_tickers=set(chance.sample(["AAPL", "MSFT"], chance.randrange(3))),
+            )
+        store.put_dashboard(batch)
+        if chance.random() < 0.3:
+            store.put_dashboard(batch)  # a retry
+    for span_ms in (0, MINUTE_MS, HOUR_MS, 5 * HOUR_MS + 7, DAY_MS, 3 * DAY_MS + 12_345, 7 * DAY_MS, NOW_MS):
+        assert store.tally(NOW_MS - span_ms).counts == recount(path, NOW_MS - span_ms).counts
+    keys = [
+        item["ingested_at"]
+        for item in (store.dashboard_day(iso_ms(t)[:10], None, 1_000) for t in times)
+        for item in item
+    ]
+    assert store.ingestion_range() == (min(keys), max(keys))
+
+
+def test_a_write_that_is_rolled_back_counts_nothing(tmp_path: Path) -> None:
+    store = SqliteItemStore(tmp_path / "items.db", ManualClock())
+    good, bad = dashboard_item(1, NOW_MS)[0], dashboard_item(2, NOW_MS)[0] | {"polarity": float("nan")}
+    with pytest.raises(AssertionError):
+        store.put_dashboard([good, bad])
+    assert store.tally(0).total == 0
+    assert store.ingestion_range() is None
+
+
+def test_a_file_of_the_format_before_is_counted_when_it_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "items.db"
+    store = SqliteItemStore(path, ManualClock())
+    store.put_dashboard([row for number in range(7) for row in dashboard_item(number, NOW_MS - number * HOUR_MS)])
+    before = store.tally(0).counts
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE tallies")
+        connection.execute("PRAGMA user_version=1")
+    connection.close()
+    again = SqliteItemStore(path, ManualClock())
+    assert again.tally(0).counts == before
+    assert again.tally(0).total == 7
