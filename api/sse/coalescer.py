@@ -29,7 +29,7 @@ class Coalescer:
         """True when the update may go out now; otherwise it is held."""
         key = bucket.key
         held = self._held.get(key)
-        if held is None and at_ms - self._sent_at.get(key, -PAUSE_MS) >= PAUSE_MS:
+        if held is None and at_ms >= self._sent_at.get(key, float("-inf")) + PAUSE_MS:
             self._sent_at[key] = at_ms
             return True
         since = {lane: sequence} if held is None else {lane: sequence} | held.since
@@ -42,8 +42,8 @@ class Coalescer:
         self._held.pop(key, None)
 
     def due(self, at_ms: float) -> list[Held]:
-        """The held updates whose pause is over; they count as sent."""
-        ready = [key for key in self._held if at_ms - self._sent_at[key] >= PAUSE_MS]
+        """The held updates whose pause is over; they count as sent. At `next_ms` there is one."""
+        ready = [key for key in self._held if at_ms >= self._sent_at[key] + PAUSE_MS]
         for key in ready:
             self._sent_at[key] = at_ms
         return [self._held.pop(key) for key in ready]

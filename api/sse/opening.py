@@ -72,9 +72,13 @@ def find_since(store: BucketStore, since_ms: int) -> Vector | None:
 
 
 def _written_ms(store: BucketStore, lane: str, sequence: int) -> int:
-    others = dict(store.changes_head()) | {lane: sequence - 1}
-    found = [stored for stored in store.changes_after(others, PAGE) if stored.lane == lane]
-    return found[0].change.written_ms if found else 0
+    """When a change was written. The other lanes are asked from their heads on, so that few of theirs come along."""
+    place = dict(store.changes_head()) | {lane: sequence - 1}
+    for limit in (len(place), PAGE):
+        found = next((stored for stored in store.changes_after(place, limit) if stored.lane == lane), None)
+        if found is not None:
+            return found.change.written_ms
+    return 0
 
 
 def missed_changes(store: BucketStore, start: Vector, until: Vector) -> list[StoredChange] | None:
