@@ -1,10 +1,9 @@
 """From a batch of events to groups by (subject, minute), each event judged and counted once.
 
-This is the hot loop of the project. What makes it fast, measured (docs/decisions/0003-hot-loop.md):
-one pass and no intermediate lists; the key is the subject and the first sixteen characters of the time, so no time is
-parsed; the verdict is two comparisons with bounds that are computed once per minute; membership, order and sums touch
-one small object. Whatever the fast path will not vouch for (another spelling of a time, a stamp outside the bounds, a
-bad subject) is judged by itself in `_judge`.
+This is the hot loop of the project. What makes it fast, measured (docs/decisions/0003-hot-loop.md): the minute is the
+first sixteen characters of the time, so no time is parsed; the verdict is two comparisons with bounds that are computed
+once per minute; sums, extremes and labels wait until the group is whole (`Group.summary`). Whatever the fast path will
+not vouch for (another spelling of a time, a stamp outside the bounds, a bad subject) is judged by itself in `_judge`.
 """
 
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from aggregation.event import POLARITIES_E4, Event
+from aggregation.event import Event
 from aggregation.group import Group
 from aggregation.instant_table import MINUTE_CHARACTERS, MINUTES, RESTS, NotCanonical, instant_ms
 from aggregation.verdict import ALLOWED_LATENESS_MS, SetAside, judge, late_from_ms
@@ -41,58 +40,45 @@ class Gathered(NamedTuple):
 
 def gather(events: Sequence[Event], allowed_lateness_ms: int = ALLOWED_LATENESS_MS, lanes: int = 1) -> Gathered:
     """Group a batch by the 1m bucket (of the event's lane when `lanes` > 1) and set aside what may not count."""
-    found: dict[tuple[str, str], Group] = {}
-    doubtful: list[int] = []
-    known, rests, hash_of, polarities_e4 = found.get, RESTS, member_hash, POLARITIES_E4
-    for index, event in enumerate(events):
+    minutes: dict[str, dict[str, Group]] = {}
+    groups: dict[BucketKey, Group] = {}
+    doubtful: list[Event] = []
+    rests, hash_of = RESTS, member_hash
+    minute, subjects = "", minutes.setdefault("", {})
+    for event in events:
         time = event.event_time
-        key = (event.subject, time[:MINUTE_CHARACTERS])
-        group = known(key)
+        if time[:MINUTE_CHARACTERS] != minute:
+            minute = time[:MINUTE_CHARACTERS]
+            subjects = minutes.get(minute) or minutes.setdefault(minute, {})
+        group = subjects.get(event.subject)
         if group is None:
-            group = found[key] = _group_of(key, allowed_lateness_ms)
+            group = subjects[event.subject] = _group_of(event.subject, minute, allowed_lateness_ms)
         if not group.since <= event.ingested_at < group.until:
-            doubtful.append(index)
+            doubtful.append(event)
             continue
         try:
             within_ms = rests[time[MINUTE_CHARACTERS:]]
         except NotCanonical:
-            doubtful.append(index)
+            doubtful.append(event)
             continue
-        identity = event.event_id
-        hashed = hash_of(identity)
+        hashed = hash_of(event.event_id)
         members = group.members
         if hashed in members:
             group.repeats += 1
             continue
         members[hashed] = event
-        polarity_e4 = polarities_e4[event.polarity]
-        if within_ms > group.close_ms or (within_ms == group.close_ms and identity > group.close_id):
+        # News mostly comes in the order of its time: one comparison, and only what is not the newest is looked at.
+        if within_ms > group.close_ms:
             group.close_ms = within_ms
-            group.close_id = identity
-            group.close_e4 = polarity_e4
-        if within_ms < group.open_ms or (within_ms == group.open_ms and identity < group.open_id):
-            group.open_ms = within_ms
-            group.open_id = identity
-            group.open_e4 = polarity_e4
-        if polarity_e4 > group.high_e4:
-            group.high_e4 = polarity_e4
-        if polarity_e4 < group.low_e4:
-            group.low_e4 = polarity_e4
-        group.sum_e4 += polarity_e4
-        label = event.label
-        if label == "positive":
-            group.positive += 1
-        elif label == "negative":
-            group.negative += 1
+            group.closes = event
         else:
-            group.neutral += 1
-        if event.source not in group.sources:
-            group.sources.add(event.source)
-        if event.model_version not in group.model_versions:
-            group.model_versions.add(event.model_version)
+            group.order(event, within_ms)
 
     name = FINEST.name
-    groups = {BucketKey(subject, name, group.start_ms): group for (subject, _), group in found.items() if group.members}
+    for by_subject in minutes.values():
+        for subject, group in by_subject.items():
+            if group.members:
+                groups[BucketKey(subject, name, group.start_ms)] = group
     too_late: list[SetAside] = []
     quarantined: list[SetAside] = []
     if doubtful:
@@ -109,9 +95,8 @@ def milliseconds(instant: datetime) -> int:
     return delta.days * 86_400_000 + delta.seconds * 1_000 + delta.microseconds // 1_000
 
 
-def _group_of(key: tuple[str, str], allowed_lateness_ms: int) -> Group:
+def _group_of(subject: str, minute: str, allowed_lateness_ms: int) -> Group:
     """An empty group with the ingestion bounds within which every event of its minute is accepted."""
-    subject, minute = key
     try:
         start_ms = MINUTES[minute]
     except (NotCanonical, BadEvent):
@@ -131,7 +116,7 @@ def _bounds(start_ms: int, allowed_lateness_ms: int) -> tuple[datetime, datetime
 
 def _judge(
     events: Sequence[Event],
-    doubtful: list[int],
+    doubtful: list[Event],
     allowed_lateness_ms: int,
     groups: dict[BucketKey, Group],
     too_late: list[SetAside],
@@ -139,8 +124,7 @@ def _judge(
 ) -> None:
     """The slow path, one event at a time in log order: say why it may not count, or add it to its group."""
     order: dict[int, int] = {}
-    for index in doubtful:
-        event = events[index]
+    for event in doubtful:
         try:
             if not is_subject(event.subject):
                 raise BadEvent("bad_subject", f"subject {event.subject!r} is neither a ticker nor tag:name")
@@ -162,7 +146,7 @@ def _judge(
             continue
         group.repeats += 1
         order = order or {id(each): at for at, each in reversed(list(enumerate(events)))}
-        if index < order[id(first)]:
+        if order[id(event)] < order[id(first)]:
             # The fast path met a later event of this id first; the first in the log stands.
             group.keep((group.members | {hashed: event}).items())
 

@@ -19,12 +19,9 @@ NO_TIME: Final = 1 << 62
 class Group:
     """`members`: hash of the event id → the first event of the batch with it. `repeats`: events after the first.
     `since <= ingested < until` is when an event of this minute may have come in; outside it takes the slow path.
-    Times are milliseconds within the minute."""
+    `opens` and `closes` are the first and the last member by (event time, event id)."""
 
-    __slots__ = (
-        "close_e4", "close_id", "close_ms", "high_e4", "low_e4", "members", "model_versions", "negative", "neutral",
-        "open_e4", "open_id", "open_ms", "positive", "repeats", "since", "sources", "start_ms", "sum_e4", "until",
-    )  # fmt: skip
+    __slots__ = ("close_ms", "closes", "members", "open_ms", "opens", "repeats", "since", "start_ms", "until")
 
     def __init__(self, start_ms: int, since: datetime, until: datetime) -> None:
         self.start_ms = start_ms
@@ -34,35 +31,24 @@ class Group:
         self.clear()
 
     def clear(self) -> None:
-        """Forget the events; the first one added sets everything."""
+        """Forget the events."""
         self.members: dict[int, Event] = {}
-        self.open_ms, self.open_id, self.open_e4 = NO_TIME, "", 0
-        self.close_ms, self.close_id, self.close_e4 = -1, "", 0
-        self.high_e4, self.low_e4, self.sum_e4 = -NO_TIME, NO_TIME, 0
-        self.positive = self.neutral = self.negative = 0
-        self.sources: set[str] = set()
-        self.model_versions: set[str] = set()
+        self.opens: Event | None = None
+        self.closes: Event | None = None
+        self.open_ms = self.close_ms = NO_TIME  # nothing is later, so the first member is put in `order`
 
     def add(self, event: Event, hashed: int, within_ms: int) -> None:
         """Add an accepted event that is not a member; `within_ms` is its time after the minute's start."""
         self.members[hashed] = event
+        self.order(event, within_ms)
+
+    def order(self, event: Event, within_ms: int) -> None:
+        """Let a new member open or close the group if it is the first or the last."""
         identity = event.event_id
-        polarity_e4 = POLARITIES_E4[event.polarity]
-        if within_ms > self.close_ms or (within_ms == self.close_ms and identity > self.close_id):
-            self.close_ms, self.close_id, self.close_e4 = within_ms, identity, polarity_e4
-        if within_ms < self.open_ms or (within_ms == self.open_ms and identity < self.open_id):
-            self.open_ms, self.open_id, self.open_e4 = within_ms, identity, polarity_e4
-        self.high_e4 = max(self.high_e4, polarity_e4)
-        self.low_e4 = min(self.low_e4, polarity_e4)
-        self.sum_e4 += polarity_e4
-        if event.label == "positive":
-            self.positive += 1
-        elif event.label == "negative":
-            self.negative += 1
-        else:
-            self.neutral += 1
-        self.sources.add(event.source)
-        self.model_versions.add(event.model_version)
+        if self.closes is None or (within_ms, identity) > (self.close_ms, self.closes.event_id):
+            self.close_ms, self.closes = within_ms, event
+        if self.opens is None or (within_ms, identity) < (self.open_ms, self.opens.event_id):
+            self.open_ms, self.opens = within_ms, event
 
     def keep(self, members: Iterable[tuple[int, Event]]) -> None:
         """Build anew from some of the events; repeats stay counted."""
@@ -72,12 +58,17 @@ class Group:
             self.add(event, hashed, instant_ms(event.event_time) - self.start_ms)
 
     def summary(self) -> Summary:
-        """What the events say; there is at least one."""
-        assert self.members, "a group without events has nothing to say"
+        """What the events say; there is at least one. Whole-list built-ins: a few C calls an event."""
+        opens, closes, events = self.opens, self.closes, self.members.values()
+        assert opens is not None, "a group without events has nothing to say"
+        assert closes is not None, "a group without events has nothing to say"
+        polarities_e4 = [POLARITIES_E4[event.polarity] for event in events]
+        labels = [event.label for event in events]
         return Summary(
-            len(self.members), self.sum_e4, self.high_e4, self.low_e4,
-            self.open_e4, self.start_ms + self.open_ms, self.open_id,
-            self.close_e4, self.start_ms + self.close_ms, self.close_id,
-            self.positive, self.neutral, self.negative,
-            union(tuple(sorted(self.sources)), ()), union(tuple(sorted(self.model_versions)), ()),
+            len(polarities_e4), sum(polarities_e4), max(polarities_e4), min(polarities_e4),
+            POLARITIES_E4[opens.polarity], self.start_ms + self.open_ms, opens.event_id,
+            POLARITIES_E4[closes.polarity], self.start_ms + self.close_ms, closes.event_id,
+            labels.count("positive"), labels.count("neutral"), labels.count("negative"),
+            union(tuple(sorted({event.source for event in events})), ()),
+            union(tuple(sorted({event.model_version for event in events})), ()),
         )  # fmt: skip
