@@ -9,16 +9,16 @@ from stores.dynamo_buckets import DynamoBucketStore
 from stores.dynamo_changes import DynamoChanges
 from stores.dynamo_control import DynamoControlStore
 from stores.dynamo_items import DynamoItemStore
-from stores.dynamo_tables import (
+from stores.dynamo_schema import (
     CHANGES,
     CONTROL,
     ITEMS_DASHBOARD,
     ITEMS_PRIMARY,
     TABLES,
     TIMESERIES,
-    create_table,
     physical_name,
 )
+from stores.dynamo_tables import create_table
 from stores.kinesis import KinesisEventLog
 from stores.s3 import S3Lake, create_bucket
 from stores.secrets_manager import SecretsManagerSecrets

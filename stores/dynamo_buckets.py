@@ -38,7 +38,8 @@ from stores.dynamo_bucket_item import (
     ttl_s,
 )
 from stores.dynamo_changes import DynamoChanges
-from stores.dynamo_tables import BY_TOUCH, TABLES, TIMESERIES, create_table, physical_name
+from stores.dynamo_schema import BY_TOUCH, TABLES, TIMESERIES, physical_name
+from stores.dynamo_tables import create_table
 
 #: Refused writes whose stored item the next `get_many` takes instead of asking for it.
 MAX_HANDED_BACK: Final = 1_000

@@ -13,7 +13,7 @@ from typing import Any, Final
 from contracts.clock import Clock
 from contracts.ports import Item
 from stores.dynamo import Row, Table
-from stores.dynamo_tables import BY_SENTIMENT, BY_TAG
+from stores.dynamo_schema import BY_SENTIMENT, BY_TAG
 from stores.dynamo_values import plain_item, typed_item
 
 #: Keys of per-tag copies begin with this, so they sort after every article of the day.
