@@ -19,6 +19,8 @@ from contracts.instants import iso_ms
 from contracts.ports import Entry, Position
 from contracts.settings import AggregatorSettings
 from local.demo import DATA_FILE, read_day
+from local.driver_checkpoint import Checkpoints
+from ops.replay.stitch import heads
 from stores.home import forget_homes, open_home
 from tests import oracle
 from tests.bench.sse_client import SseClient
@@ -26,7 +28,7 @@ from tests.e2e.chromium import find
 from tests.e2e.harness import CANDLEWICK, ROOT, Up, answer, candlewick, environment
 
 DAY_MS = 1_766_275_200_000
-FIRST, SECOND = 250, 330
+FIRST, SECOND = 120, 160
 
 
 def articles(first: int, last: int) -> list[dict[str, Any]]:
@@ -94,6 +96,17 @@ class Story:
         entries = [Entry(each["article_id"], json.dumps(each).encode()) for each in made]
         self.home().log.put_records(RAW_STREAM, entries)
 
+    def settle(self) -> None:
+        """Until the running line has counted everything that was published."""
+        wait_until(lambda: self._done("classifier", RAW_STREAM) and self._done("aggregator", SCORED_STREAM))
+
+    def _done(self, mapping: str, stream: str) -> bool:
+        home = self.home()
+        checkpoints = Checkpoints(home.control, mapping)
+        return all(
+            checkpoints.load(shard).sequence_number == newest for shard, newest in heads(home.log, stream).items()
+        )
+
     def call(self, *arguments: str, code: int = 0) -> Any:
         return answer("replay", *arguments, "--json", "--data-dir", str(self.folder), code=code)
 
@@ -149,7 +162,7 @@ def test_a_day_another_model_a_kill_a_promote_under_traffic_and_back(tmp_path: P
     story = Story(tmp_path / "data", model)
     story.publish(articles(0, FIRST))
     with Up(tmp_path / "data") as up:
-        candlewick("drain", "--data-dir", str(story.folder))
+        story.settle()
         assert story.stored("g1") == story.expected()
         plan = story.call("plan", "--model", name)
         counted = sum(row["count"] for key, row in story.expected().items() if key[1] == "24h")
@@ -196,7 +209,7 @@ def _promote_and_back(story: Story, up: Up, run: str) -> None:
         record = story.call("promote", run)
         wait_until(lambda: seen[-1][0] == "g2")
         sender.join()
-        candlewick("drain", "--data-dir", str(story.folder))
+        story.settle()
         wait_until(lambda: story.stored("g2") == story.expected(record["handover"]))
         assert up.get("/api/v2/timeseries/AAPL?resolution=24h")["generation"] == "g2"
         back = story.call("rollback", "--reason", "drill")
