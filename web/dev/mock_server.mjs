@@ -150,7 +150,7 @@ function api(url, response) {
   if (parts[0] === "timeseries" && parts.length === 2) return json(response, 200, world.series(parts[1], resolution, now, limit));
   if (parts[0] === "timeseries" && parts[4] === "articles") {
     const articles = world.articlesOf(parts[1], parts[2], Date.parse(parts[3]));
-    return json(response, 200, { articles, count: articles.length });
+    return json(response, 200, { articles, count: articles.length, missing: 0 });
   }
   return json(response, 404, { detail: "No such endpoint." });
 }

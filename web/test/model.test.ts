@@ -228,7 +228,7 @@ describe("what is taken along", () => {
 
 describe("what comes from outside", () => {
   it("makes no link of a script", () => {
-    const [article] = parseArticles({ articles: [{ event_id: "1", url: "javascript:alert(1)", title: "<b>x</b>", polarity: 0.5, roles: ["open", "king"] }] });
+    const { articles: [article] } = parseArticles({ articles: [{ event_id: "1", url: "javascript:alert(1)", title: "<b>x</b>", polarity: 0.5, roles: ["open", "king"] }] });
     expect(article?.url).toBeNull();
     expect(article?.title).toBe("<b>x</b>");
     expect(article?.roles).toEqual(["open"]);

@@ -127,7 +127,7 @@ function receive(message: WorkerMessage): void {
     case "updates":
       return queueUpdates(message.updates);
     case "items":
-      headlines.value = [...message.items, ...headlines.value].slice(0, MAX_HEADLINES);
+      headlines.value = [...message.items, ...headlines.value].sort((a, b) => (b.at ?? 0) - (a.at ?? 0)).slice(0, MAX_HEADLINES);
       return;
     case "resync":
       waiting.length = 0;

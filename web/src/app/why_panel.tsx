@@ -1,7 +1,7 @@
 import "./styles/why.css";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { Article } from "../model/article.ts";
+import type { Article, ArticlesAnswer } from "../model/article.ts";
 import type { Bucket } from "../model/bucket.ts";
 import { isRevised, labelMark } from "../model/candle_text.ts";
 import { articlesText, latencyText, scoreText, secondsText, windowText } from "../model/format.ts";
@@ -12,7 +12,7 @@ import { ExportBar } from "./export_bar.tsx";
 import { stepCandle, selectCandle } from "./navigation.ts";
 import { focus, prefs, route, selectedKey } from "./state.ts";
 
-type Loaded = { readonly articles: readonly Article[] } | { readonly problem: string } | null;
+type Loaded = ArticlesAnswer | { readonly problem: string } | null;
 
 /** The names of the candle's four points, in the words a reader sees on the chart. */
 const ROLE_TEXT = { open: "Open", high: "High", low: "Low", close: "Close" } as const;
@@ -40,11 +40,11 @@ function ArticleRow({ article }: { article: Article }) {
   return (
     <li class="article">
       <div class="article-score">
-        <span class={`tone-${label}`} title={`${label}, confidence ${Math.round(article.confidence * 100)} %`}>
+        <span class={`tone-${label}`} title={article.confidence === null ? label : `${label}, confidence ${Math.round(article.confidence * 100)} %`}>
           <span class="mark" aria-hidden="true">
             {labelMark(label)}
           </span>
-          {scoreText(article.polarity)}
+          {article.polarity === null ? "—" : scoreText(article.polarity)}
         </span>
       </div>
       <div class="article-body">
@@ -113,8 +113,9 @@ function useArticles(bucket: Bucket | null): Loaded {
     let again = 0;
     const load = async (): Promise<void> => {
       try {
-        const articles = await fetchArticles(key, start, abort.signal);
-        loaded.value = { articles };
+        const answer = await fetchArticles(key, start, abort.signal);
+        const { articles } = answer;
+        loaded.value = answer;
         const missing = articles.length < (bucket?.count ?? 0) && articles.length < FIRST_SHOWN;
         if (missing && retries.peek() < MAX_RETRIES) again = window.setTimeout(() => (retries.value += 1), RETRY_MS);
       } catch (error) {
@@ -155,6 +156,7 @@ function ArticleList({ loaded }: { loaded: Loaded }) {
           <ArticleRow key={article.eventId} article={article} />
         ))}
       </ul>
+      {loaded.missing > 0 && <p class="panel-note">{articlesText(loaded.missing)} more counted in this candle but not listed here.</p>}
       {shown.length < newestFirst.length && (
         <button type="button" class="button" onClick={() => (all.value = true)}>
           Show all {articlesText(newestFirst.length)}
@@ -179,7 +181,7 @@ export function WhyPanel() {
         </div>
       </div>
       {bucket === null ? (
-        <p class="panel-note">{chosen ? "This candle is not in the range that is loaded." : "Pick a candle to see the articles that made it."}</p>
+        <p class="panel-note">{chosen ? "This candle is not in the range that is loaded." : "There is no candle to explain yet."}</p>
       ) : (
         <>
           <p class="why-window">

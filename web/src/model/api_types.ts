@@ -1,7 +1,9 @@
 import { type Bucket, parseBucket } from "./bucket.ts";
+import { numberOf, type Raw, raw, rawList, textOf } from "./raw.ts";
 import { isResolution } from "./resolution.ts";
 import { parseSubject, type SeriesKey, seriesKey, type Subject } from "./subject.ts";
 import { type Ms, parseIso } from "./units.ts";
+import type { Series, SeriesList, Subjects, SubjectRow as WireRow } from "./wire.ts";
 
 /** The answers of the REST API, parsed once at the edge. */
 export interface SeriesAnswer {
@@ -25,46 +27,34 @@ export interface SubjectsAnswer {
   readonly demoNote: string | null;
 }
 
-type Json = Record<string, unknown>;
-const asRecord = (value: unknown): Json => (typeof value === "object" && value !== null ? (value as Json) : {});
-const asList = (value: unknown): Json[] => (Array.isArray(value) ? value.map(asRecord) : []);
-const asText = (value: unknown): string => (typeof value === "string" ? value : "");
-const asNumber = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
-
 /** Null when the answer is not a series: the caller reports it as a server of another version. */
-export function parseSeries(wire: unknown): SeriesAnswer | null {
-  const data = asRecord(wire);
-  const subject = parseSubject(asText(data["ticker"]));
-  const resolution = data["resolution"];
-  if (subject === null || !isResolution(resolution) || !Array.isArray(data["buckets"])) return null;
-  const wires: unknown[] = [...data["buckets"], data["partial_bucket"]];
-  const cursor = data["stream_cursor"];
+export function parseSeries(value: unknown): SeriesAnswer | null {
+  const wire = raw<Series>(value);
+  const subject = parseSubject(textOf(wire.ticker));
+  const { resolution, stream_cursor: cursor } = wire;
+  if (subject === null || !isResolution(resolution) || !Array.isArray(wire.buckets)) return null;
+  const wires: unknown[] = [...wire.buckets, wire.partial_bucket];
   return {
     key: seriesKey(subject, resolution),
     buckets: wires.map(parseBucket).filter((bucket) => bucket !== null),
-    generation: String(data["generation"] ?? ""),
-    cursor: typeof cursor === "string" || typeof cursor === "number" ? String(cursor) : null,
+    generation: textOf(wire.generation),
+    cursor: typeof cursor === "string" ? cursor : null,
   };
 }
 
-export function parseSeriesList(wire: unknown): SeriesAnswer[] {
-  return asList(asRecord(wire)["series"]).map(parseSeries).filter((found) => found !== null);
+export function parseSeriesList(value: unknown): SeriesAnswer[] {
+  return rawList<Series>(raw<SeriesList>(value).series).map(parseSeries).filter((found) => found !== null);
 }
 
-export function parseSubjects(wire: unknown): SubjectsAnswer {
-  const data = asRecord(wire);
-  const subjects = asList(data["subjects"]).flatMap((row): SubjectRow[] => {
-    const subject = parseSubject(asText(row["subject"]));
-    if (subject === null) return [];
-    return [
-      {
-        subject,
-        name: asText(row["name"]) || subject,
-        count24h: asNumber(row["count_24h"]),
-        lastEventAt: parseIso(row["last_event_at"]),
-      },
-    ];
-  });
-  const note = asText(data["demo_note"]) || "Recorded news, replayed as if it were arriving now";
-  return { subjects, demoNote: data["demo"] === true ? note : null };
+function parseRow(row: Raw<WireRow>): SubjectRow[] {
+  const subject = parseSubject(textOf(row.subject));
+  if (subject === null) return [];
+  const lastEventAt = parseIso(row.last_event_at);
+  return [{ subject, name: textOf(row.name) || subject, count24h: numberOf(row.count_24h) ?? 0, lastEventAt }];
+}
+
+export function parseSubjects(value: unknown): SubjectsAnswer {
+  const wire = raw<Subjects>(value);
+  const note = textOf(wire.demo_note) || "Recorded news, replayed as if it were arriving now";
+  return { subjects: rawList<WireRow>(wire.subjects).flatMap(parseRow), demoNote: wire.demo === true ? note : null };
 }

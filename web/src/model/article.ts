@@ -1,5 +1,7 @@
 import type { Label } from "./bucket.ts";
+import { numberOf, type Raw, raw, rawList, textOf } from "./raw.ts";
 import { type E4, type Ms, parseIso, polarityToE4 } from "./units.ts";
+import type { Articles, Article as WireArticle } from "./wire.ts";
 
 /** One article behind a candle, as the panel shows it. */
 export type Role = "open" | "high" | "low" | "close";
@@ -15,44 +17,46 @@ export interface Article {
   readonly ingestedAt: Ms | null;
   readonly scoredAt: Ms | null;
   readonly label: Label;
-  readonly confidence: number;
-  readonly polarity: E4;
+  readonly confidence: number | null;
+  /** Null when the article is known by name only, because its score has expired. */
+  readonly polarity: E4 | null;
   readonly modelVersion: string;
   readonly roles: readonly Role[];
 }
 
-type Json = Record<string, unknown>;
-const asRecord = (value: unknown): Json => (typeof value === "object" && value !== null ? (value as Json) : {});
-const asText = (value: unknown): string => (typeof value === "string" ? value : "");
-const asNumber = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
+/** The articles of one candle, and how many more it counted than are still stored. */
+export interface ArticlesAnswer {
+  readonly articles: readonly Article[];
+  readonly missing: number;
+}
 
 function webUrl(value: unknown): string | null {
   return typeof value === "string" && /^https?:\/\//i.test(value) ? value : null;
 }
 
-const ROLES: readonly string[] = ["open", "high", "low", "close"] satisfies Role[];
+const ROLES: readonly unknown[] = ["open", "high", "low", "close"] satisfies Role[];
 
-function parseArticle(data: Json): Article {
-  const label = asText(data["label"]);
-  const roles = Array.isArray(data["roles"]) ? data["roles"] : [];
+function parseArticle(wire: Raw<WireArticle>): Article {
+  const polarity = numberOf(wire.polarity);
+  const roles: readonly unknown[] = Array.isArray(wire.roles) ? wire.roles : [];
   return {
-    eventId: asText(data["event_id"]),
-    title: asText(data["title"]),
-    publisher: asText(data["publisher"]),
-    source: asText(data["source"]),
-    url: webUrl(data["url"]),
-    publishedAt: parseIso(data["published_at"]),
-    ingestedAt: parseIso(data["ingested_at"]),
-    scoredAt: parseIso(data["scored_at"]),
-    label: label === "positive" || label === "negative" ? label : "neutral",
-    confidence: asNumber(data["confidence"]),
-    polarity: polarityToE4(asNumber(data["polarity"])),
-    modelVersion: asText(data["model_version"]),
+    eventId: textOf(wire.event_id),
+    title: textOf(wire.title),
+    publisher: textOf(wire.publisher),
+    source: textOf(wire.source),
+    url: webUrl(wire.url),
+    publishedAt: parseIso(wire.published_at),
+    ingestedAt: parseIso(wire.ingested_at),
+    scoredAt: parseIso(wire.scored_at),
+    label: wire.label === "positive" || wire.label === "negative" ? wire.label : "neutral",
+    confidence: numberOf(wire.confidence),
+    polarity: polarity === null ? null : polarityToE4(polarity),
+    modelVersion: textOf(wire.model_version),
     roles: roles.filter((role): role is Role => ROLES.includes(role)),
   };
 }
 
-export function parseArticles(wire: unknown): Article[] {
-  const articles = asRecord(wire)["articles"];
-  return Array.isArray(articles) ? articles.map((row) => parseArticle(asRecord(row))) : [];
+export function parseArticles(value: unknown): ArticlesAnswer {
+  const wire = raw<Articles>(value);
+  return { articles: rawList<WireArticle>(wire.articles).map(parseArticle), missing: numberOf(wire.missing) ?? 0 };
 }

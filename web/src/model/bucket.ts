@@ -1,4 +1,6 @@
+import { numberOf, raw } from "./raw.ts";
 import { type E4, type Ms, parseIso, polarityToE4 } from "./units.ts";
+import type { LabelCounts, Bucket as WireBucket } from "./wire.ts";
 
 /** One candle: the aggregate of one subject, one resolution, one window `[start, end)`. */
 export interface Bucket {
@@ -39,33 +41,21 @@ export function isNewer(incoming: Bucket, stored: Bucket): boolean {
   return stored.isPartial && !incoming.isPartial;
 }
 
-type Json = Record<string, unknown>;
-
-const isRecord = (value: unknown): value is Json => typeof value === "object" && value !== null;
-
-function finite(value: unknown): number | null {
-  return typeof value === "number" && Number.isFinite(value) ? value : null;
-}
-
 function strings(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((item): item is string => typeof item === "string").sort() : [];
 }
 
-function labelCounts(value: unknown): [number, number, number] {
-  const counts = isRecord(value) ? value : {};
-  return [finite(counts["positive"]) ?? 0, finite(counts["neutral"]) ?? 0, finite(counts["negative"]) ?? 0];
-}
-
 /** Parses the wire form once, at the edge. Null means the message is not a bucket and is dropped by the caller. */
-export function parseBucket(wire: unknown): Bucket | null {
-  if (!isRecord(wire)) return null;
-  const start = parseIso(wire["start"]);
-  const end = parseIso(wire["end"]);
-  const numbers = ["open", "high", "low", "close", "count", "rev"].map((name) => finite(wire[name]));
-  if (start === null || end === null || end <= start) return null;
-  const [open, high, low, close, count, rev] = numbers;
-  if (open == null || high == null || low == null || close == null || count == null || rev == null) return null;
-  const [positive, neutral, negative] = labelCounts(wire["label_counts"]);
+export function parseBucket(value: unknown): Bucket | null {
+  const wire = raw<WireBucket>(value);
+  const start = parseIso(wire.start);
+  const end = parseIso(wire.end);
+  const [open, high, low, close] = [wire.open, wire.high, wire.low, wire.close].map(numberOf);
+  const count = numberOf(wire.count);
+  const rev = numberOf(wire.rev);
+  if (start === null || end === null || end <= start || count === null || rev === null) return null;
+  if (open == null || high == null || low == null || close == null) return null;
+  const labels = raw<LabelCounts>(wire.label_counts);
   return {
     start,
     end,
@@ -73,15 +63,15 @@ export function parseBucket(wire: unknown): Bucket | null {
     high: polarityToE4(high),
     low: polarityToE4(low),
     close: polarityToE4(close),
-    sum: polarityToE4(finite(wire["sum"]) ?? 0),
+    sum: polarityToE4(numberOf(wire.sum) ?? 0),
     count,
-    positive,
-    neutral,
-    negative,
-    sources: strings(wire["sources"]),
-    modelVersions: strings(wire["model_versions"]),
+    positive: numberOf(labels.positive) ?? 0,
+    neutral: numberOf(labels.neutral) ?? 0,
+    negative: numberOf(labels.negative) ?? 0,
+    sources: strings(wire.sources),
+    modelVersions: strings(wire.model_versions),
     rev,
-    isPartial: wire["is_partial"] === true,
-    lastUpdated: parseIso(wire["last_updated"]),
+    isPartial: wire.is_partial === true,
+    lastUpdated: parseIso(wire.last_updated),
   };
 }

@@ -1,4 +1,6 @@
+import { numberOf, type Raw, raw, textOf } from "./raw.ts";
 import { type Ms, ms, parseIso } from "./units.ts";
+import type { Status } from "./wire.ts";
 
 /** What `/ops` shows: the health of every stage, parsed with care because an operator reads it when things are broken. */
 export interface SourceRow {
@@ -33,12 +35,10 @@ export interface StatusAnswer {
   readonly demo: boolean;
 }
 
-type Json = Record<string, unknown>;
-const asRecord = (value: unknown): Json => (typeof value === "object" && value !== null ? (value as Json) : {});
+type Json = Raw<Record<string, unknown>>;
+const asRecord = (value: unknown): Json => raw<Record<string, unknown>>(value);
 const asList = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
-const asText = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
-const asNumber = (value: unknown): number | null =>
-  typeof value === "number" && Number.isFinite(value) ? value : null;
+const asText = (value: unknown): string | null => textOf(value) || null;
 
 const COUNT_ORDER = ["articles", "received", "counted", "duplicates", "too_late", "quarantined"];
 
@@ -49,13 +49,13 @@ function parseSource(value: unknown): SourceRow {
     state: asText(row["state"]) ?? "unknown",
     lastSuccessAt: parseIso(row["last_success_at"]),
     error: asText(row["error"]),
-    articlesPerHour: asNumber(row["articles_per_hour"]),
+    articlesPerHour: numberOf(row["articles_per_hour"]),
   };
 }
 
 function parseStage(value: unknown): StageRow {
   const row = asRecord(value);
-  const behind = asNumber(row["behind_ms"]);
+  const behind = numberOf(row["behind_ms"]);
   return {
     name: asText(row["name"]) ?? "unnamed",
     state: asText(row["state"]) ?? "unknown",
@@ -72,18 +72,18 @@ function parseWatermark(value: unknown, index: number): WatermarkRow {
 }
 
 export function parseStatus(wire: unknown): StatusAnswer {
-  const data = asRecord(wire);
-  const counts = Object.entries(asRecord(data["counts"])).filter(
+  const data = raw<Status & { readonly stages: unknown }>(wire);
+  const counts = Object.entries(asRecord(data.counts)).filter(
     (entry): entry is [string, number] => typeof entry[1] === "number",
   );
   const rank = (name: string): number => (COUNT_ORDER.indexOf(name) + 100) % 100;
-  const lag = asNumber(data["lag_ms"]);
+  const lag = numberOf(data.lag_ms);
   return {
-    sources: asList(data["sources"]).map(parseSource),
+    sources: asList(data.sources).map(parseSource),
     counts: counts.sort(([a], [b]) => rank(a) - rank(b)),
     lag: lag === null ? null : ms(lag),
-    stages: asList(data["stages"]).map(parseStage),
-    watermarks: asList(data["watermarks"]).map(parseWatermark),
-    demo: data["demo"] === true,
+    stages: asList(data.stages).map(parseStage),
+    watermarks: asList(data.watermarks).map(parseWatermark),
+    demo: data.demo === true,
   };
 }

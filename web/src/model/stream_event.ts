@@ -1,4 +1,5 @@
 import { type Bucket, type Label, parseBucket } from "./bucket.ts";
+import { numberOf, type Raw, raw, textOf } from "./raw.ts";
 import { isResolution, type ResolutionId } from "./resolution.ts";
 import { parseSubject, type SeriesKey, seriesKey, type Subject } from "./subject.ts";
 import { type E4, type Ms, ms, parseIso, polarityToE4 } from "./units.ts";
@@ -38,14 +39,11 @@ export interface Heartbeat {
   readonly storeUp: boolean;
 }
 
-type Json = Record<string, unknown>;
-const asRecord = (value: unknown): Json => (typeof value === "object" && value !== null ? (value as Json) : {});
-const asText = (value: unknown): string => (typeof value === "string" ? value : "");
-const asNumber = (value: unknown): number | null =>
-  typeof value === "number" && Number.isFinite(value) ? value : null;
+type Json = Raw<Record<string, unknown>>;
+const asRecord = (value: unknown): Json => raw<Record<string, unknown>>(value);
 
 function keyOf(data: Json): SeriesKey | null {
-  const subject = parseSubject(asText(data["ticker"]));
+  const subject = parseSubject(textOf(data["ticker"]));
   const resolution = data["resolution"];
   return subject !== null && isResolution(resolution) ? seriesKey(subject, resolution as ResolutionId) : null;
 }
@@ -66,16 +64,16 @@ function parseSnapshot(data: Json): StreamEvent {
 
 function parseItem(data: Json): StreamEvent {
   const article = asRecord(data["article"] ?? data["item"] ?? data);
-  const subject = parseSubject(asText(data["ticker"] ?? data["subject"] ?? article["ticker"]));
+  const subject = parseSubject(textOf(data["ticker"] ?? data["subject"] ?? article["ticker"]));
   if (subject === null) return { kind: "other", name: "new_item" };
-  const label = asText(article["label"] ?? article["sentiment"]);
-  const polarity = asNumber(article["polarity"]);
+  const label = textOf(article["label"] ?? article["sentiment"]);
+  const polarity = numberOf(article["polarity"]);
   return {
     kind: "item",
     item: {
-      eventId: asText(article["event_id"]),
+      eventId: textOf(article["event_id"]),
       subject,
-      title: asText(article["title"]),
+      title: textOf(article["title"]),
       label: label === "positive" || label === "neutral" || label === "negative" ? label : null,
       polarity: polarity === null ? null : polarityToE4(polarity),
       at: parseIso(article["published_at"]) ?? parseIso(article["event_time"]),
@@ -84,7 +82,7 @@ function parseItem(data: Json): StreamEvent {
 }
 
 function parseHeartbeat(data: Json): StreamEvent {
-  const lag = asNumber(data["lag_ms"]);
+  const lag = numberOf(data["lag_ms"]);
   return {
     kind: "heartbeat",
     heartbeat: {
@@ -92,7 +90,7 @@ function parseHeartbeat(data: Json): StreamEvent {
       newestIngestAt: parseIso(data["newest_ingest_at"]),
       lag: lag === null ? null : ms(lag),
       cursor: typeof data["cursor"] === "string" ? data["cursor"] : null,
-      connections: asNumber(data["connections"]),
+      connections: numberOf(data["connections"]),
       storeUp: data["store"] !== "down",
     },
   };
@@ -107,7 +105,7 @@ export function parseStreamEvent(name: string, payload: unknown): StreamEvent {
         kind: "hello",
         epoch: String(data["epoch"] ?? ""),
         resumed: data["resumed"] === true,
-        reason: asText(data["reason"]),
+        reason: textOf(data["reason"]),
       };
     case "snapshot":
       return parseSnapshot(data);
@@ -119,7 +117,7 @@ export function parseStreamEvent(name: string, payload: unknown): StreamEvent {
     case "heartbeat":
       return parseHeartbeat(data);
     case "bye":
-      return { kind: "bye", reason: asText(data["reason"]), reconnectIn: ms(asNumber(data["reconnect_in_ms"]) ?? 1_000) };
+      return { kind: "bye", reason: textOf(data["reason"]), reconnectIn: ms(numberOf(data["reconnect_in_ms"]) ?? 1_000) };
     default:
       return { kind: "other", name };
   }

@@ -1,4 +1,6 @@
+import { raw, rawList, textOf } from "../model/raw.ts";
 import { parseStreamEvent, type StreamEvent } from "../model/stream_event.ts";
+import type { ChangeEvent, Changes } from "../model/wire.ts";
 
 export interface PollAnswer {
   readonly epoch: string;
@@ -8,9 +10,6 @@ export interface PollAnswer {
   readonly events: readonly StreamEvent[];
   readonly more: boolean;
 }
-
-type Json = Record<string, unknown>;
-const asRecord = (value: unknown): Json => (typeof value === "object" && value !== null ? (value as Json) : {});
 
 /** One call of the stream's polling twin. Null when there was no usable answer; the caller backs off. */
 export async function poll(
@@ -23,16 +22,15 @@ export async function poll(
     const at = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
     const response = await get(url + at, { signal, cache: "no-store" });
     if (response.status !== 200) return null;
-    const data = asRecord(await response.json());
-    const wires = Array.isArray(data["events"]) ? data["events"].map(asRecord) : [];
-    const events = wires.map((wire) => parseStreamEvent(String(wire["event"] ?? ""), wire["data"]));
+    const answer = raw<Changes>(await response.json());
+    const events = rawList<ChangeEvent>(answer.events).map((wire) => parseStreamEvent(textOf(wire.event), wire.data));
     const refused = events.some((event) => event.kind === "hello" && !event.resumed);
     return {
-      epoch: String(data["epoch"] ?? ""),
-      cursor: String(data["cursor"] ?? ""),
-      resumed: cursor !== null && data["resumed"] !== false && !refused,
+      epoch: textOf(answer.epoch),
+      cursor: textOf(answer.cursor),
+      resumed: cursor !== null && answer.resumed !== false && !refused,
       events,
-      more: data["more"] === true,
+      more: answer.more === true,
     };
   } catch (error) {
     // No network, a cut answer and a page of HTML instead of JSON all mean the same: try again later.

@@ -1,0 +1,141 @@
+// Generated from the server's OpenAPI document by dev/generate_types.mjs; do not edit.
+
+/** A scored article behind a bucket; `roles`: which of the bucket's values it made. */
+export interface Article {
+  readonly event_id: string;
+  readonly article_id: string;
+  readonly title: string | null;
+  readonly publisher: string | null;
+  readonly source: string | null;
+  readonly url: string | null;
+  readonly published_at: string;
+  readonly ingested_at: string | null;
+  readonly scored_at: string | null;
+  readonly label: "positive" | "neutral" | "negative" | null;
+  readonly confidence: number | null;
+  readonly polarity: number | null;
+  readonly model_version: string | null;
+  readonly roles: readonly ("open" | "high" | "low" | "close")[];
+}
+
+/** The articles behind a bucket by (event time, event id). `count`: the bucket's own; when it is larger than the list, `missing` articles are gone from the item store, or the list was cut at its limit. */
+export interface Articles {
+  readonly articles: readonly Article[];
+  readonly count: number;
+  readonly missing: number;
+  readonly bucket: Bucket;
+}
+
+/** The aggregate of one subject, one resolution, one window `[start, end)`; polarity in [−1, 1]. */
+export interface Bucket {
+  readonly start: string;
+  readonly end: string;
+  readonly open: number;
+  readonly high: number;
+  readonly low: number;
+  readonly close: number;
+  readonly sum: number;
+  readonly count: number;
+  readonly label_counts: LabelCounts;
+  readonly sources: readonly string[];
+  readonly model_versions: readonly string[];
+  readonly open_at: EventAt;
+  readonly close_at: EventAt;
+  readonly rev: number;
+  readonly is_partial: boolean;
+  readonly last_updated: string;
+}
+
+/** One event of the stream, as polled. */
+export interface ChangeEvent {
+  readonly event: string;
+  readonly id: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** What happened since a cursor. `resumed` false: the first event is a snapshot and replaces what was known. */
+export interface Changes {
+  readonly epoch: string;
+  readonly cursor: string;
+  readonly resumed: boolean;
+  readonly reason: "ok" | "first" | "too_old" | "epoch_changed";
+  readonly events: readonly ChangeEvent[];
+  readonly more: boolean;
+}
+
+/** When and by which event open or close was made. */
+export interface EventAt {
+  readonly time: string;
+  readonly event_id: string;
+}
+
+/** How many articles had each label. */
+export interface LabelCounts {
+  readonly positive: number;
+  readonly neutral: number;
+  readonly negative: number;
+}
+
+/** The bucket of the window that contains now. */
+export interface PartialBucket {
+  readonly start: string;
+  readonly end: string;
+  readonly open: number;
+  readonly high: number;
+  readonly low: number;
+  readonly close: number;
+  readonly sum: number;
+  readonly count: number;
+  readonly label_counts: LabelCounts;
+  readonly sources: readonly string[];
+  readonly model_versions: readonly string[];
+  readonly open_at: EventAt;
+  readonly close_at: EventAt;
+  readonly rev: number;
+  readonly is_partial: boolean;
+  readonly last_updated: string;
+  readonly progress_pct: number;
+  readonly next_update_at: string;
+}
+
+/** A page of a series, ascending. `stream_cursor`: where the stream goes on without a gap. */
+export interface Series {
+  readonly ticker: string;
+  readonly resolution: string;
+  readonly buckets: readonly Bucket[];
+  readonly partial_bucket: PartialBucket | null;
+  readonly cache_hit: boolean;
+  readonly query_time_ms: number;
+  readonly next_cursor: string | null;
+  readonly stream_cursor: string;
+  readonly generation: string;
+}
+
+/** Several series at one resolution. */
+export interface SeriesList {
+  readonly series: readonly Series[];
+}
+
+/** The line as a whole; stages that run elsewhere add their own members. */
+export interface Status {
+  readonly sources: readonly (Readonly<Record<string, unknown>>)[];
+  readonly counts: Readonly<Record<string, unknown>>;
+  readonly lag_ms: number | null;
+  readonly watermarks: readonly (Readonly<Record<string, unknown>>)[];
+  readonly demo: boolean;
+}
+
+/** A live subject. */
+export interface SubjectRow {
+  readonly subject: string;
+  readonly name: string | null;
+  readonly count_24h: number;
+  readonly last_event_at: string | null;
+}
+
+/** The live subjects. `demo`: recorded news is playing. */
+export interface Subjects {
+  readonly subjects: readonly SubjectRow[];
+  readonly demo: boolean;
+  readonly demo_note: string | null;
+}
