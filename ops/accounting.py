@@ -15,6 +15,7 @@ from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.generation import live_generation
 from contracts.resolution import COARSEST
 from ops.log_reader import pages
+from ops.redrive import place_of, redriven_places
 from stores.home import Home
 
 
@@ -58,12 +59,10 @@ def account(home: Home, allowed_lateness_ms: int) -> Account:
         accepted_names = _names_among(home, refused, allowed_lateness_ms)
     late = {line["event_key"] for line in list_asides(home.lake, "late")} - accepted_names
     late_or_expired = {key for key in late if not key.startswith("sha256:")}
-    quarantined_scored = {
-        line["event_key"] for line in list_asides(home.lake, "quarantined") if line["stream"] == SCORED_STREAM
-    } - accepted_names
-    quarantined_raw = {
-        line["event_key"] for line in list_asides(home.lake, "quarantined") if line["stream"] == RAW_STREAM
-    }
+    went_back = redriven_places(home.lake)
+    set_aside = [line for line in list_asides(home.lake, "quarantined") if place_of(line) not in went_back]
+    quarantined_scored = {line["event_key"] for line in set_aside if line["stream"] == SCORED_STREAM} - accepted_names
+    quarantined_raw = {line["event_key"] for line in set_aside if line["stream"] == RAW_STREAM}
     distinct = len(accepted) + len(refused - accepted_names)
     return Account(
         received=distinct + len(quarantined_raw),

@@ -1,13 +1,16 @@
 """`candlewick quarantine list|show` and `candlewick late list`: what did not count, and why (law 3)."""
 
 import base64
+import itertools
 import sys
 from typing import Annotated, Any
 
 import typer
 
 from contracts.aside import Kind
-from ops.console import existing_data_dir, plain_errors, put_json, say
+from ops.console import PARTIAL, existing_data_dir, plain_errors, put_json, say
+
+MAX_SHOWN_PROBLEMS = 20
 
 quarantine_app = typer.Typer(no_args_is_help=True)
 late_app = typer.Typer(no_args_is_help=True)
@@ -60,6 +63,34 @@ def quarantine_show(
                 return
         say(f"candlewick: no quarantined record {sequence_number}; `candlewick quarantine list` shows them")
         raise typer.Exit(1)
+
+
+@quarantine_app.command("redrive")
+def quarantine_redrive(
+    sequence_number: Annotated[str | None, typer.Argument(help="One record; all without.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only those set aside for this reason.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go back.")] = False,
+    data_dir: DataDir = ".candlewick",
+) -> None:
+    """Put records that are good now back on their stream; prints {"read","redriven","still_bad","kept_in_part"}."""
+    with plain_errors():
+        import os
+
+        from contracts.settings import AggregatorSettings, load
+        from ops.redrive import redrive
+        from stores.home import open_home
+
+        shown = itertools.count(1)
+
+        def problem(line: str) -> None:
+            if next(shown) <= MAX_SHOWN_PROBLEMS:
+                say(line)
+
+        settings = load(AggregatorSettings, {**os.environ, "CANDLEWICK_DATA_DIR": existing_data_dir(data_dir)})
+        done = redrive(open_home(settings), settings, sequence_number, reason, dry_run, problem)
+        put_json(done._asdict())
+        if done.still_bad or done.kept_in_part:
+            raise typer.Exit(PARTIAL)
 
 
 @late_app.command("list")

@@ -1,0 +1,145 @@
+"""`candlewick doctor`: what is wrong with this installation and what to do about it; one line a check."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+from contracts.errors import CandlewickError
+from contracts.generation import POINTER, live_generation
+from contracts.resolution import MINUTE_MS
+from contracts.settings import AggregatorSettings
+from ops.replay.runs import KIND as RUN_KIND
+from ops.replay.runs import RESUMABLE
+from ops.status import snapshot
+from stores.home import Home, open_home
+
+State = Literal["ok", "warning", "fault"]
+MIN_FREE_BYTES: Final = 1 << 30
+BEHIND_MS: Final = 5 * MINUTE_MS
+AHEAD_MS: Final = MINUTE_MS
+
+
+class Finding(NamedTuple):
+    """One check: what was found, and the remedy when it is not well."""
+
+    check: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+def examine(settings: AggregatorSettings) -> list[Finding]:
+    """All checks; those that need the stores are left out when they cannot be opened."""
+    found = [_python(), _disk(Path(settings.data_dir)), _parquet(), _model()]
+    try:
+        home = open_home(settings)
+        stores = list(_of_stores(home))
+    except (CandlewickError, OSError) as error:
+        return [*found, Finding("stores", "fault", str(error), "see the text; `candlewick status` tries again")]
+    return found + stores
+
+
+def _of_stores(home: Home) -> Iterator[Finding]:
+    seen = snapshot(home)
+    yield Finding("stores", "ok", f"{seen['counted']:,} events of {seen['subjects']} subjects in {seen['generation']}")
+    for check in (_clock, _stages, _given_up, _swap, _runs, _sources):
+        yield from check(home, seen)
+
+
+def _python() -> Finding:
+    return Finding("python", "ok", ".".join(map(str, sys.version_info[:3])))
+
+
+def _disk(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder if folder.exists() else Path.cwd()).free
+    text = f"{free / (1 << 30):,.1f} GiB free for {folder}"
+    if free >= MIN_FREE_BYTES:
+        return Finding("disk", "ok", text)
+    return Finding("disk", "warning", text, "free some space: a full disk stops the line until there is some again")
+
+
+def _parquet() -> Finding:
+    try:
+        import pyarrow
+    except ImportError:
+        return Finding("parquet", "ok", "not installed; only `export --format parquet` needs it")
+    return Finding("parquet", "ok", f"pyarrow {pyarrow.__version__}")
+
+
+def _model() -> Finding:
+    from consumers.classifier.models.registry import DEFAULT, ModelUnavailable, load
+
+    try:
+        return Finding("model", "ok", load(DEFAULT).version)
+    except ModelUnavailable as error:
+        return Finding("model", "fault", str(error), "articles cannot be scored until it loads")
+
+
+def _clock(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
+    """A clock that stepped back stands before what was written already."""
+    head = home.buckets.changes_head()
+    newest = home.buckets.changes_after({lane: sequence - 1 for lane, sequence in head.items()}, len(head) or 1)
+    ahead_ms = max((stored.change.written_ms for stored in newest), default=0) - home.clock.now_ms()
+    if ahead_ms > AHEAD_MS:
+        yield Finding(
+            "clock", "fault", f"the newest change was written {ahead_ms / 1000:.0f} s from now", "set the clock (NTP)"
+        )
+    else:
+        yield Finding("clock", "ok", seen["now"])
+
+
+def _stages(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
+    late = [row for row in seen["stages"] if row["behind_ms"] > BEHIND_MS]
+    running = bool(home.control.list("stream-process"))
+    for row in late:
+        remedy = "look at `status --watch`: it is failing or slow" if running else "start `candlewick up`, or `drain`"
+        yield Finding(f"stage {row['stage']}", "warning", f"{row['behind_ms'] / 1000:,.0f} s behind", remedy)
+    if not late:
+        yield Finding("stages", "ok", "nothing older than five minutes is pending")
+
+
+def _given_up(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
+    if seen["given_up"]:
+        detail = f"{seen['given_up']} batches were given up after their last retry"
+        yield Finding("failures", "warning", detail, "mend the cause, then `replay run --source auto` counts them")
+    if seen["quarantined"]:
+        detail = f"{seen['quarantined']:,} records are quarantined"
+        yield Finding("quarantine", "ok", detail + "; `quarantine list` says why")
+
+
+def _swap(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
+    pointer = home.control.get(*POINTER).value
+    if pointer is not None and not pointer.get("settled", True):
+        detail = f"the promote of {pointer['generation']} was cut short"
+        yield Finding("generation", "warning", detail, "the finaliser finishes it within five minutes of `up`")
+    else:
+        yield Finding("generation", "ok", f"{live_generation(home.control)} is live")
+
+
+def _runs(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
+    for run in home.control.list(RUN_KIND).values():
+        if run["state"] in RESUMABLE:
+            detail = f"{run['state']} at {run['units_done']:,} of {run['units_total']:,} units"
+            remedy = f"`candlewick replay resume {run['id']}` or `cancel`, unless it is running now"
+            yield Finding(
+                f"run {run['id']}", "warning", detail + (f": {run['error']}" if run.get("error") else ""), remedy
+            )
+
+
+def _sources(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
+    for row in seen["sources"]:
+        if row.get("error"):
+            yield Finding(
+                f"source {row['name']}", "warning", str(row["error"]), "`candlewick sources test` tries it now"
+            )
+
+
+def print_findings(findings: list[Finding], out: Callable[[str], Any]) -> None:
+    """One line each, and the remedy below what is not well."""
+    signs = {"ok": "ok     ", "warning": "warning", "fault": "FAULT  "}
+    for finding in findings:
+        out(f"{signs[finding.state]}  {finding.check:<18} {finding.detail}\n")
+        if finding.remedy:
+            out(f"{'':<29}→ {finding.remedy}\n")

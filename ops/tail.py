@@ -1,0 +1,117 @@
+"""`candlewick tail`: events as they are counted, one line each, with their headline."""
+
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any, Final
+
+from rich.console import Console
+from rich.text import Text
+
+from contracts.bucket import E4
+from contracts.errors import BadEvent, BadRequest
+from contracts.generation import live_generation
+from contracts.ports import NewEvent, StoredChange, Waking
+from contracts.subjects import parse_subject
+from ops.console import put_json
+from stores.home import Home
+
+POLL_MS: Final = 500
+#: Events remembered, so that one is not shown again after a promote brought it a second time.
+MAX_KNOWN: Final = 20_000
+#: Changes of a lane that are looked through for history.
+MAX_LOOK_BACK: Final = 5_000
+STYLES: Final = {"positive": "green", "negative": "red", "neutral": ""}
+
+
+def tail(home: Home, subjects: list[str], history: int, follow: bool, as_json: bool) -> None:
+    """The last `history` events, then (with `follow`) every new one until Ctrl-C. Raises `BadRequest`."""
+    try:
+        wanted = frozenset(parse_subject(subject) for subject in subjects)
+    except BadEvent as error:
+        raise BadRequest(error.detail) from None
+    console = Console(highlight=False, soft_wrap=True)
+    for row in _rows(home, wanted, history, follow):
+        if as_json:
+            put_json(row)
+            sys.stdout.flush()
+        else:
+            console.print(_line(row))
+
+
+def _rows(home: Home, wanted: frozenset[str], history: int, follow: bool) -> Iterator[dict[str, Any]]:
+    known: OrderedDict[str, None] = OrderedDict()
+    cursor = home.buckets.changes_head()
+    yield from _shown(home, _before(home, cursor, wanted, history), wanted, known, history)
+    waking = home.buckets if isinstance(home.buckets, Waking) else None
+    nobody = threading.Event()
+    while follow:
+        seen = waking.seen() if waking is not None else None
+        changes = home.buckets.changes_after(cursor)
+        if not changes:
+            if waking is not None:
+                waking.wait(seen, POLL_MS)
+            else:
+                home.clock.wait(nobody, POLL_MS)
+            continue
+        for stored in changes:
+            cursor[stored.lane] = stored.sequence
+        yield from _shown(home, changes, wanted, known, None)
+
+
+def _before(home: Home, head: dict[str, int], wanted: frozenset[str], history: int) -> list[StoredChange]:
+    """The newest changes, enough of them to hold `history` events of the subjects; looks further and further back."""
+    found: list[StoredChange] = []
+    if not history or not head:
+        return found
+    for reach in (history, 10 * history, MAX_LOOK_BACK):
+        start = {lane: max(0, sequence - reach) for lane, sequence in head.items()}
+        found = [
+            stored
+            for stored in home.buckets.changes_after(start, reach * len(head))
+            if stored.change.events and (not wanted or stored.change.subject in wanted)
+        ]
+        if sum(len(stored.change.events) for stored in found) >= history or not any(start.values()):
+            break
+    return found
+
+
+def _shown(
+    home: Home,
+    changes: list[StoredChange],
+    wanted: frozenset[str],
+    known: "OrderedDict[str, None]",
+    limit: int | None,
+) -> Iterator[dict[str, Any]]:
+    live = live_generation(home.control)
+    events: list[tuple[str, NewEvent]] = []
+    for stored in changes:
+        change = stored.change
+        if change.generation == live and (not wanted or change.subject in wanted):
+            events += [(change.subject, event) for event in change.events if event.event_id not in known]
+            known.update(dict.fromkeys(event.event_id for event in change.events))
+    while len(known) > MAX_KNOWN:
+        known.popitem(last=False)
+    events.sort(key=lambda pair: (pair[1].event_time, pair[1].event_id))
+    events = events if limit is None else events[-limit:] if limit else []
+    items = home.items.get_primaries(list({event.article_id for _, event in events}))
+    for subject, event in events:
+        item = items.get(event.article_id)
+        yield {
+            "event_time": event.event_time,
+            "ticker": subject,
+            "label": event.label,
+            "polarity": event.polarity_e4 / E4,
+            "source": event.source,
+            "title": item["metadata"]["title"] if item else None,
+            "event_id": event.event_id,
+        }
+
+
+def _line(row: dict[str, Any]) -> Text:
+    text = Text(f"{row['event_time'][:19]}Z  {row['ticker']:<10} ")
+    text.append(f"{row['polarity']:+.4f} {row['label']:<8}", style=STYLES[row["label"]])
+    text.append(f"  {row['title'] or row['event_id']}")
+    text.append(f"  {row['source']}", style="dim")
+    return text

@@ -1,0 +1,139 @@
+"""`tail`, `doctor`, `quarantine redrive`, `export`: each answers the question it is opened with."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from contracts.aside import Aside, put_asides
+from contracts.events import SCORED_STREAM
+from contracts.generation import POINTER
+from contracts.ports import Entry
+from contracts.settings import AggregatorSettings
+from ops.accounting import account
+from ops.cli import app
+from ops.doctor import examine
+from stores.home import Home, forget_homes
+from tests import oracle
+from tests.events import scored, stream
+from tests.unit.replay.kit import Live, fields, home_of, put, settings_of
+
+AT_MS = 1_766_318_400_000
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> AggregatorSettings:
+    return settings_of(tmp_path / "data")
+
+
+@pytest.fixture
+def home(settings: AggregatorSettings) -> Iterator[Home]:
+    # The commands open the same folder with the default durability: another connection, as from another process.
+    yield home_of(Path(settings.data_dir))
+    forget_homes()
+
+
+def run(settings: AggregatorSettings, *arguments: str, code: int = 0) -> str:
+    done = CliRunner().invoke(app, [*arguments, "--data-dir", settings.data_dir])
+    assert done.exit_code == code, done.output
+    return done.stdout
+
+
+def json_lines(text: str) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_tail_shows_the_newest_events_and_only_the_subjects_asked_for(home: Home, settings: AggregatorSettings) -> None:
+    events = [scored(n, ("AAPL", "MSFT")[n % 2], AT_MS + n * 1_000, 0.01 * n) for n in range(20)]
+    put(home, events)
+    Live(home, settings).all(batch=3)
+    shown = json_lines(run(settings, "tail", "-n", "4", "--no-follow", "--json"))
+    assert [row["event_id"] for row in shown] == [event["event_id"] for event in events[-4:]]
+    only = json_lines(run(settings, "tail", "AAPL", "-n", "3", "--no-follow", "--json"))
+    assert [row["event_id"] for row in only] == [event["event_id"] for event in events if event["subject"] == "AAPL"][
+        -3:
+    ]
+    assert "MSFT" in run(settings, "tail", "-n", "4", "--no-follow")
+    assert run(settings, "tail", "not a subject", "--no-follow", code=2) == ""
+
+
+def test_doctor_names_what_is_wrong_and_the_remedy(home: Home, settings: AggregatorSettings) -> None:
+    put(home, stream(50, seed=1))
+    Live(home, settings).all()
+    assert all(finding.state == "ok" for finding in examine(settings) if finding.check != "stages")
+    home.control.put(*POINTER, {"generation": "g1", "settled": False, "handover": {}})
+    home.control.put(
+        "replay-run", "r1", {"id": "r1", "state": "failed", "error": "why", "units_done": 1, "units_total": 2}
+    )
+    found = {row["check"]: row for row in json.loads(run(settings, "doctor", "--json"))}
+    assert found["generation"]["state"] == "warning"
+    assert "why" in found["run r1"]["detail"]
+    assert "resume r1" in found["run r1"]["remedy"]
+
+
+def test_doctor_reports_a_damaged_store_as_a_fault(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "data")
+    home_of(tmp_path / "data")
+    forget_homes()
+    (tmp_path / "data" / "buckets.db").write_bytes(b"no database, but long enough to be read as the header of one" * 40)
+    (tmp_path / "data" / "buckets.db-wal").unlink(missing_ok=True)
+    assert "buckets.db is damaged" in run(settings, "doctor", code=1)
+    forget_homes()
+
+
+def test_redrive_puts_back_what_is_good_now_and_the_books_balance(home: Home, settings: AggregatorSettings) -> None:
+    good = [scored(n, "AAPL", AT_MS + n, 0.1) for n in range(3)]
+    bad = b'{"schema":"scored-article/9"}'
+    records = [json.dumps(event).encode() for event in good] + [bad]
+    home.log.put_records(SCORED_STREAM, [Entry("AAPL", data) for data in records])
+    live = Live(home, settings)
+    live.all()
+    # As if an older program had not understood two of them.
+    home.buckets.drop_generation("g1")
+    asides = [
+        Aside("quarantined", "bad_value", "", SCORED_STREAM, "shardId-0", str(n), 0, AT_MS, f"k{n}", data)
+        for n, data in enumerate(records[:2])
+    ]
+    put_asides(home.lake, asides)
+    assert json.loads(run(settings, "quarantine", "redrive", "--dry-run", code=3))["redriven"] == 2
+    done = json.loads(run(settings, "quarantine", "redrive", code=3))
+    assert done == {"read": 3, "redriven": 2, "still_bad": 1, "kept_in_part": 0}
+    live = Live(home, settings)
+    live.all()
+    assert fields(home) == oracle.buckets(good[:2])
+    put(home, good[2:])
+    live.all()
+    assert account(home, settings.allowed_lateness_ms).balanced
+    again = json.loads(run(settings, "quarantine", "redrive", code=3))
+    assert again == {"read": 1, "redriven": 0, "still_bad": 1, "kept_in_part": 0}
+
+
+def test_export_writes_every_bucket_event_and_bound(home: Home, settings: AggregatorSettings, tmp_path: Path) -> None:
+    events = stream(300, seed=2, bad_stamps=0)
+    put(home, events)
+    Live(home, settings).all()
+    rows = json_lines(run(settings, "export", "buckets"))
+    found = {
+        (row["ticker"], row["resolution"], oracle.to_ms(row["start"])): oracle.fields_of_document(row) for row in rows
+    }
+    assert found == oracle.buckets(events)
+    out = tmp_path / "scored.jsonl"
+    run(settings, "export", "scored", "--out", str(out), "--subject", "AAPL")
+    kept = json_lines(out.read_text())
+    assert sorted(row["event_id"] for row in kept) == sorted(
+        event["event_id"] for event in events if event["subject"] == "AAPL"
+    )
+    assert json_lines(run(settings, "export", "buckets", "--end", "2001-01-01T00:00:00Z")) == []
+    assert run(settings, "export", "nothing", code=2) == ""
+
+
+def test_export_to_parquet_reads_back(home: Home, settings: AggregatorSettings, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    put(home, stream(100, seed=3))
+    Live(home, settings).all()
+    out = tmp_path / "buckets.parquet"
+    run(settings, "export", "buckets", "--format", "parquet", "--out", str(out))
+    table = parquet.read_table(out)
+    assert table.num_rows == len(fields(home))
