@@ -170,6 +170,57 @@ def status(
 
 
 @app.command()
+def tail(
+    subjects: Annotated[list[str] | None, typer.Argument(help="Tickers or tag:name; all without.")] = None,
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    history: Annotated[int, typer.Option("-n", min=0, help="So many events that were counted before.")] = 10,
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Go on until Ctrl-C.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Events as they are counted, one line each, with their headline."""
+    with plain_errors():
+        from ops.tail import tail as run_tail
+
+        try:
+            run_tail(home_of(data_dir)[0], subjects or [], history, follow, as_json)
+        except KeyboardInterrupt:
+            raise typer.Exit(0) from None
+
+
+@app.command()
+def doctor(data_dir: DataDirOption = DEFAULT_DATA_DIR, as_json: JsonOption = False) -> None:
+    """What is wrong with this installation, and what to do about it. Exit 1 when something is."""
+    with plain_errors():
+        from ops.doctor import examine, print_findings
+
+        found = examine(settings_of(data_dir))
+        if as_json:
+            put_json([finding._asdict() for finding in found])
+        else:
+            print_findings(found, sys.stdout.write)
+        if any(finding.state == "fault" for finding in found):
+            raise typer.Exit(ERROR)
+
+
+@app.command()
+def export(
+    what: Annotated[str, typer.Argument(help="buckets, scored or items.")],
+    form: Annotated[str, typer.Option("--format", help="jsonl or parquet.")] = "jsonl",
+    out: Annotated[str | None, typer.Option(help="File to write; unset: standard output.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Only this ticker or tag:name.")] = None,
+    start: Annotated[str | None, typer.Option(help="At or after, ISO-8601 with Z.")] = None,
+    end: Annotated[str | None, typer.Option(help="Before.")] = None,
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+) -> None:
+    """All buckets, scored events or articles as JSON lines or parquet."""
+    with plain_errors():
+        from ops.export import export as run_export
+
+        count = run_export(home_of(data_dir)[0], what, form, out, subject, start, end)
+        say(f"{count:,} rows" + (f" in {out}" if out else ""))
+
+
+@app.command()
 def version(as_json: JsonOption = False) -> None:
     """Version of the program, its model and its data formats."""
     with plain_errors():
