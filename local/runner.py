@@ -29,7 +29,7 @@ from stores.data_dir import DataDir, UpLock
 from stores.home import Home, open_home
 
 #: How often the producers look for who is due; a new watch list is asked for that soon.
-POLL_SOURCES_MS: Final = 5_000
+POLL_SOURCES_MS: Final = 1_000
 FINALISE_MS: Final = 5 * MINUTE_MS
 DEMO_STEP_MS: Final = 500
 KEEP_CHANGES_MS: Final = DAY_MS

@@ -36,6 +36,7 @@ def _line(name: str, document: Mapping[str, Any], now_ms: int) -> dict[str, Any]
         "cursor_age_s": _age_s(newest_ms, now_ms),
         "next_due_at": iso_ms(int(due_ms)) if due_ms else None,
         "error": document.get("error"),
+        "note": document.get("note"),
     }
 
 
@@ -46,9 +47,11 @@ def _age_s(instant_ms: Any, now_ms: int) -> float | None:
 def source_table(rows: list[dict[str, Any]]) -> Table:
     """The rows for a person; a long error is cut at the screen's edge, never wrapped."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("source", "state", "articles/h", "last success", "newest article", "error"):
-        justify = "right" if title == "articles/h" else "left"
-        table.add_column(title, no_wrap=True, justify=justify, overflow="ellipsis")  # type: ignore[arg-type]
+    widest = {"source": max((len(row["name"]) for row in rows), default=0), "state": len("circuit open")}
+    for title in ("source", "state", "articles/h", "last success", "newest article", "remark"):
+        # Only the remark gives way on a narrow screen.
+        needed = None if title == "remark" else max(len(title), widest.get(title, len("120 min ago")))
+        table.add_column(title, no_wrap=True, min_width=needed, overflow="ellipsis")
     for row in rows:
         success, cursor = row["last_success_age_s"], row["cursor_age_s"]
         table.add_row(
@@ -57,7 +60,7 @@ def source_table(rows: list[dict[str, Any]]) -> Table:
             str(row["articles_per_hour"]),
             f"{age_text(success * 1000)} ago" if success is not None else "never",
             f"{age_text(cursor * 1000)} old" if cursor is not None else "none yet",
-            row["error"] or "",
+            row["error"] or row["note"] or "",
         )
     return table
 

@@ -1,4 +1,6 @@
-"""Lambda entry point of the producers, on a schedule: `{}` polls what is due, `{"source": NAME}` that source now."""
+"""Lambda entry point of the producers: a schedule's event (or `{}`) polls what is due, `{"source": NAME}` that source
+now, due or not.
+"""
 
 import functools
 import json
@@ -35,6 +37,13 @@ def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     settings = load(ProducerSettings, os.environ)
     with _opening:
         service = _service(settings, open_home(settings))
-    polled = service.poll(event.get("source"))._asdict()
-    logger.info(json.dumps({"message": "polled", **polled}))
+    polled = service.poll(_asked_for(event))._asdict()
+    if polled["polled"]:
+        logger.info(json.dumps({"message": "polled", **polled}))
     return polled
+
+
+def _asked_for(event: dict[str, Any]) -> str | None:
+    """The source named; None for a schedule's own event, whose `source` is `aws.events`."""
+    name = event.get("source")
+    return None if "detail-type" in event else name

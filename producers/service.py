@@ -31,6 +31,8 @@ SETTING_KIND: Final = "source-setting"
 #: What keys have spent: {"calls": [ms, …]} by the key's name.
 PACE_KIND: Final = "source-pace"
 WATCH_KIND: Final = "watch"
+#: A key that was put into Secrets, or another process' poll, is noticed within it.
+LOOK_AGAIN_MS: Final = 60_000
 _ASIDE_STREAM: Final = "sources"
 _SLEEPING: Final = ("paused", "gone", "no key")
 log = logging.getLogger(__name__)
@@ -81,15 +83,21 @@ class ProducerService:
         self._sources = sources
         self._round: FetchRound[Fetched] = FetchRound(clock)
         self._failing: set[str] = set()
+        self._next_ms: dict[str, int] = {}
+        self._wishes: tuple[Any, ...] = ()
+        self._looked_ms = -1
 
     def poll(self, only: str | None = None) -> Polled:
         """Poll every source that is due, or the one named whether due or not. Raises `Transient` when our own stores
         fail (then the round is repeated); a failing source shows in its state."""
         watched = watched_subjects(self._control)
+        settings = self._control.list(SETTING_KIND)
+        if only is None and self._is_too_early(watched, settings):
+            return Polled()
         busy = self._round.busy
         due = {
             each.source.name: each
-            for each in self._known()
+            for each in self._known(settings)
             if each.source.name not in busy
             and (each.source.name == only if only is not None else self._is_due(each, watched))
         }
@@ -113,8 +121,16 @@ class ProducerService:
             raise bugs[0]  # after every other source had its turn
         return totals
 
-    def _known(self) -> Iterator[Known]:
-        settings = self._control.list(SETTING_KIND)
+    def _is_too_early(self, watched: Sequence[str], settings: Mapping[str, Any]) -> bool:
+        """Whether nothing can be due yet, by what this process remembers: looking is cheap then, and may be often."""
+        now_ms, wishes = self._clock.now_ms(), (tuple(watched), dict(settings))
+        remembered_until_ms = min([self._looked_ms + LOOK_AGAIN_MS, *self._next_ms.values()])
+        if wishes == self._wishes and self._looked_ms <= now_ms < remembered_until_ms:
+            return True
+        self._wishes, self._looked_ms, self._next_ms = wishes, now_ms, {}
+        return False
+
+    def _known(self, settings: Mapping[str, Mapping[str, Any]]) -> Iterator[Known]:
         for source in self._sources:
             setting = settings.get(source.name, {})
             stored = self._control.get(KIND, source.name)
@@ -129,6 +145,7 @@ class ProducerService:
             version = stored.version
             if following is not state and following["state"] in _SLEEPING:
                 version = self._remember(source, following, version)
+            self._expect(source, following)
             yield Known(source, following, version)
 
     def _woken(self, source: Source, state: dict[str, Any], enabled: bool) -> dict[str, Any]:
@@ -193,7 +210,13 @@ class ProducerService:
         digest = digest_key(b"\n".join(lines)).rpartition(":")[2]
         self._lake.put(f"opinions/source={source.name}/date={date_of(now_ms)}/{digest}.jsonl.gz", lines)
 
+    def _expect(self, source: Source, state: Mapping[str, Any]) -> None:
+        self._next_ms.pop(source.name, None)
+        if state["state"] not in _SLEEPING:
+            self._next_ms[source.name] = int(state.get("next_due_ms", 0))
+
     def _remember(self, source: Source, state: Mapping[str, Any], version: int) -> int:
+        self._expect(source, state)
         try:
             return self._control.put(KIND, source.name, state, version)
         except Conflict:

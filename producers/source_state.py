@@ -41,16 +41,22 @@ def after_answer(
         "last_success_ms": now_ms,
         "next_due_ms": now_ms + every_ms,
         "failures": [],
-        "error": "the source says it is gone (HTTP 410)" if fetched.gone else _short(fetched.note),
+        "error": "the source says it is gone (HTTP 410)" if fetched.gone else None,
+        "note": _short(fetched.note),
     }
 
 
 def after_failure(state: Mapping[str, Any], error: FetchFailed, now_ms: int) -> dict[str, Any]:
     """A source's state after a failure: a retry soon, then the open circuit with one probe a minute; a source that
     asked for patience gets it; a spent allowance is nobody's failure."""
-    told = _rated(state, now_ms) | {"error": _short(str(error)), "last_attempt_ms": now_ms}
+    told = _rated(state, now_ms) | {"error": _short(str(error)), "note": None, "last_attempt_ms": now_ms}
     if isinstance(error, OverBudget):
-        return told | {"state": "waiting", "next_due_ms": now_ms + int(error.retry_after_ms or 0)}
+        return told | {
+            "state": "waiting",
+            "error": None,
+            "note": _short(error.detail),
+            "next_due_ms": now_ms + int(error.retry_after_ms or 0),
+        }
     failures = [*state.get("failures", ()), now_ms]
     failures = [at_ms for at_ms in failures if at_ms > now_ms - FAILURE_WINDOW_MS][-FAILURES_TO_OPEN:]
     is_open = len(failures) >= FAILURES_TO_OPEN or state["state"] == "circuit open"
@@ -70,7 +76,7 @@ def after_failure(state: Mapping[str, Any], error: FetchFailed, now_ms: int) -> 
 
 def without_key(state: Mapping[str, Any], secret: str) -> dict[str, Any]:
     """A source whose key is not set: it waits for it, and nothing is wrong."""
-    return dict(state) | {"state": "no key", "next_due_ms": 0, "error": f"set {secret} to use it"}
+    return dict(state) | {"state": "no key", "next_due_ms": 0, "error": None, "note": f"set {secret} to use it"}
 
 
 def _rated(state: Mapping[str, Any], now_ms: int) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class Source(BaseModel):
     title: str | None = None
     tags: tuple[str, ...] = ()
     tickers: tuple[str, ...] = ()
-    every_s: int = Field(300, ge=5, le=86_400)
+    every_s: int = Field(300, ge=1, le=86_400)
     enabled: bool = True
     options: dict[str, Any] = Field(default_factory=dict)
     secret: str | None = Field(None, pattern=r"^[A-Z][A-Z0-9_]{2,79}$")

@@ -11,7 +11,7 @@ from contracts.events import RAW_STREAM, decode_raw
 from contracts.instants import parse_ms
 from producers.fetch import Web
 from producers.fetch_round import FetchRound
-from producers.service import KIND, SETTING_KIND, WATCH_KIND, Polled, ProducerService
+from producers.service import KIND, LOOK_AGAIN_MS, SETTING_KIND, WATCH_KIND, Polled, ProducerService
 from producers.source_state import PROBE_AFTER_MS
 from producers.sources.registry import Source
 from tests.fakes.log import FakeLog
@@ -174,8 +174,9 @@ def test_a_source_without_its_key_waits_for_it_and_is_no_failure(site: FakeSite)
     polling = Polling(keyed("newsapi", site.put("/news", page(NEWS, "application/json"))))
     assert polling.service.poll() == Polled()
     state = polling.state("newsapi")
-    assert (state["state"], state["error"]) == ("no key", "set NEWSAPI_API_KEY to use it")
+    assert (state["state"], state["error"], state["note"]) == ("no key", None, "set NEWSAPI_API_KEY to use it")
     polling.secrets.values["NEWSAPI_API_KEY"] = "k"
+    polling.clock.advance(LOOK_AGAIN_MS)
     assert polling.service.poll().published == 8
     assert polling.state("newsapi")["state"] == "healthy"
 
