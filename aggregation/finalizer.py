@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aggregation.handover import Handover
-from aggregation.rollup import ancestors, is_lane, summary_of
+from aggregation.rollup import ancestors, is_lane, past_ttl, summary_of
 from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary
 from contracts.clock import Clock
 from contracts.documents import end_ms
@@ -42,11 +42,16 @@ class Findings(NamedTuple):
 class Finalizer:
     """Reads the store, decides, writes guarded."""
 
-    def __init__(self, buckets: BucketStore, control: ControlStore, clock: Clock, lanes: int = 1) -> None:
+    def __init__(
+        self, buckets: BucketStore, control: ControlStore, clock: Clock, lanes: int = 1, expire: bool = False
+    ) -> None:
+        """`expire`: buckets past their TTL are as good as gone; what is left of them is not mended, since TTL deletes
+        in no order and a parent made anew from its last child would say less than the truth."""
         self._buckets = buckets
         self._control = control
         self._clock = clock
         self._lanes = lanes
+        self._expire = expire
 
     def run(self, look_back_ms: int = LOOK_BACK_MS) -> Findings:
         """One pass over what was touched in the last `look_back_ms` of processing time, or is still marked partial."""
@@ -56,7 +61,8 @@ class Finalizer:
         family: dict[BucketKey, None] = {}
         for key in touched:
             for member in (key, *ancestors(key)):
-                family[member] = None
+                if not (self._expire and past_ttl(member, now_ms)):
+                    family[member] = None
         repaired = unsettled = 0
         for key in sorted(family, key=_level):
             mended = self._mend(generation, key)
@@ -150,7 +156,7 @@ def _mended(key: BucketKey, bucket: Bucket | None, actual: dict[int, Summary], n
 def finalizer(settings: AggregatorSettings) -> Finalizer:
     """The process's finaliser."""
     home = open_home(settings)
-    return Finalizer(home.buckets, home.control, home.clock, settings.lanes)
+    return Finalizer(home.buckets, home.control, home.clock, settings.lanes, settings.expire)
 
 
 def settle_swap(settings: AggregatorSettings) -> None:

@@ -10,12 +10,12 @@ from typing import NamedTuple
 from aggregation.event import Event
 from aggregation.gather import Gathered
 from aggregation.group import Group
-from aggregation.rollup import CASCADE, ancestors, is_lane, parent_of, replace, summary_of
+from aggregation.rollup import CASCADE, is_lane, parent_of, past_ttl, replace, summary_of
 from aggregation.summary import merge
 from aggregation.verdict import SetAside
 from aggregation.watermark import IDLE_AFTER_MS, NEVER_MS, OUT_OF_ORDERNESS_MS, ShardProgress, advance, combined_ms
 from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary
-from contracts.resolution import BY_NAME, WIDTH_MS
+from contracts.resolution import FINEST, WIDTH_MS
 
 _NOTHING: frozenset[int] = frozenset()
 
@@ -72,15 +72,15 @@ class Step(NamedTuple):
 
 
 def keys_needed(gathered: Gathered) -> list[BucketKey]:
-    """Every bucket a batch may touch: its 1m buckets and all above them."""
-    needed: dict[BucketKey, None] = {}
-    for key in gathered.groups:
-        if key not in needed:
-            needed[key] = None
-            for above in ancestors(key):
-                if above in needed:
-                    break
-                needed[above] = None
+    """Every bucket a batch may touch: its 1m (or lane) buckets and all above them."""
+    needed = dict.fromkeys(gathered.groups)
+    minutes = {(key.subject.partition(LANE_SEPARATOR)[0], key.start_ms) for key in needed}
+    needed |= dict.fromkeys(BucketKey(subject, FINEST.name, start_ms) for subject, start_ms in minutes)
+    level = minutes
+    for _fine, coarse in CASCADE:
+        width_ms = coarse.width_ms
+        level = {(subject, start_ms - start_ms % width_ms) for subject, start_ms in level}
+        needed |= dict.fromkeys(BucketKey(subject, coarse.name, start_ms) for subject, start_ms in level)
     return list(needed)
 
 
@@ -217,10 +217,7 @@ class _Cascade:
         return bucket
 
     def _past_ttl(self, key: BucketKey) -> bool:
-        if not self._expire:
-            return False
-        resolution = BY_NAME[key.resolution]
-        return key.start_ms + resolution.width_ms + resolution.ttl_ms <= self._now_ms
+        return self._expire and past_ttl(key, self._now_ms)
 
     def _is_gone(self, key: BucketKey, stored: Bucket | None) -> bool:
         """Expired is not empty: a bucket that is missing while something above still holds its summary is gone, and

@@ -9,7 +9,7 @@ from typing import Final
 
 from aggregation.summary import merge_all
 from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, Summary
-from contracts.resolution import FINEST, RESOLUTIONS, Resolution, window_start_ms
+from contracts.resolution import BY_NAME, FINEST, RESOLUTIONS, Resolution, window_start_ms
 
 Children = tuple[tuple[int, Summary], ...]
 
@@ -70,6 +70,12 @@ def ancestors(key: BucketKey) -> list[BucketKey]:
         found.append(link[0])
         link = parent_of(link[0])
     return found
+
+
+def past_ttl(key: BucketKey, now_ms: int) -> bool:
+    """Whether a bucket's time to live is over: it may be gone, or go at any moment."""
+    resolution = BY_NAME[key.resolution]
+    return key.start_ms + resolution.width_ms + resolution.ttl_ms <= now_ms
 
 
 def violation(bucket: Bucket, stored: dict[BucketKey, Bucket]) -> str | None:

@@ -6,11 +6,13 @@ else wrote: everything is read again and decided again, which is free of harm be
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from heapq import nlargest
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
-from aggregation.event import Event, decode
+from aggregation.event import Event, decode, decode_all
 from aggregation.gather import Gathered, gather, milliseconds
 from aggregation.operator import EMPTY, Batch, Limits, State, Step, keys_needed, step
 from aggregation.rollup import ancestors
@@ -73,8 +75,11 @@ class Aggregator:
         events, places, bad = _decode(records)
         gathered = gather(events, self._settings.allowed_lateness_ms, self._settings.lanes)
         decided, conflicts = self._commit(shard_id, gathered, window)
-        asides = bad + [_aside(places[id(aside.event)], aside, "late") for aside in decided.too_late]
-        asides += [_aside(places[id(aside.event)], aside, "quarantined") for aside in decided.quarantined]
+        asides = bad
+        if decided.too_late or decided.quarantined:
+            place_of = {id(event): place for event, place in zip(events, places, strict=True)}
+            asides = asides + [_aside(place_of[id(aside.event)], aside, "late") for aside in decided.too_late]
+            asides += [_aside(place_of[id(aside.event)], aside, "quarantined") for aside in decided.quarantined]
         if asides:
             put_asides(self._lake, sorted(asides, key=lambda aside: (int(aside.sequence_number), aside.part)))
         self._remember(shard_id, decided.state)
@@ -166,23 +171,24 @@ def _aside(record: StreamRecord, aside: SetAside, kind: Kind) -> Aside:
     return aside_of(kind, record, aside.reason, aside.detail, f"{aside.event.subject} {aside.event.event_id}")
 
 
-def _decode(
-    records: Sequence[StreamRecord],
-) -> tuple[list[Event], dict[int, StreamRecord], list[Aside]]:
-    """(events, the record of each by identity, records that are no events)."""
-    events: list[Event] = []
-    places: dict[int, StreamRecord] = {}
+def _decode(records: Sequence[StreamRecord]) -> tuple[list[Event], Sequence[StreamRecord], list[Aside]]:
+    """(events, the record of each, records that are no events)."""
+    if all(record.error is None for record in records):
+        events = decode_all([record.data for record in records])
+        if events is not None:
+            return events, records, []
+    events = []
+    places: list[StreamRecord] = []
     bad: list[Aside] = []
     for record in records:
         try:
             if record.error is not None:
                 raise record.error
-            event = decode(record.data)
+            events.append(decode(record.data))
         except BadEvent as error:
             bad.append(aside_of("quarantined", record, error.reason, error.detail, digest_key(record.data)))
             continue
-        events.append(event)
-        places[id(event)] = record
+        places.append(record)
     return events, places, bad
 
 
@@ -196,9 +202,10 @@ def _changes(generation: str, decided: Step, fresh: dict[str, list[Event]], now_
             by_subject.setdefault(key.subject, []).append(slim)
     changes: list[Change] = []
     for subject, buckets in by_subject.items():
-        events = sorted(fresh.get(subject, ()), key=lambda event: (event.event_time, event.event_id))
-        news = tuple(_new_event(event) for event in events[-MAX_CHANGE_EVENTS:])
-        origin_ms = max((milliseconds(event.ingested_at) for event in events), default=0)
+        events = fresh.get(subject, ())
+        newest = nlargest(MAX_CHANGE_EVENTS, events, key=attrgetter("event_time", "event_id"))
+        news = tuple(_new_event(event) for event in reversed(newest))
+        origin_ms = milliseconds(max(event.ingested_at for event in events)) if events else 0
         changes.append(Change(generation, subject, tuple(buckets), news, origin_ms, now_ms))
     return changes
 

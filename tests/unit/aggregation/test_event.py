@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from aggregation.event import POLARITIES_E4, Event, decode
+from aggregation.event import POLARITIES_E4, Event, decode, decode_all
 from aggregation.instant_table import instant_ms
 from contracts.errors import QUARANTINE_REASONS, BadEvent
 from contracts.events import ScoredEvent
@@ -78,3 +78,31 @@ def test_instants_read_as_the_oracle_reads_them(text: str) -> None:
 def test_what_is_no_instant_is_refused(text: str) -> None:
     with pytest.raises(BadEvent):
         instant_ms(text)
+
+
+def test_a_batch_decoded_at_once_is_each_record_decoded_by_itself() -> None:
+    payloads = [json.dumps(scored(n, "AAPL", BASE_MS + n, 0.1)).encode() for n in range(50)]
+    assert decode_all(payloads) == [decode(payload) for payload in payloads]
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        b"",
+        b" " * 200,
+        b"x" * 200,
+        b"\n",
+        json.dumps(scored(1, "AAPL", BASE_MS, 0.1)).encode()
+        + b"\n"
+        + json.dumps(scored(2, "AAPL", BASE_MS, 0.1)).encode(),
+        json.dumps(scored(1, "AAPL", BASE_MS, 0.1)).encode() * 2,
+        json.dumps(scored(1, "AAPL", BASE_MS, 0.1)).encode()[:-30],
+        b'{"schema":"' + b"x" * 300_000,
+    ],
+)
+def test_bytes_that_could_shift_the_others_are_never_decoded_at_once(poison: bytes) -> None:
+    good = [json.dumps(scored(n, "AAPL", BASE_MS + n, 0.1)).encode() for n in range(5)]
+    for at in range(6):
+        assert decode_all([*good[:at], poison, *good[at:]]) is None
+    # Two records whose faults would cancel out in a count of lines.
+    assert decode_all([good[0] + b"\n" + good[1], b" " * 150, good[2]]) is None

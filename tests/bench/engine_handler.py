@@ -1,0 +1,119 @@
+"""The aggregator's handler, store excluded: milliseconds an invocation, and DynamoDB write units an article."""
+
+import json
+import math
+import time
+from typing import Any
+
+from aggregation.handler import handle
+from aggregation.service import Aggregator
+from contracts.bucket import Bucket
+from contracts.clock import ManualClock
+from contracts.events import SCORED_STREAM
+from contracts.ports import Change, Record
+from contracts.settings import AggregatorSettings
+from stores.bucket_codec import encode_change
+from stores.dynamo_bucket_item import bucket_row, touched_of
+from tests.bench.report import median
+from tests.events import BASE_MS, scored, stream
+from tests.fakes.kinesis import kinesis_event
+from tests.fakes.stores import FakeControl, FakeLake
+from tests.sim.store import MemoryBuckets
+
+UNIT_BYTES = 1024
+WARM_INVOCATIONS = 5
+MEASURED_INVOCATIONS = {100: 60, 1_000: 30, 10_000: 8}
+
+
+def aggregator(buckets: MemoryBuckets) -> Aggregator:
+    clock = ManualClock(BASE_MS)
+    return Aggregator(buckets, FakeControl(clock), FakeLake(), clock, AggregatorSettings())
+
+
+def handler_ms(batch: int) -> float:
+    """Median milliseconds of one invocation: base64, decode, step, commit into dictionaries."""
+    rounds = WARM_INVOCATIONS + MEASURED_INVOCATIONS[batch]
+    documents = stream(batch * rounds, seed=batch, duplicates=0.05, hours=batch * rounds / 40_000)
+    service = aggregator(MemoryBuckets())
+    took: list[float] = []
+    for at in range(0, len(documents), batch):
+        records = [
+            Record(str(at + n), document["subject"], json.dumps(document, separators=(",", ":")).encode(), BASE_MS)
+            for n, document in enumerate(documents[at : at + batch])
+        ]
+        event = kinesis_event(SCORED_STREAM, records) | {"shardId": "shardId-000000000000", "state": {}}
+        started = time.perf_counter()
+        answer = handle(service, event)
+        took.append(1000 * (time.perf_counter() - started))
+        assert answer["batchItemFailures"] == []
+    return median(took[WARM_INVOCATIONS:])
+
+
+def item_bytes(value: Any) -> int:
+    """Bytes of an item as DynamoDB counts them: names and values."""
+    if isinstance(value, dict):
+        if len(value) == 1 and next(iter(value)) in {"S", "N", "B", "BOOL", "NULL", "SS", "L", "M"}:
+            ((kind, inner),) = value.items()
+            if kind in ("S", "B"):
+                return len(inner if isinstance(inner, bytes) else inner.encode())
+            if kind == "N":
+                return math.ceil(len(inner.strip("-0.")) / 2) + 1
+            if kind == "SS":
+                return sum(len(each.encode()) for each in inner)
+            if kind in ("L", "M"):
+                return 3 + item_bytes(inner if kind == "M" else {str(n): each for n, each in enumerate(inner)})
+            return 1
+        return sum(len(name.encode()) + item_bytes(inner) for name, inner in value.items())
+    raise AssertionError(f"not an attribute: {value!r}")
+
+
+def units(size: int) -> int:
+    return max(1, math.ceil(size / UNIT_BYTES))
+
+
+class Meter(MemoryBuckets):
+    """Counts the write units that the same commits would take on DynamoDB: bucket items with their index entry where
+    its key changes, and the change record with its lane's counter in one transaction (which costs double)."""
+
+    def __init__(self) -> None:
+        super().__init__(on_write=self._on_bucket)
+        self.bucket_units = self.change_units = self.writes = 0
+
+    def _on_bucket(self, generation: str, before: Bucket | None, after: Bucket) -> None:
+        row, parts = bucket_row(after)
+        self.writes += 1
+        self.bucket_units += units(item_bytes(row)) + sum(units(item_bytes(part)) for part in parts)
+        if before is None:
+            self.bucket_units += 1
+        elif touched_of(before) != touched_of(after):
+            self.bucket_units += 2
+
+    def commit(self, generation: str, writes: Any, changes: Any = (), lane: str = "") -> Any:
+        lost = super().commit(generation, writes, changes, lane)
+        if changes and not lost:
+            self.change_units += 2 * (1 + units(sum(len(encode_change(each)) for each in _changes(changes)) + 100))
+        return lost
+
+
+def _changes(changes: Any) -> list[Change]:
+    return list(changes)
+
+
+def write_units(per_batch: int, batches: int = 120) -> dict[str, float]:
+    """Write units and bucket writes per article, for one subject, `per_batch` articles in each batch, two batches a
+    minute, over an hour."""
+    meter = Meter()
+    service = aggregator(meter)
+    number = 0
+    for batch in range(batches):
+        records = []
+        for part in range(per_batch):
+            at_ms = BASE_MS + batch * 30_000 + part * 30_000 // per_batch
+            number += 1
+            document = scored(number, "AAPL", at_ms, ((number * 37) % 200 - 100) / 100)
+            records.append(Record(str(number), "AAPL", json.dumps(document).encode(), at_ms))
+        handle(service, kinesis_event(SCORED_STREAM, records) | {"shardId": "shardId-000000000000"})
+    return {
+        "write_units": round((meter.bucket_units + meter.change_units) / number, 2),
+        "bucket_writes": round(meter.writes / number, 2),
+    }
