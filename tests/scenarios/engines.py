@@ -212,7 +212,8 @@ class PureEngine:
         self._buckets.delete(FIRST_GENERATION, key)
 
     def finalise(self) -> Findings:
-        return Finalizer(self._buckets, FakeControl(self.clock), self.clock, self.setup.lanes).run(self.clock.now_ms())
+        control, setup = FakeControl(self.clock), self.setup
+        return Finalizer(self._buckets, control, self.clock, setup.lanes, setup.expire).run(self.clock.now_ms())
 
     def progress(self) -> dict[str, ShardProgress]:
         return dict(self._state.shards)
@@ -299,7 +300,8 @@ class ServiceEngine:
         raise NotImplementedError
 
     def finalise(self) -> Findings:
-        return Finalizer(self._store, self._control, self.clock, self.setup.lanes).run(self.clock.now_ms())
+        setup = self.setup
+        return Finalizer(self._store, self._control, self.clock, setup.lanes, setup.expire).run(self.clock.now_ms())
 
     def progress(self) -> dict[str, ShardProgress]:
         return {

@@ -5,6 +5,8 @@ The seed draws the weather: which faults are on, and how often each fires.
 
 import random
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 OFF_SHARE = 0.35  # of the faults are switched off in a seed, so that each also meets fair weather for the others
@@ -218,6 +220,18 @@ class ClockStep(Fault):
     most = 0.05
 
 
+class LongOutage(Fault):
+    """Nothing runs for hours or days; where buckets expire, minutes are gone when their late events are processed."""
+
+    most = 0.08
+
+
+class TtlSweep(Fault):
+    """TTL deletes old buckets: some, in any order, long after their time."""
+
+    most = 0.3
+
+
 class ReplayDuringLive(Fault):
     """A replay of the log into another generation runs beside live traffic."""
 
@@ -281,6 +295,16 @@ class Weather:
                 fault.note()
                 return type(fault)
         return None
+
+    @contextmanager
+    def calm(self) -> Iterator[None]:
+        """For a moment, nothing goes wrong."""
+        rates, total = {kind: fault.rate for kind, fault in self._faults.items()}, self._total
+        self.heal()
+        yield
+        for kind, rate in rates.items():
+            self._faults[kind].rate = rate
+        self._total = total
 
     def heal(self) -> None:
         for fault in self._faults.values():

@@ -56,6 +56,7 @@ class Reader:
     next: int = 0
     state: dict[str, Any] = field(default_factory=dict)
     window_end_ms: int = 0
+    tried: int = 0  # records before this have been handed to some process
     pending: int = 0  # size of the batch that failed and comes again; 0: none
     busy: bool = False
     process: Watched | None = None
@@ -99,6 +100,10 @@ class Pipeline:
         reader, shard = self.readers.get(shard_id), self._log.shards[shard_id]
         return reader is not None and shard.closed and reader.next == len(shard.records)
 
+    def half_done(self) -> list[Reader]:
+        """Readers with records that some process has seen and that are not acknowledged."""
+        return [reader for reader in self.ready() if reader.next < reader.tried]
+
     @property
     def drained(self) -> bool:
         return not self.ready() and all(
@@ -117,6 +122,7 @@ class Pipeline:
         process = self._process_for(reader)
         self._stash(Stashed(reader.shard_id, records, reader.state))
         reader.busy, reader.pending = True, len(records)
+        reader.tried = max(reader.tried, reader.next + len(records))
         if self.acknowledges_first:
             reader.next += len(records)
             reader.pending = 0

@@ -25,13 +25,15 @@ from stores.sqlite_buckets import SqliteBucketStore
 from tests.fakes.stores import FakeControl, FakeLake
 from tests.sim import checkers, faults
 from tests.sim.checkers import check
-from tests.sim.client import Client
+from tests.sim.client import Client, fresh
+from tests.sim.expiry import OUTAGES_MS, Expiry
 from tests.sim.faults import Weather
 from tests.sim.log import START_MS, Log, Newsroom
 from tests.sim.pipeline import Crash, Pipeline, Watched, maker
 from tests.sim.store import MemoryBuckets
 
 SQLITE_EVERY: Final = 20  # seeds; the others run on memory with commits that are not atomic
+EXPIRING_SHARE: Final = 0.2
 MAX_DEPTH: Final = 2
 MAX_BATCH: Final = 25
 REPLAY: Final = "replayed"
@@ -123,9 +125,11 @@ class World:
             out_of_orderness_ms=rnd.choice((2 * MINUTE_MS, 10_000)),
             idle_after_ms=rnd.choice((MINUTE_MS, 5_000)),
             lanes=rnd.choice((1, 1, 1, 4, 16)),
+            expire=rnd.random() < EXPIRING_SHARE,
         )
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._open_store(memory or seed % SQLITE_EVERY != 0)
+        self.expiry: Expiry | None = None
+        self._open_store(memory or self.settings.expire or seed % SQLITE_EVERY != 0)
         self.control, self.lake = checkers.WatchedControl(self.clock), SimLake(self.weather)
         self.log = Log(rnd.randint(1, 3))
         self.newsroom = Newsroom(self.log, rnd, self.weather, self.settings.lanes, self.settings.allowed_lateness_ms)
@@ -133,7 +137,8 @@ class World:
         batch = rnd.randint(1, MAX_BATCH)
         self.live = Pipeline(self.log, rnd, self.weather, make, self.clock, batch)
         self.replay: Pipeline | None = None
-        self.finalizer = Finalizer(self.store, self.control, self.clock, self.settings.lanes)
+        settings = self.settings
+        self.finalizer = Finalizer(self.store, self.control, self.clock, settings.lanes, settings.expire)
         self.watermarks = checkers.WatermarkWatch(self.settings, self.clock)
         self.steps = checkers.StepWatch()
         self.clients = [Client(self.store, FIRST_GENERATION) for _ in range(rnd.randint(1, 2))]
@@ -156,8 +161,14 @@ class World:
             reads_the_past=lambda: self.weather.fires(faults.StaleRead),
         )
         self.write_watch = checkers.WriteWatch(store)
-        store.on_write = self.write_watch.on_write
+        store.on_write = self._on_write
         self.store = store
+        self.expiry = Expiry(store) if self.settings.expire else None
+
+    def _on_write(self, generation: str, before: Bucket | None, after: Bucket) -> None:
+        self.write_watch.on_write(generation, before, after)
+        if self.expiry:
+            self.expiry.on_write(generation, before, after, self.clock.now_ms())
 
     def close(self) -> None:
         if self._folder:
@@ -214,7 +225,9 @@ class World:
         for _ in range(rnd.choice((0, 0, 1, 3, 8))):
             self.newsroom.publish(self.clock.true_ms)
         self.newsroom.change_silence()
-        if weather.fires(faults.ClockStep):
+        if self.expiry:
+            self._age(self.expiry)
+        elif weather.fires(faults.ClockStep):
             self.clock.instant_ms += rnd.choice((-3_600_000, -5_000, 5_000, 3_600_000))
         if weather.fires(faults.StoreUnavailable):
             self._down_until_ms = self.clock.true_ms + rnd.choice((1_000, 30_000))
@@ -224,8 +237,19 @@ class World:
             self.log.merge(rnd)
         if weather.fires(faults.ChangeLogTrimmed) and isinstance(self.store, MemoryBuckets):
             self.store.trim_changes(self.clock.true_ms - rnd.choice((0, 10_000)))
-        if self.replay is None and weather.fires(faults.ReplayDuringLive):
+        if self.replay is None and self.expiry is None and weather.fires(faults.ReplayDuringLive):
             self._start_replay()
+
+    def _age(self, expiry: Expiry) -> None:
+        if self.weather.fires(faults.LongOutage):
+            self._down_until_ms = 0
+            with self.weather.calm():  # not in the middle of a commit, see expiry
+                while half_done := self.live.half_done():
+                    self.live.invoke(half_done[0])
+                self._finalise()
+            self.clock.pass_ms(self.rnd.choice(OUTAGES_MS))
+        if self.weather.fires(faults.TtlSweep):
+            expiry.sweep(self.rnd, self.clock.now_ms())
 
     def _act(self) -> None:
         """One turn: a shard is invoked most often; the finaliser, watchers and old batches take theirs."""
@@ -292,12 +316,15 @@ class World:
 
     def check(self) -> None:
         """Every checker that looks at the end."""
+        if self.expiry:
+            self._check_expiring(self.expiry)
+            return
         lateness_ms, newsroom = self.settings.allowed_lateness_ms, self.newsroom
         stored = {bucket.key: bucket for bucket in self.store.scan(FIRST_GENERATION)}
         checkers.check_content(stored.values(), newsroom.documents, lateness_ms)
         checkers.check_law_2(stored)
         checkers.check_balance(stored.values(), self.lake, newsroom.documents, newsroom.poisoned, lateness_ms)
-        checkers.check_clients(self.clients, self.store, FIRST_GENERATION)
+        checkers.check_clients(self.clients, fresh(self.store, FIRST_GENERATION))
         right = checkers.recompute(self._rebatched(), self.settings)
         checkers.check_bytes(stored.values(), right, "replay gives the same bytes")
         if self.replay:
@@ -306,6 +333,20 @@ class World:
         self.clock.pass_ms(LONG_AFTER_MS)
         checkers.check_finalised(self.finalizer.run())
         checkers.check_marks(self.store.scan(FIRST_GENERATION), self.clock.now_ms())
+
+    def _check_expiring(self, expiry: Expiry) -> None:
+        """The same for what is within its TTL, from the events that did not expire."""
+        lateness_ms, now_ms = self.settings.allowed_lateness_ms, self.clock.now_ms()
+        documents = expiry.counted(self.newsroom.documents, self.lake, lateness_ms, now_ms)
+        stored = {each.key: each for each in self.store.scan(FIRST_GENERATION) if expiry.exact(each.key, now_ms)}
+        checkers.check_content(stored.values(), documents, lateness_ms, lambda key: expiry.exact(key, now_ms))
+        checkers.check_law_2(stored)
+        for client in self.clients:
+            client.series = {key: value for key, value in client.series.items() if key in stored}
+        shown = fresh(self.store, FIRST_GENERATION)
+        checkers.check_clients(self.clients, {key: value for key, value in shown.items() if key in stored})
+        self.finalizer.run(LONG_AFTER_MS)
+        checkers.check_law_2({key: each for key, each in stored.items() if key in shown})
 
     def _rebatched(self) -> list[list[Record]]:
         """The log in other batches: parents before children, as a replay reads it."""
