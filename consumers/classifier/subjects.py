@@ -5,11 +5,13 @@ Precision first: a wrong candle misleads, a missed mention only thins one. Three
 1. explicitly, `$AAPL` or `(NASDAQ: AAPL)`: always, even for tickers that are words (`$ALL`, `(NYSE: IT)`);
 2. by a name that means one thing (`Microsoft`, `Goldman Sachs`): always, when capitalised as written in the table;
 3. by a name that also means something else (`Apple`, `Oracle`, `Meta`): only in company context, that is a possessive,
-   a company suffix or verb right after it, or a business word or one of the company's own words anywhere in the text;
-   and never beside a word that gives it its other meaning (`Apple` with `orchard`). For names that are everyday words
-   in any headline (`Target`, `Snap`, `Square`; `?` in the table) a business word elsewhere is not enough.
+   a company suffix or verb right after it or its own ticker in brackets, or a business word, another company or one of
+   the company's own words anywhere in the text; and never beside a word that gives it its other meaning (`Apple` with
+   `orchard`). For names that are everyday words in any headline (`Target`, `Snap`, `Square`; `?` in the table) a
+   business word or another company elsewhere is not enough.
 
-A bare ticker is never enough: `META`, `ALL` and `IT` are words. The table is symbols.csv.
+A bare ticker is never enough: `META`, `ALL` and `IT` are words. A bank that only rates somebody else (`UBS upgrades
+Hasbro`, `target raised at Barclays`) is not what the article is about. The table is symbols.csv.
 """
 
 import csv
@@ -58,9 +60,12 @@ _BUSINESS_WORDS: Final = _word_set(
     shares stock stocks investors investor earnings revenue revenues profit profits ceo cfo analyst analysts nasdaq
     nyse dow s&p quarter quarterly q1 q2 q3 q4 guidance dividend valuation ipo upgrade upgrades downgrade downgrades
     lawsuit antitrust billion trillion buyback rally selloff sell-off tech company companies merger acquisition
-    regulators sec ftc shareholder shareholders startup layoffs market-cap bullish bearish faang etf
+    regulators sec ftc shareholder shareholders startup layoffs market-cap bullish bearish faang etf sales fined
+    litigation subscribers traders trader demand supplier suppliers
     """
 )
+_RATES: Final = _word_set("upgrades downgrades initiates reiterates reinstates resumes starts analyst analysts")
+_RATED: Final = _word_set("upgraded downgraded upgrade downgrade target rated rating initiated coverage reiterated")
 
 
 class Alias(NamedTuple):
@@ -123,19 +128,32 @@ def recognise(text: str, symbols: Symbols, watched: Collection[str] = ()) -> set
     words = _words(text)
     lower = {word.text.lower() for word in words}
     flat = f" {' '.join(word.text.lower() for word in words)} "
-    for alias, after in _mentions(words, symbols):
-        if alias.ticker in found:
+    mentions = [
+        (alias, after)
+        for alias, after in _mentions(words, symbols)
+        if not _is_only_rating(words, after - len(alias.words), after, lower)
+    ]
+    found |= {alias.ticker for alias, _ in mentions if not alias.weak}
+    named = set(found)
+    for alias, after in mentions:
+        if alias.ticker in found or any(f" {other} " in flat for other in symbols.never_with[alias.ticker]):
             continue
-        if not alias.weak or (
-            not any(f" {other} " in flat for other in symbols.never_with[alias.ticker])
-            and (
-                _is_company_here(words, after)
-                or (not alias.everyday and lower & _BUSINESS_WORDS)
-                or any(f" {cue} " in flat for cue in symbols.cues[alias.ticker])
-            )
+        if (
+            _is_company_here(words, after)
+            or f"({alias.ticker})" in text
+            or (not alias.everyday and (lower & _BUSINESS_WORDS or named))
+            or any(f" {cue} " in flat for cue in symbols.cues[alias.ticker])
         ):
             found.add(alias.ticker)
     return found
+
+
+def _is_only_rating(words: Sequence[_Word], first: int, after: int, lower: Collection[str]) -> bool:
+    """Whether who is named between two positions only has an opinion of somebody else: `UBS upgrades …`, `… cut at
+    UBS`."""
+    following = words[after].text.lower() if after < len(words) else ""
+    before = words[first - 1].text.lower() if first else ""
+    return following in _RATES or (before in ("at", "by") and bool(_RATED & set(lower)))
 
 
 def matched_tags(text: str, tags: Iterable[str]) -> set[str]:
@@ -157,7 +175,7 @@ def subjects_of(
     `watched`: subjects of the watch lists; their tags are searched for. Its own tags count only when the text has
     their words too, as a source's tags say what it was asked for.
     """
-    noisy = source in NOISY_SOURCES
+    noisy = re.split(r"[-_]", source)[0] in NOISY_SOURCES  # `tiingo`, `tiingo-europe`
     subjects = {ticker for ticker in tickers if not noisy or ticker in symbols.tickers}
     subjects |= recognise(text, symbols, watched)
     wanted = {subject[len(TAG_PREFIX) :] for subject in watched if subject.startswith(TAG_PREFIX)}

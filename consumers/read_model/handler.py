@@ -8,6 +8,7 @@ from typing import Any
 from consumers.read_model.service import process
 from contracts.errors import Transient
 from contracts.settings import Settings, load
+from contracts.telemetry import record
 from stores.home import open_home
 
 logger = logging.getLogger(__name__)
@@ -22,5 +23,6 @@ def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     except Transient as error:
         logger.warning(json.dumps({"message": "batch to be retried", "cause": str(error)}))
         return {"batchItemFailures": [{"itemIdentifier": records[0]["dynamodb"]["SequenceNumber"]}]}
+    record(processed.metrics())
     logger.info(json.dumps({"message": "read model", **processed._asdict()}))
     return {"batchItemFailures": []}

@@ -52,6 +52,10 @@ class Processed(NamedTuple):
     skipped: int
     items: int
 
+    def metrics(self) -> dict[str, float]:
+        """Those that are metrics."""
+        return {name: value for name, value in self._asdict().items() if name.startswith("StreamProcessor")}
+
 
 def process(items: ItemStore, records: Sequence[Mapping[str, Any]]) -> Processed:
     """Copy one batch of DynamoDB-stream records into the read model.

@@ -2,9 +2,10 @@
 
 import pytest
 
-from consumers.classifier.subjects import matched_tags, parse_symbols, recognise, shipped_symbols, subjects_of
+from consumers.classifier.subjects import Symbols, matched_tags, parse_symbols, recognise, shipped_symbols, subjects_of
 from contracts.errors import Unusable
 from contracts.subjects import is_ticker
+from tests.bench.recognition import PARTS, measure, read_sample
 
 SYMBOLS = shipped_symbols()
 
@@ -70,6 +71,7 @@ def test_a_tag_matches_when_all_its_words_occur() -> None:
 def test_a_noisy_sources_tickers_must_be_in_the_table() -> None:
     text = "Nothing to see"
     assert subjects_of("tiingo", ("AAPL", "NE-WS"), (), text, frozenset(), SYMBOLS) == ("AAPL",)
+    assert subjects_of("tiingo-2", ("AAPL", "NE-WS"), (), text, frozenset(), SYMBOLS) == ("AAPL",)
     assert subjects_of("file", ("AAPL", "NE-WS"), (), text, frozenset(), SYMBOLS) == ("AAPL", "NE-WS")
 
 
@@ -83,3 +85,37 @@ def test_a_bad_table_is_refused_with_its_line(row: str) -> None:
     header = "ticker,exchange,name,aliases,weak_aliases,cues,never_with"
     with pytest.raises(Unusable, match="line 2"):
         parse_symbols([header, row])
+
+
+@pytest.mark.parametrize(
+    ("text", "tickers"),
+    [
+        ("Apple and Qualcomm drop litigation", "AAPL QCOM"),
+        ("Apple (AAPL) in talks about cars", "AAPL"),
+        ("Apple pie at Walmart", "WMT"),
+        ("Target is a word here, says Microsoft", "MSFT"),
+        ("UBS upgrades Hasbro", "HAS"),
+        ("Hasbro cut to hold at UBS, target lowered", "HAS"),
+        ("UBS cuts jobs in London", "UBS"),
+        ("Are all the top 10 Warren Buffett stocks worth a buy?", ""),
+    ],
+)
+def test_another_company_is_context_and_a_rating_is_no_subject(text: str, tickers: str) -> None:
+    assert sorted(recognise(text, SYMBOLS)) == tickers.split()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_precision_and_recall_on_labelled_headlines(part: str) -> None:
+    """`python -m tests.bench.recognition` prints them."""
+    measured = measure(read_sample(part))
+    assert measured.headlines >= 165
+    assert measured.precision >= 0.95
+    assert measured.recall_in_table >= 0.85
+
+
+def test_canary_a_recogniser_that_takes_a_word_for_a_name_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(text: str, symbols: Symbols) -> set[str]:
+        return {alias.ticker for word in text.split() for alias in symbols.by_first_word.get(word.title(), ())}
+
+    monkeypatch.setattr("tests.bench.recognition.recognise", careless)
+    assert all(measure(read_sample(part)).precision < 0.95 for part in PARTS)
