@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,9 @@ SEND_BUFFER_BYTES = 32 * 1024
 WRITE_BUFFER_BYTES = 16 * 1024
 BACKLOG = 4_096
 HEADER_DEADLINE_S = 15.0
+#: A client that takes nothing of an answer for so long is dropped; the answer would else wait in memory for ever.
+STALL_S = 55.0
+NO_LINGERING = struct.pack("ii", 1, 0)
 #: After this, connections that did not go by themselves are cut.
 GRACE_S = 3
 
@@ -28,6 +32,7 @@ class BoundedProtocol(_Protocol):  # type: ignore[misc]
     what is written but not sent. The application finds it in `scope["extensions"]`, as `sse.stream.Wire`."""
 
     header_deadline_s = HEADER_DEADLINE_S
+    stall_s = STALL_S
     app: Any
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -37,6 +42,7 @@ class BoundedProtocol(_Protocol):  # type: ignore[misc]
         self.app = self._with_wire
         self._when_lost: Callable[[], None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
         self._await_headers()
 
     async def _with_wire(self, scope: Any, receive: Any, send: Any) -> None:
@@ -50,7 +56,9 @@ class BoundedProtocol(_Protocol):  # type: ignore[misc]
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     def abort(self) -> None:
-        """Drop the connection with whatever was not sent."""
+        """Drop the connection with whatever was not sent, also what the kernel holds: without lingering it would
+        keep that for a client that never takes it."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGERING)
         self.transport.abort()
 
     def when_lost(self, callback: Callable[[], None] | None) -> None:
@@ -66,11 +74,38 @@ class BoundedProtocol(_Protocol):  # type: ignore[misc]
             self._stop_waiting()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock, tell the stream."""
+        """Stop the clocks, tell the stream."""
         self._stop_waiting()
+        self._stop_watching()
         super().connection_lost(exc)
         if self._when_lost is not None:
             self._when_lost()
+
+    def pause_writing(self) -> None:
+        """More waits for the client than it takes: watch whether it reads at all."""
+        super().pause_writing()
+        self._watch_reading(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """It reads."""
+        self._stop_watching()
+        super().resume_writing()
+
+    def _watch_reading(self, waiting_bytes: int) -> None:
+        self._stop_watching()
+        self._stall = self.loop.call_later(self.stall_s, self._check_reading, waiting_bytes)
+
+    def _check_reading(self, before_bytes: int) -> None:
+        waiting_bytes = self.transport.get_write_buffer_size()
+        if waiting_bytes < before_bytes:
+            self._watch_reading(waiting_bytes)
+        else:
+            self.abort()
+
+    def _stop_watching(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     def _idle(self) -> bool:
         return self.cycle is None or bool(self.cycle.response_complete)
@@ -86,7 +121,7 @@ class BoundedProtocol(_Protocol):  # type: ignore[misc]
     def _headers_overdue(self) -> None:
         self._deadline = None
         if self._idle():
-            self.transport.abort()
+            self.abort()
 
 
 class Server(uvicorn.Server):

@@ -197,8 +197,9 @@ async def test_the_cookie_works_from_our_own_page_only(home: TestHome) -> None:
 async def test_other_origins_are_allowed_by_list_only(home: TestHome) -> None:
     async with calling(create_app(home, options(cors_origins="https://friend.example"))) as client:
         for origin, allowed in (("https://friend.example", "https://friend.example"), ("https://evil.example", None)):
-            answer = await client.get("/health", headers={"Origin": origin})
-            assert answer.headers.get("access-control-allow-origin") == allowed
+            for url in ("/health", "/api/v2/stream?until=2025-12-21T09:40:00Z"):
+                answer = await client.get(url, headers={"Origin": origin})
+                assert answer.headers.get("access-control-allow-origin") == allowed
     async with calling(create_app(home, options())) as client:
         answer = await client.get("/health", headers={"Origin": "https://friend.example"})
         assert "access-control-allow-origin" not in answer.headers

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import resource
+import select
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -289,6 +290,26 @@ async def test_a_client_that_never_reads_is_closed_and_holds_little(home: TestHo
                 line.tell(told(number, minutes_ago=3 + number % 5), resolutions=NAMES)
                 await asyncio.sleep(0.002)
             assert not reader.ended
+        sleeper.close()
+
+
+@live
+async def test_an_answer_nobody_takes_is_thrown_away(
+    home: TestHome, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BoundedProtocol, "stall_s", 0.2)
+    line.tell(*(told(number, minutes_ago=number + 1) for number in range(1_000)), resolutions=["1m"])
+    async with serving(home) as (base, _):
+        sleeper = socket.socket()
+        sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        sleeper.connect(("127.0.0.1", int(base.rpartition(":")[2])))
+        tickers = ",".join(["AAPL"] + [f"T{number}" for number in range(5)])
+        request = f"GET /api/v2/timeseries?tickers={tickers}&resolution=1m HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        sleeper.sendall(request * 12)
+        hung_up = select.poll()
+        hung_up.register(sleeper, 0)
+        while not hung_up.poll(0):
+            await asyncio.sleep(0.02)
         sleeper.close()
 
 
