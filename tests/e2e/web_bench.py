@@ -34,6 +34,8 @@ FIRST = """async () => {
   await new Promise((next) => requestAnimationFrame(next));
   return performance.now();
 }"""
+#: Looked at in every frame; a selector would be looked for at growing intervals.
+SEEN = "(title) => [...document.querySelectorAll('.headline-text')].some((row) => row.textContent.includes(title))"
 COUNT_FRAMES = """() => {
   window.framesSeen = 0;
   const count = () => { window.framesSeen += 1; requestAnimationFrame(count); };
@@ -99,10 +101,11 @@ def reconnects(browser: Any, server: Mock) -> dict[str, Any]:
             server.control("fault", mode="cut")
             started = time.monotonic()
             server.control("article", subject="AAPL", at=int(time.time() * 1000), title=f"Published during cut {cut}")
-            watched.page.wait_for_selector(f".headline:has-text('Published during cut {cut}')", timeout=20_000)
+            watched.page.wait_for_function(SEEN, arg=f"Published during cut {cut}", timeout=20_000)
             taken.append((time.monotonic() - started) * 1000)
-            watched.page.wait_for_timeout(200)
-        return {"reconnect_ms": spread(taken), "errors": len(watched.errors)}
+            # A line that is cut more often than once a second counts as unusable, and the page polls instead.
+            watched.page.wait_for_timeout(1_500)
+        return {"ms": spread(taken), "errors": len(watched.errors)}
 
 
 def load(browser: Any, server: Mock) -> dict[str, Any]:
@@ -182,7 +185,7 @@ def main() -> int:
         with mock_server() as server:
             result |= first_candles(browser, server)
             result["switch"] = switches(browser, server)
-            result |= reconnects(browser, server)
+            result["reconnect"] = reconnects(browser, server)
         with mock_server() as server:
             result["load"] = load(browser, server)
         result |= tabs(browser)
