@@ -11,7 +11,7 @@ from contracts.settings import ApiSettings
 class ApiOptions(ApiSettings):
     """Limits and paces of one API process."""
 
-    poll_ms: int | None = Field(None, ge=5, le=5_000, description="pause between two reads of the change log; empty: "
+    poll_ms: int | None = Field(None, ge=5, le=900, description="pause between two reads of the change log; empty: "
                                 "20 on the embedded home, 500 on AWS (a read costs money there)")  # fmt: skip
     request_timeout_s: float = Field(10.0, gt=0, le=60, description="longest a store may take before 503")
     max_body_bytes: int = Field(65_536, ge=1_024, description="largest request body before 413")

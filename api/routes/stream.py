@@ -60,6 +60,8 @@ async def open_stream(
         raise HttpProblem(501, "this process answers in one piece and cannot stream; poll /api/v2/changes")
     if not connections.reserve():
         most = services.options.max_connections
+        if connections.draining:
+            raise HttpProblem(503, "this process is going away", {"Retry-After": "1"}, retry_after=1)
         raise HttpProblem(
             503,
             f"all {most} stream connections are taken; try again in {RETRY_AFTER_S} s, or poll /changes",

@@ -5,7 +5,7 @@ Everything here runs on the event loop; the poller's thread and store reads hand
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -27,6 +27,8 @@ log = logging.getLogger("candlewick.api")
 RECENT_CHANGES = 2_000
 HEALTHY_FOR_MS = 1_000.0
 MAX_TITLES = 100
+#: Headlines kept for clients that resume.
+RECENT_TITLES = 2_000
 Titles = Callable[[list[str]], dict[str, str]]
 
 
@@ -55,6 +57,7 @@ class Hub:
         self.recent: deque[StoredChange] = deque(maxlen=RECENT_CHANGES)
         self.recent_from: Vector = {}
         self.newest: Ingest | None = None
+        self.titles: OrderedDict[str, str] = OrderedDict()
         self.versions: dict[tuple[str, str], int] = {}
         self.store_up = True
         self.connections = 0
@@ -151,11 +154,14 @@ class Hub:
     def feed(self, changes: list[StoredChange], titles: Mapping[str, str] | None = None) -> None:
         """Take in changes past the vector and tell the connections."""
         now_ms, at_ms = self.clock.now_ms(), self.clock.monotonic_ms()
+        self.titles.update(titles or {})
+        while len(self.titles) > RECENT_TITLES:
+            self.titles.popitem(last=False)
         for stored in changes:
             self.vector[stored.lane] = max(stored.sequence, self.vector.get(stored.lane, 0))
             self._remember(stored)
             if stored.change.generation == self.generation:
-                self._append(self._events_of(stored, now_ms, at_ms, dict(titles or {})))
+                self._append(self._events_of(stored, now_ms, at_ms, titles or {}))
         self._settle()
         self.ring.announce()
         self._schedule_flush(at_ms)
@@ -170,7 +176,7 @@ class Hub:
             self.newest = newest
 
     def _events_of(
-        self, stored: StoredChange, now_ms: int, at_ms: float, titles: dict[str, str]
+        self, stored: StoredChange, now_ms: int, at_ms: float, titles: Mapping[str, str]
     ) -> list[tuple[int, StreamEvent]]:
         """The events that go out now, with their place in the change."""
         change = stored.change

@@ -153,7 +153,7 @@ class Opener:
             return None
         if until_ms is not None:
             changes = [stored for stored in changes if stored.change.written_ms < until_ms]
-        slots = change_slots(changes, vector, hub.generation, hub.clock.now_ms())
+        slots = change_slots(changes, vector, hub.generation, hub.clock.now_ms(), hub.titles)
         if sum(len(slot.documents(wanted)) for slot in slots) > MAX_REPLAY_EVENTS:
             return None
         cursor = slots[-1].after if slots else None

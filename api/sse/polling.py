@@ -4,6 +4,7 @@ Answered from the hub's memory where it reaches; otherwise, and in a process wit
 the store.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from api.sse.cursor import Vector, covers, encode_vector
@@ -23,7 +24,8 @@ def poll_memory(hub: Hub, start: Start, wanted: Filter, limit: int) -> dict[str,
     if not covers(point.vector, hub.recent_from) or not covers(hub.vector, point.vector):
         return None
     missed = [stored for stored in hub.recent if stored.sequence > point.vector.get(stored.lane, 0)]
-    return _answer(missed, point.vector, dict(hub.vector), hub.generation, wanted, limit, hub.clock.now_ms())
+    now_ms = hub.clock.now_ms()
+    return _answer(missed, point.vector, dict(hub.vector), hub.generation, wanted, limit, now_ms, hub.titles)
 
 
 def poll_store(
@@ -54,12 +56,13 @@ def _answer(
     wanted: Filter,
     limit: int,
     now_ms: int,
+    titles: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Whole changes until the limit is reached, at least one: a cursor inside a change would repeat it."""
     events: list[dict[str, Any]] = []
     cursor = encode_vector({lane: max(start.get(lane, 0), until.get(lane, 0)) for lane in {*start, *until}})
     more = False
-    for slot in change_slots(missed, start, generation, now_ms):
+    for slot in change_slots(missed, start, generation, now_ms, titles):
         documents = slot.documents(wanted)
         if events and documents and len(events) + len(documents) > limit:
             more, cursor = True, _cursor_of(slot)

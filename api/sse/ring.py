@@ -8,7 +8,7 @@ from api.sse.slots import Slot
 
 CAPACITY = 4_096
 #: Most bytes handed to one send; what is more waits for the next.
-MAX_SEND_BYTES = 256 * 1024
+MAX_SEND_BYTES = 64 * 1024
 
 
 class Overrun(Exception):
