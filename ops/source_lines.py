@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from contracts.instants import iso_ms
 
+PIPE_COLUMNS = 160
 #: What is fine, what waits for somebody, what is wrong; in the order in which an operator wants to see them.
 STATES = ("circuit open", "unreachable", "gone", "waiting", "no key", "new", "healthy", "paused")
 
@@ -45,24 +47,37 @@ def _age_s(instant_ms: Any, now_ms: int) -> float | None:
 
 
 def source_table(rows: list[dict[str, Any]]) -> Table:
-    """The rows for a person; a long error is cut at the screen's edge, never wrapped."""
+    """The rows for a person; a long remark is cut at the screen's edge, never wrapped."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    widest = {"source": max((len(row["name"]) for row in rows), default=0), "state": len("circuit open")}
-    for title in ("source", "state", "articles/h", "last success", "newest article", "remark"):
-        # Only the remark gives way on a narrow screen.
-        needed = None if title == "remark" else max(len(title), widest.get(title, len("120 min ago")))
-        table.add_column(title, no_wrap=True, min_width=needed, overflow="ellipsis")
-    for row in rows:
-        success, cursor = row["last_success_age_s"], row["cursor_age_s"]
-        table.add_row(
+    cells = [
+        (
             row["name"],
             row["state"],
             str(row["articles_per_hour"]),
-            f"{age_text(success * 1000)} ago" if success is not None else "never",
-            f"{age_text(cursor * 1000)} old" if cursor is not None else "none yet",
+            _ago(row["last_success_age_s"]),
+            _ago(row["cursor_age_s"]),
             row["error"] or row["note"] or "",
         )
+        for row in rows
+    ]
+    titles = ("source", "state", "articles/h", "answered", "newest", "remark")
+    for number, title in enumerate(titles):
+        # Only the remark gives way on a narrow screen.
+        needed = max([len(title), *(len(row[number]) for row in cells)]) if title != "remark" else None
+        table.add_column(title, no_wrap=True, min_width=needed, overflow="ellipsis")
+    for row in cells:
+        table.add_row(*row)
     return table
+
+
+def wide_console() -> Console:
+    """The screen; a file or pipe, which has no edge, is taken for a wide one."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_COLUMNS)
+
+
+def _ago(seconds: float | None) -> str:
+    return f"{age_text(seconds * 1000)} ago" if seconds is not None else "never"
 
 
 def age_text(milliseconds: float) -> str:

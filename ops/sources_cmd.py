@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ops.console import ERROR, plain_errors, put_json, say
+from ops.source_lines import source_lines, source_table, wide_console
 
 app = typer.Typer(no_args_is_help=True)
 DataDir = Annotated[str, typer.Option("--data-dir", envvar="CANDLEWICK_DATA_DIR", help="Folder of the embedded home.")]
@@ -25,7 +25,6 @@ MAX_SHOWN = 20
 def list_sources(data_dir: DataDir = ".candlewick", sources: SourcesFile = None, as_json: Json = False) -> None:
     """Every source that is set up: state, articles an hour, last success, newest article, error."""
     with plain_errors():
-        from ops.source_lines import source_lines, source_table
         from producers.sources.registry import load_sources
 
         documents: dict[str, dict[str, Any]] = {
@@ -37,7 +36,7 @@ def list_sources(data_dir: DataDir = ".candlewick", sources: SourcesFile = None,
         if as_json:
             put_json(rows)
         else:
-            Console(highlight=False).print(source_table(rows))
+            wide_console().print(source_table(rows))
 
 
 def _known(data_dir: str) -> tuple[int, dict[str, dict[str, Any]]]:
@@ -124,7 +123,7 @@ def _print(found: dict[str, Any]) -> None:
         tickers = " ".join(article["tickers"])
         table.add_row(article["published_at"][:19] + "Z", article["publisher"] or "", tickers, article["title"])
     if found["articles"]:
-        Console(highlight=False).print(table)
+        wide_console().print(table)
     for line in found["rejected"][:MAX_SHOWN]:
         sys.stdout.write(f"rejected  {line[:160]}\n")
     gone = ", gone for good" if found["gone"] else ", more to come" if found["more"] else ""

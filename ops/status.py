@@ -4,7 +4,7 @@ without."""
 import threading
 from typing import Any, Final
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -17,7 +17,7 @@ from contracts.resolution import COARSEST
 from local.driver_checkpoint import Checkpoints
 from local.line import ITEMS_TABLE, LINE
 from ops.console import put_json
-from ops.source_lines import age_text, source_lines, source_table
+from ops.source_lines import age_text, source_lines, source_table, wide_console
 from stores.home import Home
 
 REFRESH_MS: Final = 2_000
@@ -75,7 +75,7 @@ def show_status(home: Home, watch: bool, as_json: bool) -> None:
     if as_json:
         put_json(snapshot(home))
         return
-    console = Console(highlight=False)
+    console = wide_console()
     if not watch:
         console.print(_screen(snapshot(home)))
         return

@@ -47,15 +47,17 @@ function Balance({ counts }: { counts: StatusAnswer["counts"] }) {
   );
 }
 
-const STATE_MARK: Record<string, string> = { ok: "●", disabled: "○" };
+/** States of a source that need nobody: it works, it was switched off, it waits for its key or its turn. */
+const QUIET_STATES: ReadonlySet<string> = new Set(["healthy", "paused", "no key", "waiting", "new"]);
 
 function Source({ row }: { row: SourceRow }) {
-  const bad = row.state !== "ok" && row.state !== "disabled";
+  const works = row.state === "healthy";
+  const bad = !QUIET_STATES.has(row.state);
   return (
     <tr>
       <th scope="row">{row.name}</th>
-      <td class={bad ? "tone-warn" : row.state === "ok" ? "tone-positive" : "muted"}>
-        <span aria-hidden="true">{STATE_MARK[row.state] ?? "◆"}</span> {row.state}
+      <td class={bad ? "tone-warn" : works ? "tone-positive" : "muted"}>
+        <span aria-hidden="true">{bad ? "◆" : works ? "●" : "○"}</span> {row.state}
         {row.error !== null && <span class="cell-error">{row.error}</span>}
       </td>
       <td>{row.lastSuccessAt === null ? "never" : `${ageText(ms(serverNow.value - row.lastSuccessAt))} ago`}</td>
