@@ -9,7 +9,7 @@ from contracts.generation import FIRST_GENERATION
 from contracts.settings import Settings
 from stores.aws_home import AwsHome
 from stores.dynamo_bucket_item import key_row
-from stores.dynamo_tables import TIMESERIES, physical_name
+from stores.dynamo_schema import TIMESERIES, physical_name
 from stores.home import SHARD_COUNTS, close_home, open_home
 from tests.aws.moto_aws import moto_aws
 from tests.scenarios.engines import START_MS, ServiceEngine, Setup, Tripwire
