@@ -1,0 +1,115 @@
+"""The alarms: one row each, and each with a runbook in docs/runbooks/. A test compares metrics, rows and runbooks."""
+
+from typing import Final, Literal, NamedTuple
+
+Source = Literal["ours", "lambda", "kinesis", "sqs"]
+
+
+class Alarm(NamedTuple):
+    """It rings after `periods` periods of `period_s` at or beyond the threshold (below it when `below`).
+
+    `of`: function, stream or queue the metric belongs to ("" for our own, whose only dimension is the stage).
+    `missing`: what it means that there is no data.
+    """
+
+    name: str
+    source: Source
+    of: str
+    metric: str
+    statistic: str
+    threshold: float
+    period_s: int
+    periods: int
+    why: str
+    below: bool = False
+    missing: Literal["ok", "breach"] = "ok"
+    book: str = ""
+
+    @property
+    def runbook(self) -> str:
+        """Name of its page in docs/runbooks/; alarms that ask for the same steps share one."""
+        return self.book or self.name
+
+
+def _errors(function: str, why: str) -> Alarm:
+    return Alarm(f"errors-{function}", "lambda", function, "Errors", "Sum", 3, 300, 1, why, book="function-errors")
+
+
+ALARMS: Final[tuple[Alarm, ...]] = (
+    # Is it live?
+    Alarm(
+        "no-new-articles", "ours", "", "ArticlesPublished", "Sum", 1, 300, 6,
+        "six runs in a row brought no article: sources, keys or the schedule", below=True, missing="breach",
+    ),
+    # Where is it stuck?
+    Alarm(
+        "iterator-age-classifier", "lambda", "classifier", "IteratorAge", "Maximum", 60_000, 60, 2,
+        "articles wait over a minute for their score", book="iterator-age",
+    ),
+    Alarm(
+        "iterator-age-aggregator", "lambda", "aggregator", "IteratorAge", "Maximum", 60_000, 60, 2,
+        "scored events wait over a minute for their bucket", book="iterator-age",
+    ),
+    Alarm(
+        "iterator-age-read-model", "lambda", "read-model", "IteratorAge", "Maximum", 300_000, 60, 2,
+        "articles wait over five minutes for the dashboard", book="iterator-age",
+    ),
+    Alarm(
+        "iterator-age-archiver", "lambda", "archiver", "IteratorAge", "Maximum", 3_600_000, 300, 2,
+        "the lake is an hour behind the streams, which forget after a day", book="iterator-age",
+    ),
+    _errors("producers", "runs of the producers fail"),
+    _errors("classifier", "batches of articles fail"),
+    _errors("aggregator", "batches of scored events fail"),
+    _errors("finalizer", "the finaliser fails: law 2 goes unchecked"),
+    _errors("archiver", "batches for the lake fail"),
+    _errors("read-model", "batches for the dashboard fail"),
+    _errors("api", "requests fail"),
+    _errors("stream", "event streams fail"),
+    Alarm(
+        "function-throttles", "lambda", "aggregator", "Throttles", "Sum", 1, 300, 2,
+        "the account has no concurrency left for the aggregator",
+    ),
+    Alarm(
+        "stream-throttles-raw", "kinesis", "raw-articles", "WriteProvisionedThroughputExceeded", "Sum", 10, 300, 2,
+        "raw-articles refuses records: a hot shard, or too few", book="stream-throttles",
+    ),
+    Alarm(
+        "stream-throttles-scored", "kinesis", "scored-articles", "WriteProvisionedThroughputExceeded", "Sum",
+        10, 300, 2,
+        "scored-articles refuses records: a hot shard, or too few", book="stream-throttles",
+    ),
+    Alarm(
+        "failure-destination", "sqs", "candlewick-failed", "ApproximateNumberOfMessagesVisible", "Maximum", 1, 60, 1,
+        "batches were given up on and lie in the failure bucket",
+    ),
+    Alarm(
+        "missed-runs", "sqs", "candlewick-missed-runs", "ApproximateNumberOfMessagesVisible", "Maximum", 1, 300, 1,
+        "scheduled runs never reached their function",
+    ),
+    # Stream service
+    Alarm(
+        "stream-refusals", "ours", "", "StreamRefusals", "Sum", 20, 300, 2,
+        "watchers are refused at the connection cap",
+    ),
+    # Data
+    Alarm(
+        "quarantined", "ours", "", "EventsQuarantined", "Sum", 10, 300, 1,
+        "records are set aside as bad: a producer changed its shape",
+    ),
+    Alarm(
+        "late-surge", "ours", "", "EventsTooLate", "Sum", 100, 900, 1,
+        "many events come after the allowed lateness: a source was out, or its clock is off",
+    ),
+    Alarm(
+        "finalizer-repairs", "ours", "", "FinalizerRepairs", "Sum", 1, 300, 1,
+        "law 2 had to be mended, which should never be needed",
+    ),
+    Alarm(
+        "classifier-latency", "ours", "", "ClassifierLatency", "p95", 10_000, 300, 3,
+        "a batch takes over ten seconds to score at the 95th percentile",
+    ),
+)  # fmt: skip
+
+#: The budget's notices come from the Guardrail stack; they have a runbook too.
+BUDGET_RUNBOOK: Final = "budget"

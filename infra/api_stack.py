@@ -1,0 +1,158 @@
+"""Api: REST on an HTTP API, the event stream on a Function URL or Fargate, the dashboard on CloudFront."""
+
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from infra.data_stack import DataStack
+from infra.fargate import StreamService
+from infra.functions import ROWS, make_function
+from infra.names import WEB_ADAPTER_ACCOUNT, WEB_ADAPTER_LAYER, physical
+from infra.stages import Stage
+
+#: CloudFront waits so long for the next byte of a stream; the heartbeat is every 10 s.
+READ_TIMEOUT_S: Final = 30
+ACCESS_LOG: Final = (
+    '{"requestId":"$context.requestId","ip":"$context.identity.sourceIp","route":"$context.routeKey",'
+    '"status":"$context.status","latency":"$context.responseLatency"}'
+)
+
+
+class ApiStack(cdk.Stack):
+    """What watchers talk to."""
+
+    def __init__(
+        self, scope: Construct, name: str, stage: Stage, data: DataStack, bundle_mode: str, **more: object
+    ) -> None:
+        super().__init__(scope, name, **more)
+        self._stage = stage
+        self.function = make_function(
+            self, ROWS["api"], stage, data, bundle_mode, reserved_concurrent_executions=stage.api_concurrency
+        )
+        self.http_api = self._http_api()
+        self.stream_function: lambda_.Function | None = None
+        if stage.stream_on == "fargate":
+            self.service: StreamService | None = StreamService(self, "StreamService", stage, data)
+            stream_origin: cloudfront.IOrigin = self.service.origin()
+        else:
+            self.service = None
+            stream_origin = self._stream_origin(data, bundle_mode)
+        self.site = s3.Bucket(
+            self,
+            "Site",
+            bucket_name=f"{stage.name}-candlewick-site-{self.account}-{self.region}",
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            server_access_logs_bucket=data.access_logs,
+            server_access_logs_prefix="site/",
+            removal_policy=cdk.RemovalPolicy.DESTROY,  # made from the repository at every deployment
+        )
+        self.distribution = self._distribution(data, stream_origin)
+        cdk.CfnOutput(self, "HttpApiUrl", value=self.http_api.api_endpoint)
+        cdk.CfnOutput(self, "SiteBucket", value=self.site.bucket_name)
+        cdk.CfnOutput(self, "DashboardUrl", value=f"https://{self.distribution.distribution_domain_name}")
+        cdk.CfnOutput(self, "DistributionId", value=self.distribution.distribution_id)
+
+    def _http_api(self) -> apigateway.HttpApi:
+        api = apigateway.HttpApi(
+            self,
+            "HttpApi",
+            api_name=physical(self._stage.name, "candlewick"),
+            create_default_stage=False,
+            default_integration=integrations.HttpLambdaIntegration("Rest", self.function),
+        )
+        log_group = logs.LogGroup(
+            self,
+            "HttpApiLogs",
+            log_group_name=f"/aws/apigateway/{physical(self._stage.name, 'candlewick')}",
+            retention=logs.RetentionDays.ONE_WEEK,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        default = apigateway.HttpStage(
+            self,
+            "DefaultStage",
+            http_api=api,
+            stage_name="$default",
+            auto_deploy=True,
+            throttle=apigateway.ThrottleSettings(rate_limit=100, burst_limit=200),
+        )
+        resource = default.node.default_child
+        assert isinstance(resource, apigateway.CfnStage), resource
+        resource.access_log_settings = apigateway.CfnStage.AccessLogSettingsProperty(
+            destination_arn=log_group.log_group_arn, format=ACCESS_LOG
+        )
+        return api
+
+    def _stream_origin(self, data: DataStack, bundle_mode: str) -> cloudfront.IOrigin:
+        """One request an environment: every open stream holds one, so the concurrency is the cap on watchers and on
+        what they cost (aws.md: 256 MB arm64, always open, 8.76 a month)."""
+        layer = f"arn:{self.partition}:lambda:{self.region}:{WEB_ADAPTER_ACCOUNT}:layer:{WEB_ADAPTER_LAYER}"
+        function = make_function(
+            self,
+            ROWS["stream"],
+            self._stage,
+            data,
+            bundle_mode,
+            reserved_concurrent_executions=self._stage.stream_concurrency,
+            layers=[lambda_.LayerVersion.from_layer_version_arn(self, "WebAdapter", layer)],
+        )
+        function.add_environment("AWS_LAMBDA_EXEC_WRAPPER", "/opt/bootstrap")
+        function.add_environment("AWS_LWA_INVOKE_MODE", "response_stream")
+        function.add_environment("AWS_LWA_READINESS_CHECK_PATH", "/ready")
+        function.add_environment("PORT", "8000")
+        url = function.add_function_url(
+            auth_type=lambda_.FunctionUrlAuthType.AWS_IAM, invoke_mode=lambda_.InvokeMode.RESPONSE_STREAM
+        )
+        self.stream_function = function
+        cdk.CfnOutput(self, "StreamUrl", value=url.url)
+        return origins.FunctionUrlOrigin.with_origin_access_control(
+            url, read_timeout=cdk.Duration.seconds(READ_TIMEOUT_S), keepalive_timeout=cdk.Duration.seconds(60)
+        )
+
+    def _distribution(self, data: DataStack, stream: cloudfront.IOrigin) -> cloudfront.Distribution:
+        api_host = f"{self.http_api.api_id}.execute-api.{self.region}.{self.url_suffix}"
+        rest = origins.HttpOrigin(api_host, protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY)
+
+        def live(origin: cloudfront.IOrigin) -> cloudfront.BehaviorOptions:
+            return cloudfront.BehaviorOptions(
+                origin=origin,
+                viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+                allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
+                cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+                origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
+                compress=False,
+            )
+
+        return cloudfront.Distribution(
+            self,
+            "Distribution",
+            comment=physical(self._stage.name, "candlewick"),
+            default_root_object="index.html",
+            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
+            price_class=cloudfront.PriceClass.PRICE_CLASS_100,
+            enable_logging=True,
+            log_bucket=data.access_logs,
+            log_file_prefix="cloudfront/",
+            default_behavior=cloudfront.BehaviorOptions(
+                origin=origins.S3BucketOrigin.with_origin_access_control(self.site),
+                viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+                response_headers_policy=cloudfront.ResponseHeadersPolicy.SECURITY_HEADERS,
+            ),
+            additional_behaviors={
+                "/api/v2/stream": live(stream),
+                "/api/v2/configurations/*/stream": live(stream),
+                "/api/*": live(rest),
+            },
+            error_responses=[
+                cloudfront.ErrorResponse(http_status=404, response_http_status=200, response_page_path="/index.html")
+            ],
+        )

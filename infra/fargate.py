@@ -1,0 +1,116 @@
+"""The event stream as one small Fargate service: many connections a process, for when streams outgrow the function.
+
+About 0.25 vCPU and 512 MB (arm64) hold 1,000 watchers; 24 h of it cost 7.08 a month, an application load balancer 16.43
+more: cheaper than the function from three always-open streams on.
+"""
+
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as balancing
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.data_stack import DataStack
+from infra.functions import ROWS, settings_of
+from infra.names import physical
+from infra.stages import Stage
+from stores.dynamo_schema import CHANGES, CONTROL, TIMESERIES
+
+PORT: Final = 8000
+CONNECTIONS: Final = 1_000
+IMAGE: Final = "candlewick-stream"
+
+
+class StreamService(Construct):
+    """Cluster, task, service and load balancer. The image is what `docs/howto/deploy.md` says how to build and push."""
+
+    def __init__(self, scope: Construct, name: str, stage: Stage, data: DataStack) -> None:
+        super().__init__(scope, name)
+        stack = cdk.Stack.of(self)
+        # Named zones: an L2 Vpc in a concrete region would ask AWS for them, which fails offline.
+        vpc = ec2.Vpc(
+            self,
+            "Vpc",
+            availability_zones=[f"{stage.region}a", f"{stage.region}b"],
+            nat_gateways=0,
+            subnet_configuration=[ec2.SubnetConfiguration(name="public", subnet_type=ec2.SubnetType.PUBLIC)],
+        )
+        flow_logs = logs.LogGroup(
+            self, "FlowLogs", retention=logs.RetentionDays.ONE_WEEK, removal_policy=cdk.RemovalPolicy.DESTROY
+        )
+        vpc.add_flow_log("Flow", destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow_logs))
+        cluster = ecs.Cluster(self, "Cluster", vpc=vpc, container_insights_v2=ecs.ContainerInsights.ENABLED)
+        task = self._task(stage, data)
+        service = ecs.FargateService(
+            self,
+            "Service",
+            cluster=cluster,
+            task_definition=task,
+            desired_count=1,
+            assign_public_ip=True,
+            min_healthy_percent=100,
+            circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
+        )
+        self.balancer = balancing.ApplicationLoadBalancer(
+            self, "Balancer", vpc=vpc, internet_facing=True, idle_timeout=cdk.Duration.seconds(60)
+        )
+        self.balancer.log_access_logs(data.access_logs, "balancer")
+        listener = self.balancer.add_listener("Http", port=80, open=False, protocol=balancing.ApplicationProtocol.HTTP)
+        listener.add_targets(
+            "Streams",
+            port=PORT,
+            protocol=balancing.ApplicationProtocol.HTTP,
+            targets=[service],
+            health_check=balancing.HealthCheck(path="/ready"),
+            deregistration_delay=cdk.Duration.seconds(30),
+        )
+        # Only CloudFront may ask: its addresses are a prefix list that AWS keeps, named by parameter.
+        parameter = cdk.CfnParameter(stack, "CloudFrontPrefixList", default="pl-3b927c52")
+        listener.connections.allow_default_port_from(ec2.Peer.prefix_list(parameter.value_as_string))
+
+    def origin(self) -> cloudfront.IOrigin:
+        """For the distribution."""
+        return origins.LoadBalancerV2Origin(self.balancer, protocol_policy=cloudfront.OriginProtocolPolicy.HTTP_ONLY)
+
+    def _task(self, stage: Stage, data: DataStack) -> ecs.FargateTaskDefinition:
+        stack = cdk.Stack.of(self)
+        task = ecs.FargateTaskDefinition(
+            self,
+            "Task",
+            cpu=256,
+            memory_limit_mib=512,
+            runtime_platform=ecs.RuntimePlatform(
+                cpu_architecture=ecs.CpuArchitecture.ARM64, operating_system_family=ecs.OperatingSystemFamily.LINUX
+            ),
+        )
+        environment = settings_of(ROWS["stream"], stage, data.lake.bucket_name)
+        environment |= {"CANDLEWICK_MAX_CONNECTIONS": str(CONNECTIONS), "CANDLEWICK_HOST": "0.0.0.0", "PORT": str(PORT)}
+        image = f"{stack.account}.dkr.ecr.{stack.region}.{stack.url_suffix}/{physical(stage.name, IMAGE)}:latest"
+        group = logs.LogGroup(
+            self, "Logs", retention=logs.RetentionDays.ONE_WEEK, removal_policy=cdk.RemovalPolicy.DESTROY
+        )
+        task.add_container(
+            "stream",
+            image=ecs.ContainerImage.from_registry(image),
+            command=["python", "-m", "api.stream_app"],
+            environment=environment,
+            port_mappings=[ecs.PortMapping(container_port=PORT)],
+            logging=ecs.LogDriver.aws_logs(stream_prefix="stream", log_group=group),
+            readonly_root_filesystem=True,
+        )
+        for access in ROWS["stream"].access:
+            arn = data.tables[access.table].table_arn
+            if access.table == TIMESERIES:
+                arn = stack.format_arn(
+                    service="dynamodb", resource="table", resource_name=physical(stage.name, f"{TIMESERIES}-*")
+                )
+            assert access.table in (CONTROL, CHANGES, TIMESERIES)
+            task.add_to_task_role_policy(iam.PolicyStatement(actions=list(access.actions), resources=[arn]))
+        data.secret.grant_read(task.task_role)
+        return task

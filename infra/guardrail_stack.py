@@ -1,0 +1,43 @@
+"""Guardrail: the budget, which tells before the money is gone."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_budgets as budgets
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from infra.names import physical
+from infra.stages import Stage
+
+#: Share of the budget → of what was spent, or of what the month is heading for.
+STEPS = ((50.0, "ACTUAL"), (80.0, "ACTUAL"), (100.0, "ACTUAL"), (100.0, "FORECASTED"))
+
+
+class GuardrailStack(cdk.Stack):
+    """One monthly cost budget with notices to the operators' topic."""
+
+    def __init__(self, scope: Construct, name: str, stage: Stage, topic: sns.Topic, **more: object) -> None:
+        super().__init__(scope, name, **more)
+        subscriber = budgets.CfnBudget.SubscriberProperty(subscription_type="SNS", address=topic.topic_arn)
+        budgets.CfnBudget(
+            self,
+            "Budget",
+            budget=budgets.CfnBudget.BudgetDataProperty(
+                budget_name=physical(stage.name, "candlewick"),
+                budget_type="COST",
+                time_unit="MONTHLY",
+                budget_limit=budgets.CfnBudget.SpendProperty(amount=stage.budget_usd, unit="USD"),
+                cost_filters={"TagKeyValue": [f"user:stage${stage.name}"]},
+            ),
+            notifications_with_subscribers=[
+                budgets.CfnBudget.NotificationWithSubscribersProperty(
+                    notification=budgets.CfnBudget.NotificationProperty(
+                        comparison_operator="GREATER_THAN",
+                        notification_type=kind,
+                        threshold=threshold,
+                        threshold_type="PERCENTAGE",
+                    ),
+                    subscribers=[subscriber],
+                )
+                for threshold, kind in STEPS
+            ],
+        )

@@ -1,0 +1,75 @@
+"""What differs between stages: one row each. Nothing else in `infra/` asks which stage it is."""
+
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+#: Fixed, so that templates do not depend on who synthesises them.
+DEFAULT_REGION: Final = "us-east-1"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One deployment. Sizes in shards, MB and days; money in USD a month.
+
+    Shards: one takes 1 MB/s and 1,000 records/s in, 2 MB/s out over all consumers that share it. The documents' load is
+    13 subjects and 18,000 bucket writes a day: 0.03 articles/s x 1 KB, which is 0.003 % of a shard. Two provisioned
+    shards (one a stream) are therefore the floor, and cost 2 x 10.95 = 21.90; the same streams on demand would cost
+    2 x 29.20 = 58.40 before any data, the whole budget. Past 800 records/s on a shard (80 %), split it.
+    """
+
+    name: str
+    region: str = DEFAULT_REGION
+    raw_shards: int = 1
+    scored_shards: int = 1
+    on_demand_streams: bool = False
+    stream_retention_hours: int = 24
+    stream_on: Literal["lambda", "fargate"] = "lambda"
+    stream_concurrency: int = 10
+    api_concurrency: int = 10
+    retain_data: bool = False
+    log_days: Literal[7, 14, 30] = 7
+    budget_usd: int = 60
+    alarm_email: str = ""
+    model: str = ""
+    lanes: int = 1
+    generation: str = "g1"
+    replicas: tuple[str, ...] = ()
+    cache: bool = False
+    active: bool = True
+
+
+STAGES: Final[dict[str, Stage]] = {
+    stage.name: stage
+    for stage in (
+        Stage("dev"),
+        Stage("preprod", log_days=14, retain_data=True),
+        Stage(
+            "prod",
+            log_days=30,
+            retain_data=True,
+            scored_shards=2,
+            stream_retention_hours=168,
+            stream_concurrency=50,
+            api_concurrency=50,
+        ),
+    )
+}
+
+#: Regions that replicas may be asked for; `-c replicas=us-west-2,eu-west-1`.
+REPLICA_REGIONS: Final = ("us-west-2", "eu-west-1", "ap-south-1")
+
+
+def stage_of(
+    name: str, replicas: str = "", cache: str = "", active: str = "", region: str = "", stream_on: str = ""
+) -> Stage:
+    """A stage with what the command line changes about it. Raises `ValueError` naming what is allowed."""
+    if name not in STAGES:
+        raise ValueError(f"stage {name!r}: one of {', '.join(STAGES)}")
+    asked = tuple(each for each in replicas.split(",") if each)
+    unknown = [each for each in asked if each not in REPLICA_REGIONS]
+    if unknown:
+        raise ValueError(f"replicas {', '.join(unknown)}: any of {', '.join(REPLICA_REGIONS)}")
+    stage = replace(STAGES[name], replicas=asked, cache=cache == "on", active=active != "off")
+    if stream_on == "fargate":
+        stage = replace(stage, stream_on="fargate")
+    return replace(stage, region=region) if region else stage

@@ -1,0 +1,151 @@
+"""What must hold of every resource of a kind, whatever it is called: the checks that nobody else makes."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from infra.alarms import ALARMS
+from tests.infra.conftest import VARIANTS, Template, resources
+
+Templates = Callable[[str], dict[str, Template]]
+ALL = list(VARIANTS)
+MAPPING = "AWS::Lambda::EventSourceMapping"
+#: Actions that know no resources.
+NAMELESS = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "dynamodb:ListStreams", "ecr:GetAuthorizationToken"}
+PAIRS = (("AWS::S3::Bucket", "AWS::S3::BucketPolicy"), ("AWS::SQS::Queue", "AWS::SQS::QueuePolicy"))
+
+
+def every(templates: Templates, variant: str, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(stack/logical id, resource) of a type."""
+    for stack, template in templates(variant).items():
+        for name, each in resources(template, kind).items():
+            yield f"{stack}/{name}", each
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_every_mapping_has_every_limit_and_a_destination(templates: Templates, variant: str):
+    found = dict(every(templates, variant, MAPPING))
+    assert len(found) == 5
+    for name, mapping in found.items():
+        given = mapping["Properties"]
+        assert 0 <= given["MaximumRetryAttempts"] <= 10_000, name
+        assert 60 <= given["MaximumRecordAgeInSeconds"] <= 604_800, name
+        assert given["DestinationConfig"]["OnFailure"]["Destination"], name
+        assert given["BisectBatchOnFunctionError"] is True, name
+        assert given["FunctionResponseTypes"] == ["ReportBatchItemFailures"], name
+        assert 1 <= given["BatchSize"] <= 10_000, name
+        assert 0 <= given["MaximumBatchingWindowInSeconds"] <= 300, name
+        assert given["ParallelizationFactor"] == 1, f"{name}: with windows, and for a subject's order, exactly 1"
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_a_record_reaches_the_failure_bucket_before_its_stream_forgets_it(templates: Templates, variant: str):
+    hours = [
+        each["Properties"]["RetentionPeriodHours"] for _, each in every(templates, variant, "AWS::Kinesis::Stream")
+    ]
+    for name, mapping in every(templates, variant, MAPPING):
+        assert mapping["Properties"]["MaximumRecordAgeInSeconds"] < min([*hours, 24]) * 3600, name
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_only_the_aggregator_has_a_window(templates: Templates, variant: str):
+    windows = [
+        each["Properties"]["TumblingWindowInSeconds"]
+        for _, each in every(templates, variant, MAPPING)
+        if each["Properties"].get("TumblingWindowInSeconds")
+    ]
+    assert windows == [60]
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_every_log_group_forgets(templates: Templates, variant: str):
+    groups = dict(every(templates, variant, "AWS::Logs::LogGroup"))
+    assert groups
+    assert all(group["Properties"].get("RetentionInDays") for group in groups.values())
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_every_function_has_a_role_of_its_own_a_log_group_and_an_alarm(templates: Templates, variant: str):
+    functions = dict(every(templates, variant, "AWS::Lambda::Function"))
+    roles = [str(each["Properties"]["Role"]) for each in functions.values()]
+    assert len(set(roles)) == len(functions)
+    watched = {row.of for row in ALARMS if row.metric == "Errors"}
+    for name, function in functions.items():
+        assert function["Properties"]["LoggingConfig"]["LogGroup"], name
+        assert function["Properties"]["FunctionName"].partition("-candlewick-")[2] in watched, name
+        assert function["Properties"]["Timeout"] <= 900, name
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_every_alarm_names_its_runbook_and_tells_the_operators(templates: Templates, variant: str):
+    for name, alarm in every(templates, variant, "AWS::CloudWatch::Alarm"):
+        assert "docs/runbooks/" in alarm["Properties"]["AlarmDescription"], name
+        assert alarm["Properties"]["AlarmActions"], name
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_no_policy_allows_everything(templates: Templates, variant: str):
+    for kind in ("AWS::IAM::Policy", "AWS::IAM::Role", "AWS::IAM::ManagedPolicy"):
+        for name, each in every(templates, variant, kind):
+            assert not each["Properties"].get("ManagedPolicyArns"), name
+            for statement in each["Properties"].get("PolicyDocument", {}).get("Statement", ()):
+                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+                assert not any("*" in action for action in actions), f"{name}: {actions}"
+                if statement["Resource"] == "*":
+                    assert set(actions) <= NAMELESS, f"{name}: {actions}"
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_everything_at_rest_is_encrypted_and_nothing_is_public(templates: Templates, variant: str):
+    for name, bucket in every(templates, variant, "AWS::S3::Bucket"):
+        assert bucket["Properties"]["BucketEncryption"], name
+        assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}, name
+    for name, stream in every(templates, variant, "AWS::Kinesis::Stream"):
+        assert stream["Properties"]["StreamEncryption"]["EncryptionType"] == "KMS", name
+    for name, queue in every(templates, variant, "AWS::SQS::Queue"):
+        assert queue["Properties"]["SqsManagedSseEnabled"] is True, name
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_every_bucket_and_queue_takes_tls_only(templates: Templates, variant: str):
+    for kind, policy_kind in (
+        ("AWS::S3::Bucket", "AWS::S3::BucketPolicy"),
+        ("AWS::SQS::Queue", "AWS::SQS::QueuePolicy"),
+    ):
+        wanted = len(list(every(templates, variant, kind)))
+        refusing = [
+            name
+            for name, policy in every(templates, variant, policy_kind)
+            if any("aws:SecureTransport" in str(each) for each in policy["Properties"]["PolicyDocument"]["Statement"])
+        ]
+        assert len(refusing) == wanted, kind
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_data_is_retained_where_the_stage_says_so(templates: Templates, variant: str):
+    kinds = ("AWS::DynamoDB::GlobalTable", "AWS::Kinesis::Stream", "AWS::S3::Bucket", "AWS::SecretsManager::Secret")
+    data = templates(variant)["Data"]
+    wanted = "Delete" if VARIANTS[variant]["name"] == "dev" else "Retain"
+    for kind in kinds:
+        assert {each["DeletionPolicy"] for each in resources(data, kind).values()} == {wanted}, kind
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_every_index_key_is_a_declared_attribute(templates: Templates, variant: str):
+    """cfn-lint misses it on global tables."""
+    for name, table in every(templates, variant, "AWS::DynamoDB::GlobalTable"):
+        declared = {each["AttributeName"] for each in table["Properties"]["AttributeDefinitions"]}
+        schemas = [table["Properties"]["KeySchema"]]
+        schemas += [index["KeySchema"] for index in table["Properties"].get("GlobalSecondaryIndexes", ())]
+        used = {key["AttributeName"] for schema in schemas for key in schema}
+        assert used == declared, name
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_everything_that_can_be_tagged_says_stage_and_project(templates: Templates, variant: str):
+    for kind in ("AWS::Lambda::Function", "AWS::Kinesis::Stream", "AWS::S3::Bucket", "AWS::SQS::Queue"):
+        for name, each in every(templates, variant, kind):
+            tags = {tag["Key"]: tag["Value"] for tag in each["Properties"]["Tags"]}
+            assert tags["project"] == "candlewick", name
+            assert tags["stage"] == VARIANTS[variant]["name"], name

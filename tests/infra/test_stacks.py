@@ -1,0 +1,135 @@
+"""What the stacks say, one sentence each."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from infra.alarms import ALARMS, BUDGET_RUNBOOK
+from infra.dashboard import PIPELINE
+from infra.functions import ROWS
+from infra.stages import STAGES, stage_of
+from stores.dynamo_schema import TABLES
+from tests.infra.conftest import ROOT, Template, resources
+
+Templates = Callable[[str], dict[str, Template]]
+
+
+def test_two_shards_are_provisioned_for_the_documents_load(templates: Templates):
+    streams = resources(templates("dev")["Data"], "AWS::Kinesis::Stream")
+    assert sum(each["Properties"]["ShardCount"] for each in streams.values()) == 2
+    assert {each["Properties"]["StreamModeDetails"]["StreamMode"] for each in streams.values()} == {"PROVISIONED"}
+
+
+def test_the_tables_are_those_the_code_reads(templates: Templates):
+    found = resources(templates("dev")["Data"], "AWS::DynamoDB::GlobalTable")
+    by_name = {each["Properties"]["TableName"]: each["Properties"] for each in found.values()}
+    assert len(by_name) == len(TABLES)
+    for row in TABLES.values():
+        given = by_name.get(f"dev-{row.name}") or by_name[f"dev-{row.name}-g1"]
+        keys = [key["AttributeName"] for key in given["KeySchema"]]
+        assert keys == [each for each in (row.partition, row.sort) if each]
+        assert given["TimeToLiveSpecification"] == {"AttributeName": row.ttl, "Enabled": True}
+        assert given["BillingMode"] == "PAY_PER_REQUEST"
+        indexes = {index["IndexName"]: index for index in given.get("GlobalSecondaryIndexes", ())}
+        assert set(indexes) == {index.name for index in row.indexes}
+        if row.stream:
+            assert given["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
+
+
+def test_replicas_are_made_where_asked_and_only_of_what_watchers_read(templates: Templates):
+    stacks = templates("all")
+    assert {"Replica-us-west-2", "Replica-eu-west-1"} <= set(stacks)
+    tables = resources(stacks["Data"], "AWS::DynamoDB::GlobalTable").values()
+    regions = {
+        table["Properties"]["TableName"]: [replica["Region"] for replica in table["Properties"]["Replicas"]]
+        for table in tables
+    }
+    assert regions["preprod-sentiment-timeseries-g1"] == ["us-west-2", "eu-west-1", "us-east-1"]
+    assert regions["preprod-sentiment-control"] == ["us-east-1"]
+
+
+def test_the_stream_answers_piece_by_piece_behind_the_web_adapter(templates: Templates):
+    api = templates("dev")["Api"]
+    (url,) = resources(api, "AWS::Lambda::Url").values()
+    assert (url["Properties"]["InvokeMode"], url["Properties"]["AuthType"]) == ("RESPONSE_STREAM", "AWS_IAM")
+    stream = next(
+        each["Properties"]
+        for each in resources(api, "AWS::Lambda::Function").values()
+        if each["Properties"]["FunctionName"] == "dev-candlewick-stream"
+    )
+    assert stream["Handler"] == "run.sh"
+    assert "LambdaAdapterLayerArm64" in json.dumps(stream["Layers"])
+    variables = stream["Environment"]["Variables"]
+    assert variables["AWS_LWA_INVOKE_MODE"] == "response_stream"
+    assert variables["CANDLEWICK_MAX_CONNECTIONS"] == "1", "an environment serves one request"
+    assert stream["ReservedConcurrentExecutions"] == STAGES["dev"].stream_concurrency
+    actions = {each["Properties"]["Action"] for each in resources(api, "AWS::Lambda::Permission").values()}
+    assert {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"} <= actions
+
+
+def test_a_gap_in_a_stream_is_shorter_than_cloudfront_waits(templates: Templates):
+    (distribution,) = resources(templates("dev")["Api"], "AWS::CloudFront::Distribution").values()
+    origins = distribution["Properties"]["DistributionConfig"]["Origins"]
+    timeouts = [
+        each["CustomOriginConfig"].get("OriginReadTimeout", 30) for each in origins if "CustomOriginConfig" in each
+    ]
+    heartbeat = dict(ROWS["stream"].environment)["heartbeat_s"]
+    assert float(heartbeat) * 2 < min(timeouts)
+
+
+def test_on_fargate_there_is_a_service_and_no_stream_function(templates: Templates):
+    api = templates("all")["Api"]
+    assert len(resources(api, "AWS::ECS::Service")) == 1
+    assert not resources(api, "AWS::Lambda::Url")
+    names = [each["Properties"]["FunctionName"] for each in resources(api, "AWS::Lambda::Function").values()]
+    assert names == ["preprod-candlewick-api"]
+    assert "preprod-candlewick-errors-stream" not in json.dumps(templates("all")["Ops"])
+
+
+def test_a_standby_region_runs_nothing_until_it_is_switched_on(templates: Templates):
+    """Failover: the same app with `-c active=on` there, and `-c active=off` here."""
+    for variant, enabled, state in (("prod", True, "ENABLED"), ("standby", False, "DISABLED")):
+        pipeline = templates(variant)["Pipeline"]
+        mappings = resources(pipeline, "AWS::Lambda::EventSourceMapping").values()
+        assert {each["Properties"]["Enabled"] for each in mappings} == {enabled}
+        assert {each["Properties"]["State"] for each in resources(pipeline, "AWS::Events::Rule").values()} == {state}
+
+
+def test_the_budget_tells_before_the_money_is_gone(templates: Templates):
+    (budget,) = resources(templates("dev")["Guardrail"], "AWS::Budgets::Budget").values()
+    assert budget["Properties"]["Budget"]["BudgetLimit"] == {"Amount": 60, "Unit": "USD"}
+    steps = [each["Notification"] for each in budget["Properties"]["NotificationsWithSubscribers"]]
+    assert [(step["Threshold"], step["NotificationType"]) for step in steps] == [
+        (50, "ACTUAL"), (80, "ACTUAL"), (100, "ACTUAL"), (100, "FORECASTED"),
+    ]  # fmt: skip
+
+
+def test_the_cache_is_off_unless_asked_for(templates: Templates):
+    assert "Cache" not in templates("dev")
+    assert len(resources(templates("all")["Cache"], "AWS::DAX::Cluster")) == 1
+
+
+def test_every_alarm_of_the_table_is_deployed_and_has_a_runbook(templates: Templates):
+    deployed = {
+        each["Properties"]["AlarmName"].removeprefix("dev-candlewick-")
+        for each in resources(templates("dev")["Ops"], "AWS::CloudWatch::Alarm").values()
+    }
+    assert deployed == {row.name for row in ALARMS}
+    for name in [*(row.runbook for row in ALARMS), BUDGET_RUNBOOK]:
+        assert (ROOT / "docs" / "runbooks" / f"{name}.md").exists(), name
+
+
+def test_the_dashboard_follows_the_operators_questions(templates: Templates):
+    (board,) = resources(templates("dev")["Ops"], "AWS::CloudWatch::Dashboard").values()
+    body = json.dumps(board["Properties"]["DashboardBody"])
+    questions = ["Is it live?", "Where is it stuck?", "Stream service", "Data", "Money"]
+    places = [body.index(f"## {question}") for question in questions]
+    assert places == sorted(places)
+    assert all(f"dev-candlewick-{name}" in body for name in PIPELINE)
+
+
+@pytest.mark.parametrize("given", [{"name": "live"}, {"name": "dev", "replicas": "mars-1"}])
+def test_a_wrong_stage_or_region_is_refused_with_what_is_allowed(given: dict[str, str]):
+    with pytest.raises(ValueError, match="of "):
+        stage_of(**given)
