@@ -19,7 +19,7 @@ from contracts.resolution import FINEST, WIDTH_MS
 
 DEFAULT_LIMIT = 200
 #: Most items looked at for one bucket; a day of a busy subject has some thousands.
-MAX_ITEMS = 5_000
+MAX_ITEMS = 20_000
 KEYS_AT_ONCE = 200
 
 
