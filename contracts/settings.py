@@ -45,6 +45,9 @@ class ClassifierSettings(Settings):
     """Settings of the classifier."""
 
     model: str = Field("", description="model of the registry; empty: the registry's default")
+    symbols_file: str | None = Field(
+        None, description="CSV of companies; empty: symbols.csv of the data directory, else the shipped one"
+    )
     model_threads: int = Field(1, ge=1, le=16, description="threads one inference may use")
     lanes: int = Field(1, ge=1, le=64, description="partition keys a subject is spread over")
 

@@ -240,10 +240,12 @@ def _add_groups() -> None:
     from ops.replay.replay_cmd import app as replay_app
     from ops.runs_cmd import app as runs_app
     from ops.sources_cmd import app as sources_app
+    from ops.symbols_cmd import app as symbols_app
 
     app.add_typer(quarantine_app, name="quarantine", help="Records set aside as bad.")
     app.add_typer(late_app, name="late", help="Events that came too late to count.")
     app.add_typer(models_app, name="models", help="The sentiment models.")
+    app.add_typer(symbols_app, name="symbols", help="The companies that are recognised in text.")
     app.add_typer(sources_app, name="sources", help="The news sources: how they are doing, what one would bring.")
     app.add_typer(replay_app, name="replay", help="Rebuild into a new generation, compare, promote, roll back.")
     app.add_typer(runs_app, name="runs", help="What replays there are.")

@@ -63,6 +63,11 @@ class DataDir:
         return self.path / ".env"
 
     @property
+    def symbols(self) -> Path:
+        """The symbol table that `candlewick symbols refresh` made; not there: the shipped one counts."""
+        return self.path / "symbols.csv"
+
+    @property
     def lock(self) -> Path:
         return self.path / LOCK_FILE
 

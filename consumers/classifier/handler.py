@@ -5,11 +5,12 @@ import json
 import logging
 import os
 import threading
+from pathlib import Path
 from typing import Any
 
 from consumers.classifier.models import registry
 from consumers.classifier.service import ClassifierService
-from consumers.classifier.subjects import shipped_symbols
+from consumers.classifier.subjects import Symbols, read_symbols, shipped_symbols
 from contracts.kinesis import item_failures, records_of
 from contracts.settings import ClassifierSettings, load
 from stores.home import Home, open_home
@@ -27,9 +28,19 @@ def _service(settings: ClassifierSettings, home: Home) -> ClassifierService:
         lake=home.lake,
         clock=home.clock,
         model=registry.load(settings.model or registry.DEFAULT, settings.model_threads),
-        symbols=shipped_symbols(),
+        symbols=_symbols(settings),
         lanes=settings.lanes,
     )
+
+
+def _symbols(settings: ClassifierSettings) -> Symbols:
+    """The table the settings name, the refreshed one of the data directory, or the shipped one. Raises `Unusable`."""
+    refreshed = Path(settings.data_dir).expanduser() / "symbols.csv"
+    if settings.symbols_file:
+        return read_symbols(Path(settings.symbols_file))
+    if settings.home == "embedded" and refreshed.exists():
+        return read_symbols(refreshed)
+    return shipped_symbols()
 
 
 def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from contracts.errors import Unusable
@@ -119,6 +120,14 @@ def shipped_symbols() -> Symbols:
     """The table that is shipped."""
     text = files("consumers.classifier").joinpath("symbols.csv").read_text(encoding="utf-8")
     return parse_symbols(text.splitlines())
+
+
+def read_symbols(path: Path) -> Symbols:
+    """A table from a file. Raises `Unusable`."""
+    try:
+        return parse_symbols(path.read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unusable(f"symbol table {path} cannot be read ({error}); mend or remove it") from None
 
 
 def recognise(text: str, symbols: Symbols, watched: Collection[str] = ()) -> set[str]:

@@ -1,0 +1,32 @@
+"""One real story as Finnhub (seconds, its own link), Tiingo (microseconds, another query string) and NewsAPI (a title
+that ends in the publisher's name) tell it: counted once, every source listed."""
+
+from producers.sources.registry import Fetched
+from tests.fakes.web import FakeSite, fake_site
+from tests.unit.consumers.classifying import Line
+from tests.unit.producers.asking import PAGES, Asking, golden, told
+
+HEADLINE = "Apple's new 'private relay' feature will not be available in China"
+
+
+def told_by(site: FakeSite, kind: str) -> list[bytes]:
+    asking = Asking(site, kind)
+    asking.put(told(golden(PAGES[kind][0])))
+    fetched: Fetched = asking.ask()
+    return [article.encode() for article in fetched.articles if article.title == HEADLINE]
+
+
+def test_a_story_told_by_three_sources_counts_once_and_lists_them_all() -> None:
+    with fake_site() as site:
+        copies = {kind: told_by(site, kind) for kind in ("finnhub", "tiingo", "newsapi")}
+    assert {kind: len(found) for kind, found in copies.items()} == {"finnhub": 1, "tiingo": 1, "newsapi": 3}
+    for order in (("finnhub", "tiingo", "newsapi"), ("newsapi", "tiingo", "finnhub")):
+        line = Line()
+        line.clock.instant_ms = 1_623_111_000_000
+        for number, kind in enumerate(order):
+            line.process(*copies[kind], first_sequence=100 * number + 1)
+            line.process(*copies[kind], first_sequence=100 * number + 1)  # a retry of the batch
+        assert [event["subject"] for event in line.scored] == ["AAPL"]
+        (item,) = line.items.primary.values()
+        assert {each["source"] for each in item["sources"]} == {"finnhub", "tiingo", "newsapi"}
+        assert len(item["sources"]) == 5
