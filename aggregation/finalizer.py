@@ -21,6 +21,7 @@ from contracts.generation import live_generation
 from contracts.ports import BucketStore, Change, ControlStore
 from contracts.resolution import CHILD, FINEST, MINUTE_MS, WIDTH_MS
 from contracts.settings import AggregatorSettings, load
+from contracts.telemetry import record
 from stores.home import open_home
 
 log = logging.getLogger(__name__)
@@ -171,5 +172,6 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     settings = load(AggregatorSettings, os.environ)
     settle_swap(settings)
     findings = finalizer(settings).run()
+    record({"FinalizerRepairs": findings.repaired})
     log.info(json.dumps({"message": "finaliser", **findings._asdict()}))
     return findings._asdict()

@@ -26,6 +26,9 @@ class Settings(BaseModel):
     lake_bucket: str | None = Field(
         None, description="S3 bucket of the lake; empty: `{environment}-candlewick-lake-{account}-{region}`"
     )
+    metrics: Literal["process", "emf"] = Field(
+        "process", description="`emf`: hand counts on to CloudWatch, as JSON lines on stdout"
+    )
     synchronous: Literal["full", "normal"] = Field(
         "full", description="embedded durability: `full` survives a power cut, `normal` a killed process"
     )

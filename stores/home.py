@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from contracts import emf, telemetry
 from contracts.clock import Clock, SystemClock
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.ports import BucketStore, ControlStore, EventLog, ItemStore, Lake, Secrets
@@ -57,6 +58,8 @@ def open_home(settings: Settings, clock: Clock | None = None, env: Mapping[str, 
         if home is None:
             opener = _open_aws if settings.home == "aws" else _open_embedded
             home = _homes[place] = opener(settings, clock or SystemClock())
+            if settings.metrics == "emf":
+                telemetry.emit_to(emf.writer(settings.environment, home.clock))
     if env is None:
         return home
     if settings.home == "aws":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from api.sse.hub import Hub
 from contracts.errors import Transient
+from contracts.telemetry import observe, record
 
 if TYPE_CHECKING:
     from api.sse.stream import EventStream
@@ -36,6 +37,7 @@ class Connections:
         """Take a place for a connection that is about to open; false at the cap or while draining."""
         if self.draining or len(self.open) + self.reserved >= self.hub.options.max_connections:
             self.refused += 1
+            record({"StreamRefusals": 1})
             return False
         self.reserved += 1
         return True
@@ -48,11 +50,13 @@ class Connections:
         """A stream is open."""
         self.open.add(stream)
         self.hub.connections = len(self.open)
+        observe({"StreamConnections": len(self.open)})
 
     def remove(self, stream: "EventStream") -> None:
         """A stream is closed."""
         self.open.discard(stream)
         self.hub.connections = len(self.open)
+        observe({"StreamConnections": len(self.open)})
 
     def end_all(self, reason: str) -> None:
         """Say farewell to everyone."""

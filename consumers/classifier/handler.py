@@ -13,9 +13,16 @@ from consumers.classifier.service import ClassifierService
 from consumers.classifier.subjects import Symbols, read_symbols, shipped_symbols
 from contracts.kinesis import item_failures, records_of
 from contracts.settings import ClassifierSettings, load
+from contracts.telemetry import observe, record
 from stores.home import Home, open_home
 
 logger = logging.getLogger(__name__)
+METRIC_OF = {
+    "scored": "ArticlesScored",
+    "duplicates": "ArticlesDuplicate",
+    "events": "EventsEmitted",
+    "quarantined": "EventsQuarantined",
+}
 _opening = threading.Lock()
 
 
@@ -48,7 +55,11 @@ def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     settings = load(ClassifierSettings, os.environ)
     with _opening:
         service = _service(settings, open_home(settings))
+    clock = open_home(settings).clock
+    started_ms = clock.monotonic_ms()
     outcome = service.process(records_of(event))
+    observe({"ClassifierLatency": round(clock.monotonic_ms() - started_ms, 1)})
+    record({METRIC_OF[name]: count for name, count in outcome.counts.items() if name in METRIC_OF and count})
     retry = [outcome.retry_from] if outcome.retry_from else []
     logger.info(json.dumps({"message": "classified", **outcome.counts, "retry_from": item_failures(retry)}))
     return {"batchItemFailures": item_failures(retry)}

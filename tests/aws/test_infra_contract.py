@@ -1,0 +1,95 @@
+"""What code and infrastructure must agree on, checked without CDK: the golden templates are what is deployed."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.options import ApiOptions
+from contracts import events, metrics
+from contracts.settings import PREFIX, AggregatorSettings, ClassifierSettings, ProducerSettings, Settings, load
+from infra import names
+from infra.alarms import ALARMS, BUDGET_RUNBOOK
+from local.line import ITEMS_TABLE, LINE, entry_point
+from stores.dynamo_schema import ITEMS_PRIMARY
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+GOLDEN = ROOT / "tests" / "infra" / "golden"
+MODELS: dict[str, type[Settings]] = {
+    "aggregator": AggregatorSettings, "finalizer": AggregatorSettings, "classifier": ClassifierSettings,
+    "producers": ProducerSettings, "api": ApiOptions, "stream": ApiOptions,
+    "archiver": Settings, "read-model": Settings,
+}  # fmt: skip
+
+
+def functions(stage: str) -> dict[str, dict[str, Any]]:
+    """Properties by name, of all stacks."""
+    found = {}
+    for stack in ("pipeline", "api"):
+        for each in json.loads((GOLDEN / f"{stage}-{stack}.json").read_text())["Resources"].values():
+            if each["Type"] == "AWS::Lambda::Function":
+                found[each["Properties"]["FunctionName"].partition("-candlewick-")[2]] = each["Properties"]
+    return found
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_every_variable_of_a_function_is_a_setting_of_its_model_and_valid(stage: str):
+    for name, given in functions(stage).items():
+        variables = given["Environment"]["Variables"]
+        ours = {
+            key: value if isinstance(value, str) else "bucket"
+            for key, value in variables.items()
+            if key.startswith(PREFIX)
+        }
+        known = {PREFIX + field.upper() for field in MODELS[name].model_fields}
+        assert set(ours) <= known, name
+        loaded = load(MODELS[name], ours)
+        assert (loaded.home, loaded.environment, loaded.metrics) == ("aws", stage, "emf")
+    assert set(functions(stage)) == set(MODELS)
+
+
+def test_every_handler_is_an_entry_point():
+    for name, given in functions("dev").items():
+        if name != "stream":
+            module, _, function = given["Handler"].rpartition(".")
+            assert function == "lambda_handler"
+            assert callable(entry_point(module)), name
+
+
+def test_mappings_read_what_the_line_reads_with_the_same_batches_and_windows():
+    resources = json.loads((GOLDEN / "dev-pipeline.json").read_text())["Resources"]
+    deployed = set()
+    for each in resources.values():
+        if each["Type"] == "AWS::Lambda::EventSourceMapping":
+            given = each["Properties"]
+            source = "".join(
+                re.findall(r"(RawArticles|ScoredArticles|ItemsPrimary)", json.dumps(given["EventSourceArn"]))
+            )
+            function = resources[given["FunctionName"]["Ref"]]["Properties"]["Handler"].removesuffix(".lambda_handler")
+            deployed.add((source, function, given["BatchSize"], given.get("TumblingWindowInSeconds", 0)))
+    title = {events.RAW_STREAM: "RawArticles", events.SCORED_STREAM: "ScoredArticles", ITEMS_TABLE: "ItemsPrimary"}
+    local = {(title[row.stream], row.handler, row.batch_size, row.tumbling_window_s) for row in LINE}
+    assert deployed == local
+
+
+def test_names_are_the_codes_own():
+    assert (names.RAW_STREAM, names.SCORED_STREAM) == (events.RAW_STREAM, events.SCORED_STREAM)
+    assert (names.NAMESPACE, names.PREFIX) == (metrics.NAMESPACE, PREFIX)
+    assert ITEMS_PRIMARY == ITEMS_TABLE
+
+
+def test_every_metric_an_alarm_watches_exists_is_emitted_and_has_a_runbook():
+    sources = [
+        path.read_text()
+        for name in ("aggregation", "api", "consumers", "producers")
+        for path in (ROOT / name).rglob("*.py")
+    ]
+    for row in ALARMS:
+        assert (ROOT / "docs" / "runbooks" / f"{row.runbook}.md").exists(), row.name
+        if row.source == "ours":
+            assert row.metric in metrics.METRICS, row.name
+            assert any(f'"{row.metric}"' in text for text in sources), f"nobody emits {row.metric}"
+    assert (ROOT / "docs" / "runbooks" / f"{BUDGET_RUNBOOK}.md").exists()
+    assert len({row.name for row in ALARMS}) == len(ALARMS)
