@@ -28,7 +28,8 @@ interface CandleData extends CustomData<Ms> {
   bucket: Bucket;
 }
 type Item = CandleData | WhitespaceData<Ms>;
-type Options = CustomSeriesOptions & { paint: PaintOptions };
+/** A counter is all that goes through the options: the library merges them, and a merge cannot set anything to null. */
+type Options = CustomSeriesOptions & { painted: number };
 type Painter = (frame: Frame, marks: readonly Mark[], options: PaintOptions) => void;
 
 /** Room for the live candle's right neighbours, in bars. */
@@ -36,18 +37,18 @@ const RIGHT_OFFSET = 4;
 
 class PaintedSeries implements ICustomSeriesPaneView<Ms, CandleData, Options> {
   #data: PaneRendererCustomData<Ms, CandleData> | null = null;
-  #paint: PaintOptions;
+  paint: PaintOptions;
   readonly #painter: Painter;
   readonly #values: (bucket: Bucket) => number[];
 
   constructor(painter: Painter, values: (bucket: Bucket) => number[], paint: PaintOptions) {
     this.#painter = painter;
     this.#values = values;
-    this.#paint = paint;
+    this.paint = paint;
   }
 
   defaultOptions(): Options {
-    return { ...customSeriesDefaultOptions, lastValueVisible: false, priceLineVisible: false, paint: this.#paint };
+    return { ...customSeriesDefaultOptions, lastValueVisible: false, priceLineVisible: false, painted: 0 };
   }
 
   priceValueBuilder(item: CandleData): number[] {
@@ -58,9 +59,8 @@ class PaintedSeries implements ICustomSeriesPaneView<Ms, CandleData, Options> {
     return !("bucket" in item);
   }
 
-  update(data: PaneRendererCustomData<Ms, CandleData>, options: Options): void {
+  update(data: PaneRendererCustomData<Ms, CandleData>): void {
     this.#data = data;
-    this.#paint = options.paint;
   }
 
   renderer(): ReturnType<ICustomSeriesPaneView<Ms, CandleData, Options>["renderer"]> {
@@ -79,7 +79,7 @@ class PaintedSeries implements ICustomSeriesPaneView<Ms, CandleData, Options> {
           };
           const visible = data.bars.slice(data.visibleRange.from, data.visibleRange.to);
           const marks = visible.map((bar): Mark => ({ x: bar.x * x, bucket: bar.originalData.bucket }));
-          this.#painter(frame, marks, this.#paint);
+          this.#painter(frame, marks, this.paint);
         }),
     };
   }
@@ -117,12 +117,14 @@ export class CandleChart {
   readonly #host: HTMLElement;
   readonly #candles: ISeriesApi<"Custom", Ms, Item, Options>;
   readonly #counts: ISeriesApi<"Custom", Ms, Item, Options>;
+  readonly #painted: readonly [PaintedSeries, PaintedSeries];
   readonly #events: ChartEvents;
   readonly #zero: IPriceLine;
   #last: IPriceLine | null = null;
   #theme: ChartTheme;
   #state: ChartState | null = null;
   #view: Viewport | null = null;
+  #paints = 0;
 
   constructor(host: HTMLElement, events: ChartEvents) {
     this.#host = host;
@@ -131,9 +133,10 @@ export class CandleChart {
     this.#chart = createChartEx<Ms, Axis>(host, this.#axis as unknown as Axis, { autoSize: true, ...this.#chartOptions() });
     const paint: PaintOptions = { theme: this.#theme, selectedStart: null, liveStart: null };
     const prices = (bucket: Bucket): number[] => [bucket.high, bucket.low, bucket.close].map(e4ToPolarity);
-    this.#candles = this.#chart.addCustomSeries(new PaintedSeries(paintCandles, prices, paint), {}, 0) as never;
     const counts = (bucket: Bucket): number[] => [0, bucket.positive + bucket.neutral + bucket.negative];
-    this.#counts = this.#chart.addCustomSeries(new PaintedSeries(paintCounts, counts, paint), {}, 1) as never;
+    this.#painted = [new PaintedSeries(paintCandles, prices, paint), new PaintedSeries(paintCounts, counts, paint)];
+    this.#candles = this.#chart.addCustomSeries(this.#painted[0], {}, 0) as never;
+    this.#counts = this.#chart.addCustomSeries(this.#painted[1], {}, 1) as never;
     this.#counts.applyOptions({ priceFormat: { type: "custom", minMove: 1, formatter: (n: number) => n.toFixed(0) } });
     this.#counts.priceScale().applyOptions({ scaleMargins: { top: 0.12, bottom: 0 } });
     this.#candles.applyOptions({
@@ -244,8 +247,9 @@ export class CandleChart {
 
   #applyPaint(state: ChartState): void {
     const paint: PaintOptions = { theme: this.#theme, selectedStart: state.selectedStart, liveStart: state.liveStart };
-    this.#candles.applyOptions({ paint } as Partial<Options>);
-    this.#counts.applyOptions({ paint } as Partial<Options>);
+    this.#paints += 1;
+    for (const series of this.#painted) series.paint = paint;
+    for (const series of [this.#candles, this.#counts]) series.applyOptions({ painted: this.#paints } as Partial<Options>);
     const newest = state.slots.findLast((slot) => slot.bucket !== null)?.bucket ?? null;
     if (this.#last !== null && newest === null) {
       this.#candles.removePriceLine(this.#last);
