@@ -13,6 +13,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from api import problems
 from api.context import Home, Services
+from api.logs import note
 from api.middleware import BodyLimit, SecurityHeaders
 from api.openapi import make_openapi, operation_id
 from api.options import options_of
@@ -35,7 +36,6 @@ from api.web import web_fallback
 from contracts.errors import Transient
 from contracts.settings import ApiSettings
 
-log = logging.getLogger("candlewick.api")
 PREFIX = "/api/v2"
 NOUNS = (timeseries, stream, subjects, items, records, configurations, sources, generations, auth, health)
 METRICS_EVERY_S = 60.0
@@ -132,7 +132,7 @@ async def tell_metrics(services: Services) -> None:
         try:
             document = await services.run("items", metrics_now, services, METRICS_HOURS)
         except Transient as error:
-            log.warning("metrics cannot be counted: %s", error)
+            note(logging.WARNING, "metrics cannot be counted", cause=str(error))
             continue
         told = services.hub.cursor
         services.hub.broadcast(control_event("metrics", document))

@@ -5,6 +5,7 @@ import logging
 import secrets
 from typing import Any
 
+from api.logs import note
 from api.sse.connections import Connections
 from api.sse.opening import Run
 from contracts.clock import Clock
@@ -12,7 +13,6 @@ from contracts.errors import Transient
 from contracts.instants import iso_ms
 from contracts.ports import ControlStore
 
-log = logging.getLogger("candlewick.api")
 KIND = "stream-process"
 REPORT_EVERY_S = 5.0
 EXPIRES_AFTER_MS = 20_000
@@ -65,7 +65,7 @@ class Fleet:
             try:
                 await self._run("control", self._report)
             except Transient as error:
-                log.warning("stream numbers cannot be written: %s", error)
+                note(logging.WARNING, "stream numbers cannot be written", cause=str(error))
             await asyncio.sleep(REPORT_EVERY_S)
 
     def leave(self) -> None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from api.headers import HSTS, SECURITY_HEADERS
+from api.logs import take_request_id
 from api.problems import problem
 from api.sse.stream import HANDOVER
 
@@ -16,8 +17,11 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+REQUEST_ID = b"x-request-id"
+
+
 class SecurityHeaders:
-    """Outermost: adds the security headers to every answer that lacks them, and runs the streams that routes begin."""
+    """Outermost: gives requests an id, answers their security headers, and runs the streams that routes begin."""
 
     def __init__(self, app: App, behind_tls: bool) -> None:
         self._app = app
@@ -28,10 +32,13 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
 
+        identity = take_request_id(dict(scope["headers"]).get(REQUEST_ID)).encode()
+
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = {name for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(pair for pair in self._headers if pair[0] not in given)]
+                ours = [*self._headers, (REQUEST_ID, identity)]
+                message["headers"] = [*message["headers"], *(pair for pair in ours if pair[0] not in given)]
             await send(message)
 
         begun = scope[HANDOVER] = []

@@ -13,9 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.headers import SECURITY_HEADERS
+from api.logs import note
 from contracts.errors import BadEvent, BadRequest, Conflict, Transient
 
-log = logging.getLogger("candlewick.api")
 MEDIA_TYPE = "application/problem+json"
 STORE_RETRY_S = 2
 
@@ -90,7 +90,7 @@ def problem_of(error: Exception, path: str) -> ProblemResponse:
         case Conflict():
             return problem(409, str(error), path)
         case Transient():
-            log.warning("%s unavailable: %s", error.dependency, error)
+            note(logging.WARNING, "store unavailable", dependency=error.dependency, cause=str(error))
             return problem(
                 503,
                 f"{error.dependency} does not answer; try again in {STORE_RETRY_S} s",
@@ -139,7 +139,7 @@ def install(app: FastAPI) -> None:
         return problem(error.status_code, str(error.detail), request.url.path, error.headers)
 
     async def unexpected(request: Request, error: Exception) -> Response:
-        log.error("unexpected error at %s", request.url.path, exc_info=error)
+        note(logging.ERROR, "unexpected error", error, path=request.url.path)
         # This answer is made outside all middleware, so it brings its own headers.
         headers = {name.decode(): value.decode() for name, value in SECURITY_HEADERS}
         return problem(500, "our fault; it has been logged", request.url.path, headers)

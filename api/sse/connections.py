@@ -5,6 +5,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+from api.logs import note
 from api.sse.hub import Hub
 from contracts.errors import Transient
 from contracts.telemetry import observe, record
@@ -12,7 +13,6 @@ from contracts.telemetry import observe, record
 if TYPE_CHECKING:
     from api.sse.stream import EventStream
 
-log = logging.getLogger("candlewick.api")
 TIDY_EVERY_S = 0.5
 RETRY_START_S = 0.5
 #: What a refused client is told to wait, at least.
@@ -85,7 +85,7 @@ class Connections:
                 await self.ensure_started()
                 return
             except Transient as error:
-                log.warning("stream waits for its store: %s", error)
+                note(logging.WARNING, "stream waits for its store", cause=str(error))
                 await asyncio.sleep(RETRY_START_S)
 
     def drain(self) -> None:
@@ -121,7 +121,7 @@ class Connections:
         stall_ms = self.hub.options.stall_s * 1000
         for stream in list(self.open):
             if stream.sending_since_ms is not None and at_ms - stream.sending_since_ms >= stall_ms:
-                log.info("closing a stream whose client reads nothing")
+                note(logging.INFO, "closing a stream whose client reads nothing")
                 stream.abort()
             elif at_ms >= stream.expires_ms:
                 stream.end("lifetime")

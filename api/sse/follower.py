@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from api.logs import note
 from api.sse.connections import Connections
 from api.sse.filters import make_filter
 from api.sse.opening import Opener, Run
@@ -10,7 +11,6 @@ from api.sse.stream import EventStream
 from api.watch_lists import NoSuchList, WatchLists
 from contracts.errors import BadRequest, Transient
 
-log = logging.getLogger("candlewick.api")
 LOOK_EVERY_S = 1.0
 
 
@@ -32,7 +32,7 @@ class Follower:
                 try:
                     await self.changed(user, identity)
                 except Transient as error:
-                    log.warning("watch lists cannot be followed for now: %s", error)
+                    note(logging.WARNING, "watch lists cannot be followed for now", cause=str(error))
 
     async def changed(self, user: str, identity: str) -> None:
         """Give every stream of a list the filter the list has now. Raises `Transient`."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from api.epoch import Epoch
+from api.logs import note
 from api.options import ApiOptions
 from api.sse.coalescer import Coalescer
 from api.sse.cursor import Vector, encode_vector
@@ -23,7 +24,6 @@ from contracts.documents import end_ms
 from contracts.instants import iso_ms
 from contracts.ports import BucketStore, StoredChange
 
-log = logging.getLogger("candlewick.api")
 RECENT_CHANGES = 2_000
 HEALTHY_FOR_MS = 1_000.0
 MAX_TITLES = 100
@@ -128,7 +128,7 @@ class Hub:
     def _check_epoch(self, name: str) -> None:
         if name == self.generation:
             return
-        log.info("generation %s is live, was %s", name, self.generation)
+        note(logging.INFO, "another generation is live", generation=name, before=self.generation)
         self.generation = name
         self.latest.clear()
         self._coalescer.clear()

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from api.epoch import Epoch
+from api.logs import note
 from api.sse.cursor import Vector
 from contracts.clock import Clock
 from contracts.errors import Transient
 from contracts.ports import BucketStore, StoredChange
 
-log = logging.getLogger("candlewick.api")
 BATCH = 1_000
 DOWN_PAUSE_MS = 250.0
 EPOCH_EVERY_MS = 1_000.0
@@ -88,7 +88,7 @@ class Poller:
                 seen = self._seen()
                 changes = self._store.changes_after(self._vector, BATCH)
             except Transient as error:
-                log.warning("change log unavailable: %s", error)
+                note(logging.WARNING, "change log unavailable", cause=str(error))
                 self._on_health(False)
                 self._clock.wait(self._stop, DOWN_PAUSE_MS)
                 continue

@@ -1,5 +1,6 @@
 """`/items`, `/records`, `/analytics`, `/metrics`, `/generations`, `/subjects`, `/status` and the dashboard's files."""
 
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -221,15 +222,34 @@ async def test_the_dashboard_is_served_and_so_is_a_word_when_it_is_not_built(hom
 
 
 @live
-async def test_our_own_fault_is_a_500_without_a_traceback(home: TestHome, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_our_own_fault_is_a_500_without_a_traceback(
+    home: TestHome, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def broken() -> None:
         raise AssertionError("the details")
 
     app = create_app(home, options())
     async with calling(app) as client:
         monkeypatch.setattr(app.state.services.home.items._inner, "count_primary", broken)
-        answer = await client.get("/api/v2/status")
+        answer = await client.get("/api/v2/status", headers={"X-Request-ID": "abc-123"})
         assert answer.status_code == 500
+        (line,) = [record for record in caplog.records if record.name == "candlewick.api"]
+        assert json.loads(line.getMessage()) == {
+            "message": "unexpected error",
+            "request_id": "abc-123",
+            "path": "/api/v2/status",
+        }
+        assert line.exc_info is not None
         assert answer.headers["content-type"] == "application/problem+json"
         assert "the details" not in answer.text
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@live
+async def test_every_answer_has_an_id_and_only_a_plain_one_is_taken_over(home: TestHome) -> None:
+    async with calling(create_app(home, options())) as client:
+        assert (await client.get("/health", headers={"X-Request-ID": "abc-123"})).headers["x-request-id"] == "abc-123"
+        for bad in ("x" * 65, "a b", "a\tb", ""):
+            made = (await client.get("/health", headers={"X-Request-ID": bad})).headers["x-request-id"]
+            assert made != bad
+            assert len(made) == 16
