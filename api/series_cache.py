@@ -12,7 +12,8 @@ from typing import NamedTuple
 from api.series import Page
 from api.sse.hub import Hub
 
-MAX_ENTRIES = 2_000
+#: Buckets kept in all, some 1.3 KB each with their JSON; an empty page counts as one.
+MAX_BUCKETS = 50_000
 FRESH_MS = 1_000.0
 WATCHED_MS = 60_000.0
 
@@ -40,6 +41,7 @@ class SeriesCache:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._entries: OrderedDict[Key, Entry] = OrderedDict()
+        self._weight = 0
         self._loading: dict[Key, asyncio.Future[Page]] = {}
 
     def _version(self, key: Key) -> int:
@@ -53,7 +55,7 @@ class SeriesCache:
         age_ms = self._hub.clock.monotonic_ms() - entry.read_ms
         watched = self._hub.healthy and self._hub.generation == key.generation and entry.version == self._version(key)
         if not 0 <= age_ms < (WATCHED_MS if watched else FRESH_MS) or (self._hub.healthy and not watched):
-            del self._entries[key]
+            self._drop(key)
             return None
         self._entries.move_to_end(key)
         return entry.page
@@ -78,7 +80,17 @@ class SeriesCache:
             future.set_result(page)
         finally:
             del self._loading[key]
-        self._entries[key] = Entry(page, read_ms, version)
-        while len(self._entries) > MAX_ENTRIES:
-            self._entries.popitem(last=False)
+        self._keep(key, Entry(page, read_ms, version))
         return page, False
+
+    def _keep(self, key: Key, entry: Entry) -> None:
+        self._drop(key)
+        self._entries[key] = entry
+        self._weight += len(entry.page.buckets) + 1
+        while self._weight > MAX_BUCKETS:
+            self._drop(next(iter(self._entries)))
+
+    def _drop(self, key: Key) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._weight -= len(entry.page.buckets) + 1

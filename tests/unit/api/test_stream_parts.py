@@ -195,6 +195,23 @@ async def test_equal_questions_at_once_are_read_once_and_failures_are_not_kept()
     assert [hit for _, hit in answers] == [False, True, True, True, True]
 
 
+@live
+async def test_the_cache_holds_a_bounded_number_of_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.series_cache.MAX_BUCKETS", 25)
+    cache, _ = cache_with(healthy=True)
+    keys = [KEY._replace(question=number) for number in range(5)]
+
+    async def load() -> Page:
+        return Page([bucket(1, NOW_MS - n * MINUTE_MS) for n in range(9)], False, "x")
+
+    for key in keys:
+        await cache.get(key, load)
+    assert [cache.peek(key) is not None for key in keys] == [False, False, False, True, True]
+    await cache.get(keys[3], load)
+    await cache.get(keys[0], load)
+    assert [cache.peek(key) is not None for key in keys] == [True, False, False, True, False]
+
+
 # ---- the log --------------------------------------------------------------------------------------------------------
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
