@@ -117,8 +117,9 @@ class Handover:
             stored = self._buckets.get_many(generation, keys)
             now_ms = self._clock.now_ms()
             decided = step(EMPTY, Batch(shard_id, gathered, stored), now_ms, self._limits)
-            if not decided.writes:
+            if not decided.writes and not tell:
                 return
+            # With nothing to write there may still be watchers to tell: of what was written before a crash.
             changes = _changes(generation, decided, decided.fresh, now_ms) if tell else []
             if not self._buckets.commit(generation, decided.writes, changes, LANE):
                 return
