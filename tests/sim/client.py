@@ -1,7 +1,8 @@
 """A watcher's browser, as far as its data goes: a page load, then the change log, applied by `rev`."""
 
 from contracts.bucket import LANE_SEPARATOR, BucketKey, Summary
-from contracts.ports import BucketStore
+from contracts.generation import live_generation
+from contracts.ports import BucketStore, ControlStore
 
 Series = dict[BucketKey, tuple[int, Summary]]
 PAGE = 7
@@ -21,8 +22,8 @@ class Client:
 
     by_rev = True  # a canary clears it
 
-    def __init__(self, store: BucketStore, generation: str) -> None:
-        self._store, self._generation = store, generation
+    def __init__(self, store: BucketStore, control: ControlStore) -> None:
+        self._store, self._control = store, control
         self.series: Series = {}
         self._cursor: dict[str, int] = {}
         self.connected = False
@@ -30,6 +31,7 @@ class Client:
         self._load()
 
     def _load(self) -> None:
+        self._generation = live_generation(self._control)
         self._cursor = self._store.changes_head()
         self.series = fresh(self._store, self._generation)
         self.connected = True
@@ -43,11 +45,13 @@ class Client:
         self.connected = True
 
     def poll(self) -> bool:
-        """Take one page of changes; false when there was none. A fresh load when changes past the cursor are gone."""
+        """Take one page of changes; false when there was none. A fresh load when changes past the
+        cursor are gone, or another generation went live."""
         if not self.connected:
             return False
         tail = self._store.changes_tail()
-        if any(oldest > self._cursor.get(lane, 0) + 1 for lane, oldest in tail.items()):
+        moved = live_generation(self._control) != self._generation
+        if moved or any(oldest > self._cursor.get(lane, 0) + 1 for lane, oldest in tail.items()):
             self._load()
         page = self._store.changes_after(self._cursor, PAGE)
         for lane, sequence, change in page:

@@ -238,6 +238,12 @@ class ReplayDuringLive(Fault):
     most = 0.3
 
 
+class SwapDuringLive(Fault):
+    """Another generation goes live under traffic, and whoever does it may be cut short at any step."""
+
+    most = 0.15
+
+
 class ClientLost(Fault):
     """A watcher loses its connection and comes back later."""
 
@@ -266,7 +272,7 @@ OPERATIONS: tuple[type[OperationFault], ...] = tuple(kind for kind in FAULTS if 
 
 
 class Weather:
-    """The faults of one seed. `heal` switches all of them off."""
+    """The faults of one seed. `heal` switches all of them off, `without` one kind."""
 
     def __init__(self, rnd: random.Random) -> None:
         self._rnd = rnd
@@ -295,6 +301,12 @@ class Weather:
                 fault.note()
                 return type(fault)
         return None
+
+    def without(self, kind: type[Fault]) -> None:
+        self._faults[kind].rate = 0.0
+
+    def allows(self, kind: type[Fault]) -> bool:
+        return self._faults[kind].rate > 0
 
     @contextmanager
     def calm(self) -> Iterator[None]:

@@ -9,13 +9,17 @@ from aggregation.finalizer import Finalizer
 from aggregation.service import Aggregator
 from contracts.bucket import BucketKey
 from contracts.clock import ManualClock
+from contracts.errors import Transient
 from contracts.generation import FIRST_GENERATION
 from contracts.hashing import member_hash
 from contracts.kinesis import StreamRecord
 from contracts.settings import AggregatorSettings
 from tests.events import BASE_MS, scored
 from tests.fakes.stores import FakeControl, FakeLake
-from tests.sim.store import MemoryBuckets
+from tests.sim.client import Client, fresh
+from tests.sim.log import Log
+from tests.sim.promotion import PROMOTED, Promotion
+from tests.sim.store import MemoryBuckets, nothing_happens
 
 MINUTE = BucketKey("AAPL", "1m", BASE_MS)
 
@@ -102,3 +106,28 @@ def test_a_stale_process_does_not_pull_the_published_watermark_back() -> None:
     assert published is not None
     assert latest is not None
     assert latest["watermark_ms"] == published["watermark_ms"] == BASE_MS + 480_000
+
+
+def test_watchers_hear_of_a_swap_that_died_before_it_could_tell_them() -> None:
+    """The last step of a promote writes its buckets and dies before the change log knows; done again, it tells."""
+    two = Two()
+    log = Log(1)
+    document = scored(1, "AAPL", BASE_MS, 0.5)
+    log.put("AAPL", json.dumps(document).encode(), BASE_MS)
+    promotion = Promotion(two.store, two.control, log, two.clock, AggregatorSettings())
+    promotion.swap()
+    client = Client(two.store, two.control)
+
+    def die(operation: str) -> None:
+        if operation == "append":
+            raise Transient("change log", "down")
+
+    two.store.on_operation = die
+    with pytest.raises(Transient):
+        promotion.settle()
+    two.store.on_operation = nothing_happens
+    promotion.settle()
+    assert promotion.settled
+    while client.poll():
+        pass
+    assert client.series == fresh(two.store, PROMOTED) != {}

@@ -14,29 +14,29 @@ from typing import Any, Final, NamedTuple
 from aggregation.finalizer import Finalizer
 from aggregation.operator import Step
 from aggregation.service import Aggregator
-from contracts.bucket import Bucket, BucketKey, BucketWrite
-from contracts.clock import ManualClock
+from contracts.bucket import Bucket, BucketKey
 from contracts.errors import Transient
-from contracts.generation import FIRST_GENERATION
-from contracts.ports import BucketStore, Change, Record
+from contracts.generation import FIRST_GENERATION, live_generation
+from contracts.ports import Record
 from contracts.resolution import DAY_MS, MINUTE_MS
 from contracts.settings import AggregatorSettings
 from stores.sqlite_buckets import SqliteBucketStore
-from tests.fakes.stores import FakeControl, FakeLake
+from tests.fakes.stores import FakeLake
 from tests.sim import checkers, faults
 from tests.sim.checkers import check
 from tests.sim.client import Client, fresh
 from tests.sim.expiry import OUTAGES_MS, Expiry
 from tests.sim.faults import Weather
-from tests.sim.log import START_MS, Log, Newsroom
-from tests.sim.pipeline import Crash, Pipeline, Watched, maker
+from tests.sim.log import Log, Newsroom
+from tests.sim.pipeline import Crash, Pipeline, maker
+from tests.sim.promotion import Promotion
 from tests.sim.store import MemoryBuckets
+from tests.sim.surroundings import REPLAY, AtomicStore, Bystander, ReplayControl, SimClock, SimLake
 
 SQLITE_EVERY: Final = 20  # seeds; the others run on memory with commits that are not atomic
 EXPIRING_SHARE: Final = 0.2
 MAX_DEPTH: Final = 2
 MAX_BATCH: Final = 25
-REPLAY: Final = "replayed"
 LONG_AFTER_MS: Final = 3 * DAY_MS
 
 
@@ -48,68 +48,6 @@ class Report(NamedTuple):
     events: int
     invocations: int
     writes: int
-
-
-class SimClock(ManualClock):
-    """The processing clock, which can be stepped; monotonic time goes on regardless."""
-
-    def __init__(self) -> None:
-        super().__init__(START_MS)
-        self.true_ms = START_MS
-
-    def pass_ms(self, milliseconds: int) -> None:
-        self.true_ms += milliseconds
-        self.instant_ms += milliseconds
-
-    def monotonic_ms(self) -> float:
-        return float(self.true_ms)
-
-
-class SimLake(FakeLake):
-    """Down when the weather says so."""
-
-    def __init__(self, weather: Weather) -> None:
-        super().__init__()
-        self._weather = weather
-
-    def put(self, key: str, lines: Any) -> None:
-        if self._weather.fires(faults.LakeUnavailable):
-            raise Transient("lake", "the weather")
-        super().put(key, lines)
-
-
-class ReplayControl(FakeControl):
-    """What a replay's processes see of control: their own generation is the live one."""
-
-    def __init__(self, clock: ManualClock) -> None:
-        super().__init__(clock)
-        self.put("generation", "live", {"generation": REPLAY})
-
-
-class AtomicStore:
-    """A real store under the same operations: faults strike before a commit and after it."""
-
-    def __init__(self, inner: BucketStore, world: "World") -> None:
-        self._inner, self._world = inner, world
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def get_many(self, generation: str, keys: Sequence[BucketKey]) -> dict[BucketKey, Bucket]:
-        self._world.operation("read")
-        return self._inner.get_many(generation, keys)
-
-    def commit(
-        self, generation: str, writes: Sequence[BucketWrite], changes: Sequence[Change] = (), lane: str = ""
-    ) -> list[BucketKey]:
-        self._world.operation("write")
-        before = self._inner.get_many(generation, [write.bucket.key for write in writes])
-        failed = self._inner.commit(generation, writes, changes, lane)
-        if not failed:
-            for write in writes:
-                self._world.write_watch.on_write(generation, before.get(write.bucket.key), write.bucket)
-            self._world.operation("reply")
-        return failed
 
 
 class World:
@@ -141,7 +79,11 @@ class World:
         self.finalizer = Finalizer(self.store, self.control, self.clock, settings.lanes, settings.expire)
         self.watermarks = checkers.WatermarkWatch(self.settings, self.clock)
         self.steps = checkers.StepWatch()
-        self.clients = [Client(self.store, FIRST_GENERATION) for _ in range(rnd.randint(1, 2))]
+        self.promotion: Promotion | None = None
+        if self.weather.allows(faults.SwapDuringLive):
+            # Of two contents of one id, the first in the log stands; around a swap it is the first to be counted.
+            self.weather.without(faults.ChangedContent)
+        self.clients = [Client(self.store, self.control) for _ in range(rnd.randint(1, 2))]
         self._depth = 0
         self._finalising = False
         self._down_until_ms = 0
@@ -152,7 +94,7 @@ class World:
             inner = SqliteBucketStore(Path(self._folder.name) / "buckets.db", "normal")
             self.write_watch = checkers.WriteWatch(None)
             self._close = inner.close
-            self.store: Any = AtomicStore(inner, self)
+            self.store: Any = AtomicStore(inner, self.operation, self.write_watch.on_write)
             return
         store = MemoryBuckets(
             atomic=False,
@@ -237,8 +179,11 @@ class World:
             self.log.merge(rnd)
         if weather.fires(faults.ChangeLogTrimmed) and isinstance(self.store, MemoryBuckets):
             self.store.trim_changes(self.clock.true_ms - rnd.choice((0, 10_000)))
-        if self.replay is None and self.expiry is None and weather.fires(faults.ReplayDuringLive):
-            self._start_replay()
+        if self.replay is None and self.promotion is None and self.expiry is None:
+            if weather.fires(faults.ReplayDuringLive):
+                self._start_replay()
+            elif weather.fires(faults.SwapDuringLive):
+                self.promotion = Promotion(self.store, self.control, self.log, self.clock, self.settings)
 
     def _age(self, expiry: Expiry) -> None:
         if self.weather.fires(faults.LongOutage):
@@ -257,7 +202,10 @@ class World:
         if draw < 0.7:
             self._invoke(self.live)
         elif draw < 0.8:
-            self._invoke(self.replay or self.live)
+            if self.promotion:
+                self._promote(self.promotion)
+            else:
+                self._invoke(self.replay or self.live)
         elif draw < 0.87:
             if self.weather.fires(faults.TwoInvocations):
                 self.live.again()
@@ -271,6 +219,17 @@ class World:
         ready = pipeline.ready()
         if ready:
             pipeline.invoke(self.rnd.choice(ready))
+
+    def _promote(self, promotion: Promotion) -> None:
+        try:
+            if promotion.swapped:
+                promotion.settle()
+            elif self.rnd.random() < 0.6:
+                promotion.catch_up()
+            else:
+                promotion.swap()
+        except (Crash, Transient):
+            pass
 
     def _finalise(self) -> None:
         if self._finalising:
@@ -302,6 +261,8 @@ class World:
         """Faults off: everything that was published is processed, in a bounded number of invocations."""
         self.weather.heal()
         self._down_until_ms = 0
+        if self.promotion and not self.promotion.swapped:
+            self.promotion.swap()
         for pipeline in filter(None, (self.live, self.replay)):
             for _ in range(self.log.length + 10):
                 if pipeline.drained:
@@ -309,6 +270,9 @@ class World:
                 self.clock.pass_ms(100)
                 self._invoke(pipeline)
             check(pipeline.drained, "everything drains", f"{self.log.length} records, not read to their end")
+        if self.promotion:
+            self.promotion.settle()
+            check(self.promotion.settled, "everything drains", "the swap is not settled")
         for client in self.clients:
             client.reconnect()
             while client.poll():
@@ -320,11 +284,12 @@ class World:
             self._check_expiring(self.expiry)
             return
         lateness_ms, newsroom = self.settings.allowed_lateness_ms, self.newsroom
-        stored = {bucket.key: bucket for bucket in self.store.scan(FIRST_GENERATION)}
+        live = live_generation(self.control)
+        stored = {bucket.key: bucket for bucket in self.store.scan(live)}
         checkers.check_content(stored.values(), newsroom.documents, lateness_ms)
         checkers.check_law_2(stored)
         checkers.check_balance(stored.values(), self.lake, newsroom.documents, newsroom.poisoned, lateness_ms)
-        checkers.check_clients(self.clients, fresh(self.store, FIRST_GENERATION))
+        checkers.check_clients(self.clients, fresh(self.store, live))
         right = checkers.recompute(self._rebatched(), self.settings)
         checkers.check_bytes(stored.values(), right, "replay gives the same bytes")
         if self.replay:
@@ -332,7 +297,7 @@ class World:
         checkers.check_finalised(self.finalizer.run(LONG_AFTER_MS))
         self.clock.pass_ms(LONG_AFTER_MS)
         checkers.check_finalised(self.finalizer.run())
-        checkers.check_marks(self.store.scan(FIRST_GENERATION), self.clock.now_ms())
+        checkers.check_marks(self.store.scan(live), self.clock.now_ms())
 
     def _check_expiring(self, expiry: Expiry) -> None:
         """The same for what is within its TTL, from the events that did not expire."""
@@ -353,19 +318,6 @@ class World:
         records = [record for shard in self.log.shards.values() for record in shard.records]
         size = self.rnd.randint(20, 200)
         return [records[at : at + size] for at in range(0, len(records), size)]
-
-
-class Bystander:
-    """The witness of a replay: its watermarks say nothing about live traffic."""
-
-    def __init__(self, steps: checkers.StepWatch) -> None:
-        self._steps = steps
-
-    def on_step(self, process: Watched, shard_id: str, step: Step) -> None:
-        self._steps.on_step(process, shard_id, step)
-
-    def on_answer(self, shard_id: str, records: Sequence[Record], state: dict[str, Any]) -> None:
-        """Nothing."""
 
 
 def run(seed: int, memory: bool = False) -> Report:
