@@ -21,7 +21,7 @@ PROGRESS_EVERY: Final = 500
 
 def replay_command(seed: int) -> str:
     """The command that runs exactly this seed again."""
-    return f"python -m tests.sim --seed {seed}"
+    return f"make sim SEED={seed} (or: python -m tests.sim --seed {seed})"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

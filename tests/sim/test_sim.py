@@ -63,7 +63,7 @@ def test_a_failing_seed_prints_the_command_that_replays_it(capsys: pytest.Captur
 
     with swapped(World, check=fail):
         assert command.main(["--seed", "7"]) == 1
-    assert "To see it again: python -m tests.sim --seed 7" in capsys.readouterr().err
+    assert "To see it again: make sim SEED=7 (or: python -m tests.sim --seed 7)" in capsys.readouterr().err
 
 
 def test_an_unnoticed_canary_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 """The simulator's store passes the port's own suite, so what the simulator proves holds for the real ones."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from contracts.bucket import BucketWrite
@@ -20,6 +22,17 @@ from tests.ports.test_bucket_store import (
     test_writes_of_one_commit_guard_each_other_in_order,  # noqa: F401
 )
 from tests.sim.store import MemoryBuckets
+
+
+@pytest.fixture
+def home_name() -> str:
+    return "memory"
+
+
+@pytest.fixture
+def installation() -> SimpleNamespace:
+    """As much of an installation as the laws above ask for: it is not slow."""
+    return SimpleNamespace(slowness=1)
 
 
 @pytest.fixture
