@@ -302,6 +302,7 @@ class Source(BaseModel):
     cursor_at: str | None = Field(description="publication of the newest article seen there")
     next_due_at: str | None
     error: str | None
+    note: str | None = Field(description="what to know although nothing is wrong", examples=["set X to use it"])
     published: int = Field(ge=0)
     articles_per_hour: float | None
 

@@ -311,6 +311,11 @@ class Tallying(Protocol):
         """`ingested_at` of the oldest and the newest article; None when there is none."""
         ...
 
+    def forget_minutes(self, before_ms: int) -> int:
+        """Drop the counters by minute of before an instant; returns how many. A later `tally` must begin after it, or
+        at a full hour: hours and days stay."""
+        ...
+
 
 @runtime_checkable
 class Scanning(Protocol):

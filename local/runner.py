@@ -16,7 +16,7 @@ from api.app import create_app
 from api.options import ApiOptions
 from api.server import bind, make_server
 from contracts.errors import Unusable
-from contracts.ports import Waking
+from contracts.ports import Tallying, Waking
 from contracts.resolution import DAY_MS, HOUR_MS, MINUTE_MS
 from contracts.settings import AggregatorSettings, load
 from contracts.telemetry import totals
@@ -33,6 +33,7 @@ POLL_SOURCES_MS: Final = 1_000
 FINALISE_MS: Final = 5 * MINUTE_MS
 DEMO_STEP_MS: Final = 500
 KEEP_CHANGES_MS: Final = DAY_MS
+KEEP_MINUTES_MS: Final = 8 * DAY_MS
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +64,12 @@ class Line:
         return schedules
 
     def _trim(self) -> None:
-        """The change log is for reconnecting watchers; what is older than a day they load afresh."""
-        self._home.buckets.trim_changes(self._home.clock.now_ms() - KEEP_CHANGES_MS)
+        """The change log is for reconnecting watchers; what is older than a day they load afresh. Counters by minute
+        are for `/metrics`, which looks back a week at most."""
+        now_ms = self._home.clock.now_ms()
+        self._home.buckets.trim_changes(now_ms - KEEP_CHANGES_MS)
+        if isinstance(self._home.items, Tallying):
+            self._home.items.forget_minutes(now_ms - KEEP_MINUTES_MS)
 
     def start(self) -> None:
         for runner in self._runners:

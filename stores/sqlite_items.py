@@ -9,6 +9,7 @@ from contracts.clock import Clock
 from contracts.errors import BadEvent
 from contracts.instants import parse_ms
 from contracts.ports import Item, ItemChange
+from contracts.resolution import MINUTE_MS
 from contracts.subjects import TAG_PREFIX
 from contracts.tally import Tally
 from stores import sqlite_tallies
@@ -200,6 +201,13 @@ class SqliteItemStore:
                 for which, order in (("min", "ASC"), ("max", "DESC"))
             ]
         return None if None in ends else (ends[0][0].partition("#")[0], ends[1][0].partition("#")[0])
+
+    def forget_minutes(self, before_ms: int) -> int:
+        """Drop the counters by minute of before an instant; returns how many."""
+        with self._database.write() as connection:
+            return connection.execute(
+                "DELETE FROM tallies WHERE width_ms = ? AND start_ms < ?", (MINUTE_MS, before_ms)
+            ).rowcount
 
     # ---- the read model is down (`contracts.ports.Scanning`) ----------------------------------------------------
     def scan_primary(self) -> Iterator[Item]:

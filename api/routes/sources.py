@@ -49,6 +49,7 @@ def _row(name: str, state: dict[str, Any], setting: dict[str, Any]) -> dict[str,
         "cursor_at": iso_ms(int(newest_ms)) if newest_ms else None,
         "next_due_at": iso_ms(int(due_ms)) if due_ms else None,
         "error": state.get("error"),
+        "note": state.get("note"),
         "published": int(state.get("published", 0)),
         "articles_per_hour": state.get("articles_per_hour"),
     }

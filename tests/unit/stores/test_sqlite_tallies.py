@@ -102,3 +102,13 @@ def test_a_file_of_the_format_before_is_counted_when_it_is_opened(tmp_path: Path
     again = SqliteItemStore(path, ManualClock())
     assert again.tally(0).counts == before
     assert again.tally(0).total == 7
+
+
+def test_counters_by_minute_can_be_forgotten_and_a_week_still_adds_up(tmp_path: Path) -> None:
+    path = tmp_path / "items.db"
+    store = SqliteItemStore(path, ManualClock())
+    store.put_dashboard([row for n in range(40) for row in dashboard_item(n, NOW_MS - n * 7 * HOUR_MS - n * 61_000)])
+    assert store.forget_minutes(NOW_MS - 8 * DAY_MS) > 0
+    for span_ms in (HOUR_MS, 7 * DAY_MS):
+        assert store.tally(NOW_MS - span_ms).counts == recount(path, NOW_MS - span_ms).counts
+    assert store.tally(0).total == 40
