@@ -14,7 +14,10 @@ from contracts.events import SCORED_STREAM
 from contracts.generation import live_generation
 from contracts.instants import iso_s
 from contracts.settings import AggregatorSettings
-from ops.log_reader import pages
+from ops.replay.plan import load_plan
+from ops.replay.runs import KIND as RUN_KIND
+from ops.replay.stitch import Piece, Start, heads, log_after, pieces
+from ops.replay.tail import TailScores
 from stores.home import Home
 
 MAX_DIFFERENCES = 20
@@ -45,23 +48,45 @@ class Report(NamedTuple):
 def rebuild(
     home: Home, settings: AggregatorSettings, progress: Callable[[int], None] = lambda records: None
 ) -> tuple[dict[BucketKey, Bucket], int]:
-    """(all buckets, events counted) from the log alone."""
+    """(all buckets, events counted) from the log alone; what retention took from it comes from the lake."""
     stored: dict[BucketKey, Bucket] = {}
     counted = 0
-    for shard_id, page in pages(home.log, SCORED_STREAM):
-        events = list(_events(page))
+    for piece, rescore in _pieces(home):
+        lines = list(piece.lines)
+        events = rescore(list(_events(lines)))
         gathered = gather(events, settings.allowed_lateness_ms, settings.lanes)
-        done = step(EMPTY, Batch(shard_id, gathered, stored), 0)
+        done = step(EMPTY, Batch(piece.segment.shard_id, gathered, stored), 0)
         stored.update((write.bucket.key, write.bucket) for write in done.writes)
         counted += done.counted
-        progress(len(page))
+        progress(len(lines))
     return stored, counted
 
 
-def _events(page: list[Any]) -> Iterator[Event]:
-    for record in page:
+def _pieces(home: Home) -> Iterator[tuple[Piece, Callable[[list[Event]], list[Event]]]]:
+    """The whole log in order, and what becomes of the scores: a generation that a replay built with another model has
+    that model's up to the position where it was made live, and those of the log beyond it."""
+    live = live_generation(home.control)
+    tips = heads(home.log, SCORED_STREAM)
+    run = next((run for run in home.control.list(RUN_KIND).values() if run["generation"] == live), {})
+    until = run.get("rescored_to")
+    if until is None:
+        yield from ((piece, _as_logged) for piece in pieces(home, "auto", SCORED_STREAM, tips, Start()))
+        return
+    plan = load_plan(home, run["plan"])
+    assert plan.model is not None, f"run {run['id']} re-scored without a model"
+    scores = TailScores(home, plan.model, None, None)
+    yield from ((piece, scores) for piece in pieces(home, "auto", SCORED_STREAM, until, Start()))
+    yield from ((piece, _as_logged) for piece in log_after(home.log, SCORED_STREAM, until, tips))
+
+
+def _as_logged(events: list[Event]) -> list[Event]:
+    return events
+
+
+def _events(lines: list[bytes]) -> Iterator[Event]:
+    for line in lines:
         try:
-            yield decode(record.data)
+            yield decode(line)
         except BadEvent:
             continue  # the aggregator quarantined it; `account` counts it
 

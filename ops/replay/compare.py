@@ -55,7 +55,7 @@ def compare(
     """The comparison as JSON-ready values; kept for `promote` when `b` was built by a run. Raises `Transient`."""
     run = next((run for run in home.control.list(KIND).values() if run["generation"] == b), None)
     version = home.control.get(*POINTER).version
-    planned_ms = parse_ms(run["created_at"]) if run else None
+    planned_ms = parse_ms(run["planned_at"]) if run else None
     tally = _Tally(planned_ms)
     complete = _walk(home, a, b, tally, bounds, progress)
     report = {

@@ -111,6 +111,7 @@ def make_plan(
     """Read every source once, count what it holds, and fix it. Raises `BadRequest` when there is nothing to replay,
     `Altered` for a damaged lake object, `Unusable` when the model cannot be loaded."""
     version = _model_version(wish.model)
+    created_at = iso_ms(home.clock.now_ms())  # before the bounds: what arrives later is later
     tips = heads(home.log, SCORED_STREAM)
     scan = Scan(settings.allowed_lateness_ms, wish.start_ms, wish.end_ms, wish.subjects)
     segments = []
@@ -125,7 +126,7 @@ def make_plan(
     partial_log = wish.log_from_ms is not None or bool(wish.log_positions)
     plan = Plan(
         hash="",
-        created_at=iso_ms(home.clock.now_ms()),
+        created_at=created_at,
         sources=wish.sources,
         start=iso_ms(wish.start_ms) if wish.start_ms is not None else None,
         end=iso_ms(wish.end_ms) if wish.end_ms is not None else None,

@@ -14,7 +14,7 @@ from contracts.settings import AggregatorSettings
 from local.driver_checkpoint import KIND as CHECKPOINT_KIND
 from ops.replay.plan import Plan, load_plan
 from ops.replay.rescore import open_cache
-from ops.replay.runs import KIND, audit, exclusive, get_run, run_folder, update_run
+from ops.replay.runs import KIND, audit_record, exclusive, file_audit, get_run, run_folder, update_run
 from ops.replay.tail import TailScores
 from stores.home import Home
 
@@ -39,11 +39,12 @@ def promote(
 ) -> dict[str, Any]:
     """Make a run's generation live; returns the audit record. Raises `Conflict` when the run is not ready for it, or
     another promote is at it or won; `BadRequest` when retention has passed the plan."""
-    run = get_run(home.control, name)
     with exclusive(settings, "promote"):
         handover = Handover(home.buckets, home.control, home.log, home.clock, settings)
         if handover.settle():
             tell("finished an earlier swap that was cut short")
+        book(home)
+        run = get_run(home.control, name)
         pointer, version = home.control.get(*POINTER)
         live = str(pointer["generation"]) if pointer else FIRST_GENERATION
         if live == run["generation"]:
@@ -51,16 +52,14 @@ def promote(
         plan = load_plan(home, run["plan"])
         compared = _gate(home, run, plan, live, version, force, reason)
         reached, records = _catch_up(home, settings, handover, run, plan, version, tell)
-        swapped = _swap(home, version, run["generation"], live, reached, run["id"])
-        tell(f"{run['generation']} is live; adding what arrived during the swap")
-        handover.settle()
-        record = audit(
+        record = audit_record(
             home, "promote", run=run["id"], generation=run["generation"], previous=live, plan=plan.hash,
             forced=force, reason=reason, caught_up=records, handover=reached, compare=compared,
         )  # fmt: skip
-        _retire(home, live)
-        update_run(home.control, get_run(home.control, run["id"]), state="live", promoted_at=swapped, previous=live)
-        return record
+        _swap(home, version, record)
+        tell(f"{run['generation']} is live; adding what arrived during the swap")
+        handover.settle()
+        return book(home)
 
 
 def _gate(
@@ -101,12 +100,14 @@ def _catch_up(
         if home.control.get(*POINTER).version != version:
             raise Conflict("another generation was made live meanwhile; compare again")
 
-    since_ms = parse_ms(run.get("reached_at") or plan.created_at)
+    began_ms = since_ms = parse_ms(run.get("reached_at") or plan.created_at)
     reached: dict[str, str] = dict(run.get("reached") or plan.tips)
     check_retention(home.log, reached, since_ms)
     cache = open_cache(run_folder(settings, run["id"]).parent)
     try:
-        scores = TailScores(home, plan.model, parse_ms(plan.created_at), cache) if plan.model else None
+        # Once it was live it holds events as the log has them, so those since then come as they are too.
+        anew = plan.model if not run.get("rescored_to") else None
+        scores = TailScores(home, anew, parse_ms(plan.created_at), cache) if anew else None
         total = 0
         for _ in range(MAX_ROUNDS):
             began_ms = home.clock.now_ms()
@@ -115,29 +116,45 @@ def _catch_up(
             tell(f"caught up with {total} records that arrived since the plan")
             if count <= NEARLY_THERE_RECORDS:
                 break
-            run = update_run(home.control, run, reached=reached, reached_at=iso_ms(began_ms))
-        return reached, total
     finally:
         cache.close()
+    rescored_to = run.get("rescored_to") or (reached if plan.model else None)
+    update_run(home.control, run, reached=reached, reached_at=iso_ms(began_ms), rescored_to=rescored_to)
+    return reached, total
 
 
-def _swap(home: Home, version: int, generation: str, live: str, reached: dict[str, str], run_id: str | None) -> str:
-    """One guarded write; the instant it was made. Raises `Conflict` when another swap came first."""
-    at = iso_ms(home.clock.now_ms())
+def _swap(home: Home, version: int, record: dict[str, Any]) -> None:
+    """One guarded write. Raises `Conflict` when another swap came first. The audit record travels with it, so that it
+    is there whenever the swap is; `book` files it."""
     pointer = {
-        "generation": generation,
-        "previous": live,
-        "run": run_id,
-        "swapped_at": at,
-        "handover": reached,
+        "generation": record["generation"],
+        "previous": record["previous"],
+        "swapped_at": record["at"],
+        "handover": record["handover"],
         "previous_floor": _floor(home),
         "settled": False,
+        "audit": record,
     }
     try:
         home.control.put(*POINTER, pointer, expected_version=version)
     except Conflict:
         raise Conflict("another generation was made live at the same time; compare again") from None
-    return at
+
+
+def book(home: Home) -> dict[str, Any]:
+    """File the last swap: its audit record, and what the runs are since. Again and again the same; so a process that
+    died after a swap leaves nothing that the next command does not mend. Returns the record (empty: no swap yet)."""
+    pointer = home.control.get(*POINTER).value or {}
+    record: dict[str, Any] = pointer.get("audit", {})
+    if record:
+        file_audit(home, record)
+    live = pointer.get("generation", FIRST_GENERATION)
+    for run in home.control.list(KIND).values():
+        if run["generation"] == live and run["state"] != "live":
+            update_run(home.control, run, state="live", promoted_at=record.get("at"), previous=pointer.get("previous"))
+        elif run["generation"] != live and run["state"] == "live":
+            update_run(home.control, run, state="retired", retired_at=record.get("at"))
+    return record
 
 
 def _floor(home: Home) -> dict[str, str]:
@@ -154,13 +171,6 @@ def _floor(home: Home) -> dict[str, str]:
     return floor
 
 
-def _retire(home: Home, generation: str) -> None:
-    """The run behind a generation that is not live any more says so."""
-    for run in home.control.list(KIND).values():
-        if run["generation"] == generation and run["state"] == "live":
-            update_run(home.control, run, state="retired", retired_at=iso_ms(home.clock.now_ms()))
-
-
 def rollback(
     home: Home, settings: AggregatorSettings, reason: str = "", tell: Callable[[str], None] = lambda line: None
 ) -> dict[str, Any]:
@@ -169,6 +179,7 @@ def rollback(
     with exclusive(settings, "promote"):
         handover = Handover(home.buckets, home.control, home.log, home.clock, settings)
         handover.settle()
+        book(home)
         pointer, version = home.control.get(*POINTER)
         if pointer is None or not pointer.get("previous"):
             raise BadRequest("nothing was promoted, so there is nothing to roll back to")
@@ -178,13 +189,9 @@ def rollback(
         check_retention(home.log, pointer["previous_floor"], parse_ms(pointer["swapped_at"]))
         reached, records = handover.catch_up(previous, pointer["previous_floor"])
         tell(f"caught up with {records} records that arrived since {live} was promoted")
-        run = next((each for each in home.control.list(KIND).values() if each["generation"] == previous), None)
-        at = _swap(home, version, previous, live, reached, run["id"] if run else None)
-        handover.settle()
-        record = audit(
+        record = audit_record(
             home, "rollback", generation=previous, previous=live, reason=reason, caught_up=records, handover=reached
         )
-        _retire(home, live)
-        if run is not None:
-            update_run(home.control, run, state="live", promoted_at=at)
-        return record
+        _swap(home, version, record)
+        handover.settle()
+        return book(home)

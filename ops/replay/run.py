@@ -17,7 +17,7 @@ from ops.replay.pace import Pace
 from ops.replay.plan import Plan, load_plan, tasks_of
 from ops.replay.pool import Alone, Pool, Workers
 from ops.replay.rescore import BATCH, open_cache, rescore_articles
-from ops.replay.runs import RESUMABLE, audit, create_run, exclusive, get_run, run_folder, update_run
+from ops.replay.runs import RESUMABLE, audit_record, create_run, exclusive, file_audit, get_run, run_folder, update_run
 from ops.replay.spool import Spool, parts_of
 from ops.replay.units import SCORE_BINS, UnitStates, add_up, digest_of, task_name
 from ops.replay.work import TASK_RECORDS, Work
@@ -59,7 +59,7 @@ def start_run(
 ) -> dict[str, Any]:
     """A new run of a plan, to its end; returns the run's document. Raises what stopped it; the document tells too."""
     run = create_run(home, plan, generation)
-    audit(home, "run", run=run["id"], generation=run["generation"], plan=plan.hash)
+    file_audit(home, audit_record(home, "run", run=run["id"], generation=run["generation"], plan=plan.hash))
     return execute(home, settings, run["id"], drive, watch)
 
 
@@ -105,7 +105,7 @@ def cancel_run(home: Home, settings: AggregatorSettings, name: str) -> dict[str,
         dropped = home.buckets.drop_generation(run["generation"])
         UnitStates(home.control, run["id"]).drop()
         shutil.rmtree(run_folder(settings, run["id"]), ignore_errors=True)
-        audit(home, "cancel", run=run["id"], generation=run["generation"])
+        file_audit(home, audit_record(home, "cancel", run=run["id"], generation=run["generation"]))
         return update_run(home.control, run, state="cancelled", dropped_buckets=dropped)
 
 

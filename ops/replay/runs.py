@@ -40,6 +40,7 @@ def create_run(home: Home, plan: Plan, name: str | None = None) -> dict[str, Any
             "generation": generation,
             "state": "running",
             "model": plan.model_version,
+            "planned_at": plan.created_at,
             "created_at": iso_ms(home.clock.now_ms()),
             "units_total": plan.units,
             "units_done": 0,
@@ -77,12 +78,14 @@ def tell_generation(control: ControlStore, run: dict[str, Any]) -> None:
 _SHOWN: Final = ("id", "plan", "state", "model", "created_at", "finished_at", "digest", "promoted_at", "previous")
 
 
-def audit(home: Home, action: str, **fields: Any) -> dict[str, Any]:
-    """Record who became live when and why; kept for good. Names sort by time."""
-    at = iso_ms(home.clock.now_ms())
-    record = {"at": at, "action": action, "by": f"process {os.getpid()}", **fields}
-    home.control.put(AUDIT_KIND, f"{at} {action} {fields.get('generation', '')}", record)
-    return record
+def audit_record(home: Home, action: str, **fields: Any) -> dict[str, Any]:
+    """Who does what, when and why; `file_audit` keeps it."""
+    return {"at": iso_ms(home.clock.now_ms()), "action": action, "by": f"process {os.getpid()}", **fields}
+
+
+def file_audit(home: Home, record: dict[str, Any]) -> None:
+    """Keep a record for good. Names sort by time; the same record again is the same document."""
+    home.control.put(AUDIT_KIND, f"{record['at']} {record['action']} {record['generation']}", record)
 
 
 def run_folder(settings: Settings, run_id: str) -> Path:

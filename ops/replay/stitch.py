@@ -117,7 +117,7 @@ def _lost_by_log(
     border = int(oldest[0].sequence_number) - 1 if oldest else int(tips[shard_id])
     chosen: list[Segment] = []
     for one in objects:
-        if int(one.first) <= border:
+        if int(one.first) <= min(border, int(tips[shard_id])):
             chosen.append(one)
             border = max(border, int(one.last))
     # The true border is a record the log gave out: its oldest one less one is not.
@@ -167,6 +167,14 @@ def _log_pieces(
         if records and int(records[-1].sequence_number) >= last:
             return
         iterator = page.next_iterator
+
+
+def log_after(log: EventLog, stream: str, positions: Mapping[str, str], tips: Mapping[str, str]) -> Iterator[Piece]:
+    """What the log holds past positions (shards they do not name: all of it), up to its tips."""
+    for shard_id in sorted(tips):
+        place = positions.get(shard_id)
+        opening = Position("AFTER_SEQUENCE_NUMBER", place) if place else Position("TRIM_HORIZON")
+        yield from _log_pieces(log, stream, shard_id, opening, tips)
 
 
 def raw_pieces(home: Home) -> Iterator[Piece]:

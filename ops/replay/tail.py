@@ -31,15 +31,18 @@ _decode: Final = msgspec.json.Decoder(_Raw).decode
 class TailScores:
     """Re-scores events as the log gives them, in order of arrival; those without a text stay as they are."""
 
-    def __init__(self, home: Home, model: str, since_ms: int, cache: SqliteScores) -> None:
-        """Raises `ModelUnavailable`."""
+    def __init__(self, home: Home, model: str, since_ms: int | None, cache: SqliteScores | None) -> None:
+        """Articles are looked for from an hour before `since_ms` (None: from the oldest kept). Without a cache every
+        text is scored again. Raises `ModelUnavailable`."""
         from consumers.classifier.models.registry import load
 
         self._home = home
         self._model: Any = load(model)
         self._cache = cache
         self._texts: dict[str, str] = {}
-        opening = Position("AT_TIMESTAMP", str(since_ms - LOOK_BACK_MS))
+        opening = (
+            Position("TRIM_HORIZON") if since_ms is None else Position("AT_TIMESTAMP", str(since_ms - LOOK_BACK_MS))
+        )
         self._iterators: dict[str, str | None] = {
             shard.shard_id: home.log.iterator(RAW_STREAM, shard.shard_id, opening)
             for shard in home.log.shards(RAW_STREAM)
@@ -53,14 +56,15 @@ class TailScores:
         texts = {name: self._texts[name] for name in names if name in self._texts}
         texts |= texts_of_items(self._home.items, [name for name in names if name not in texts])
         keys = {name: text_key(text) for name, text in texts.items()}
-        scores = self._cache.get_many(self._model.version, list(set(keys.values())))
+        scores = self._cache.get_many(self._model.version, list(set(keys.values()))) if self._cache else {}
         unread = {keys[name]: text for name, text in texts.items() if keys[name] not in scores}
         if unread:
             fresh = {
                 key: (score.label, score.confidence_e4, score.polarity_e4)
                 for key, score in zip(unread, self._model.score(list(unread.values())), strict=True)
             }
-            self._cache.put_many(self._model.version, fresh)
+            if self._cache:
+                self._cache.put_many(self._model.version, fresh)
             scores |= fresh
         self.unscored += sum(name not in keys for name in names)
         return [

@@ -13,8 +13,8 @@ from ops.replay.write import GenerationWriter
 from stores.home import Home
 from stores.sqlite_scores import SqliteScores
 
-#: Records of one task: about a tenth of a second of work.
-TASK_RECORDS: Final = 8_000
+#: Records of one task: about a fifth of a second of work.
+TASK_RECORDS: Final = 16_000
 
 
 class Work:

@@ -1,6 +1,7 @@
 """A worker process of a replay: `python -m ops.replay.worker`. First line in: what to work on; then a task a line, and
 an answer a line out. Ends when its input does, so it does not outlive a killed parent by more than one task."""
 
+import gc
 import os
 import signal
 import sys
@@ -22,6 +23,8 @@ ERRORS = {kind.__name__: kind for kind in (Altered, BadRequest, Conflict, Unusab
 
 def main() -> None:
     """Answer tasks until the input ends."""
+    # A task makes a million small objects without cycles: looking for cycles in them took a tenth of the time.
+    gc.set_threshold(200_000, 50, 50)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us in order
     first: dict[str, Any] = msgspec.json.decode(sys.stdin.buffer.readline())
     settings = AggregatorSettings.model_validate(first["settings"])

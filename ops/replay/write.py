@@ -15,8 +15,8 @@ from contracts.errors import Transient
 from contracts.ports import BucketStore, BulkLoading
 from contracts.resolution import BY_NAME, HOUR_MS, WIDTH_MS
 
-#: Buckets of one write: a transaction of the embedded store holds the file for about 50 ms then.
-BULK_BUCKETS: Final = 8_000
+#: Buckets of one write: a transaction of the embedded store holds the file for about 80 ms then.
+BULK_BUCKETS: Final = 12_000
 GUARDED_BUCKETS: Final = 400
 MAX_ATTEMPTS: Final = 12
 FIRST_BACKOFF_MS: Final = 50

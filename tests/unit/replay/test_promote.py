@@ -255,3 +255,69 @@ def test_a_plan_older_than_retention_is_not_promoted(home: Home, settings: Aggre
 def test_rollback_without_a_promote_is_refused(home: Home, settings: AggregatorSettings) -> None:
     with pytest.raises(BadRequest, match="nothing was promoted"):
         rollback(home, settings)
+
+
+def test_a_rescored_generation_that_is_live_still_verifies(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to the handover the model's scores, beyond it those of the log; also after a rollback and another promote."""
+    from consumers.classifier.models import registry
+    from ops.verify import verify
+    from tests.unit.replay.kit import put_raw, raw
+    from tests.unit.replay.test_rescore import Lengths, again, news, title
+
+    monkeypatch.setattr(registry, "load", lambda name, threads=1: Lengths())
+    put_raw(home, [raw(n, title(n)) for n in range(200)])
+    events = news(200)
+    live = Live(home, settings)
+
+    def arrive(first: int, last: int) -> None:
+        put(home, events[first:last])
+        live.all()
+
+    arrive(0, 100)
+    run = start_run(home, settings, planned(home, settings, model="lengths"), ALONE, ignore)
+    arrive(100, 120)
+    wide = {"max_flips": 1, "max_close_change": 2, "max_psi": 99}
+    compared(home, run, **wide)
+    promote(home, settings, run["id"])
+    arrive(120, 150)
+    expected = oracle.buckets([again(event) for event in events[:120]] + events[120:150])
+    assert fields(home) == expected
+    assert verify(home, settings).total_differences == 0
+    rollback(home, settings)
+    arrive(150, 170)
+    assert fields(home) == oracle.buckets(events[:170])
+    assert verify(home, settings).total_differences == 0
+    compared(home, get_run(home.control, run["id"]), **wide)
+    promote(home, settings, run["id"])
+    arrive(170, 200)
+    assert fields(home) == oracle.buckets([again(event) for event in events[:120]] + events[120:])
+    assert verify(home, settings).total_differences == 0
+
+
+def test_a_promote_that_died_after_the_swap_is_filed_by_the_next_command(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(home, stream(100, seed=13))
+    Live(home, settings).all()
+    run = replayed(home, settings)
+    compared(home, run)
+    with monkeypatch.context() as patched:
+        patched.setattr(Handover, "settle", _dies)
+        with pytest.raises(KeyboardInterrupt):
+            promote(home, settings, run["id"])
+    assert live_generation(home.control) == run["generation"]
+    assert get_run(home.control, run["id"])["state"] == "completed"
+    with pytest.raises(Conflict, match="is live already"):
+        promote(home, settings, run["id"])
+    assert get_run(home.control, run["id"])["state"] == "live"
+    assert [each["action"] for each in home.control.list(AUDIT_KIND).values()] == ["run", "promote"]
+    assert home.control.get(*POINTER).value["settled"]
+
+
+def _dies(handover: Handover) -> bool:
+    """Once the pointer is swapped."""
+    if handover._control.get(*POINTER).value is not None:
+        raise KeyboardInterrupt
+    return False
