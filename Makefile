@@ -7,10 +7,10 @@ PY := $(VENV)/bin/python
 NODE_OK := $(shell node -e 'process.exit(+process.versions.node.split(".")[0] >= 20 ? 0 : 1)' 2>/dev/null && echo yes)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/build/*' 2>/dev/null)
 SEEDS ?= 300
 
-.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model sim soak model eval clean browser
+.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web sim soak clean browser
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -77,11 +77,20 @@ types: $(VENV)/.dev web/node_modules/.installed ## mypy (strict for contracts an
 bench: $(VENV)/.dev setup ## operator, whole line and publish-to-screen: build/bench/line.json
 	@$(PY) -m tests.bench.bench_line
 
+bench-engine: $(VENV)/.dev ## the window engine (PEERS=1: beside Bytewax, Flink, Pathway): build/bench/engine.json
+	@PEERS=$(PEERS) $(PY) -m tests.bench.bench_engine
+
+bench-web: $(VENV)/.dev setup browser ## the dashboard in a real Chromium: build/bench/web.json
+	@$(PY) -m tests.e2e.web_bench
+
 bench-sse: $(VENV)/.dev ## event-stream fan-out beside sse-starlette: build/bench/sse.json
 	@$(PY) tests/bench/bench_sse.py
 
 bench-model: $(VENV)/.dev ## the sentiment model's speed: build/bench/model.json
 	@$(PY) tests/bench/bench_model.py
+
+sim: $(VENV)/.dev ## the simulator: SEEDS=300 of them, or SEED=n to replay one
+	@$(PY) -m tests.sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 soak: $(VENV)/.dev setup ## 100,000 events, five SIGKILLs, exact against the oracle
 	@$(PY) -m tests.e2e.soak

@@ -62,6 +62,8 @@ class Group:
         opens, closes, events = self.opens, self.closes, self.members.values()
         assert opens is not None, "a group without events has nothing to say"
         assert closes is not None, "a group without events has nothing to say"
+        if opens is closes and len(events) == 1:
+            return of_one(opens, self.start_ms + self.open_ms)
         polarities_e4 = [POLARITIES_E4[event.polarity] for event in events]
         labels = [event.label for event in events]
         return Summary(
@@ -72,3 +74,15 @@ class Group:
             union(tuple(sorted({event.source for event in events})), ()),
             union(tuple(sorted({event.model_version for event in events})), ()),
         )  # fmt: skip
+
+
+def of_one(event: Event, event_ms: int) -> Summary:
+    """The summary of a single event: what most minutes of most subjects are."""
+    polarity_e4, identity, label = POLARITIES_E4[event.polarity], event.event_id, event.label
+    return Summary(
+        1, polarity_e4, polarity_e4, polarity_e4,
+        polarity_e4, event_ms, identity,
+        polarity_e4, event_ms, identity,
+        int(label == "positive"), int(label == "neutral"), int(label == "negative"),
+        union((event.source,), ()), union((event.model_version,), ()),
+    )  # fmt: skip

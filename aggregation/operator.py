@@ -4,7 +4,8 @@ It decides and returns writes as values; the shell (`service.py`) loads what it 
 lost guard re-reads and decides again. `now_ms` only marks `is_partial`, `last_updated` and idleness: never what counts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from aggregation.event import Event
@@ -18,6 +19,8 @@ from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Sum
 from contracts.resolution import FINEST, WIDTH_MS
 
 _NOTHING: frozenset[int] = frozenset()
+#: `BucketKey` from a tuple without the detour through Python that the class itself takes.
+_key: Callable[[tuple[str, str, int]], BucketKey] = partial(tuple.__new__, BucketKey)
 
 
 class Limits(NamedTuple):
@@ -153,8 +156,12 @@ class _Cascade:
             fresh.keep(new)
             group = fresh
         self.counted += len(group.members)
-        subject = key.subject.partition(LANE_SEPARATOR)[0] if is_lane(key) else key.subject
-        self.fresh.setdefault(subject, []).extend(group.members.values())
+        subject = key.subject.partition(LANE_SEPARATOR)[0]
+        fresh_events = self.fresh.get(subject)
+        if fresh_events is None:
+            self.fresh[subject] = list(group.members.values())
+        else:
+            fresh_events += group.members.values()
         summary = group.summary()
         if stored is not None:
             summary = merge(stored.summary, summary)
@@ -162,44 +169,50 @@ class _Cascade:
 
     def roll_up(self) -> None:
         """Replace the summaries of all touched buckets in their parents, finest level first."""
-        level = {key: bucket for key, bucket in self.touched.items() if not is_lane(key)}
-        lanes = {key: bucket for key, bucket in self.touched.items() if is_lane(key)}
-        if lanes:
-            level |= self._lift(lanes)
+        level = list(self.touched.values())
+        if any(is_lane(key) for key in self.touched):
+            level = self._lift()
         for _fine, coarse in CASCADE:
             width_ms = coarse.width_ms
-            updates: dict[BucketKey, dict[int, Summary]] = {}
-            for (subject, _, start_ms), bucket in level.items():
-                above = BucketKey(subject, coarse.name, start_ms - start_ms % width_ms)
+            updates: dict[tuple[str, int], list[tuple[int, Summary]]] = {}
+            for bucket in level:
+                start_ms = bucket.start_ms
+                above = (bucket.subject, start_ms - start_ms % width_ms)
                 found = updates.get(above)
                 if found is None:
-                    updates[above] = {start_ms: bucket.summary}
+                    updates[above] = [(start_ms, bucket.summary)]
                 else:
-                    found[start_ms] = bucket.summary
-            level = self._replace_all(updates)
+                    found.append((start_ms, bucket.summary))
+            name, replaced = coarse.name, self._replaced
+            level = [replaced(_key((subject, name, start_ms)), new) for (subject, start_ms), new in updates.items()]
 
-    def _lift(self, lanes: dict[BucketKey, Bucket]) -> dict[BucketKey, Bucket]:
-        updates: dict[BucketKey, dict[int, Summary]] = {}
-        for key, bucket in lanes.items():
-            link = parent_of(key)
-            assert link is not None, f"lane {key} has no parent"
-            updates.setdefault(link[0], {})[link[1]] = bucket.summary
-        return self._replace_all(updates)
+    def _lift(self) -> list[Bucket]:
+        """From lanes to their subjects' 1m buckets."""
+        updates: dict[BucketKey, list[tuple[int, Summary]]] = {}
+        for key, bucket in self.touched.items():
+            link = parent_of(key) if is_lane(key) else None
+            if link is not None:
+                updates.setdefault(link[0], []).append((link[1], bucket.summary))
+        plain = [bucket for key, bucket in self.touched.items() if not is_lane(key)]
+        return plain + [self._replaced(key, summaries) for key, summaries in updates.items()]
 
-    def _replace_all(self, updates: dict[BucketKey, dict[int, Summary]]) -> dict[BucketKey, Bucket]:
-        level: dict[BucketKey, Bucket] = {}
-        for key, summaries in updates.items():
-            stored = self._stored.get(key)
-            if stored is None:
-                children = replace((), summaries)
-            else:
-                assert not stored.members, f"{key} has members of its own: lanes cannot change inside a generation"
-                children = replace(stored.children, summaries)
-                if children is stored.children:
-                    level[key] = self.touched[key] = stored
-                    continue
-            level[key] = self._put(key, stored, summary_of(children), _NOTHING, children)
-        return level
+    def _replaced(self, key: BucketKey, updates: list[tuple[int, Summary]]) -> Bucket:
+        """A bucket with child summaries replaced. The common cases, one new child or one after all others, need no
+        second look at the children that are there."""
+        stored = self._stored.get(key)
+        if stored is None:
+            children = tuple(updates) if len(updates) == 1 else replace((), dict(updates))
+            return self._put(key, None, summary_of(children), _NOTHING, children)
+        assert not stored.members, f"{key} has members of its own: lanes cannot change inside a generation"
+        if len(updates) == 1 and updates[0][0] > stored.children[-1][0]:
+            return self._put(
+                key, stored, merge(stored.summary, updates[0][1]), _NOTHING, (*stored.children, updates[0])
+            )
+        children = replace(stored.children, dict(updates))
+        if children is stored.children:
+            self.touched[key] = stored
+            return stored
+        return self._put(key, stored, summary_of(children), _NOTHING, children)
 
     def _put(
         self,
@@ -224,14 +237,23 @@ class _Cascade:
         writing a fresh one would erase what it said."""
         if stored is not None:
             return True
-        link = parent_of(key)
-        while link:
-            above, name = link
-            parent = self._stored.get(above)
+        subject, resolution, start_ms = key
+        if is_lane(key):
+            subject, _, lane = subject.partition(LANE_SEPARATOR)
+            parent = self._stored.get(_key((subject, resolution, start_ms)))
             if parent is not None:
-                return self._past_ttl(above) or any(child == name for child, _ in parent.children)
-            link = parent_of(above)
+                return self._remembers(parent, int(lane))
+        for _fine, coarse in CASCADE:
+            above_ms = start_ms - start_ms % coarse.width_ms
+            parent = self._stored.get(_key((subject, coarse.name, above_ms)))
+            if parent is not None:
+                return self._remembers(parent, start_ms)
+            start_ms = above_ms
         return False
+
+    def _remembers(self, parent: Bucket, name: int) -> bool:
+        """Whether a parent holds the summary of a child that is not there, or is itself past its time."""
+        return self._past_ttl(parent.key) or any(child == name for child, _ in parent.children)
 
 
 def _windows(
@@ -240,14 +262,16 @@ def _windows(
     """(windows still open, windows that became final now, final windows an event landed in)."""
     opened: dict[int, set[BucketKey]] = {}
     revised: list[BucketKey] = []
-    for key in changed:
-        if is_lane(key):
+    for key, bucket in changed.items():
+        end_ms = bucket.start_ms + WIDTH_MS[bucket.resolution]
+        if LANE_SEPARATOR in bucket.subject:
             continue
-        end_ms = key.start_ms + WIDTH_MS[key.resolution]
         if end_ms <= state.watermark_ms:
             revised.append(key)
+        elif end_ms in opened:
+            opened[end_ms].add(key)
         else:
-            opened.setdefault(end_ms, set()).add(key)
+            opened[end_ms] = {key}
     still_open = dict(state.open)
     for end_ms, keys in opened.items():
         still_open[end_ms] = still_open.get(end_ms, frozenset()) | keys
