@@ -177,16 +177,19 @@ def _follows(user: Record, kind: str, after: str) -> bool:
     """Whether a user record lies behind the place; only the aggregate the place is in holds some that do not."""
     if not after:
         return True
-    if len(after) <= KINESIS_DIGITS:
+    if len(after) == KINESIS_DIGITS:
         after = Cursors.sequence(after, 0 if kind == "AT_SEQUENCE_NUMBER" else 10**SUB_DIGITS - 1)
     here, there = int(user.sequence_number), int(after)
     return here >= there if kind == "AT_SEQUENCE_NUMBER" else here > there
 
 
 def _kinesis_number(value: str) -> str:
-    if not value.isdecimal():
+    """The Kinesis record a user record is in. A number of exactly Kinesis' length is one of its own, as Lambda hands
+    them out; emulators' are shorter, so theirs are known by our five digits only."""
+    number = value if len(value) == KINESIS_DIGITS else value[:-SUB_DIGITS]
+    if not value.isdecimal() or not number:
         raise BadRequest(f"sequence number {value[:60]!r} is not one")
-    return value[:KINESIS_DIGITS] if len(value) > KINESIS_DIGITS else value
+    return number
 
 
 def _parsed(place: str) -> tuple[str, str, str, str]:
