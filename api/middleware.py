@@ -41,10 +41,14 @@ class SecurityHeaders:
                 message["headers"] = [*message["headers"], *(pair for pair in ours if pair[0] not in given)]
             await send(message)
 
+        brought = frozenset(scope)
         begun = scope[HANDOVER] = []
         await self._app(scope, receive, with_headers)
         if begun:
-            await begun[0](scope, receive, with_headers)
+            # What routing left in the scope would stay as long as the stream does.
+            for name in [name for name in scope if name not in brought]:
+                del scope[name]
+            await begun.pop()(scope, receive, with_headers)
 
 
 #: What is read and thrown away of a body that is refused: a client that still sends when the connection is closed
