@@ -7,14 +7,17 @@ import json
 import logging
 import os
 import threading
-from typing import Any
+from typing import Any, Final
 
 from contracts.settings import ProducerSettings, load
 from producers.fetch import Web
+from producers.fetch_round import ROUND_MS
 from producers.service import ProducerService
 from producers.sources.registry import load_sources
 from stores.home import Home, open_home
 
+#: Polled every second, a process that stays up need not wait: what comes later is taken by the next poll.
+EMBEDDED_ROUND_MS: Final = 2_000.0
 logger = logging.getLogger(__name__)
 _opening = threading.Lock()
 
@@ -29,6 +32,7 @@ def _service(settings: ProducerSettings, home: Home) -> ProducerService:
         clock=home.clock,
         web=Web(home.clock, settings.user_agent),
         sources=load_sources(settings.sources_file),
+        round_ms=EMBEDDED_ROUND_MS if settings.home == "embedded" else ROUND_MS,
     )
 
 

@@ -20,7 +20,7 @@ from contracts.instants import date_of
 from contracts.ports import ControlStore, Entry, EventLog, Lake, Secrets
 from contracts.telemetry import record
 from producers.fetch import FetchFailed, OverBudget, Web
-from producers.fetch_round import Done, FetchRound
+from producers.fetch_round import ROUND_MS, Done, FetchRound
 from producers.publisher import Publisher
 from producers.source_state import after_answer, after_failure, without_key
 from producers.sources.registry import KINDS, Fetched, Rejected, Request, Source, adapter
@@ -34,6 +34,7 @@ WATCH_KIND: Final = "watch"
 #: A key that was put into Secrets, or another process' poll, is noticed within it.
 LOOK_AGAIN_MS: Final = 60_000
 _ASIDE_STREAM: Final = "sources"
+_ANSWERING: Final = ("healthy", "new")
 _SLEEPING: Final = ("paused", "gone", "no key")
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,9 @@ class ProducerService:
         clock: Clock,
         web: Web,
         sources: Sequence[Source],
+        round_ms: float = ROUND_MS,
     ) -> None:
+        """`round_ms`: how long one poll waits for answers; what comes later is taken by the next poll."""
         self._publisher = Publisher(log, clock)
         self._control = control
         self._lake = lake
@@ -81,7 +84,8 @@ class ProducerService:
         self._clock = clock
         self._web = web
         self._sources = sources
-        self._round: FetchRound[Fetched] = FetchRound(clock)
+        self._round: FetchRound[Fetched] = FetchRound(clock, round_ms)
+        self._asked: dict[str, Known] = {}
         self._failing: set[str] = set()
         self._next_ms: dict[str, int] = {}
         self._wishes: tuple[Any, ...] = ()
@@ -92,22 +96,24 @@ class ProducerService:
         fail (then the round is repeated); a failing source shows in its state."""
         watched = watched_subjects(self._control)
         settings = self._control.list(SETTING_KIND)
-        if only is None and self._is_too_early(watched, settings):
+        if only is None and self._is_too_early(watched, settings) and not self._round.is_expecting:
             return Polled()
         busy = self._round.busy
-        due = {
-            each.source.name: each
+        due = [
+            each
             for each in self._known(settings)
             if each.source.name not in busy
             and (each.source.name == only if only is not None else self._is_due(each, watched))
-        }
-        if not due:
+        ]
+        if not due and not self._round.is_expecting:
             return Polled()
+        due.sort(key=lambda each: each.state["state"] not in _ANSWERING)  # who hangs does not hold up who answers
+        self._asked |= {each.source.name: each for each in due}
         self._web.pace.merge({name: value["calls"] for name, value in self._control.list(PACE_KIND).items()})
         totals = Polled()
         bugs: list[BaseException] = []
-        for done in self._round.run({name: partial(self._fetch, each, watched) for name, each in due.items()}):
-            totals = totals.plus(self._take(due[done.name], done, watched, bugs))
+        for done in self._round.run({each.source.name: partial(self._fetch, each, watched) for each in due}):
+            totals = totals.plus(self._take(self._refreshed(self._asked[done.name]), done, watched, bugs))
         for name, calls in self._web.pace.changed().items():
             self._control.put(PACE_KIND, name, {"calls": calls})
         record(
@@ -169,6 +175,14 @@ class ProducerService:
         source, cursor = known.source, known.state.get("cursor") or {}
         request = Request(source, cursor, self._web, self._secrets, self._clock.now_ms(), tuple(watched))
         return adapter(source.kind)(request)
+
+    def _refreshed(self, known: Known) -> Known:
+        """What is known of a source now: an answer may come rounds after it was asked for."""
+        stored = self._control.get(KIND, known.source.name)
+        if stored.value is None or stored.version == known.version:
+            return known
+        told = {name: known.state[name] for name in ("name", "kind", "url", "every_s")}
+        return Known(known.source, stored.value | told, stored.version)
 
     def _take(self, known: Known, done: Done[Fetched], watched: Sequence[str], bugs: list[BaseException]) -> Polled:
         source, error = known.source, done.error

@@ -1,5 +1,6 @@
 """Polling: isolation, memory, the circuit breaker."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -253,8 +254,6 @@ def test_seventeen_feeds_without_a_network_are_one_line_and_a_short_round(
 
 
 def test_who_hangs_is_left_behind_and_asked_again_when_back(monkeypatch: pytest.MonkeyPatch, site: FakeSite) -> None:
-    import threading
-
     from producers.sources import rss
 
     back, real = threading.Event(), rss.fetch
@@ -267,13 +266,46 @@ def test_who_hangs_is_left_behind_and_asked_again_when_back(monkeypatch: pytest.
     monkeypatch.setattr(rss, "fetch", hanging)
     url = site.put("/feed", page(FEED))
     polling = Polling(source("hangs", url), source("good", url))
-    polling.service._round = FetchRound(polling.clock, round_ms=300.0)
+    polling.service._round = FetchRound(polling.clock, round_ms=300.0, left_behind_ms=60_000.0)
     done = polling.service.poll()
-    assert (done.polled, done.failed, done.published) == (2, 1, 2)
-    assert "no answer" in polling.state("hangs")["error"]
+    assert (done.polled, done.failed, done.published) == (1, 0, 2), "the other one is still expected"
     polling.clock.advance(60_000)
-    assert polling.service.poll("hangs").polled == 0, "still busy"
+    done = polling.service.poll()
+    assert (done.polled, done.failed) == (1, 1)
+    assert "no answer within 60 s" in polling.state("hangs")["error"]
+    polling.clock.advance(60_000)
+    assert polling.service.poll("hangs").polled == 0, "not asked again while it is not back"
     back.set()
-    while polling.service._round.busy:
-        pass
-    assert polling.service.poll("hangs").published == 2
+    taken = Polled()
+    while not taken.polled:
+        taken = polling.service.poll()
+    assert (taken.published, polling.state("hangs")["state"]) == (2, "healthy")
+    polling.clock.advance(300_000)
+    assert polling.service.poll().polled == 2
+
+
+def test_ten_hanging_sources_make_room_for_the_others(monkeypatch: pytest.MonkeyPatch, site: FakeSite) -> None:
+    from producers.sources import rss
+
+    back, real = threading.Event(), rss.fetch
+
+    def hanging(request: Any) -> Any:
+        if request.source.name.startswith("hangs"):
+            assert back.wait(30)
+        return real(request)
+
+    monkeypatch.setattr(rss, "fetch", hanging)
+    url = site.put("/feed", page(FEED))
+    polling = Polling(*(source(f"hangs-{n}", url) for n in range(10)), source("good", url))
+    polling.service._round = FetchRound(polling.clock, round_ms=50.0, left_behind_ms=60_000.0)
+    assert polling.service.poll().polled == 0, "eight at once, and all of them hang"
+    polling.clock.advance(60_000)
+    seen = polling.service.poll()
+    while "good" not in polling.control.list(KIND):
+        seen = seen.plus(polling.service.poll())
+    assert polling.state("good")["state"] == "healthy"
+    assert seen.failed >= 8
+    polling.clock.advance(300_000)
+    assert polling.service.poll().polled >= 1
+    assert polling.state("good")["last_success_ms"] == polling.clock.now_ms(), "who answers is asked first"
+    back.set()
