@@ -1,0 +1,56 @@
+"""The story in small on both homes: ingest, plan, run, compare, promote, roll back; and the same digest on either."""
+
+from pathlib import Path
+
+import pytest
+
+from contracts.generation import live_generation
+from contracts.settings import AggregatorSettings
+from ops.replay.compare import compare
+from ops.replay.plan import outlook
+from ops.replay.promote import promote, rollback
+from ops.replay.run import Drive, cancel_run, start_run
+from ops.replay.verify_run import verify_run
+from stores.home import forget_homes
+from tests import oracle
+from tests.events import stream
+from tests.ports.conftest import HOMES
+from tests.unit.replay.kit import Live, fields, ignore, planned, put
+
+ALONE = Drive(concurrency=1)
+_digests: set[str] = set()
+
+
+@pytest.mark.parametrize("name", sorted(HOMES))
+def test_run_compare_promote_and_back(name: str, tmp_path: Path) -> None:
+    events = stream(90, seed=21, hours=3)
+    with HOMES[name](tmp_path) as installed:
+        home = installed.home
+        settings = AggregatorSettings(**installed.settings.model_dump() | {"data_dir": str(tmp_path / "data")})
+        live = Live(home, settings)
+        put(home, events[:60])
+        live.all()
+        plan = planned(home, settings)
+        assert outlook(home, plan)["events"] == sum(
+            row["count"] for key, row in oracle.buckets(events[:60]).items() if key[1] == "24h"
+        )
+        installed.clock.advance(1_000)
+        run = start_run(home, settings, plan, ALONE, ignore)
+        assert fields(home, run["generation"]) == oracle.buckets(events[:60])
+        assert verify_run(home, settings, run["id"])["ok"]
+        _digests.add(run["digest"])
+        assert len(_digests) == 1, "the homes disagree"
+        put(home, events[60:75])
+        report = compare(home, "g1", run["generation"])
+        assert report["breaches"] == []
+        promote(home, settings, run["id"])
+        assert fields(home) == oracle.buckets(events[:75])
+        put(home, events[75:])
+        live.all()
+        assert fields(home) == oracle.buckets(events)
+        rollback(home, settings)
+        assert live_generation(home.control) == "g1"
+        assert fields(home) == oracle.buckets(events)
+        cancel_run(home, settings, run["id"])
+        assert fields(home, run["generation"]) == {}
+    forget_homes()
