@@ -55,6 +55,14 @@ class BoundedProtocol(_Protocol):  # type: ignore[misc]
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
+    async def send_chunk(self, chunk: bytes) -> None:
+        """Write a chunk that is framed already, when the ones before it are on their way. The framing is the same for
+        every client, so it is made once and not once per connection."""
+        if self.flow.write_paused:
+            await self.flow.drain()
+        if not self.transport.is_closing():
+            self.transport.write(chunk)
+
     def abort(self) -> None:
         """Drop the connection with whatever was not sent, also what the kernel holds: without lingering it would
         keep that for a client that never takes it."""
