@@ -22,7 +22,7 @@ from typing import Any, Final
 from aggregation.event import Event, decode
 from aggregation.gather import gather
 from aggregation.operator import EMPTY, Batch, Limits, keys_needed, step
-from aggregation.service import _changes
+from aggregation.service import _changes, appeared
 from contracts.clock import Clock
 from contracts.errors import BadEvent, BadRequest, Conflict, Transient
 from contracts.events import SCORED_STREAM
@@ -117,6 +117,8 @@ class Handover:
             stored = self._buckets.get_many(generation, keys)
             now_ms = self._clock.now_ms()
             decided = step(EMPTY, Batch(shard_id, gathered, stored), now_ms, self._limits)
+            if appeared(self._buckets, generation, decided, stored):
+                continue
             if not decided.writes and not tell:
                 return
             # With nothing to write there may still be watchers to tell: of what was written before a crash.

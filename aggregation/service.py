@@ -107,7 +107,7 @@ class Aggregator:
             for subject, events in decided.fresh.items():
                 known = fresh.setdefault(subject, [])
                 known += [event for event in events if event not in known] if attempt else events
-            if self._appeared(generation, decided, stored):
+            if appeared(self._buckets, generation, decided, stored):
                 cache.clear()
                 continue
             changes = _changes(generation, decided, fresh, now_ms)
@@ -130,12 +130,6 @@ class Aggregator:
         if missing:
             cache.update(self._buckets.get_many(generation, missing))
         return cache
-
-    def _appeared(self, generation: str, decided: Step, stored: Mapping[BucketKey, Bucket]) -> bool:
-        """True when a bucket that seemed expired is there after all: a store without snapshots may answer with the
-        parent of after, and the minute of before, another writer's commit. Of a new lane the minute above it counts."""
-        unseen = [each for key in decided.expired for each in (key, *ancestors(key)) if each not in stored]
-        return bool(unseen) and bool(self._buckets.get_many(generation, unseen))
 
     def _state(self, shard_id: str, window: dict[str, Any]) -> State:
         state = self._states.get(shard_id)
@@ -165,6 +159,13 @@ class Aggregator:
         if latest != saved.value:
             with suppress(Conflict):
                 self._control.put("watermark", shard_id, latest, saved.version)
+
+
+def appeared(buckets: BucketStore, generation: str, decided: Step, stored: Mapping[BucketKey, Bucket]) -> bool:
+    """True when a bucket that seemed expired is there after all: a store without snapshots may answer with the parent
+    of after, and the minute of before, another writer's commit. Of a new lane the minute above it counts."""
+    unseen = [each for key in decided.expired for each in (key, *ancestors(key)) if each not in stored]
+    return bool(unseen) and bool(buckets.get_many(generation, unseen))
 
 
 def _aside(record: StreamRecord, aside: SetAside, kind: Kind) -> Aside:
