@@ -141,7 +141,9 @@ class _Cascade:
         """Add a group's events to its 1m (or lane) bucket; a member is not added again."""
         self.duplicates += group.repeats
         stored = self._stored.get(key)
-        if (stored is None or self._past_ttl(key)) and self._is_gone(key, stored):
+        # Past its TTL a minute is expired, whether it ever was or not: else its first batch would count and its second
+        # would not, and a crash between them would leave half of it above.
+        if self._past_ttl(key) or (stored is None and self._is_gone(key)):
             self.expired.append(key)
             return
         members = _NOTHING if stored is None else stored.members
@@ -232,28 +234,27 @@ class _Cascade:
     def _past_ttl(self, key: BucketKey) -> bool:
         return self._expire and past_ttl(key, self._now_ms)
 
-    def _is_gone(self, key: BucketKey, stored: Bucket | None) -> bool:
+    def _is_gone(self, key: BucketKey) -> bool:
         """Expired is not empty: a bucket that is missing while something above still holds its summary is gone, and
         writing a fresh one would erase what it said."""
-        if stored is not None:
-            return True
         subject, resolution, start_ms = key
         if is_lane(key):
             subject, _, lane = subject.partition(LANE_SEPARATOR)
             parent = self._stored.get(_key((subject, resolution, start_ms)))
             if parent is not None:
-                return self._remembers(parent, int(lane))
+                return _remembers(parent, int(lane))
         for _fine, coarse in CASCADE:
             above_ms = start_ms - start_ms % coarse.width_ms
             parent = self._stored.get(_key((subject, coarse.name, above_ms)))
             if parent is not None:
-                return self._remembers(parent, start_ms)
+                return _remembers(parent, start_ms)
             start_ms = above_ms
         return False
 
-    def _remembers(self, parent: Bucket, name: int) -> bool:
-        """Whether a parent holds the summary of a child that is not there, or is itself past its time."""
-        return self._past_ttl(parent.key) or any(child == name for child, _ in parent.children)
+
+def _remembers(parent: Bucket, name: int) -> bool:
+    """Whether a parent holds the summary of a child that is not there."""
+    return any(child == name for child, _ in parent.children)
 
 
 def _windows(
