@@ -3,9 +3,6 @@
 One thing is left out: an outage longer than a minute's TTL (48 h) that begins in the middle of a commit. The retry then
 finds the minute expired and sets its events aside, though some of the levels above, or none of the watchers, know them.
 
-And no exactness is asked of what lies above a minute that comes to be when it is already past its TTL (a new minute,
-seen after an outage): by the rules its first batch counts and the next one finds it expired, so batching shows.
-
 What was counted is known from the writes themselves. An event may be set aside as expired only when it was not counted
 before and its minute is past its TTL; every bucket within its TTL must hold exactly what was counted.
 """
@@ -40,17 +37,14 @@ class Expiry:
     def __init__(self, store: MemoryBuckets) -> None:
         self._store = store
         self._counted: set[tuple[str, int, int]] = set()
-        self._born_old: set[tuple[str, int]] = set()
         self.deleted = 0
 
-    def on_write(self, generation: str, before: Bucket | None, after: Bucket, now_ms: int) -> None:
+    def on_write(self, generation: str, before: Bucket | None, after: Bucket) -> None:
         """Members that a written minute has more than before were counted now."""
         if generation == FIRST_GENERATION and after.members:
             subject = after.subject.partition(LANE_SEPARATOR)[0]
             new = after.members - before.members if before else after.members
             self._counted.update((subject, after.start_ms, hashed) for hashed in new)
-            if new and not alive(after.key, now_ms):
-                self._born_old.add((subject, after.start_ms))
 
     def sweep(self, rnd: random.Random, now_ms: int) -> None:
         """TTL deletes some of the buckets that are past theirs."""
@@ -59,13 +53,6 @@ class Expiry:
             if settled and not alive(bucket.key, now_ms) and rnd.random() < 0.5:
                 self._store.delete(FIRST_GENERATION, bucket.key)
                 self.deleted += 1
-
-    def exact(self, key: BucketKey, now_ms: int) -> bool:
-        """Whether a bucket must be exact: within its TTL, and no minute in it was past its own when it came to be."""
-        end_ms = key.start_ms + BY_NAME[key.resolution].width_ms
-        return alive(key, now_ms) and not any(
-            subject == key.subject and key.start_ms <= start_ms < end_ms for subject, start_ms in self._born_old
-        )
 
     def counted(self, documents: Documents, lake: Lake, lateness_ms: int, now_ms: int) -> Documents:
         """The documents that the buckets must hold: all but those set aside as expired and never counted. Checks that
