@@ -68,7 +68,7 @@ def _code(error: Exception) -> int:
 
 
 def existing_data_dir(path: str) -> str:
-    """The data directory, which a reading command does not create."""
-    if not Path(path).is_dir():
+    """The data directory, which a reading command does not create. On the AWS home it holds working files only."""
+    if os.environ.get("CANDLEWICK_HOME") != "aws" and not Path(path).is_dir():
         raise BadRequest(f"no data directory at {path}: start with `candlewick up` or `candlewick publish`")
     return path
