@@ -131,3 +131,16 @@ def test_watchers_hear_of_a_swap_that_died_before_it_could_tell_them() -> None:
     while client.poll():
         pass
     assert client.series == fresh(two.store, PROMOTED) != {}
+
+
+@pytest.mark.parametrize("at", range(1, 9))
+def test_a_swap_does_not_take_a_new_minute_for_expired(at: int) -> None:
+    """While the last step of a promote reads a minute that is not there yet, the aggregator creates it."""
+    two = Two()
+    log = Log(1)
+    log.put("AAPL", json.dumps(scored(1, "AAPL", BASE_MS, 0.5)).encode(), BASE_MS)
+    promotion = Promotion(two.store, two.control, log, two.clock, AggregatorSettings())
+    promotion.swap()
+    two.at_read[at] = lambda: two.feed(0, scored(2, "AAPL", BASE_MS + 1, -0.5))
+    promotion.settle()
+    assert {bucket.summary.count for bucket in two.store.scan(PROMOTED)} == {2}
