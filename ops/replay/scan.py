@@ -73,7 +73,8 @@ class Scan:
         self._filter = Filter(start_ms, end_ms, subjects)
         self._identities: list[numpy.ndarray] = []
         self._articles: list[numpy.ndarray] = []
-        self._minutes: dict[str, Counter[int]] = {}
+        #: Subject → (minutes, records in each) of every batch.
+        self._minutes: dict[str, list[tuple[numpy.ndarray, numpy.ndarray]]] = {}
         self._accepted = 0
         self._too_late = 0
         self._quarantined = 0
@@ -98,19 +99,22 @@ class Scan:
         self._quarantined += len(gathered.quarantined)
         identities: list[int] = []
         articles: list[int] = []
+        minutes: dict[str, tuple[list[int], list[int]]] = {}
         for (subject, _, start_ms), group in gathered.groups.items():
             salt = member_hash(f"{subject} {start_ms}")
             identities += [hashed ^ salt for hashed in group.members]
             articles += [member_hash(event.article_id) for event in group.members.values()]
-            minutes = self._minutes.get(subject)
-            if minutes is None:
-                minutes = self._minutes[subject] = Counter()
+            starts, counts = minutes.setdefault(subject, ([], []))
             records = len(group.members) + group.repeats
-            minutes[start_ms] += records
+            starts.append(start_ms)
+            counts.append(records)
             if not self._accepted or start_ms + group.open_ms < self._first_ms:
                 self._first_ms = start_ms + group.open_ms
             self._last_ms = max(self._last_ms, start_ms + group.close_ms)
             self._accepted += records
+        for subject, (starts, counts) in minutes.items():
+            pair = (numpy.array(starts, dtype=numpy.int64), numpy.array(counts, dtype=numpy.int64))
+            self._minutes.setdefault(subject, []).append(pair)
         self._identities.append(numpy.unique(numpy.array(identities, dtype=numpy.uint64)))
         self._articles.append(numpy.unique(numpy.array(articles, dtype=numpy.uint64)))
 
@@ -124,9 +128,7 @@ class Scan:
         write_units = 0
         groups = []
         for subject in sorted(self._minutes):
-            minutes = self._minutes[subject]
-            starts = numpy.array(sorted(minutes), dtype=numpy.int64)
-            counts = numpy.array([minutes[int(start)] for start in starts], dtype=numpy.int64)
+            starts, counts = _added_up(self._minutes[subject])
             counted, units = _buckets_of(starts, counts)
             buckets.update(counted)
             write_units += units
@@ -146,6 +148,14 @@ class Scan:
             last_ms=self._last_ms,
         )
         return census, groups
+
+
+def _added_up(parts: list[tuple[numpy.ndarray, numpy.ndarray]]) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """(distinct minutes, ascending, and the records of each)."""
+    starts, places = numpy.unique(numpy.concatenate([part[0] for part in parts]), return_inverse=True)
+    counts = numpy.zeros(len(starts), dtype=numpy.int64)
+    numpy.add.at(counts, places, numpy.concatenate([part[1] for part in parts]))
+    return starts, counts
 
 
 def _distinct(parts: list[numpy.ndarray]) -> int:
