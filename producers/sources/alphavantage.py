@@ -21,6 +21,7 @@ from producers.pace import Limit
 from producers.sources.json_api import (
     Batch,
     JsonApi,
+    Limits,
     articles_of,
     by_symbol,
     message_of,
@@ -44,7 +45,7 @@ class Options(BaseModel):
     min_relevance: float = Field(0.2, ge=0, le=1)
     days_back: int = Field(1, ge=1, le=365)
     page_size: int = Field(1_000, ge=1, le=1_000)
-    limits: tuple[tuple[int, int], ...] = ()
+    limits: Limits = ()
 
 
 def fetch(request: Request) -> Fetched:

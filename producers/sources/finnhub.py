@@ -15,7 +15,16 @@ from contracts.instants import date_of, iso_ms
 from contracts.resolution import DAY_MS, MINUTE_MS
 from producers.fetch import FetchFailed
 from producers.pace import Limit
-from producers.sources.json_api import JsonApi, articles_of, by_symbol, message_of, symbols_of, text_of
+from producers.sources.json_api import (
+    JsonApi,
+    Limits,
+    articles_of,
+    by_symbol,
+    message_of,
+    symbols_of,
+    text_of,
+    tickers_of,
+)
 from producers.sources.registry import Fetched, Rejected, Request
 
 LIMITS: Final = (Limit(60, MINUTE_MS), Limit(30, 1_000))
@@ -30,7 +39,7 @@ class Options(BaseModel):
     symbols: tuple[str, ...] = ()
     category: str | None = "general"
     days_back: int = Field(2, ge=1, le=365)
-    limits: tuple[tuple[int, int], ...] = ()
+    limits: Limits = ()
 
 
 def fetch(request: Request) -> Fetched:
@@ -68,7 +77,7 @@ class FinnhubApi:
         now_ms = self._request.now_ms
         start_ms = since_ms if since_ms is not None else now_ms - options.days_back * DAY_MS
         rows = self._ask("company-news", {"symbol": symbol, "from": date_of(start_ms), "to": date_of(now_ms)})
-        return articles_of(self._request, rows, lambda row: _fields(row) | {"tickers": (symbol,)})
+        return articles_of(self._request, rows, lambda row: _fields(row) | {"tickers": tickers_of([symbol])})
 
     def general(self, category: str, min_id: int) -> tuple[list[RawArticle], list[Rejected], int]:
         """General news after an id, and the newest id."""

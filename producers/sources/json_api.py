@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
+from pydantic import PositiveInt
 
 from contracts.errors import BadEvent
 from contracts.events import MAX_TITLE_CHARACTERS, RawArticle, make_raw
@@ -13,7 +14,7 @@ from contracts.instants import iso_ms
 from contracts.resolution import MINUTE_MS
 from contracts.subjects import is_ticker
 from producers.fetch import Answer, FetchFailed, OverBudget
-from producers.pace import Key, Limit
+from producers.pace import MAX_CALLS_COUNTED, Key, Limit
 from producers.sources.registry import Fetched, Rejected, Request
 from producers.sources.text import plain_text
 
@@ -22,6 +23,10 @@ MAX_ROW_TICKERS: Final = 50
 MAX_REFUSAL_CHARACTERS: Final = 200
 _MESSAGES: Final = ("message", "error", "detail", "Information", "Note", "Error Message")
 _LIMIT_WORDS: Final = re.compile(r"limit|allocation|frequency|too many|run over|requests per", re.IGNORECASE)
+
+
+#: `limits` in a source's options: [[calls, seconds], …].
+Limits = tuple[tuple[PositiveInt, PositiveInt], ...]
 
 
 class JsonApi:
@@ -97,7 +102,14 @@ class JsonApi:
 def limits_of(options: Mapping[str, Any], usual: Sequence[Limit]) -> tuple[Limit, ...]:
     """A source's own `limits` ([[calls, seconds], …]: another plan), else the free plan's."""
     given = options.get("limits")
-    return tuple(Limit(int(calls), int(seconds) * 1000) for calls, seconds in given) if given else tuple(usual)
+    return tuple(_countable(int(calls), int(seconds) * 1000) for calls, seconds in given) if given else tuple(usual)
+
+
+def _countable(calls: int, period_ms: int) -> Limit:
+    """The limit, or for very many calls a stricter one over a shorter time, so that few calls are remembered."""
+    while calls > MAX_CALLS_COUNTED:
+        calls, period_ms = calls // 2, -(-period_ms // 2)
+    return Limit(calls, period_ms)
 
 
 def message_of(document: object) -> str | None:

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.instants import iso_ms, parse_ms
 from contracts.resolution import DAY_MS
 from producers.fetch import FetchFailed
-from producers.sources.json_api import JsonApi, articles_of, message_of, text_of, tickers_of
+from producers.sources.json_api import JsonApi, Limits, articles_of, message_of, text_of, tickers_of
 from producers.sources.registry import Fetched, Request
 from producers.sources.times import iso_time
 
@@ -90,7 +90,7 @@ class Options(BaseModel):
     params: dict[str, str | FromSecrets] = Field(default_factory=dict)
     paging: Paging | None = None
     since: Since | None = None
-    limits: tuple[tuple[int, int], ...] = ()
+    limits: Limits = ()
 
 
 def fetch(request: Request) -> Fetched:

@@ -14,7 +14,7 @@ from contracts.instants import iso_s, parse_ms
 from contracts.resolution import DAY_MS, HOUR_MS
 from producers.fetch import FetchFailed
 from producers.pace import Limit
-from producers.sources.json_api import JsonApi, articles_of, message_of, text_of
+from producers.sources.json_api import JsonApi, Limits, articles_of, message_of, text_of
 from producers.sources.paging import Page, Walk
 from producers.sources.registry import Fetched, Request
 
@@ -49,7 +49,7 @@ class Options(BaseModel):
     language: str = Field("en", pattern=r"^[a-z]{2}$")
     days_back: int = Field(2, ge=1, le=30)
     page_size: int = Field(100, ge=1, le=100)
-    limits: tuple[tuple[int, int], ...] = ()
+    limits: Limits = ()
 
 
 def fetch(request: Request) -> Fetched:

@@ -14,7 +14,7 @@ from contracts.errors import BadEvent
 from contracts.instants import date_of, parse_ms
 from contracts.resolution import DAY_MS, HOUR_MS
 from producers.pace import Limit
-from producers.sources.json_api import JsonApi, articles_of, message_of, symbols_of, text_of, tickers_of
+from producers.sources.json_api import JsonApi, Limits, articles_of, message_of, symbols_of, text_of, tickers_of
 from producers.sources.paging import Page, Walk
 from producers.sources.registry import Fetched, Request
 
@@ -31,7 +31,7 @@ class Options(BaseModel):
     symbols: tuple[str, ...] = ()
     days_back: int = Field(1, ge=1, le=90)
     page_size: int = Field(1_000, ge=1, le=1_000)
-    limits: tuple[tuple[int, int], ...] = ()
+    limits: Limits = ()
 
 
 def fetch(request: Request) -> Fetched:

@@ -12,7 +12,7 @@ from producers.fetch import FetchFailed, OverBudget
 from producers.sources.registry import KINDS
 from tests.fakes.stores import FakeSecrets
 from tests.fakes.web import FakeSite, gzip_bomb
-from tests.unit.producers.asking import GOLDEN, KEY, NOW_MS, PAGES, POSTS, Asking, golden, told
+from tests.unit.producers.asking import GOLDEN, KEY, NOW_MS, PAGES, Asking, golden, told
 
 REFUSALS = [
     pytest.param(kind, *row, id=f"{kind}-{number}")
@@ -313,73 +313,3 @@ def test_alphavantage_relevant_tickers_and_opinions_kept_apart(site: FakeSite) -
     asking.clock.advance(1_000)
     asking.ask()
     assert query(asking.asked[1])["time_from"] == "20210607T2130"
-
-
-# ---- generic JSON ---------------------------------------------------------------------------------------------------
-def test_a_page_changed_in_one_record_adds_exactly_one(site: FakeSite) -> None:
-    asking = Asking(site, "json", POSTS)
-    page = golden("jsonplaceholder_posts.json")
-    asking.put(told(page))
-    before = {each.article_id for each in asking.ask().articles}
-    asking.clock.advance(300_000)
-    assert {each.article_id for each in asking.ask().articles} == before
-    page[2]["body"] = "something else"
-    asking.put(told(page))
-    after = {each.article_id for each in asking.ask().articles}
-    assert (len(before), len(after - before), len(before - after)) == (5, 1, 1)
-
-
-def test_json_templates_paths_and_conditional_get(site: FakeSite) -> None:
-    asking = Asking(site, "json")
-    asking.put(told(golden("randomuser.json"), ETag='"v1"'), (304, {}, b""))
-    fetched = asking.ask()
-    assert [(each.title, each.snippet) for each in fetched.articles] == [
-        ("Jennie Nichols", "Billings, United States"),
-        ("Loïc Müller", "Zürich, Switzerland"),
-    ]
-    assert fetched.articles[0].published_at == iso_ms(NOW_MS)
-    assert asking.ask().articles == ()
-    assert site.asked[-1][1]["If-None-Match"] == '"v1"'
-    asking.put((410, {}, b""))
-    assert asking.ask().gone
-
-
-def test_json_pages_by_number_offset_and_address(site: FakeSite) -> None:
-    rows = golden("jsonplaceholder_posts.json")
-    for paging, queries in (
-        ({"by": "page", "parameter": "p", "size": 2, "size_parameter": "n"}, ["n=2&p=1", "n=2&p=2", "n=2&p=3"]),
-        ({"by": "offset", "parameter": "skip", "size": 2}, ["skip=0", "skip=2", "skip=4"]),
-    ):
-        asking = Asking(site, "json", POSTS | {"paging": paging})
-        asking.put(told(rows[0:2]), told(rows[2:4]), told(rows[4:5]))
-        site.asked.clear()
-        assert len(asking.ask().articles) == 5
-        assert [path.partition("?")[2] for path in asking.asked] == queries
-    asking = Asking(site, "json", POSTS | {"items": "rows", "paging": {"by": "next", "next": "links.next"}})
-    last = site.put("/last", told({"rows": rows[3:], "links": {"next": None}}))
-    asking.put(told({"rows": rows[:3], "links": {"next": last}}))
-    assert len(asking.ask().articles) == 5
-    asking.put(told({"rows": rows[:3], "links": {"next": "https://elsewhere.example/steal"}}))
-    fetched = asking.ask()
-    assert fetched.trouble is not None
-    assert "another site" in str(fetched.trouble)
-
-
-def test_json_asks_for_what_is_new_and_takes_headers_from_secrets(site: FakeSite) -> None:
-    options = {
-        "fields": {"id": "id", "title": "t", "time": "at", "tickers": "symbols"},
-        "headers": {"X-Token": {"secret": "MY_TOKEN", "before": "Bearer "}},
-        "since": {"parameter": "after", "form": "s"},
-    }
-    asking = Asking(site, "json", options)
-    rows = [{"id": 1, "t": "One", "at": 1_623_110_079, "symbols": ["aapl", "?"]}, {"id": 2, "t": "Two", "at": "later"}]
-    asking.put(told(rows))
-    fetched = asking.ask()
-    assert (fetched.articles[0].published_at, fetched.articles[0].tickers) == ("2021-06-07T23:54:39.000Z", ("AAPL",))
-    assert fetched.rejected[0].error.reason == "bad_time"
-    assert site.asked[0][1]["X-Token"] == f"Bearer {KEY}"
-    asking.ask()
-    assert query(asking.asked[1]) == {"after": "1623110079"}
-    asking.put(told({"message": f"bad token {KEY}"}, 401))
-    with pytest.raises(FetchFailed, match="bad token …"):
-        asking.ask()
