@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.ports import ItemStore
+from contracts.ports import ItemStore, Scanning
 
 ITEM = {
     "source_id": "rss#1",
@@ -201,3 +201,13 @@ def test_a_changed_label_moves_the_article(store):
     store.put_dashboard(rows(1, sentiment="positive"))
     assert store.dashboard_sentiment("neutral", None, 10) == []
     assert keys(store.dashboard_sentiment("positive", None, 10)) == keys(store.dashboard_day("2025-12-21", None, 10))
+
+
+# ---- the read model is down --------------------------------------------------------------------------------------
+def test_a_scan_of_the_primary_meets_every_article_once(store):
+    items = [ITEM | {"source_id": f"rss#{number}", "matched_tickers": ["AAPL"]} for number in range(30)]
+    store.put_primaries(items)
+    assert isinstance(store, Scanning)
+    found = list(store.scan_primary())
+    assert sorted(item["source_id"] for item in found) == sorted(item["source_id"] for item in items)
+    assert all(item["metadata"] == ITEM["metadata"] for item in found)
