@@ -62,8 +62,9 @@ def up(
     """Run the whole line in one process: sources, classifier, aggregator, archiver, REST, stream, dashboard."""
     with plain_errors():
         from local.runner import run_up
+        from ops.replay.promote import promote
 
-        run_up(data_dir, host, port, demo, sources, endpoint_url, as_json)
+        run_up(data_dir, host, port, demo, sources, endpoint_url, as_json, promote)
 
 
 @app.command()
@@ -221,6 +222,63 @@ def export(
 
 
 @app.command()
+def cost(
+    articles_per_hour: Annotated[float, typer.Option(help="Articles that arrive in an hour.")] = 60,
+    subjects_per_article: Annotated[float, typer.Option(help="Events an article becomes.")] = 2,
+    tickers: Annotated[int, typer.Option(min=1, help="Subjects that are followed.")] = 13,
+    viewers: Annotated[float, typer.Option(help="Watching at once, on average.")] = 2,
+    shards: Annotated[int, typer.Option(min=1, help="Kinesis shards of both streams.")] = 2,
+    replicas: Annotated[int, typer.Option(min=0, help="Further regions.")] = 0,
+    dax: Annotated[bool, typer.Option("--dax", help="With the cache.")] = False,
+    stream: Annotated[str, typer.Option(help="Event streams on: lambda, fargate, poll.")] = "lambda",
+    as_json: JsonOption = False,
+) -> None:
+    """What the AWS home costs a month for a load, and where the budget goes."""
+    with plain_errors():
+        from ops.cost_cmd import as_json as cost_json
+        from ops.cost_cmd import load_of, print_cost
+
+        load = load_of(
+            stream,
+            articles_per_hour=articles_per_hour,
+            subjects_per_article=subjects_per_article,
+            tickers=tickers,
+            viewers=viewers,
+            shards=shards,
+            replicas=replicas,
+            dax=dax,
+        )
+        if as_json:
+            put_json(cost_json(load))
+        else:
+            print_cost(load)
+
+
+@app.command()
+def deploy(
+    stage: Annotated[str, typer.Option(help="dev, preprod or prod.")] = "dev",
+    region: Annotated[str, typer.Option(help="Region; empty: the stage's.")] = "",
+    context: Annotated[
+        list[str] | None, typer.Option("--context", "-c", help="name=value for the CDK app, repeatable.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Deploy the AWS home: doctor, synth, diff, deploy, upload the site, smoke test. Says what it will do and asks."""
+    with plain_errors():
+        from ops.deploy_cmd import as_json as deploy_json
+        from ops.deploy_cmd import deploy as run_deploy
+        from ops.deploy_cmd import plan_of
+
+        plan = plan_of(stage, region, context or [])
+        if as_json and dry_run:
+            put_json(deploy_json(plan))
+            return
+        run_deploy(plan, yes, dry_run)
+
+
+@app.command()
 def version(as_json: JsonOption = False) -> None:
     """Version of the program, its model and its data formats."""
     with plain_errors():
@@ -236,6 +294,7 @@ def version(as_json: JsonOption = False) -> None:
 
 def _add_groups() -> None:
     from ops.asides_cmd import late_app, quarantine_app
+    from ops.dashboards_cmd import app as dashboards_app
     from ops.models_cmd import app as models_app
     from ops.replay.replay_cmd import app as replay_app
     from ops.runs_cmd import app as runs_app
@@ -244,6 +303,7 @@ def _add_groups() -> None:
 
     app.add_typer(quarantine_app, name="quarantine", help="Records set aside as bad.")
     app.add_typer(late_app, name="late", help="Events that came too late to count.")
+    app.add_typer(dashboards_app, name="dashboards", help="The operators' dashboard on AWS.")
     app.add_typer(models_app, name="models", help="The sentiment models.")
     app.add_typer(symbols_app, name="symbols", help="The companies that are recognised in text.")
     app.add_typer(sources_app, name="sources", help="The news sources: how they are doing, what one would bring.")

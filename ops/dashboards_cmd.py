@@ -1,0 +1,86 @@
+"""`candlewick dashboards diff`: the CloudWatch dashboard as it is deployed, against the one in the repository."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+from contracts.errors import Unusable
+from ops.console import DIFFERENT, plain_errors, put_json
+
+app = typer.Typer(no_args_is_help=True)
+ROOT: Final = Path(__file__).resolve().parent.parent
+TEMPLATE: Final = Path("build") / "cdk.out" / "Ops.template.json"
+
+
+@app.callback()
+def dashboards() -> None:
+    """The operators' dashboard."""
+
+
+@app.command()
+def diff(
+    stage: str = typer.Option("dev", help="Stage the dashboard belongs to."),
+    template: str = typer.Option(str(TEMPLATE), help="Synthesised Ops template."),
+    as_json: bool = typer.Option(False, "--json", help="Machine-readable answer on stdout."),
+) -> None:
+    """Widgets that are only here, only there, or different. Exit 6 if there are any."""
+    with plain_errors():
+        differences = compare(wanted_widgets(ROOT / template), deployed_widgets(stage))
+        if as_json:
+            put_json(differences)
+        else:
+            for kind, titles in differences.items():
+                for title in titles:
+                    sys.stdout.write(f"{kind:<10} {title}\n")
+        if any(differences.values()):
+            raise typer.Exit(DIFFERENT)
+
+
+def compare(wanted: dict[str, Any], deployed: dict[str, Any]) -> dict[str, list[str]]:
+    """Titles of widgets by how they differ; places and sizes count too."""
+    both = wanted.keys() & deployed.keys()
+    return {
+        "missing": sorted(wanted.keys() - deployed.keys()),
+        "extra": sorted(deployed.keys() - wanted.keys()),
+        "different": sorted(title for title in both if wanted[title] != deployed[title]),
+    }
+
+
+def wanted_widgets(path: Path) -> dict[str, Any]:
+    """From the template: its body is text with references, which stand for what only the deployment knows."""
+    if not path.exists():
+        raise Unusable(f"{path} is not there: `candlewick deploy --dry-run` does not make it, `npx cdk synth` does")
+    resources = json.loads(path.read_text())["Resources"].values()
+    (board,) = (each for each in resources if each["Type"] == "AWS::CloudWatch::Dashboard")
+    body = board["Properties"]["DashboardBody"]
+    if isinstance(body, dict):
+        body = "".join(part if isinstance(part, str) else "*" for part in body["Fn::Join"][1])
+    return by_title(body)
+
+
+def deployed_widgets(stage: str) -> dict[str, Any]:
+    """From CloudWatch. Raises `Unusable` when there is none."""
+    from contracts.clock import SystemClock
+    from stores.aws_client import Refused, Services
+
+    cloudwatch = Services(None, SystemClock()).open("cloudwatch")
+    name = f"{stage}-candlewick"
+    try:
+        answer = cloudwatch.call("get_dashboard", expect=("ResourceNotFound",), DashboardName=name)
+    except Refused:
+        raise Unusable(f"dashboard {name} is not deployed: `candlewick deploy --stage {stage}`") from None
+    return by_title(answer["DashboardBody"])
+
+
+def by_title(body: str) -> dict[str, Any]:
+    """Widgets by title (a text's is its text), without what only one side knows: regions, accounts and alarms' ARNs."""
+    found = {}
+    for widget in json.loads(body)["widgets"]:
+        properties = widget["properties"]
+        title = properties.get("title") or properties.get("markdown", "")
+        known = {name: value for name, value in properties.items() if name not in ("region", "alarms")}
+        found[title] = {**{name: widget[name] for name in ("type", "width", "height", "x", "y")}, "properties": known}
+    return found

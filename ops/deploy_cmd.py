@@ -1,0 +1,203 @@
+"""`candlewick deploy`: doctor, synth, diff, deploy, upload the site, smoke test. Says what it will do, asks."""
+
+import json
+import mimetypes
+import os
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from contracts.errors import BadRequest, Transient, Unusable
+from ops.console import say
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+#: Exactly this one: a later major was tagged `latest` by accident and cannot read these assemblies.
+CDK: Final = "aws-cdk@2.1148.1"
+STAGES: Final = ("dev", "preprod", "prod")
+STACKS: Final = ("Data", "Pipeline", "Api", "Ops", "Guardrail")
+MIN_NODE: Final = 20
+OUTPUTS: Final = Path("build") / "deploy-outputs.json"
+ASSEMBLY: Final = Path("build") / "cdk.out"
+
+
+class Plan(NamedTuple):
+    """What is to be deployed where."""
+
+    stage: str
+    region: str
+    context: tuple[str, ...]
+
+    def arguments(self) -> list[str]:
+        """The CDK app's context, as the CLI takes it."""
+        pairs = [f"stage={self.stage}", *([f"region={self.region}"] if self.region else []), *self.context]
+        return [part for pair in pairs for part in ("-c", pair)]
+
+
+class Step(NamedTuple):
+    """One thing that happens, and how to do it."""
+
+    name: str
+    text: str
+    run: Callable[[], None]
+
+
+def plan_of(stage: str, region: str, context: Sequence[str]) -> Plan:
+    """Raises `BadRequest` for a stage or a `-c` that is not one."""
+    if stage not in STAGES:
+        raise BadRequest(f"--stage {stage!r}", STAGES)
+    bad = [each for each in context if "=" not in each]
+    if bad:
+        raise BadRequest(f"-c {bad[0]!r} is not name=value, such as -c replicas=us-west-2")
+    return Plan(stage, region, tuple(context))
+
+
+def deploy(plan: Plan, yes: bool, dry_run: bool, root: Path = ROOT) -> None:
+    """All steps in order; before the first that changes anything, ask. Raises `Unusable` with the remedy."""
+    steps = steps_of(plan, root)
+    say(f"candlewick: deploying stage {plan.stage}" + (f" to {plan.region}" if plan.region else "") + ":")
+    for number, step in enumerate(steps, 1):
+        say(f"  {number}. {step.name}: {step.text}")
+    if dry_run:
+        say("nothing was done (--dry-run)")
+        return
+    for step in steps[:3]:
+        say(f"— {step.name}")
+        step.run()
+    if not yes and not _agreed(plan):
+        say("nothing was changed")
+        return
+    for step in steps[3:]:
+        say(f"— {step.name}")
+        step.run()
+
+
+def steps_of(plan: Plan, root: Path) -> list[Step]:
+    """The steps; the first three change nothing."""
+    from_assembly = ["--app", str(ASSEMBLY)]
+
+    def cdk(*arguments: str) -> Callable[[], None]:
+        return lambda: run([*cdk_command(), *arguments], root)
+
+    deploying = ["deploy", *STACKS, "--require-approval", "never", "--outputs-file", str(OUTPUTS), *from_assembly]
+    return [
+        Step("doctor", "tools, credentials, built dashboard", lambda: doctor(root)),
+        Step("synth", "templates and zips into build/cdk.out", cdk("synth", "--quiet", *plan.arguments())),
+        Step("diff", "what would change", cdk("diff", *from_assembly)),
+        Step("deploy", ", ".join(STACKS), cdk(*deploying)),
+        Step("site", "upload the dashboard, invalidate CloudFront", lambda: upload_site(plan, root)),
+        Step("smoke", "ask the API and the page", lambda: smoke(plan, root)),
+    ]
+
+
+def cdk_command() -> list[str]:
+    """The CDK CLI; `CANDLEWICK_CDK` names one that is installed already."""
+    installed = os.environ.get("CANDLEWICK_CDK")
+    return installed.split() if installed else ["npx", "--yes", CDK]
+
+
+def doctor(root: Path) -> None:
+    """Everything deploying needs. Raises `Unusable` that lists all faults at once, each with its remedy."""
+    faults = []
+    if not (root / ".venv-infra" / "bin" / "python").exists():
+        faults.append("the infrastructure's venv is missing: `make infra-venv`")
+    node = shutil.which("node")
+    if node is None:
+        faults.append(f"Node is missing: install {MIN_NODE} or newer")
+    else:
+        version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+        if int(version.strip().lstrip("v").partition(".")[0] or 0) < MIN_NODE:
+            faults.append(f"Node {version.strip()} is too old: install {MIN_NODE} or newer")
+    if not (root / "web" / "dist" / "index.html").exists():
+        faults.append("the dashboard is not built: `make web`")
+    try:
+        import boto3
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            boto3.client("sts", region_name="us-east-1").get_caller_identity()
+        except (BotoCoreError, ClientError) as error:
+            faults.append(f"no AWS credentials that work ({error}): set AWS_PROFILE")
+    except ImportError:
+        faults.append("boto3 is missing: `pip install candlewick[aws]`")
+    if faults:
+        raise Unusable("cannot deploy:\n  - " + "\n  - ".join(faults))
+
+
+def run(command: Sequence[str], root: Path) -> None:
+    """Run a tool, its output shown. Raises `Unusable` when it fails."""
+    try:
+        ended = subprocess.run(command, cwd=root, check=False)
+    except FileNotFoundError:
+        raise Unusable(f"{command[0]} is not installed") from None
+    if ended.returncode:
+        raise Unusable(f"`{' '.join(command[:4])} …` ended with {ended.returncode}; its last lines say why")
+
+
+def outputs(plan: Plan, root: Path) -> dict[str, str]:
+    """The stacks' outputs, as the CLI wrote them."""
+    found = json.loads((root / OUTPUTS).read_text())
+    merged: dict[str, str] = {}
+    for stack in found.values():
+        merged |= stack
+    return merged
+
+
+def upload_site(plan: Plan, root: Path) -> None:
+    """The built dashboard into its bucket: hashed files for a year, pages never cached; what is gone stays a while."""
+    import boto3
+
+    found = outputs(plan, root)
+    session = boto3.session.Session(region_name=plan.region or None)
+    s3, folder = session.client("s3"), root / "web" / "dist"
+    files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.suffix == ".html")
+    for path in files:  # pages last: they name the others
+        name = path.relative_to(folder).as_posix()
+        forever = name.startswith("assets/")
+        s3.put_object(
+            Bucket=found["SiteBucket"],
+            Key=name,
+            Body=path.read_bytes(),
+            ContentType=mimetypes.guess_type(name)[0] or "application/octet-stream",
+            CacheControl="public, max-age=31536000, immutable" if forever else "no-cache",
+        )
+    say(f"{len(files)} files in {found['SiteBucket']}")
+    if "DistributionId" in found:
+        session.client("cloudfront").create_invalidation(
+            DistributionId=found["DistributionId"],
+            InvalidationBatch={
+                "Paths": {"Quantity": 1, "Items": ["/*"]},
+                "CallerReference": str(os.stat(root / OUTPUTS).st_mtime_ns),
+            },
+        )
+
+
+def smoke(plan: Plan, root: Path) -> None:
+    """The deployed API is ready and the page is there. Raises `Transient` naming what is not."""
+    found = outputs(plan, root)
+    for name, url in (("API", f"{found['HttpApiUrl']}/ready"), ("dashboard", f"{found.get('DashboardUrl', '')}/")):
+        if url == "/":
+            continue
+        try:
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                say(f"{name}: {answer.status} {url}")
+        except (urllib.error.URLError, TimeoutError) as error:
+            raise Transient(name, f"{url}: {error}; look at its function's log") from None
+
+
+def _agreed(plan: Plan) -> bool:
+    if not sys.stdin.isatty():
+        raise Unusable("nobody is there to ask: give --yes")
+    sys.stderr.write(f"deploy stage {plan.stage}? type its name: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip() == plan.stage
+
+
+def as_json(plan: Plan, root: Path = ROOT) -> dict[str, Any]:
+    """What would be done."""
+    steps = [{"name": step.name, "what": step.text} for step in steps_of(plan, root)]
+    return {"stage": plan.stage, "region": plan.region or "the stage's", "context": list(plan.context), "steps": steps}

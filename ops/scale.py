@@ -1,0 +1,149 @@
+"""The numbers of docs/scale.md, computed: shards, lanes, hot subjects, fan-out, replicas, failover. Deterministic; run
+`python -m ops.scale` to write them into the page.
+"""
+
+from math import ceil
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from contracts.bucket import MEMBER_BYTES
+from contracts.hashing import HASH_KEY_COUNT, hash_key
+from contracts.member_parts import PART_LIMIT_BYTES
+from ops.cost import PRICES, units_per_bucket_batch
+from ops.made_page import replaced
+
+PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "scale.md"
+SHARD_RECORDS_S: Final = 1_000
+SHARD_BYTES_S: Final = 1_000_000
+EVENT_BYTES: Final = 420
+AGGREGATE_BYTES: Final = 51_200
+#: DynamoDB's limit on one partition key.
+PARTITION_WRITES_S: Final = 1_000
+SUBJECTS: Final = 500
+ZIPF: Final = 1.1
+#: Functions that read the busiest stream (scored-articles has two, raw-articles two; four when replays read along).
+STREAM_READERS: Final = 4
+
+
+class Spread(NamedTuple):
+    """How a load falls on shards: the busiest one's share, and shards needed so that none is over 80 %."""
+
+    shards: int
+    busiest_share: float
+    rate_at_80: float
+
+
+def subject_shares() -> list[float]:
+    """What share of all events each subject has: Zipf, as news is (the first of 500 has a sixth)."""
+    weights = [1 / rank**ZIPF for rank in range(1, SUBJECTS + 1)]
+    return [weight / sum(weights) for weight in weights]
+
+
+def spread(shards: int, lanes: int = 1) -> Spread:
+    """500 subjects on evenly split shards, by the MD5 of their key as Kinesis does it. `lanes` split only a subject's
+    *buckets*; the stream's key stays the subject, so lanes do not spread shards."""
+    loads = [0.0] * shards
+    for number, share in enumerate(subject_shares()):
+        loads[hash_key(f"S{number}") * shards // HASH_KEY_COUNT] += share
+    return Spread(shards, max(loads), 0.8 * plain_limit() / max(loads))
+
+
+def plain_limit() -> float:
+    """Events a second one shard takes as single records: bytes or records, whichever ends first."""
+    return min(SHARD_RECORDS_S, SHARD_BYTES_S / EVENT_BYTES)
+
+
+def aggregated_limit() -> float:
+    """Events a second one shard takes in aggregates: bytes only."""
+    return SHARD_BYTES_S / EVENT_BYTES
+
+
+def lanes_needed(events_s: float, batches_s: float = 1.0) -> int:
+    """Partition keys a subject's minute needs so that none takes more writes than a partition can, and none more
+    members than an item should hold."""
+    writes = units_per_bucket_batch() * batches_s
+    members = events_s * 60 * MEMBER_BYTES
+    return max(1, ceil(writes / PARTITION_WRITES_S), ceil(members / (16 * PART_LIMIT_BYTES)))
+
+
+def shard_rows() -> list[str]:
+    rows = ["| shards | busiest shard's share | events/s at 80 % of it, single records | the same in aggregates |",
+            "|---|---|---|---|"]  # fmt: skip
+    for shards in (1, 2, 4, 8, 16, 32):
+        found = spread(shards)
+        aggregated = found.rate_at_80 * aggregated_limit() / plain_limit()
+        rows.append(f"| {shards} | {found.busiest_share:.1%} | {found.rate_at_80:,.0f} | {aggregated:,.0f} |")
+    return rows
+
+
+def lane_rows() -> list[str]:
+    rows = ["| events/s of one subject | members of a minute | lanes |", "|---|---|---|"]
+    for rate in (1, 100, 1_000, 10_000):
+        rows.append(f"| {rate:,} | {rate * 60:,} ({rate * 60 * MEMBER_BYTES / 1e6:.2f} MB) | {lanes_needed(rate)} |")
+    return rows
+
+
+def fanout_rows() -> list[str]:
+    rows = ["| watchers | tier | USD a month |", "|---|---|---|"]
+    lambda_stream = 0.25 * 730 * 3600 * PRICES["lambda arm gb second"]
+    fargate, balancer = PRICES["fargate arm month"], PRICES["balancer month"]
+    for watchers in (1, 3, 10, 1_000, 10_000, 100_000):
+        tasks = ceil(watchers / 1_000)
+        on_lambda, on_fargate = watchers * lambda_stream, tasks * fargate + balancer
+        name, usd = ("function", on_lambda) if on_lambda <= on_fargate else (f"{tasks} Fargate tasks", on_fargate)
+        rows.append(f"| {watchers:,} | {name} | {usd:,.2f} |")
+    return rows
+
+
+def replica_rows(events_s: float = 10.0) -> list[str]:
+    rows = ["| replicas | bucket write units/s at 10 events/s | USD a month |", "|---|---|---|"]
+    for replicas in (0, 1, 2, 3):
+        units = events_s * units_per_bucket_batch() * (1 + replicas)
+        usd = units * 730 * 3600 / 1e6 * PRICES["dynamodb million write units"]
+        rows.append(f"| {replicas} | {units:,.0f} | {usd:,.2f} |")
+    return rows
+
+
+def failover_rows() -> list[str]:
+    steps = (
+        ("alarm `no-new-articles` or a person notices", 5.0),
+        ("`candlewick deploy --region R -c active=on`: three small stacks, data already there", 6.0),
+        ("DNS to the other distribution (TTL 60 s)", 1.0),
+        ("first poll of the sources, first candle", 1.0),
+    )
+    rows = ["| step | minutes |", "|---|---|", *(f"| {name} | {minutes:g} |" for name, minutes in steps)]
+    return [*rows, f"| **recovery time** (asked for: 15) | **{sum(minutes for _, minutes in steps):g}** |"]
+
+
+def readers() -> str:
+    """What the consumers of one shard share."""
+    each_kb = SHARD_BYTES_S * 2 // STREAM_READERS // 1000
+    return (
+        f"{STREAM_READERS} functions share a shard's 2 MB/s and 5 reads/s, which is {each_kb} KB/s each: once more"
+        " than that comes in, use enhanced fan-out or split."
+    )
+
+
+def page(text: str) -> str:
+    """docs/scale.md with its tables computed anew."""
+    top = subject_shares()[0]
+    return replaced(
+        text,
+        {
+            "shards": [f"Busiest of {SUBJECTS} subjects: {top:.1%} of all events.", "", *shard_rows()],
+            "lanes": lane_rows(),
+            "fanout": fanout_rows(),
+            "replicas": replica_rows(),
+            "failover": failover_rows(),
+            "readers": [readers()],
+        },
+    )
+
+
+def main() -> None:
+    """Write the page's tables."""
+    PAGE.write_text(page(PAGE.read_text()))
+
+
+if __name__ == "__main__":
+    main()

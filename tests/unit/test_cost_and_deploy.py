@@ -1,0 +1,176 @@
+"""Cost model, scale figures, the deploy command and the dashboards' diff: what can be known without AWS."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from contracts.errors import BadRequest, Transient, Unusable
+from ops import cost_cmd, dashboards_cmd, deploy_cmd, scale
+from ops.cli import app
+from ops.cost import Load, documents_figure, estimate, total_usd, units_per_bucket_batch
+from ops.made_page import replaced
+
+GOLDEN = Path(__file__).resolve().parent.parent / "infra" / "golden"
+runner = CliRunner()
+
+
+# ---- cost --------------------------------------------------------------------------------------------------------
+def test_the_documents_figure_is_reproduced():
+    figure = documents_figure()
+    assert figure["writes a day before fan-out"] == 18_720
+    assert figure["usd a month, documents (18,000 x 8 x 30 x 1.25/M)"] == 5.40
+
+
+def test_the_default_load_fits_the_budget_and_cache_or_ten_streams_do_not():
+    assert 23 < total_usd(estimate(Load(articles_per_hour=0, viewers=0))) < 35
+    assert total_usd(estimate(Load())) < 60
+    assert total_usd(estimate(Load(dax=True))) > 60
+    assert total_usd(estimate(Load(viewers=10))) > 60
+
+
+def test_a_bucket_batch_stays_at_the_documents_eight_units():
+    assert units_per_bucket_batch() <= 8
+
+
+@pytest.mark.parametrize("field", ["articles_per_hour", "viewers", "shards", "replicas", "subjects_per_article"])
+def test_more_of_anything_never_costs_less(field: str):
+    costs = [total_usd(estimate(Load()._replace(**{field: value}))) for value in (1, 3, 30)]
+    assert costs == sorted(costs)
+    assert costs[0] < costs[-1]
+
+
+def test_lines_add_up_to_the_total_and_are_dearest_first():
+    found = json.loads(runner.invoke(app, ["cost", "--json", "--viewers", "5"]).stdout)
+    prices = [line["usd"] for line in found["lines"]]
+    assert prices == sorted(prices, reverse=True)
+    assert found["usd_a_month"] == pytest.approx(sum(prices), abs=0.01)
+    assert "of the budget of 60" in runner.invoke(app, ["cost"]).stdout
+
+
+@pytest.mark.parametrize("arguments", [["--stream", "fax"], ["--viewers", "-1"]])
+def test_a_load_that_is_none_is_refused(arguments: list[str]):
+    assert runner.invoke(app, ["cost", *arguments]).exit_code == 2
+
+
+@pytest.mark.parametrize("made", [cost_cmd, scale])
+def test_the_pages_tables_are_what_the_script_computes(made):
+    text = made.PAGE.read_text()
+    assert made.page(text) == text, f"run python -m {made.__name__}"
+
+
+def test_a_page_without_its_block_is_noticed():
+    with pytest.raises(AssertionError):
+        replaced("no blocks", {"a": ["1"]})
+
+
+def test_more_shards_carry_more_until_the_busiest_subject_is_alone_on_one():
+    rates = [scale.spread(shards).rate_at_80 for shards in (1, 2, 4, 8, 16)]
+    assert rates == sorted(rates)
+    top = scale.subject_shares()[0]
+    assert all(scale.spread(shards).busiest_share >= top for shards in (1, 8, 64))
+
+
+# ---- deploy ------------------------------------------------------------------------------------------------------
+def test_a_dry_run_says_what_would_be_done_and_does_nothing():
+    found = runner.invoke(app, ["deploy", "--stage", "prod", "-c", "cache=on", "--dry-run", "--json"])
+    plan = json.loads(found.stdout)
+    assert [step["name"] for step in plan["steps"]] == ["doctor", "synth", "diff", "deploy", "site", "smoke"]
+    assert (plan["stage"], plan["context"]) == ("prod", ["cache=on"])
+
+
+@pytest.mark.parametrize(("stage", "context"), [("live", []), ("dev", ["cache"])])
+def test_a_wrong_stage_or_context_is_refused(stage: str, context: list[str]):
+    with pytest.raises(BadRequest):
+        deploy_cmd.plan_of(stage, "", context)
+
+
+def test_all_faults_of_the_machine_are_told_at_once(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    with pytest.raises(Unusable) as caught:
+        deploy_cmd.doctor(tmp_path)
+    for part in ("venv", "Node", "dashboard", "credentials"):
+        assert part in str(caught.value)
+
+
+def tools(folder: Path, ends: int = 0) -> str:
+    """A CDK CLI that writes down what it was asked and, for `deploy`, the outputs."""
+    script = folder / "cdk"
+    script.write_text(
+        f'#!/bin/sh\necho "$@" >> {folder}/calls\n'
+        f'if [ "$1" = deploy ]; then mkdir -p build; echo \'{{"dev-candlewick-api":{{"HttpApiUrl":"http://127.0.0.1:9"}}}}\''
+        f" > {deploy_cmd.OUTPUTS}; fi\nexit {ends}\n"
+    )
+    script.chmod(0o755)
+    return str(script)
+
+
+def test_steps_run_in_order_and_stop_before_changing_anything_unless_agreed(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("CANDLEWICK_CDK", tools(tmp_path))
+    monkeypatch.setattr(deploy_cmd, "doctor", lambda root: None)
+    plan = deploy_cmd.plan_of("dev", "us-west-2", ["active=off"])
+    with pytest.raises(Unusable, match="--yes"):
+        deploy_cmd.deploy(plan, False, False, tmp_path)
+    assert [line.split()[0] for line in (tmp_path / "calls").read_text().splitlines()] == ["synth", "diff"]
+    assert "-c stage=dev -c region=us-west-2 -c active=off" in (tmp_path / "calls").read_text()
+    monkeypatch.setattr(deploy_cmd, "upload_site", lambda plan, root: None)
+    with pytest.raises(Transient, match=r"127\.0\.0\.1:9/ready"):
+        deploy_cmd.deploy(plan, True, False, tmp_path)
+    assert (tmp_path / "calls").read_text().splitlines()[-1].startswith("deploy Data Pipeline Api Ops Guardrail")
+
+
+def test_a_tool_that_fails_stops_the_deployment(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("CANDLEWICK_CDK", tools(tmp_path, ends=3))
+    monkeypatch.setattr(deploy_cmd, "doctor", lambda root: None)
+    with pytest.raises(Unusable, match="ended with 3"):
+        deploy_cmd.deploy(deploy_cmd.plan_of("dev", "", []), True, False, tmp_path)
+    assert len((tmp_path / "calls").read_text().splitlines()) == 1
+    with pytest.raises(Unusable, match="not installed"):
+        deploy_cmd.run([str(tmp_path / "nothing")], tmp_path)
+
+
+def test_the_cli_is_the_one_that_reads_our_assemblies(monkeypatch):
+    monkeypatch.delenv("CANDLEWICK_CDK", raising=False)
+    assert deploy_cmd.cdk_command() == ["npx", "--yes", "aws-cdk@2.1148.1"]
+    assert subprocess.list2cmdline(deploy_cmd.cdk_command())
+    assert os.environ.get("CANDLEWICK_CDK") is None
+
+
+# ---- dashboards --------------------------------------------------------------------------------------------------
+def test_a_dashboard_somebody_changed_by_hand_is_told_by_its_widgets():
+    wanted = dashboards_cmd.wanted_widgets(GOLDEN / "dev-ops.json")
+    assert "Is it live?" in "".join(wanted)
+    changed = {title: dict(widget) for title, widget in wanted.items()}
+    gone, moved = sorted(changed)[:2]
+    del changed[gone]
+    changed[moved] = changed[moved] | {"x": 23}
+    changed["by hand"] = {"x": 0}
+    assert dashboards_cmd.compare(wanted, changed) == {"missing": [gone], "extra": ["by hand"], "different": [moved]}
+    assert not any(dashboards_cmd.compare(wanted, wanted).values())
+
+
+def test_deployed_and_wanted_dashboards_are_read_alike():
+    template = json.loads((GOLDEN / "dev-ops.json").read_text())
+    (board,) = (each for each in template["Resources"].values() if each["Type"] == "AWS::CloudWatch::Dashboard")
+    parts = board["Properties"]["DashboardBody"]["Fn::Join"][1]
+    deployed = "".join(part if isinstance(part, str) else "us-east-1" for part in parts)
+    wanted = dashboards_cmd.wanted_widgets(GOLDEN / "dev-ops.json")
+    assert dashboards_cmd.compare(wanted, dashboards_cmd.by_title(deployed)) == {
+        "missing": [],
+        "extra": [],
+        "different": [],
+    }
+
+
+def test_a_template_that_was_not_made_is_said_to_be_missing(tmp_path: Path):
+    with pytest.raises(Unusable, match="synth"):
+        dashboards_cmd.wanted_widgets(tmp_path / "none.json")
