@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/build/*' 2>/dev/null)
 SEEDS ?= 300
 
-.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web sim soak clean browser
+.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web fuzz sim soak clean browser
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -88,6 +88,9 @@ bench-sse: $(VENV)/.dev ## event-stream fan-out beside sse-starlette: build/benc
 
 bench-model: $(VENV)/.dev ## the sentiment model's speed: build/bench/model.json
 	@$(PY) tests/bench/bench_model.py
+
+fuzz: $(VENV)/.dev ## the API against its own description, 300 examples an operation
+	@CANDLEWICK_FUZZ=300 $(PY) -m pytest tests/unit/api/test_openapi.py
 
 sim: $(VENV)/.dev ## the simulator: SEEDS=300 of them, or SEED=n to replay one
 	@$(PY) -m tests.sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))

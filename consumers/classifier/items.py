@@ -21,6 +21,7 @@ def primary_item(
     score: Score,
     model_version: str,
     published_ms: int,
+    scored_at: str,
 ) -> Item:
     """The whole item. `score` is the confidence in the label, `polarity` the signed value candles are made of."""
     return {
@@ -33,6 +34,7 @@ def primary_item(
         "score": score.confidence_e4 / E4,
         "polarity": score.polarity_e4 / E4,
         "model_version": model_version,
+        "scored_at": scored_at,
         "matched_tags": [each.removeprefix(TAG_PREFIX) for each in subjects if each.startswith(TAG_PREFIX)],
         "matched_tickers": [each for each in subjects if not each.startswith(TAG_PREFIX)],
         "status": "analyzed",

@@ -65,6 +65,7 @@ class _Work:
     text: str
     claim: Claim | None = None
     score: Score | None = None
+    scored_at: str = ""
     entries: list[Entry] = field(default_factory=list)
 
 
@@ -194,10 +195,10 @@ class ClassifierService:
         scores = self._model.score([work.text for work in needed])
         scored_at = iso_ms(self._clock.now_ms())
         for work, score in zip(needed, scores, strict=True):
-            work.score = score
-            work.entries = [self._entry(work, subject, score, scored_at) for subject in _claimed(work).owned]
+            work.score, work.scored_at = score, scored_at
+            work.entries = [self._entry(work, subject, score) for subject in _claimed(work).owned]
 
-    def _entry(self, work: _Work, subject: str, score: Score, scored_at: str) -> Entry:
+    def _entry(self, work: _Work, subject: str, score: Score) -> Entry:
         claimed = _claimed(work)
         identity = event_id(work.article.article_id, subject)
         event = ScoredEvent(
@@ -208,7 +209,7 @@ class ClassifierService:
             source=work.article.source,
             event_time=iso_ms(claimed.published_ms),
             ingested_at=iso_ms(claimed.ingested_ms),
-            scored_at=scored_at,
+            scored_at=work.scored_at,
             label=score.label,  # type: ignore[arg-type]  # the registry's Score holds one of LABELS as text
             confidence=score.confidence_e4 / E4,
             polarity=score.polarity_e4 / E4,
@@ -270,6 +271,7 @@ class ClassifierService:
             score,
             self._model.version,
             claimed.published_ms,
+            work.scored_at,
         )
 
 
