@@ -327,6 +327,16 @@ class Generations(BaseModel):
     generations: list[Generation]
 
 
+class Promoted(BaseModel):
+    """What was made live, instead of what; the whole audit record is with the run."""
+
+    generation: str
+    previous: str
+    at: str
+    forced: bool
+    reason: str
+
+
 class Verdicts(BaseModel):
     """Counts of buckets."""
 

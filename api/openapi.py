@@ -32,6 +32,12 @@ MORE = {
     "stream": {501: "this process cannot stream"},
     "patch": {401: "no admin key", 403: "a wrong admin key", 404: "no such source", 409: "somebody else wrote first"},
     "comparison": {404: "no such generation"},
+    "promote": {
+        401: "no admin key",
+        403: "a wrong admin key",
+        404: "no such generation",
+        409: "it may not go live (`detail` says why), or another one did first",
+    },
 }
 NO_ETAG = frozenset({"stream", "configuration_stream", "health"})
 SECURITY_SCHEMES = {
@@ -74,7 +80,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     if "configurations" in operation["tags"]:
         errors[401] = "no token, or one that is forged or expired"
         operation["security"] = [{"bearer": []}, {"cookie": []}]
-    elif name == "patch":
+    elif name in ("patch", "promote"):
         operation["security"] = [{"admin": []}]
     for status, description in sorted(errors.items()):
         responses[str(status)] = _problem(status, description)

@@ -3,9 +3,11 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from api.answers import Comparison, Generations
+from api.answers import Comparison, Generations, Promoted
+from api.auth import Admin
 from api.compare import compare
 from api.context import Services, Use
 from api.problems import HttpProblem
@@ -46,3 +48,26 @@ async def comparison(request: Request, services: Use, a: Generation, b: Generati
     if found is None:
         raise HttpProblem(404, f"{a} or {b} is no known generation; GET /api/v2/generations lists them")
     return json_answer(request, found)
+
+
+class PromoteWish(BaseModel):
+    """How to promote. Without `force` the run must be compared with the live generation inside the thresholds."""
+
+    model_config = ConfigDict(extra="forbid")
+    force: bool = False
+    reason: str = Field("", max_length=500, description="kept in the audit record; needed with `force`")
+
+
+@router.post(
+    "/generations/{name}/promote", response_model=Promoted, summary="Make a generation live", dependencies=[Admin]
+)
+async def promote(request: Request, services: Use, name: Generation, wish: PromoteWish) -> Response:
+    """Catches up with what arrived since its run was planned, and swaps (admin). Every open dashboard follows.
+    409: it may not go live yet, or another one did first."""
+    known = await services.run("control", known_generations, services)
+    if name not in {each["name"] for each in known}:
+        raise HttpProblem(404, f"{name} is no known generation; GET /api/v2/generations lists them")
+    if services.promote is None:
+        raise HttpProblem(409, "this process cannot promote; use `candlewick replay promote`")
+    record = await services.run("control", services.promote, name, wish.force, wish.reason)
+    return json_answer(request, {each: record[each] for each in ("generation", "previous", "at", "forced", "reason")})

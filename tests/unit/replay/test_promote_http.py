@@ -1,0 +1,60 @@
+"""`POST /api/v2/generations/{name}/promote`: for administrators; of two at once one wins, the other gets 409."""
+
+import asyncio
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.app import create_app
+from contracts.generation import live_generation
+from contracts.settings import ApiSettings
+from ops.replay.compare import compare
+from ops.replay.promote import promote
+from stores.home import Home, forget_homes, open_home
+from tests.events import stream
+from tests.unit.replay.kit import Live, put, replayed, settings_of
+
+KEY = {"X-Admin-Key": "open sesame"}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    yield open_home(settings_of(tmp_path / "data"), env={"CANDLEWICK_ADMIN_KEY": KEY["X-Admin-Key"]})
+    forget_homes()
+
+
+def test_promote_over_http(home: Home, tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "data")
+    put(home, stream(200, seed=1))
+    Live(home, settings).all()
+    runs = [replayed(home, settings) for _ in range(2)]
+    app = create_app(home, ApiSettings(data_dir=settings.data_dir), live=False)
+
+    async def ask() -> None:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v2/generations") as client:
+            wish = {"force": False, "reason": ""}
+            assert (await client.post("/g2/promote", json=wish)).status_code == 401
+            assert (await client.post("/g2/promote", json=wish, headers={"X-Admin-Key": "x"})).status_code == 403
+            refused = await client.post("/g2/promote", json=wish, headers=KEY)
+            assert refused.status_code == 409
+            assert "use `candlewick replay promote`" in refused.json()["detail"]
+            app.state.services.promote = functools.partial(promote, home, settings)
+            assert (await client.post("/g99/promote", json=wish, headers=KEY)).status_code == 404
+            early = await client.post("/g2/promote", json=wish, headers=KEY)
+            assert early.status_code == 409
+            assert "was not compared with g1" in early.json()["detail"]
+            for run in runs:
+                compare(home, "g1", run["generation"])
+            answers = await asyncio.gather(
+                *(client.post(f"/{run['generation']}/promote", json=wish, headers=KEY) for run in runs)
+            )
+            assert sorted(answer.status_code for answer in answers) == [200, 409]
+            won = next(answer.json() for answer in answers if answer.status_code == 200)
+            assert won["previous"] == "g1"
+            assert live_generation(home.control) == won["generation"]
+
+    asyncio.run(ask())
