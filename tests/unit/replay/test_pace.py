@@ -1,0 +1,82 @@
+"""Pace: never faster than told, and live traffic first; on a clock that moves when told to."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from contracts.clock import ManualClock
+from local.driver_checkpoint import Checkpoint, Checkpoints
+from ops.replay import pace
+from ops.replay.pace import Pace
+from stores.home import Home, forget_homes, open_home
+from tests.events import scored
+from tests.unit.replay.kit import put, settings_of
+
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def home(tmp_path: Path, clock: ManualClock) -> Iterator[Home]:
+    yield open_home(settings_of(tmp_path / "data"), clock)
+    forget_homes()
+
+
+def test_a_rate_is_kept(home: Home, clock: ManualClock) -> None:
+    limited = Pace(home, rate=100.0, speed=None)
+    began_ms = clock.now_ms()
+    for _ in range(11):
+        limited.before(50, 1)
+    assert clock.now_ms() - began_ms == 5_000
+
+
+def test_a_speed_is_kept_in_event_time(home: Home, clock: ManualClock) -> None:
+    limited = Pace(home, rate=None, speed=3_600.0)
+    began_ms = clock.now_ms()
+    for _ in range(25):
+        limited.before(10, 1.0)
+    assert clock.now_ms() - began_ms == 24_000
+
+
+def test_without_limits_and_without_a_live_line_nothing_waits(home: Home, clock: ManualClock) -> None:
+    put(home, [scored(1, "AAPL", clock.now_ms(), 0.1)])
+    clock.advance(HOUR_MS)
+    began_ms = clock.now_ms()
+    free = Pace(home, None, None)
+    for _ in range(20):
+        free.before(1_000, 1)
+    assert clock.now_ms() == began_ms
+    assert free.yielded == 0
+
+
+def test_a_live_line_that_is_behind_goes_first_but_the_run_goes_on(home: Home, clock: ManualClock) -> None:
+    _driven(home)
+    put(home, [scored(1, "AAPL", clock.now_ms(), 0.1)])
+    clock.advance(pace.BEHIND_MS + 1)
+    yielding = Pace(home, None, None)
+    began_ms = clock.now_ms()
+    yielding.before(1_000, 1)
+    assert yielding.yielded > 1
+    waited_ms = clock.now_ms() - began_ms
+    assert pace.MAX_WAIT_MS <= waited_ms < pace.MAX_WAIT_MS + pace.MAX_PAUSE_MS
+    for shard in home.log.shards("scored-articles"):
+        page = home.log.get_records(home.log.iterator("scored-articles", shard.shard_id, pace.Position("TRIM_HORIZON")))
+        if page.records:
+            Checkpoints(home.control, "aggregator").save(shard.shard_id, Checkpoint(page.records[-1].sequence_number))
+    _driven(home, checkpoint=False)
+    clock.advance(pace.LOOK_EVERY_MS)
+    at_ms = clock.now_ms()
+    yielding.before(1_000, 1)
+    assert clock.now_ms() == at_ms, "caught up: no more waiting"
+
+
+def _driven(home: Home, checkpoint: bool = True) -> None:
+    """As a running `up` leaves its traces."""
+    home.control.put(pace.FLEET_KIND, "process", {"connections": 0})
+    if checkpoint:
+        home.control.put("checkpoint", "aggregator/other", {"sequence_number": None, "window": None, "done": False})
