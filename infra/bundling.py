@@ -9,11 +9,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_lambda as lambda_
+
+from infra.bundles import BUNDLES, LEFT_OUT, RUN, SHARED
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 STUB: Final = ROOT / "infra" / "stub"
@@ -22,39 +24,6 @@ MODES: Final = ("lambda", "source", "stub")
 MAX_UNPACKED_MB: Final = 240
 PLATFORMS: Final = ("manylinux_2_28_aarch64", "manylinux2014_aarch64")
 PYTHON_VERSION: Final = "3.14"
-
-_COMMON: Final = (
-    "annotated-types", "aws-kinesis-agg", "msgspec", "protobuf", "pydantic", "pydantic-core", "six", "tenacity",
-    "typing-extensions", "typing-inspection", "xxhash", "opentelemetry-api",
-)  # fmt: skip
-_HTTP: Final = ("certifi", "charset-normalizer", "idna", "requests", "urllib3")
-_SHARED: Final = ("contracts", "stores")
-_RUN: Final = "#!/bin/sh\nexec python -m uvicorn api.stream_app:app --host 127.0.0.1 --port 8000\n"
-
-
-class Bundle(NamedTuple):
-    """A zip: our packages, and libraries (pinned by constraints.txt, dependencies named, so that nothing slips in)."""
-
-    packages: tuple[str, ...]
-    libraries: tuple[str, ...]
-
-
-BUNDLES: Final[dict[str, Bundle]] = {
-    "core": Bundle(("aggregation", "consumers/archiver", "consumers/read_model"), _COMMON),
-    "producers": Bundle(("producers",), (*_COMMON, *_HTTP, "feedparser", "feedparser-sgmllib")),
-    "classifier": Bundle(
-        ("consumers/classifier",),
-        (*_COMMON, "flatbuffers", "numpy", "onnxruntime", "packaging", "tokenizers", "vaderSentiment", *_HTTP),
-    ),
-    "api": Bundle(
-        ("api", "aggregation", "consumers/classifier"),
-        (*_COMMON, "annotated-doc", "anyio", "click", "fastapi", "h11", "idna", "mangum", "sse-starlette", "starlette",
-         "uvicorn"),
-    ),
-}  # fmt: skip
-
-#: Training data and code stay out of every zip; the model itself only goes where it is run.
-_LEFT_OUT: Final = ("__pycache__", "training", "*.pyc", "bench*")
 
 
 def code(bundle: str, mode: str) -> lambda_.Code:
@@ -88,14 +57,14 @@ class LocalBundling:
 def fill(folder: Path, bundle: str, mode: str) -> None:
     """Put a bundle's files into a folder."""
     row = BUNDLES[bundle]
-    for package in _SHARED + row.packages:
-        ignore = shutil.ignore_patterns(*_LEFT_OUT, *(("*.onnx",) if bundle == "api" else ()))
+    for package in SHARED + row.packages:
+        ignore = shutil.ignore_patterns(*LEFT_OUT, *(("*.onnx",) if bundle == "api" else ()))
         shutil.copytree(ROOT / package, folder / package, ignore=ignore, dirs_exist_ok=True)
         for parent in Path(package).parents:
             if parent != Path("."):
                 (folder / parent / "__init__.py").touch()
     if bundle == "api":
-        (folder / "run.sh").write_text(_RUN)
+        (folder / "run.sh").write_text(RUN)
         (folder / "run.sh").chmod(0o755)
         dashboard = ROOT / "web" / "dist"
         if dashboard.is_dir():
@@ -132,7 +101,7 @@ def content_hash(bundle: str, mode: str) -> str:
     """What the zip depends on: our files' bytes and the pins."""
     digest = hashlib.sha256(f"{bundle} {mode} {PYTHON_VERSION} {BUNDLES[bundle].libraries}".encode())
     digest.update((ROOT / "constraints.txt").read_bytes())
-    for package in _SHARED + BUNDLES[bundle].packages:
+    for package in SHARED + BUNDLES[bundle].packages:
         for path in sorted((ROOT / package).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts and "training" not in path.parts:
                 digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from contracts import events, metrics
 from contracts.settings import PREFIX, AggregatorSettings, ClassifierSettings, ProducerSettings, Settings, load
 from infra import names
 from infra.alarms import ALARMS, BUDGET_RUNBOOK
+from infra.bundles import BUNDLES, SHARED
 from local.line import ITEMS_TABLE, LINE, entry_point
 from stores.dynamo_schema import ITEMS_PRIMARY
 
@@ -21,6 +24,12 @@ MODELS: dict[str, type[Settings]] = {
     "aggregator": AggregatorSettings, "finalizer": AggregatorSettings, "classifier": ClassifierSettings,
     "producers": ProducerSettings, "api": ApiOptions, "stream": ApiOptions,
     "archiver": Settings, "read-model": Settings,
+}  # fmt: skip
+
+
+BUNDLE_OF = {
+    "producers": "producers", "classifier": "classifier", "aggregator": "core", "finalizer": "core", "archiver": "core",
+    "read-model": "core", "api": "api",
 }  # fmt: skip
 
 
@@ -93,3 +102,49 @@ def test_every_metric_an_alarm_watches_exists_is_emitted_and_has_a_runbook():
             assert any(f'"{row.metric}"' in text for text in sources), f"nobody emits {row.metric}"
     assert (ROOT / "docs" / "runbooks" / f"{BUDGET_RUNBOOK}.md").exists()
     assert len({row.name for row in ALARMS}) == len(ALARMS)
+
+
+IMPORTED = """
+import importlib, json, sys
+from importlib.metadata import packages_distributions
+before = set(sys.modules)
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+tops = {name.partition(".")[0] for name in set(sys.modules) - before}
+known = packages_distributions()
+ours = sorted({"/".join(name.split(".")[:2]) for name in sys.modules if name.split(".")[0] in
+               ("aggregation", "api", "consumers", "contracts", "local", "ops", "producers", "stores")})
+print(json.dumps({"libraries": sorted({d for top in tops for d in known.get(top, ())}), "ours": ours}))
+"""
+#: Imported when first needed, by the handler of that name.
+LAZY = {
+    "consumers.classifier.handler": (
+        "consumers.classifier.models.minilm",
+        "onnxruntime",
+        "tokenizers",
+        "stores.aws_home",
+    ),
+    "api.handler": ("api.stream_app", "uvicorn", "stores.aws_home"),
+}
+RUNTIME = {"boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "urllib3", "six", "candlewick"}
+
+
+@pytest.mark.parametrize("name", list(BUNDLE_OF))
+def test_a_zip_holds_every_library_and_package_its_handler_imports(name: str):
+    module = functions("dev")[name]["Handler"].rpartition(".")[0]
+    bundle = BUNDLES[BUNDLE_OF[name]]
+    modules = (module, *LAZY.get(module, ("stores.aws_home",)))
+    ended = subprocess.run(
+        [sys.executable, "-c", IMPORTED, *modules], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    found = json.loads(ended.stdout)
+    assert {"msgspec", "tenacity", "pydantic"} <= set(found["libraries"]), "the looking itself works"
+    held = {_canonical(each) for each in bundle.libraries} | RUNTIME
+    assert {_canonical(each) for each in found["libraries"]} - held == set()
+    packages = {*SHARED, *bundle.packages}
+    loaded = {each for each in found["ours"] if "/" in each}
+    assert {each for each in loaded if each not in packages and each.split("/")[0] not in packages} == set()
+
+
+def _canonical(name: str) -> str:
+    return name.lower().replace("_", "-")

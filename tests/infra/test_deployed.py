@@ -1,0 +1,151 @@
+"""A real deployment: the synthesised templates, deployed by the stock CDK CLI to an emulator; a real article through
+the deployed functions; read from the deployed HTTP API. Twice, each time from clean.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.infra.conftest import ROOT
+
+#: Exactly this one; `ops/deploy_cmd.py` says why, and a test in the ordinary suite keeps the two equal.
+CDK = "aws-cdk@2.1148.1"
+ACCOUNT = "000000000000"
+LIBRARIES = sorted((ROOT / ".venv" / "lib").glob("python*/site-packages"))
+
+
+class Emulator:
+    """ministack in a process of its own, on this machine's own address only, its data in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "emulator.log"
+        program = shutil.which("ministack", path=str(Path(sys.executable).parent))
+        assert program, "ministack is not in this venv"
+        environment = {
+            **os.environ,
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self.port),
+            "IOT_MTLS_ENABLED": "0",
+            "LAMBDA_EXECUTOR": "local",
+            "PYTHONPATH": str(LIBRARIES[-1]),  # the zips hold our code only
+        }
+        self._process = subprocess.Popen(
+            [program], cwd=folder, env=environment, stdout=self.log.open("wb"), stderr=subprocess.STDOUT
+        )
+
+    def await_ready(self) -> None:
+        """Until it answers."""
+        for _ in range(300):
+            assert self._process.poll() is None, self.log.read_text()[-2_000:]
+            try:
+                with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=2):
+                    return
+            except urllib.error.HTTPError:
+                return
+            except OSError:
+                time.sleep(0.2)
+        raise AssertionError("the emulator does not answer")
+
+    def stop(self) -> None:
+        """It does not always end when asked."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(10)
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[Emulator]:
+    started = Emulator(tmp_path)
+    try:
+        started.await_ready()
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture(scope="session")
+def cdk() -> str:
+    """The stock CLI, from npm, kept in build/."""
+    folder = ROOT / "build" / "cdk-cli"
+    program = folder / "node_modules" / ".bin" / "cdk"
+    if not program.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        npm = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--loglevel=error", CDK]
+        subprocess.run(npm, check=True)
+    return str(program)
+
+
+def environment(emulator: Emulator) -> dict[str, str]:
+    return {
+        **os.environ,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": emulator.url,
+        "AWS_ENDPOINT_URL_S3": emulator.url,
+        "CDK_DISABLE_CLI_TELEMETRY": "1",
+    }
+
+
+def run(command: list[str], emulator: Emulator) -> str:
+    """Its output; AssertionError with the end of both logs when it fails."""
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment(emulator), capture_output=True, text=True, timeout=300, check=False
+    )
+    log = emulator.log.read_text(errors="replace")[-3_000:]
+    assert ended.returncode == 0, f"{command}: {ended.stdout[-2_000:]}\n{ended.stderr[-3_000:]}\n{log}"
+    return ended.stdout
+
+
+@pytest.mark.skipif(not LIBRARIES, reason="functions run on the ordinary venv's libraries")
+@pytest.mark.parametrize("time_around", ["first", "again"])
+def test_a_real_article_goes_through_the_deployed_functions_to_the_deployed_api(
+    tmp_path: Path, emulator: Emulator, cdk: str, time_around: str
+):
+    app = f"{sys.executable} -m infra.app"
+    context = {"stage": "dev", "bundle": "source", "guardrail": "off", "windows": "driver", "account": ACCOUNT}
+    given = [part for name, value in context.items() for part in ("-c", f"{name}={value}")]
+    outputs = tmp_path / "outputs.json"
+    run([cdk, "bootstrap", f"aws://{ACCOUNT}/us-east-1", "--app", "", "--output", str(tmp_path / "boot")], emulator)
+    deploy = [
+        cdk,
+        "deploy",
+        "--all",
+        "--require-approval",
+        "never",
+        "--app",
+        app,
+        "--output",
+        str(tmp_path / "cdk.out"),
+    ]
+    run([*deploy, *given, "--outputs-file", str(outputs)], emulator)
+    api = json.loads(outputs.read_text())["dev-candlewick-api"]
+    lake = f"dev-candlewick-lake-{ACCOUNT}-us-east-1"
+    python = str(LIBRARIES[-1].parent.parent.parent / "bin" / "python")
+    found = json.loads(run([python, "-m", "tests.infra.article", lake, api["HttpApiUrl"]], emulator))
+    assert found["item"] == {"sentiment": "negative", "tickers": ["AAPL"]}
+    assert found["candle"]["count"] == 1
+    assert found["candle"]["close"] < 0, "negative news is negative"
+    assert all(windowed for windowed, _ in found["windows"])
+    assert found["windows"][-1][1], "the window was closed"
+    assert found["sent"] in found["listed"]
+    assert found["lake"] >= 1
