@@ -86,7 +86,7 @@ def result(line: Line) -> tuple[Any, ...]:
     for event in line.scored:
         events.setdefault(event["event_id"], {**event, "scored_at": ""})
     items = {
-        key: {**item, "sources": sorted(source["article_id"] for source in item["sources"])}
+        key: {**item, "scored_at": "", "sources": sorted(source["article_id"] for source in item["sources"])}
         for key, item in line.items.primary.items()
     }
     asides = sorted({(aside["sequence_number"], aside["reason"]) for aside in line.set_aside()})
