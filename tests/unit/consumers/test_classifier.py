@@ -1,6 +1,7 @@
 """Raw articles in, scored events and items out: every article once, nothing lost on a crash."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -140,6 +141,11 @@ def test_the_second_ticker_of_a_known_story_still_counts_for_that_ticker() -> No
     }
 
 
+def timeless(line: Line) -> dict[str, Any]:
+    """The items without the instant of scoring, which a retry moves."""
+    return {key: {**item, "scored_at": ""} for key, item in line.items.primary.items()}
+
+
 @pytest.mark.parametrize("broken_item", [True, False])
 def test_a_crash_before_the_item_repeats_the_same_events(broken_item: bool) -> None:
     line = Line()
@@ -161,7 +167,7 @@ def test_a_crash_before_the_item_repeats_the_same_events(broken_item: bool) -> N
     start = int(outcome.retry_from.sequence_number)
     assert line.service.process([*_records_from(batch, start)]).retry_from is None
     assert set(line.event_ids) == set(clean.event_ids)
-    assert line.items.primary == clean.items.primary
+    assert timeless(line) == timeless(clean)
     times = {(event["event_id"], event["event_time"]) for event in line.scored}
     assert len(times) == 3
 
