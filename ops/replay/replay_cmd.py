@@ -2,12 +2,14 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ops.console import DIFFERENT, existing_data_dir, plain_errors, put_json, say
+from ops.console import DIFFERENT, INTERRUPTED, existing_data_dir, plain_errors, put_json, say
 
 app = typer.Typer(no_args_is_help=True)
 DataDir = Annotated[str, typer.Option("--data-dir", envvar="CANDLEWICK_DATA_DIR", help="Folder of the embedded home.")]
@@ -149,7 +151,7 @@ def run_command(
         else:
             chosen = load_plan(home, plan)
             save_plan(home, chosen)
-        with watching(home.clock, as_json) as watch:
+        with _resumable(home), watching(home.clock, as_json) as watch:
             done = start_run(home, settings, chosen, _drive(rate, speed, concurrency), watch, generation)
         _print_run(done, as_json)
 
@@ -170,10 +172,24 @@ def resume_command(
         from ops.replay.screen import watching
 
         home, settings = _opened(data_dir)
-        with watching(home.clock, as_json) as watch:
+        with _resumable(home), watching(home.clock, as_json) as watch:
             found = get_run(home.control, run)
             done = execute(home, settings, found["id"], _drive(rate, speed, concurrency), watch)
         _print_run(done, as_json)
+
+
+@contextmanager
+def _resumable(home: Any) -> Iterator[None]:
+    """Ctrl-C is no loss: say which run to resume."""
+    from ops.replay.runs import KIND
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        stopped = [run for run in home.control.list(KIND).values() if run["state"] == "interrupted"]
+        newest = max(stopped, key=lambda run: str(run.get("started_at")), default={"id": "RUN"})
+        say(f"candlewick: interrupted; `candlewick replay resume {newest['id']}` goes on where it stopped")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _drive(rate: float | None, speed: str, concurrency: int | None) -> Any:

@@ -6,6 +6,7 @@ failed (both resumable), or cancelled.
 
 import fcntl
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ KIND: Final = "replay-run"
 #: What the API shows of generations (`api/routes/generations.py` reads this kind).
 GENERATION_KIND: Final = "generation"
 AUDIT_KIND: Final = "audit"
+ORPHAN_TRIES: Final = 100
+ORPHAN_PAUSE_S: Final = 0.1
 RESUMABLE: Final = ("running", "interrupted", "failed")
 
 
@@ -101,13 +104,34 @@ def exclusive(settings: Settings, name: str) -> Iterator[int]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise Conflict(f"process {holder} is working on {name}; wait for it or stop it") from None
+        _take(descriptor, name)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int, name: str) -> None:
+    """Lock it. The workers of a killed process hold its lock until they notice, at most a task later: that is waited
+    for; a holder that lives is not."""
+    for _ in range(ORPHAN_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            if not holder.isdecimal() or _lives(int(holder)):
+                break
+            threading.Event().wait(ORPHAN_PAUSE_S)
+    raise Conflict(f"process {holder or 'unknown'} is working on {name}; wait for it or stop it")
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

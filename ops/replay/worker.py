@@ -31,9 +31,13 @@ def main() -> None:
     home = open_home(settings, env=os.environ)
     plan = load_plan(home, first["plan"])
     work = Work(home, settings, plan, first["run"], first["generation"], Path(first["folder"]))
-    for line in sys.stdin.buffer:
-        sys.stdout.buffer.write(msgspec.json.encode(_answer(work, msgspec.json.decode(line))) + b"\n")
-        sys.stdout.buffer.flush()
+    try:
+        for line in sys.stdin.buffer:
+            sys.stdout.buffer.write(msgspec.json.encode(_answer(work, msgspec.json.decode(line))) + b"\n")
+            sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # The parent was killed. What we did is durable; nobody is left to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _answer(work: Work, task: dict[str, Any]) -> dict[str, Any]:
