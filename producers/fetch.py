@@ -62,8 +62,9 @@ class FetchFailed(Transient):
         self.again = status == 0 or status in _RETRIED
 
 
-class Unreachable(FetchFailed):
-    """No connection at all. It is not tried again at once: without a network that would only hold up the round."""
+class NoAnswer(FetchFailed):
+    """No connection, or no answer in time. It is not tried again at once, which would only take as long again, but
+    soon, by the service."""
 
 
 class OverBudget(FetchFailed):
@@ -142,14 +143,14 @@ class Web:
         except requests.exceptions.TooManyRedirects:
             raise FetchFailed(host, f"more than {MAX_REDIRECTS} redirects", status=310) from None
         except requests.exceptions.ConnectTimeout:
-            raise Unreachable(host, "unreachable (no connection in time)") from None
+            raise NoAnswer(host, "unreachable (no connection in time)") from None
         except requests.exceptions.Timeout:
-            raise FetchFailed(host, "no answer in time") from None
+            raise NoAnswer(host, "no answer in time") from None
         except requests.exceptions.SSLError:
             raise FetchFailed(host, "the TLS connection failed (certificate?)") from None
         except requests.exceptions.ConnectionError as error:
             if _is_no_connection(error):
-                raise Unreachable(host, "unreachable (no network, or the host is down)") from None
+                raise NoAnswer(host, "unreachable (no network, or the host is down)") from None
             raise FetchFailed(host, "the connection broke") from None
         except requests.exceptions.RequestException as error:
             raise FetchFailed(host, f"no usable answer: {type(error).__name__}") from None
@@ -180,7 +181,7 @@ class Web:
                     raise FetchFailed(host, f"the answer took over {TOTAL_TIMEOUT_MS / 1000:g} s", status=408)
                 pieces.append(piece)
         except ReadTimeoutError:
-            raise FetchFailed(host, "no answer in time") from None
+            raise NoAnswer(host, "no answer in time") from None
         except HTTPError:
             raise FetchFailed(host, "the connection broke") from None
         told = response.headers.get("Content-Length", "")
@@ -192,7 +193,7 @@ class Web:
 def _is_worth_a_retry(error: BaseException) -> bool:
     return (
         isinstance(error, FetchFailed)
-        and not isinstance(error, Unreachable)
+        and not isinstance(error, NoAnswer)
         and error.again
         and (error.retry_after_ms or 0) <= MAX_WAIT_S * 1000
     )

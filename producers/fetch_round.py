@@ -1,5 +1,7 @@
 """Rounds of fetches: a bounded number at once, each in a thread of its own, and no round waits for long.
 
+Sources that answered last time and all others are in different lanes, so that however many hang, the former go on.
+
 A fetch that is not back when its round ends goes on, and a later round hands over what it brought. A name look-up can
 hang for longer than any timeout of ours: who is not back after a minute is left behind (in a daemon thread that nobody
 waits for, also not when the program stops), makes room for others, and is not asked again until it is back.
@@ -7,12 +9,13 @@ waits for, also not when the program stops), makes room for others, and is not a
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from contracts.clock import Clock
 
-MAX_PARALLEL: Final = 8
+#: Fetches at once of sources that answered last time, and of all others: those that hang have threads of their own.
+MAX_PARALLEL: Final = {"answering": 8, "doubtful": 16}
 ROUND_MS: Final = 60_000.0
 LEFT_BEHIND_MS: Final = 60_000.0
 
@@ -29,6 +32,7 @@ class Done(NamedTuple, Generic[Answer]):
 
 class _Running(NamedTuple):
     started_ms: float
+    lane: str
     left_behind: bool
 
 
@@ -40,30 +44,34 @@ class FetchRound(Generic[Answer]):
         self._round_ms = round_ms
         self._left_behind_ms = left_behind_ms
         self._lock = threading.Lock()
-        self._todo: dict[str, Callable[[], Answer]] = {}
+        self._todo: dict[str, dict[str, Callable[[], Answer]]] = {lane: {} for lane in MAX_PARALLEL}
         self._running: dict[str, _Running] = {}
         self._back: dict[str, _Running] = {}  # returned, not handed over yet
-        self._threads = 0
+        self._threads = dict.fromkeys(MAX_PARALLEL, 0)
         self._results: queue.SimpleQueue[Done[Answer]] = queue.SimpleQueue()
 
     @property
     def busy(self) -> frozenset[str]:
         """Names that were asked and are not back: they are not to be asked again."""
         with self._lock:
-            return frozenset(self._todo) | frozenset(self._running) | frozenset(self._back)
+            return frozenset().union(*self._todo.values(), self._running, self._back)
 
     @property
     def is_expecting(self) -> bool:
         """Whether somebody of an earlier round may still bring something."""
         with self._lock:
-            return bool(self._todo or self._back) or any(not each.left_behind for each in self._running.values())
+            waiting = any(self._todo.values()) or bool(self._back)
+            return waiting or any(not each.left_behind for each in self._running.values())
 
-    def run(self, fetches: Mapping[str, Callable[[], Answer]]) -> Iterator[Done[Answer]]:
-        """Begin these, in order, and hand over what comes in, from earlier rounds too, until all are back or the round
-        is over."""
+    def run(
+        self, fetches: Mapping[str, Callable[[], Answer]], answering: Collection[str] = ()
+    ) -> Iterator[Done[Answer]]:
+        """Begin these and hand over what comes in, from earlier rounds too, until all are back or the round is over.
+        `answering`: the names of those that answered last time."""
         assert not fetches.keys() & self.busy, "asked twice at once"
         with self._lock:
-            self._todo |= fetches
+            for name, fetch in fetches.items():
+                self._todo["answering" if name in answering else "doubtful"][name] = fetch
         self._hire()
         end_ms = self._clock.monotonic_ms() + self._round_ms
         while self.is_expecting:
@@ -78,22 +86,24 @@ class FetchRound(Generic[Answer]):
         yield from self._leave_behind()
 
     def _hire(self) -> None:
-        """As many threads as there is work for, at most eight that are not left behind."""
-        with self._lock:
-            more = max(0, min(MAX_PARALLEL - self._threads, len(self._todo)))
-            self._threads += more
-        for _ in range(more):
-            threading.Thread(target=self._work, name="fetch", daemon=True).start()
+        """As many threads in each lane as there is work for, up to its limit; who is left behind does not count."""
+        for lane, limit in MAX_PARALLEL.items():
+            with self._lock:
+                more = max(0, min(limit - self._threads[lane], len(self._todo[lane])))
+                self._threads[lane] += more
+            for _ in range(more):
+                threading.Thread(target=self._work, args=(lane,), name="fetch", daemon=True).start()
 
-    def _work(self) -> None:
+    def _work(self, lane: str) -> None:
+        todo = self._todo[lane]
         while True:
             with self._lock:
-                if not self._todo:
-                    self._threads -= 1
+                if not todo:
+                    self._threads[lane] -= 1
                     return
-                name = next(iter(self._todo))
-                fetch = self._todo.pop(name)
-                self._running[name] = _Running(self._clock.monotonic_ms(), False)
+                name = next(iter(todo))
+                fetch = todo.pop(name)
+                self._running[name] = _Running(self._clock.monotonic_ms(), lane, False)
             answer, error = None, None
             try:
                 answer = fetch()
@@ -115,7 +125,7 @@ class FetchRound(Generic[Answer]):
             ]
             for name in late:
                 self._running[name] = self._running[name]._replace(left_behind=True)
-            self._threads -= len(late)
+                self._threads[self._running[name].lane] -= 1
         for name in late:
             yield Done(name, None, TimeoutError(f"no answer within {self._left_behind_ms / 1000:g} s"))
         if late:

@@ -17,7 +17,7 @@ from producers.sources.registry import load_sources
 from stores.home import Home, open_home
 
 #: Polled every second, a process that stays up need not wait: what comes later is taken by the next poll.
-EMBEDDED_ROUND_MS: Final = 2_000.0
+EMBEDDED_ROUND_MS: Final = 500.0
 logger = logging.getLogger(__name__)
 _opening = threading.Lock()
 

@@ -34,7 +34,6 @@ WATCH_KIND: Final = "watch"
 #: A key that was put into Secrets, or another process' poll, is noticed within it.
 LOOK_AGAIN_MS: Final = 60_000
 _ASIDE_STREAM: Final = "sources"
-_ANSWERING: Final = ("healthy", "new")
 _SLEEPING: Final = ("paused", "gone", "no key")
 log = logging.getLogger(__name__)
 
@@ -107,12 +106,13 @@ class ProducerService:
         ]
         if not due and not self._round.is_expecting:
             return Polled()
-        due.sort(key=lambda each: each.state["state"] not in _ANSWERING)  # who hangs does not hold up who answers
+        answering = {each.source.name for each in due if each.state["state"] == "healthy"}
         self._asked |= {each.source.name: each for each in due}
         self._web.pace.merge({name: value["calls"] for name, value in self._control.list(PACE_KIND).items()})
         totals = Polled()
         bugs: list[BaseException] = []
-        for done in self._round.run({each.source.name: partial(self._fetch, each, watched) for each in due}):
+        fetches = {each.source.name: partial(self._fetch, each, watched) for each in due}
+        for done in self._round.run(fetches, answering):
             totals = totals.plus(self._take(self._refreshed(self._asked[done.name]), done, watched, bugs))
         for name, calls in self._web.pace.changed().items():
             self._control.put(PACE_KIND, name, {"calls": calls})

@@ -106,6 +106,14 @@ def test_a_hang_is_given_up(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
         web.get(f"http://127.0.0.1:{silent.getsockname()[1]}/")
 
 
+def test_a_hang_is_not_waited_for_three_times(monkeypatch: pytest.MonkeyPatch, web: Web, clock: Patience) -> None:
+    monkeypatch.setattr("producers.fetch.READ_TIMEOUT_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(FetchFailed) as caught:
+        web.get(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+    assert clock.waits_ms == []
+    assert caught.value.again, "soon, by the service"
+
+
 def test_an_unreachable_host_is_named_and_nothing_secret_is(web: Web) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
