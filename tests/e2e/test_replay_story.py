@@ -139,17 +139,16 @@ def watching(up: Up, seen: list[tuple[str, float]]) -> Iterator[None]:
     """A client that follows the stream as the dashboard does: when it ends, open it again."""
     stop = threading.Event()
 
-    def follow() -> None:
-        while not stop.is_set():
-            client = SseClient(up.url, "/api/v2/stream", lambda name, data, at: note(name, data, at))
-            client.start()
-            client.join(60)
-
     def note(name: str, data: dict[str, Any], at: float) -> None:
         if name == "hello":
             seen.append((data.get("epoch") or data.get("generation"), at))
+        elif name == "bye" and not stop.is_set():
+            open_stream()
 
-    threading.Thread(target=follow, daemon=True).start()
+    def open_stream() -> None:
+        SseClient(up.url, "/api/v2/stream", note).start()
+
+    open_stream()
     wait_until(lambda: seen)
     try:
         yield
