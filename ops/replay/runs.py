@@ -78,7 +78,10 @@ def tell_generation(control: ControlStore, run: dict[str, Any]) -> None:
     control.put(GENERATION_KIND, run["generation"], {name: run.get(name) for name in _SHOWN})
 
 
-_SHOWN: Final = ("id", "plan", "state", "model", "created_at", "finished_at", "digest", "promoted_at", "previous")
+_SHOWN: Final = (
+    "id", "plan", "state", "model", "planned_at", "created_at", "finished_at", "units_done", "units_total", "counts",
+    "flips", "seconds", "digest", "promoted_at", "previous", "retired_at", "error",
+)  # fmt: skip
 
 
 def audit_record(home: Home, action: str, **fields: Any) -> dict[str, Any]:

@@ -1,0 +1,98 @@
+"""What a comparison says, and when it stops."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from contracts.settings import AggregatorSettings
+from ops.replay.compare import Bounds, Limits, breaches, compare, psi
+from ops.replay.report import render, write_report
+from stores.home import Home
+from tests import oracle
+from tests.events import scored, stream
+from tests.unit.replay.kit import Live, fields, put, replayed
+
+AT_MS = 1_766_318_400_000
+
+
+def test_psi_is_the_sum_over_bins() -> None:
+    assert psi([50, 50], [50, 50]) == 0
+    assert psi([50, 50], [80, 20]) == pytest.approx(0.3 * math.log(1.6) + -0.3 * math.log(0.4))
+    assert psi([100, 0], [100, 0]) == 0
+    assert psi([100, 0], [0, 100]) > 10
+    assert psi([], []) == psi([0, 0], [1, 1]) == 0
+
+
+def test_every_bucket_is_in_one_column(home: Home, settings: AggregatorSettings) -> None:
+    events = stream(400, seed=1, hours=12, bad_stamps=0)
+    put(home, events)
+    Live(home, settings).all()
+    part = replayed(home, settings, subjects=frozenset({"AAPL"}))
+    report = compare(home, "g1", part["generation"])
+    live = oracle.buckets(events)
+    assert sum(report["counts"].values()) == len(live)
+    assert report["counts"]["equal"] == len(fields(home, part["generation"]))
+    assert report["by_subject"]["MSFT"]["only_a"] == sum(key[0] == "MSFT" for key in live)
+    assert {name: row["only_a"] + row["equal"] for name, row in report["by_resolution"].items()} == {
+        name: sum(key[1] == name for key in live) for name in oracle.WIDTHS_S
+    }
+    back = compare(home, part["generation"], "g1")
+    assert back["counts"]["only_b"] == report["counts"]["only_a"]
+    assert back["run"] is None, "the live generation was built by no run"
+
+
+def test_bounds_stop_it_and_it_says_so(home: Home, settings: AggregatorSettings) -> None:
+    put(home, stream(300, seed=2))
+    Live(home, settings).all()
+    part = replayed(home, settings, subjects=frozenset({"MSFT"}))
+    few = compare(home, "g1", part["generation"], Bounds(max_diffs=3))
+    assert few["counts"]["only_a"] == 3
+    assert not few["complete"]
+    assert "stopped before its end" in few["breaches"][-1]
+    assert compare(home, "g1", part["generation"])["complete"]
+
+
+def test_limits_name_what_is_outside() -> None:
+    report = {
+        "counts": {"equal": 9, "changed": 0, "only_a": 1, "only_b": 0, "newer": 0},
+        "label_flips": {"share": 0.3},
+        "mean_abs_close_change": 0.1,
+        "psi": {"value": 0.5},
+        "complete": True,
+    }
+    assert [text.partition(":")[0] for text in breaches(report, Limits())] == [
+        "buckets lost", "labels flipped", "population stability index",
+    ]  # fmt: skip
+    assert breaches(report, Limits(max_lost=0.1, max_flips=0.3, max_psi=0.5)) == []
+
+
+def test_the_report_is_one_page_and_headlines_are_text(
+    home: Home, settings: AggregatorSettings, tmp_path: Path
+) -> None:
+    before, after = scored(1, "AAPL", AT_MS, 0.9), scored(1, "AAPL", AT_MS, -0.9)
+    put(home, [before])
+    Live(home, settings).all()
+    home.items.put_primary(
+        {
+            "source_id": before["article_id"], "ingested_at": before["ingested_at"], "source_url": "",
+            "text_snippet": "", "metadata": {"title": "<script>alert(1)</script>", "published_at": before["event_time"]},
+            "matched_tickers": ["AAPL"], "matched_tags": [], "sentiment": "positive", "sources": [], "polarity": 0.9,
+            "status": "analyzed",
+        }
+    )  # fmt: skip
+    file = tmp_path / "other.jsonl"
+    file.write_text(json.dumps(after))
+    run = replayed(home, settings, sources=(f"file:{file}",))
+    report = compare(home, "g1", run["generation"])
+    assert report["counts"]["changed"] == 8
+    assert report["worst"][0]["resolution"] == "1m", "of equals the finest window comes first"
+    assert report["worst"][0]["difference"] == pytest.approx(1.8)
+    page = render(report)
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "http" not in page.replace("<meta http-equiv", ""), "nothing is loaded from anywhere"
+    html, document = write_report(report, tmp_path / "out")
+    assert html.read_text() == page
+    assert json.loads(document.read_text())["counts"] == report["counts"]
