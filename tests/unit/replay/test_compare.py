@@ -77,7 +77,8 @@ def test_the_report_is_one_page_and_headlines_are_text(
     home.items.put_primary(
         {
             "source_id": before["article_id"], "ingested_at": before["ingested_at"], "source_url": "",
-            "text_snippet": "", "metadata": {"title": "<script>alert(1)</script>", "published_at": before["event_time"]},
+            "text_snippet": "",
+            "metadata": {"title": "<script>alert(1)</script>", "published_at": before["event_time"]},
             "matched_tickers": ["AAPL"], "matched_tags": [], "sentiment": "positive", "sources": [], "polarity": 0.9,
             "status": "analyzed",
         }
