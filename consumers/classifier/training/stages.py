@@ -28,7 +28,9 @@ VARIANTS, VARIANTS_SEED = 4_000, 30
 LABEL_SMOOTHING = 0.05
 TEACHER_EPOCHS, TEACHER_LEARNING_RATE, TEACHER_STOP_STEP = 3, 3e-5, 1_950
 """The last tenth of the teacher's schedule, at less than a tenth of the learning rate, is left out to save time."""
-FIRST_EPOCHS, STUDENT_EPOCHS, STUDENT_LEARNING_RATE, STUDENT_BATCH, STUDENT_SEED = 2, 2, 1.5e-4, 64, 5
+FIRST_EPOCHS, STUDENT_LEARNING_RATE, STUDENT_BATCH, STUDENT_SEED = 2, 1.5e-4, 64, 5
+ROUNDS = ((2, 1.5e-4, 5), (1, 1e-4, 6))
+"""Epochs, learning rate and seed of each round of the student with its teacher; each goes on from the one before."""
 TRUTH_WEIGHT = 0.3
 """How much of a labelled headline's target is its label; the rest is the teacher's opinion. Made labels are certain."""
 
@@ -57,8 +59,8 @@ class Pool:
 
 
 def pool_of(corpus: Corpus) -> Pool:
-    """Train splits, unlabelled news and variants of train headlines, made sentences (the teacher's and new ones)."""
-    made = [*made_sentences(MADE_TEACHER, MADE_TEACHER_SEED), *made_sentences(MADE_STUDENT, MADE_STUDENT_SEED)]
+    """Train splits, unlabelled news and variants of train headlines, and made sentences that are new to the student."""
+    made = made_sentences(MADE_STUDENT, MADE_STUDENT_SEED)
     changed = variants([row.text for row in corpus.train], VARIANTS, VARIANTS_SEED)
     return Pool(corpus.train, [*corpus.unlabelled, *changed], made)
 
@@ -120,19 +122,20 @@ def distil(corpus: Corpus, pool: Pool, teacher: Floats, setting: Setting) -> tup
     targets = np.concatenate([teacher, _one_hot(pool.made, LABEL_SMOOTHING)])
     count = len(pool.labelled)
     targets[:count] = TRUTH_WEIGHT * _one_hot(pool.labelled, 0.0) + (1 - TRUTH_WEIGHT) * teacher[:count]
-    run = Run(
-        name="student-" + "-".join(map(str, setting.teacher_seeds)),
-        epochs=STUDENT_EPOCHS,
-        learning_rate=STUDENT_LEARNING_RATE,
-        seed=STUDENT_SEED,
-        batch=STUDENT_BATCH,
-        freeze_words=True,
-        bfloat16=setting.bfloat16,
-    )
     model, _ = first_lessons(corpus, setting)
     ids = token_ids(tokenizer, [*pool.judged, *(row.text for row in pool.made)])
-    say(f"{run.name}: {len(ids)} texts, {sum(map(len, ids)) / len(ids):.1f} tokens each")
-    learn(model, ids, targets, np.ones(len(ids), np.float32), run, setting.work)
+    for number, (epochs, learning_rate, seed) in enumerate(ROUNDS, start=1):
+        run = Run(
+            name="student-" + "-".join(map(str, setting.teacher_seeds)) + (f"-{number}" if number > 1 else ""),
+            epochs=epochs,
+            learning_rate=learning_rate,
+            seed=seed,
+            batch=STUDENT_BATCH,
+            freeze_words=True,
+            bfloat16=setting.bfloat16,
+        )
+        say(f"{run.name}: {len(ids)} texts, {sum(map(len, ids)) / len(ids):.1f} tokens each")
+        learn(model, ids, targets, np.ones(len(ids), np.float32), run, setting.work)
     _say_validation(run.name, model, tokenizer, corpus, setting)
     return model, tokenizer
 
