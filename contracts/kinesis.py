@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from contracts.errors import BadEvent, Unusable
+from contracts.events import RAW_STREAM, SCORED_STREAM
 
 AGGREGATE_MAGIC: Final = b"\xf3\x89\x9a\xc2"
 _DIGEST_BYTES: Final = 16
@@ -100,7 +101,10 @@ def _whole(record: Mapping[str, Any], data: bytes) -> StreamRecord:
 
 @lru_cache(maxsize=64)
 def _stream_of(arn: str) -> str:
-    return arn.rpartition("/")[2]
+    """The stream's name without the environment's prefix, so that what is kept of a record is the same on either
+    home."""
+    name = arn.rpartition("/")[2]
+    return next((known for known in (RAW_STREAM, SCORED_STREAM) if name.endswith(f"-{known}")), name)
 
 
 def _open_aggregate(whole: StreamRecord) -> Iterator[StreamRecord]:

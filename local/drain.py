@@ -11,6 +11,7 @@ from contracts.settings import AggregatorSettings
 from local.driver import MappingDriver, run_until_idle
 from local.driver_checkpoint import Checkpoints
 from local.line import ITEMS_TABLE, LINE, apply_settings, drivers_of
+from local.line_lease import line_lease
 from stores.data_dir import DataDir, UpLock
 from stores.home import Home
 
@@ -38,7 +39,8 @@ def _drain(home: Home, settings: AggregatorSettings, say: Callable[[str], None])
     told = threading.Thread(target=_tell_of_trouble, args=(drivers, home, finished, say), daemon=True)
     told.start()
     try:
-        run_until_idle(drivers, home.clock, final=True)
+        with line_lease(home, settings):
+            run_until_idle(drivers, home.clock, final=True)
     finally:
         finished.set()
         told.join()

@@ -27,6 +27,7 @@ from local.driver import MappingDriver
 from local.driver_runner import Runner
 from local.driver_schedule import Schedule, ScheduleDriver
 from local.line import ITEMS_TABLE, apply_settings, drivers_of, entry_point
+from local.line_lease import line_lease
 from stores.data_dir import DataDir, UpLock
 from stores.home import Home, open_home
 
@@ -141,12 +142,15 @@ def run_up(
         app = create_app(home, options, line.status, company_names())
         if promote is not None:
             app.state.services.promote = functools.partial(promote, home, settings)
-        _announce(listener, data_dir, demo, as_json)
-        line.start()
         try:
-            _serve(make_server(app), listener)
+            with line_lease(home, settings):
+                _announce(listener, data_dir, demo, as_json)
+                line.start()
+                try:
+                    _serve(make_server(app), listener)
+                finally:
+                    line.stop()
         finally:
-            line.stop()
             home.close()
 
 

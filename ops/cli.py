@@ -43,7 +43,9 @@ def home_of(data_dir: str, must_exist: bool = True) -> "tuple[Home, AggregatorSe
     """The home a command works on, and its settings."""
     from stores.home import open_home
 
-    settings = settings_of(existing_data_dir(data_dir) if must_exist else data_dir)
+    settings = settings_of(data_dir)
+    if must_exist and settings.home == "embedded":
+        existing_data_dir(data_dir)
     return open_home(settings, env=os.environ), settings
 
 

@@ -13,6 +13,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from contracts.clock import Clock
 from contracts.errors import BadRequest, CandlewickError, Transient, Unusable
+from contracts.tracing import span
 
 MAX_TRIES: Final = 8
 FIRST_BACK_OFF_S: Final = 0.05
@@ -91,7 +92,8 @@ class Service:
     def call(self, operation: str, expect: Container[str] = (), **parameters: Any) -> dict[str, Any]:
         """One answer. Raises `Refused` for a code in `expect`, `Transient` after `MAX_TRIES`, `Unusable` without
         rights or with a wrong clock, `BadRequest` for everything else that is refused."""
-        answer: dict[str, Any] = self.patiently(lambda: self._once(operation, expect, parameters))
+        with span(f"{self.name} {operation}"):
+            answer: dict[str, Any] = self.patiently(lambda: self._once(operation, expect, parameters))
         return answer
 
     def patiently(self, attempt: Callable[[], Any]) -> Any:

@@ -35,6 +35,17 @@ class Weather:
         self._random = random.Random(seed)
         self._share = share
         self.refused: Counter[str] = Counter()
+        self.units = 0
+
+    def meter(self, service: str, operation: str, given: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        """DynamoDB write units of what was written: a kilobyte each, transactions double, `by_touch` not counted."""
+        if operation == "PutItem":
+            self.units += _units(given["Item"])
+        elif operation == "TransactWriteItems":
+            self.units += sum(2 * _units(each.get("Put", {}).get("Item", {})) for each in given["TransactItems"])
+        elif operation == "UpdateItem":
+            self.units += 1
+        return answer
 
     def fault(self, service: str, operation: str, given: dict[str, Any]) -> Any:
         if operation not in THROTTLED_OPERATIONS or self._random.random() >= self._share:
@@ -43,7 +54,9 @@ class Weather:
         return refusal("ProvisionedThroughputExceededException")
 
 
-def run(faults: Faults, clock: ManualClock, count: int, seed: int, share: float = 0.05) -> dict[str, Any]:
+def run(
+    faults: Faults, clock: ManualClock, count: int, seed: int, share: float = 0.05, hours: float = 6.0
+) -> dict[str, Any]:
     """Publish and aggregate in turns; a split after a third, a merge after two thirds. Raises AssertionError where a
     bucket differs from the oracle or a record vanished."""
     settings = AggregatorSettings(home="aws", lake_bucket="lake")
@@ -51,6 +64,7 @@ def run(faults: Faults, clock: ManualClock, count: int, seed: int, share: float 
     aws.provision({SCORED_STREAM: 2})
     weather = Weather(share, seed)
     faults.before.append(weather.fault)
+    faults.after.append(weather.meter)
     service = Aggregator(aws.buckets, aws.control, aws.lake, clock, settings)
     mapping = Mapping(
         "aggregator",
@@ -63,7 +77,7 @@ def run(faults: Faults, clock: ManualClock, count: int, seed: int, share: float 
     )
     driver = kinesis_driver(mapping, aws.log, aws.control, aws.lake, clock)
     resharder = AwsHome(settings, clock).log  # another process: the writer's map goes stale
-    events = stream(count, seed)
+    events = stream(count, seed, hours=hours)
     thirds = {count // 3 // CHUNK: _split, 2 * count // 3 // CHUNK: _merge}
     for number, start in enumerate(range(0, count, CHUNK)):
         chunk = events[start : start + CHUNK]
@@ -77,11 +91,21 @@ def run(faults: Faults, clock: ManualClock, count: int, seed: int, share: float 
     driver.run_until_idle(final=True)
     checked = _check(aws, events)
     aws.close()
+    checked["write_units_per_counted_event"] = round(weather.units / checked["accepted"], 2)
     return checked | {
         "refused": dict(weather.refused),
         "calls": dict(faults.calls),
         "shards": len(aws.log.shards(SCORED_STREAM)),
     }
+
+
+def _units(item: dict[str, Any]) -> int:
+    """At least one. Binary counts as its bytes, not as their base64."""
+    size = sum(
+        len(name) + (len(part["B"]) * 3 // 4 if "B" in part else len(json.dumps(part)) * 2 // 3)
+        for name, part in item.items()
+    )
+    return max(1, -(-size // 1024))
 
 
 def _entry(event: dict[str, Any]) -> Entry:
@@ -98,7 +122,7 @@ def _merge(log: Any) -> None:
     log.merge_shards(SCORED_STREAM, shards[1].shard_id, shards[2].shard_id)
 
 
-def _check(aws: AwsHome, events: list[dict[str, Any]]) -> dict[str, int]:
+def _check(aws: AwsHome, events: list[dict[str, Any]]) -> dict[str, Any]:
     expected = oracle.buckets(events)
     stored = {tuple(each.key): oracle.fields_of(each) for each in aws.buckets.scan(FIRST_GENERATION)}
     assert stored.keys() == expected.keys()
