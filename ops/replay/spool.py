@@ -6,13 +6,13 @@ day); a unit then reads its pieces of all files, in the order of the sources, wh
 there in full or not at all; after a crash only the missing ones are made.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import msgspec
 import numpy
+from xxhash import xxh3_128
 
 from aggregation.instant_table import instant_ms
 from contracts.errors import BadEvent
@@ -28,6 +28,7 @@ from stores.home import Home
 PART_RECORDS: Final = 50_000
 #: A part may be one large file: so many records are held in memory at most.
 MAX_BUFFERED: Final = 100_000
+READ_BYTES: Final = 1 << 22
 _DAY_CHARACTERS: Final = 10
 _CANONICAL_CHARACTERS: Final = 24
 
@@ -42,7 +43,18 @@ class _Place(msgspec.Struct, gc=False):
 
 _decode: Final = msgspec.json.Decoder(_Place).decode
 #: Subject → day → (offset, bytes) of its pieces.
-Index = dict[str, dict[str, list[tuple[int, int]]]]
+Groups = dict[str, dict[str, list[tuple[int, int]]]]
+
+
+class _Index(msgspec.Struct, frozen=True):
+    """Where the groups of a part are, and the digests of its two other files."""
+
+    groups: Groups
+    records: str
+    articles: str
+
+
+_decode_index: Final = msgspec.json.Decoder(_Index).decode
 
 
 def parts_of(segments: Sequence[Segment]) -> list[list[Segment]]:
@@ -63,17 +75,25 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._indexes: list[tuple[Path, Index]] | None = None
+        self._indexes: list[tuple[Path, Groups]] | None = None
 
     def missing(self, parts: int) -> list[int]:
-        """Numbers of the parts that are not there yet."""
-        return [number for number in range(parts) if not self._index(number).exists()]
+        """Numbers of the parts that are not there yet, or not whole: the files are not synced to disk, so a power cut
+        may leave names without content."""
+        return [number for number in range(parts) if not self._is_whole(number)]
+
+    def _is_whole(self, number: int) -> bool:
+        try:
+            index = _decode_index(self._index(number).read_bytes())
+            return index.records == _digest(self._data(number)) and index.articles == _digest(self._wanted(number))
+        except (FileNotFoundError, msgspec.DecodeError):
+            return False
 
     def fill(self, home: Home, plan: Plan, number: int, segments: Sequence[Segment]) -> int:
         """Read a part and write its file; returns how many records it has. Raises `Altered`, `Transient`, `OSError`."""
         wanted = Filter(_ms(plan.start), _ms(plan.end), frozenset(plan.subjects))
         part = _Part(plan.model is not None)
-        index: Index = {}
+        groups: Groups = {}
         records = 0
 
         def write(file: BinaryIO) -> None:
@@ -83,15 +103,15 @@ class Spool:
                     part.add(batch, wanted)
                     records += len(batch)
                     if part.lines >= MAX_BUFFERED:
-                        part.flush(file, index)
-            part.flush(file, index)
+                        part.flush(file, groups)
+            part.flush(file, groups)
 
         write_atomically(self._data(number), write, durable=False)
         hashes = numpy.sort(numpy.fromiter(part.articles, dtype=numpy.uint64, count=len(part.articles))).tobytes()
         write_atomically(self._wanted(number), lambda file: _put(file, hashes), durable=False)
-        # The index comes last: a part with an index is whole.
-        encoded = json.dumps(index).encode()
-        write_atomically(self._index(number), lambda file: _put(file, encoded), durable=False)
+        # The index comes last: while nobody cuts the power, a part with an index is whole.
+        index = msgspec.json.encode(_Index(groups, part.digest.hexdigest(), xxh3_128(hashes).hexdigest()))
+        write_atomically(self._index(number), lambda file: _put(file, index), durable=False)
         return records
 
     def lines(self, subject: str, day: str) -> Iterator[bytes]:
@@ -123,10 +143,10 @@ class Spool:
                                 left.discard(hashed)
                                 yield name
 
-    def _loaded(self) -> list[tuple[Path, Index]]:
+    def _loaded(self) -> list[tuple[Path, Groups]]:
         if self._indexes is None:
             self._indexes = [
-                (path.with_suffix(".records"), json.loads(path.read_bytes()))
+                (path.with_suffix(".records"), _decode_index(path.read_bytes()).groups)
                 for path in sorted(self._folder.glob("*.index"))
             ]
         return self._indexes
@@ -147,6 +167,7 @@ class _Part:
     def __init__(self, with_articles: bool) -> None:
         self.lines = 0
         self.articles: set[int] = set()
+        self.digest = xxh3_128()
         self._with_articles = with_articles
         self._groups: dict[tuple[str, str], list[bytes]] = {}
 
@@ -171,16 +192,25 @@ class _Part:
                 self.articles.add(member_hash(place.article_id))
         self.lines += len(batch)
 
-    def flush(self, file: BinaryIO, index: Index) -> None:
+    def flush(self, file: BinaryIO, groups: Groups) -> None:
         """Append what is in memory to the file, ordered by group."""
         at = file.tell()
         for subject, day in sorted(self._groups):
             body = b"\n".join(self._groups[subject, day])
             file.write(body)
-            index.setdefault(subject, {}).setdefault(day, []).append((at, len(body)))
+            self.digest.update(body)
+            groups.setdefault(subject, {}).setdefault(day, []).append((at, len(body)))
             at += len(body)
         self._groups = {}
         self.lines = 0
+
+
+def _digest(path: Path) -> str:
+    digest = xxh3_128()
+    with path.open("rb") as file:
+        while block := file.read(READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _put(file: BinaryIO, body: bytes) -> None:

@@ -15,7 +15,8 @@ from contracts.settings import AggregatorSettings
 from ops.replay.fresh import fresh_buckets
 from ops.replay.plan import load_plan, outlook
 from ops.replay.run import Drive, cancel_run, execute, start_run
-from ops.replay.runs import create_run, get_run
+from ops.replay.runs import create_run, get_run, run_folder
+from ops.replay.spool import Spool
 from ops.replay.units import UnitStates, decode_lines
 from ops.replay.verify_run import verify_run
 from stores.home import Home, forget_homes
@@ -308,3 +309,26 @@ def test_content_is_the_same_byte_for_byte(home: Home, settings: AggregatorSetti
     run = replayed(home, settings)
     live = b"".join(map(content_bytes, home.buckets.scan("g1")))
     assert b"".join(map(content_bytes, home.buckets.scan(run["generation"]))) == live
+
+
+def test_working_files_that_a_power_cut_emptied_are_made_again(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = stream(600, seed=18)
+    put(home, events)
+    plan = planned(home, settings)
+    with monkeypatch.context() as patched:
+        patched.setattr("ops.replay.run._Execution._build", _cut)
+        with pytest.raises(KeyboardInterrupt):
+            start_run(home, settings, plan, ALONE, ignore)
+    folder = run_folder(settings, "r1")
+    whole = Spool(folder)
+    assert whole.missing(1) == []
+    (folder / "000000.records").write_bytes(b"")
+    assert Spool(folder).missing(1) == [0]
+    run = execute(home, settings, "r1", ALONE, ignore)
+    assert fields(home, run["generation"]) == oracle.buckets(events)
+
+
+def _cut(execution: object, done: set[str]) -> None:
+    raise KeyboardInterrupt
