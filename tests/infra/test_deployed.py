@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -149,3 +150,34 @@ def test_a_real_article_goes_through_the_deployed_functions_to_the_deployed_api(
     assert found["windows"][-1][1], "the window was closed"
     assert found["sent"] in found["listed"]
     assert found["lake"] >= 1
+
+
+def scored_event(number: int) -> dict[str, Any]:
+    """A `scored-article/1` of an hour in the past, told by its number."""
+    at = f"2026-11-01T10:{number % 60:02d}:{number % 7:02d}.000Z"
+    return {
+        "schema": "scored-article/1", "event_id": f"test#{number:016x}@AAPL", "article_id": f"test#{number:016x}",
+        "subject": "AAPL", "source": "test", "event_time": at, "ingested_at": at, "scored_at": at, "label": "neutral",
+        "confidence": 0.5, "polarity": round(number / 200 - 0.4, 4), "model_version": "m1",
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(not LIBRARIES, reason="the command line lives in the ordinary venv")
+def test_the_one_process_line_runs_on_an_endpoint_and_agrees_with_a_rebuild(tmp_path: Path, emulator: Emulator):
+    """publish, drain and verify on an emulator that has nothing yet: the home makes what is missing."""
+    file = tmp_path / "events.jsonl"
+    file.write_text("".join(json.dumps(scored_event(number % 150)) + "\n" for number in range(200)))
+    program = str(LIBRARIES[-1].parent.parent.parent / "bin" / "candlewick")
+    given = {**environment(emulator), "CANDLEWICK_HOME": "aws", "CANDLEWICK_ENDPOINT_URL": emulator.url}
+    answers = []
+    for command in (["publish", str(file), "--as", "scored"], ["drain"], ["verify", "--json"]):
+        ended = subprocess.run(
+            [program, *command, "--data-dir", str(tmp_path / "data")],
+            env=given, capture_output=True, text=True, timeout=200, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 0, f"{command}: {ended.stdout}\n{ended.stderr}"
+        answers.append(json.loads(ended.stdout))
+    published, drained, verified = answers
+    assert published == {"read": 200, "published": 200, "rejected": 0}
+    assert (drained["received"], drained["counted"], drained["duplicates"]) == (150, 150, 50)
+    assert verified["total_differences"] == 0
