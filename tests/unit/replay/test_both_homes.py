@@ -23,29 +23,29 @@ _digests: set[str] = set()
 
 @pytest.mark.parametrize("name", sorted(HOMES))
 def test_run_compare_promote_and_back(name: str, tmp_path: Path) -> None:
-    events = stream(90, seed=21, hours=3)
+    events = stream(40, seed=21, hours=1)
     with HOMES[name](tmp_path) as installed:
         home = installed.home
         settings = AggregatorSettings(**installed.settings.model_dump() | {"data_dir": str(tmp_path / "data")})
         live = Live(home, settings)
-        put(home, events[:60])
+        put(home, events[:26])
         live.all()
         plan = planned(home, settings)
         assert outlook(home, plan)["events"] == sum(
-            row["count"] for key, row in oracle.buckets(events[:60]).items() if key[1] == "24h"
+            row["count"] for key, row in oracle.buckets(events[:26]).items() if key[1] == "24h"
         )
         installed.clock.advance(1_000)
         run = start_run(home, settings, plan, ALONE, ignore)
-        assert fields(home, run["generation"]) == oracle.buckets(events[:60])
+        assert fields(home, run["generation"]) == oracle.buckets(events[:26])
         assert verify_run(home, settings, run["id"])["ok"]
         _digests.add(run["digest"])
         assert len(_digests) == 1, "the homes disagree"
-        put(home, events[60:75])
+        put(home, events[26:33])
         report = compare(home, "g1", run["generation"])
         assert report["breaches"] == []
         promote(home, settings, run["id"])
-        assert fields(home) == oracle.buckets(events[:75])
-        put(home, events[75:])
+        assert fields(home) == oracle.buckets(events[:33])
+        put(home, events[33:])
         live.all()
         assert fields(home) == oracle.buckets(events)
         rollback(home, settings)

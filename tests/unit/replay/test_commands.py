@@ -49,7 +49,7 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_the_story_as_typed(shell: Shell) -> None:
-    events = stream(60, seed=31, hours=2)
+    events = stream(25, seed=31, hours=1)
     put(shell.home, events)
     shell.live.all()
     shell.clock.advance(1_000)
