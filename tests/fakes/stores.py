@@ -120,6 +120,9 @@ class FakeItems:
         sequence = f"{len(self.changes) + 1:08d}"
         self.changes.append(ItemChange(sequence, "INSERT" if old is None else "MODIFY", plain(new), old, 1))
 
+    def scan_primary(self) -> Iterator[Item]:
+        yield from [copy.deepcopy(item) for item in self.primary.values()]
+
     def put_primaries(self, items: Iterable[Item]) -> None:
         for item in items:
             self.put_primary(item)

@@ -74,8 +74,3 @@ def test_a_home_is_shared_by_its_settings(tmp_path):
     assert [len(home.log.shards(stream)) for stream in home.log.streams()] == [1, 2]
     close_home(settings)
     assert open_home(settings) is not home
-
-
-def test_the_aws_home_is_refused_with_the_remedy(tmp_path):
-    with pytest.raises(Unusable, match="CANDLEWICK_HOME=embedded"):
-        open_home(Settings(home="aws", data_dir=str(tmp_path)))
