@@ -1,8 +1,8 @@
 """What the shipped model understands, sentence by sentence, and a list of what it does not.
 
-`behaviour.jsonl` was written before the model was looked at (but for two sentences on lawsuits). A line with `known_failure` holds the label that the
-model gives instead; it is also listed in MODEL_CARD.md. When one of them comes right, the test says so, and the line
-is corrected: the list can neither hide a failure nor keep a stale one.
+`behaviour.jsonl` was written before the model was looked at, but for two sentences on lawsuits. A line with
+`known_failure` holds the label that the model gives instead; it is also listed in MODEL_CARD.md. When one of them
+comes right, the test says so, and the line is corrected: the list can neither hide a failure nor keep a stale one.
 """
 
 from __future__ import annotations
