@@ -11,7 +11,7 @@ WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path
 SEEDS ?= 300
 DATA ?= ../shared/data
 
-.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web fuzz sim sim-canaries model eval soak clean browser
+.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web bench-replay fuzz sim sim-canaries model eval soak clean browser
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -86,6 +86,9 @@ bench-web: $(VENV)/.dev setup browser ## the dashboard in a real Chromium: build
 
 bench-sse: $(VENV)/.dev ## event-stream fan-out beside sse-starlette: build/bench/sse.json
 	@$(PY) tests/bench/bench_sse.py
+
+bench-replay: $(VENV)/.dev ## rebuilding from the lake, beside the live path: build/bench/replay.json
+	@$(PY) -m tests.bench.bench_replay $(ARGS)
 
 bench-model: $(VENV)/.dev ## the sentiment model's speed: build/bench/model.json
 	@$(PY) tests/bench/bench_model.py
