@@ -4,9 +4,9 @@
 """
 
 from collections.abc import Mapping
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contracts.errors import Unusable
 from contracts.resolution import DAY_MS, MINUTE_MS
@@ -41,7 +41,15 @@ class AggregatorSettings(Settings):
     out_of_orderness_ms: int = Field(2 * MINUTE_MS, ge=0, description="how far the watermark trails the newest event")
     idle_after_ms: int = Field(MINUTE_MS, ge=1_000, description="a shard without records for so long holds nobody back")
     lanes: int = Field(1, ge=1, le=64, description="partition keys a subject is spread over")
-    expire: bool = Field(False, description="apply each resolution's TTL (the AWS home always does)")
+    expire: bool = Field(False, description="apply each resolution's TTL (the AWS home does unless told not to)")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expire_on_aws(cls, given: Any) -> Any:
+        """DynamoDB deletes by TTL whether we say so or not; who does not reckon with it takes expired for empty."""
+        if isinstance(given, dict) and given.get("home") == "aws":
+            return {"expire": True} | given
+        return given
 
 
 class ClassifierSettings(Settings):

@@ -148,3 +148,9 @@ def test_a_zip_holds_every_library_and_package_its_handler_imports(name: str):
 
 def _canonical(name: str) -> str:
     return name.lower().replace("_", "-")
+
+
+def test_the_aws_home_reckons_with_expiry_unless_told_not_to():
+    assert load(AggregatorSettings, {PREFIX + "HOME": "aws"}).expire
+    assert not load(AggregatorSettings, {PREFIX + "HOME": "aws", PREFIX + "EXPIRE": "false"}).expire
+    assert not load(AggregatorSettings, {}).expire

@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +154,8 @@ def test_a_real_article_goes_through_the_deployed_functions_to_the_deployed_api(
 
 
 def scored_event(number: int) -> dict[str, Any]:
-    """A `scored-article/1` of an hour in the past, told by its number."""
-    at = f"2026-11-01T10:{number % 60:02d}:{number % 7:02d}.000Z"
+    """A `scored-article/1` of some hours ago, told by its number."""
+    at = datetime.fromtimestamp(time.time() // 3600 * 3600 - 7200 + number * 17, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     return {
         "schema": "scored-article/1", "event_id": f"test#{number:016x}@AAPL", "article_id": f"test#{number:016x}",
         "subject": "AAPL", "source": "test", "event_time": at, "ingested_at": at, "scored_at": at, "label": "neutral",
