@@ -1,5 +1,6 @@
 """What must hold of every resource of a kind, whatever it is called: the checks that nobody else makes."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -149,3 +150,62 @@ def test_everything_that_can_be_tagged_says_stage_and_project(templates: Templat
             tags = {tag["Key"]: tag["Value"] for tag in each["Properties"]["Tags"]}
             assert tags["project"] == "candlewick", name
             assert tags["stage"] == VARIANTS[variant]["name"], name
+
+
+def broken(template: Template, kind: str, change: Callable[[dict[str, Any]], Any]) -> Template:
+    """A copy in which one resource of a type is changed."""
+    copy = json.loads(json.dumps(template))
+    change(next(iter(resources(copy, kind).values()))["Properties"])
+    return copy
+
+
+#: Things broken on purpose → the check that must see it. Who trusts a check has seen it fail.
+CANARIES: dict[str, tuple[str, str, Callable[[dict[str, Any]], Any], Callable[..., None]]] = {
+    "two invocations on a windowed shard": (
+        "Pipeline", MAPPING, lambda p: p.update(ParallelizationFactor=2),
+        test_every_mapping_has_every_limit_and_a_destination,
+    ),
+    "retries for ever": (
+        "Pipeline", MAPPING, lambda p: p.update(MaximumRetryAttempts=-1),
+        test_every_mapping_has_every_limit_and_a_destination,
+    ),
+    "nowhere to put what failed": (
+        "Pipeline", MAPPING, lambda p: p.pop("DestinationConfig"),
+        test_every_mapping_has_every_limit_and_a_destination,
+    ),
+    "tried longer than the stream keeps it": (
+        "Pipeline", MAPPING, lambda p: p.update(MaximumRecordAgeInSeconds=604_800),
+        test_a_record_reaches_the_failure_bucket_before_its_stream_forgets_it,
+    ),
+    "logs for ever": (
+        "Pipeline", "AWS::Logs::LogGroup", lambda p: p.pop("RetentionInDays"), test_every_log_group_forgets,
+    ),
+    "a function nobody watches": (
+        "Pipeline", "AWS::Lambda::Function", lambda p: p.update(FunctionName="dev-candlewick-new"),
+        test_every_function_has_a_role_of_its_own_a_log_group_and_an_alarm,
+    ),
+    "an alarm without a runbook": (
+        "Ops", "AWS::CloudWatch::Alarm", lambda p: p.update(AlarmDescription="look into it"),
+        test_every_alarm_names_its_runbook_and_tells_the_operators,
+    ),
+    "a right to everything": (
+        "Pipeline", "AWS::IAM::Policy", lambda p: p["PolicyDocument"]["Statement"][0].update(Action="s3:*"),
+        test_no_policy_allows_everything,
+    ),
+    "a public bucket": (
+        "Data", "AWS::S3::Bucket", lambda p: p["PublicAccessBlockConfiguration"].update(BlockPublicAcls=False),
+        test_everything_at_rest_is_encrypted_and_nothing_is_public,
+    ),
+    "an index on an attribute that is not declared": (
+        "Data", "AWS::DynamoDB::GlobalTable", lambda p: p["KeySchema"][0].update(AttributeName="typo"),
+        test_every_index_key_is_a_declared_attribute,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(CANARIES))
+def test_each_check_sees_what_it_is_there_for(templates: Templates, name: str):
+    stack, kind, change, check = CANARIES[name]
+    stacks = templates("dev")
+    with pytest.raises((AssertionError, KeyError)):
+        check(lambda variant: stacks | {stack: broken(stacks[stack], kind, change)}, "dev")
