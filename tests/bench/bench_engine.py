@@ -25,6 +25,8 @@ from tests.e2e.harness import ROOT
 ROUNDS = 5
 EVENTS = 1_000_000
 RECOVERY_EVENTS = 200_000
+#: Events in a batch, by subjects: what was fastest of 1,000 to 250,000.
+BATCHES = {13: 8_000, 500: 20_000, 5_000: 250_000}
 CURVE = ((10_000, 13), (100_000, 13), (1_000_000, 13), (1_000_000, 500), (1_000_000, 5_000))
 
 
@@ -63,13 +65,15 @@ def measure(peers: Path, rounds: int) -> dict[str, Any]:
     for _ in range(rounds):
         loop.append(plain_loop(peers, jobs[13].with_suffix(".plain")))
         for subjects, path in jobs.items():
-            runs[subjects].append(operator(path))
-    checked = {subjects: operator(path, "--check") for subjects, path in jobs.items()}
+            runs[subjects].append(operator(path, "--batch", str(BATCHES[subjects])))
+    checked = {
+        subjects: operator(path, "--check", "--batch", str(BATCHES[subjects])) for subjects, path in jobs.items()
+    }
     rates = {str(subjects): round(median([run["events_per_s"] for run in found])) for subjects, found in runs.items()}
     curve = [
         {"events": events, "subjects": subjects, "us_per_event": round(1e6 * found["cpu_s"] / events, 3)}
         for events, subjects in CURVE
-        for found in [operator(job(peers, events, subjects), "--batch", str(min(events // 5, 50_000)))]
+        for found in [operator(job(peers, events, subjects), "--batch", str(min(events // 5, BATCHES[subjects])))]
     ]
     big = checked[5_000]
     with tempfile.TemporaryDirectory() as folder:
