@@ -158,7 +158,14 @@ describe("address", () => {
     const route = parseRoute("/", "?s=%E0%A4%A&r=7m&at=yesterday&w=AAPL,AAPL,%23,B,C,D,E,F");
     expect(route).toMatchObject({ page: "live", subject: null, resolution: "1m", at: null });
     expect(route.watched).toEqual(["AAPL", "B", "C", "D", "E"]);
-    expect(parseRoute("/nowhere", "").page).toBe("unknown");
+    for (const path of ["/nowhere", "/grid/x", "/runs/r1/x"]) expect(parseRoute(path, "").page).toBe("unknown");
+  });
+
+  it("names the thing a detail page shows", () => {
+    const path = "/records/finnhub%239f86d081884c7d65";
+    expect(parseRoute(path, "")).toMatchObject({ page: "records", id: "finnhub#9f86d081884c7d65" });
+    expect(formatRoute(parseRoute(path, ""))).toBe(path);
+    expect(parseRoute("/runs/", "")).toMatchObject({ page: "runs", id: null });
   });
 
   it("accepts the subjects of the glossary and nothing else", () => {

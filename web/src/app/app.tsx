@@ -6,14 +6,9 @@ import { AutoIcon, Brand, MoonIcon, SunIcon } from "./icons.tsx";
 import { Lazy } from "./lazy.tsx";
 import { PageLink } from "./page_link.tsx";
 import { LivePage } from "./live_page.tsx";
+import { PAGE_NAMES } from "./page_names.ts";
 import { cycleTheme, toggleZone } from "./navigation.ts";
 import { helpOpen, now, prefs, route, subjects } from "./state.ts";
-
-const PAGES: readonly { readonly page: Route["page"]; readonly label: string }[] = [
-  { page: "live", label: "Live" },
-  { page: "grid", label: "Grid" },
-  { page: "ops", label: "Operations" },
-];
 
 function TopBar() {
   const { theme, zone } = prefs.value;
@@ -24,8 +19,8 @@ function TopBar() {
         <span>Candlewick</span>
       </div>
       <nav class="nav" aria-label="Pages">
-        {PAGES.map((row) => (
-          <PageLink key={row.page} {...row} />
+        {PAGE_NAMES.map((row) => (
+          <PageLink key={row.page} page={row.page} label={row.label} />
         ))}
       </nav>
       <div class="topbar-tools">
@@ -54,35 +49,25 @@ function DemoNote() {
   );
 }
 
-const loadGrid = (): Promise<ComponentType> => import("./grid_page.tsx").then((module) => module.GridPage);
-const loadOps = (): Promise<ComponentType> => import("./ops_page.tsx").then((module) => module.OpsPage);
-const loadNotFound = (): Promise<ComponentType> => import("./not_found_page.tsx").then((module) => module.NotFoundPage);
+/** Every page but the first is fetched when it is opened. */
+const LOADERS: Record<Exclude<Route["page"], "live">, () => Promise<ComponentType>> = {
+  grid: () => import("./grid_page.tsx").then((module) => module.GridPage),
+  records: () => import("./not_found_page.tsx").then((module) => module.NotFoundPage),
+  analytics: () => import("./not_found_page.tsx").then((module) => module.NotFoundPage),
+  runs: () => import("./runs_page.tsx").then((module) => module.RunsPage),
+  ops: () => import("./ops_page.tsx").then((module) => module.OpsPage),
+  unknown: () => import("./not_found_page.tsx").then((module) => module.NotFoundPage),
+};
 const loadHelp = (): Promise<ComponentType> => import("./help_dialog.tsx").then((module) => module.HelpDialog);
-const loading = <main class="page" id="main" aria-busy="true" />;
 
 function Page() {
-  switch (route.value.page) {
-    case "live":
-      return <LivePage />;
-    case "grid":
-      return (
-        <Lazy key="grid" load={loadGrid}>
-          {loading}
-        </Lazy>
-      );
-    case "ops":
-      return (
-        <Lazy key="ops" load={loadOps}>
-          {loading}
-        </Lazy>
-      );
-    case "unknown":
-      return (
-        <Lazy key="unknown" load={loadNotFound}>
-          {loading}
-        </Lazy>
-      );
-  }
+  const { page } = route.value;
+  if (page === "live") return <LivePage />;
+  return (
+    <Lazy key={page} load={LOADERS[page]}>
+      <main class="page" id="main" aria-busy="true" />
+    </Lazy>
+  );
 }
 
 export function App() {

@@ -1,5 +1,6 @@
 import "./styles/help.css";
 import { useEffect, useRef } from "preact/hooks";
+import { PAGE_NAMES } from "./page_names.ts";
 import { helpOpen } from "./state.ts";
 
 const KEYS: readonly (readonly [string, string])[] = [
@@ -12,7 +13,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["u", "Local time or UTC"],
   ["t", "Light, dark or as the system says"],
   ["/", "Add a ticker or a tag"],
-  ["g then l, g, o", "Live, grid, operations page"],
+  [`g then ${PAGE_NAMES.map((row) => row.key).join(", ")}`, PAGE_NAMES.map((row) => row.label).join(", ")],
   ["?", "This help"],
 ];
 

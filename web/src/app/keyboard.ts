@@ -1,5 +1,6 @@
 import { goLive } from "./chart_host.tsx";
 import { cycleTheme, go, selectByNumber, selectSubject, stepCandle, toggleZone } from "./navigation.ts";
+import { PAGE_NAMES } from "./page_names.ts";
 import { helpOpen, route, selected, watched } from "./state.ts";
 
 function stepSubject(step: number): void {
@@ -22,7 +23,6 @@ const ACTIONS: Record<string, () => void> = {
   "?": () => (helpOpen.value = !helpOpen.value),
 };
 
-const PAGES: Record<string, "live" | "grid" | "ops"> = { l: "live", g: "grid", o: "ops" };
 const CHORD_MS = 1_200;
 let chordUntil = 0;
 
@@ -32,7 +32,7 @@ function isTyping(target: EventTarget | null): boolean {
 
 function onKey(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
-  const page = Date.now() < chordUntil ? PAGES[event.key] : undefined;
+  const page = Date.now() < chordUntil ? PAGE_NAMES.find((row) => row.key === event.key)?.page : undefined;
   chordUntil = 0;
   if (page !== undefined) return go({ page, at: null });
   if (event.key === "g") {

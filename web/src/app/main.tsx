@@ -6,19 +6,18 @@ import { App } from "./app.tsx";
 import { loadCode } from "./code.ts";
 import { start } from "./controller.ts";
 import { followHistory } from "./navigation.ts";
+import { PAGE_NAMES } from "./page_names.ts";
 import { newest, prefs, route, selected } from "./state.ts";
-
-const PAGE_TITLES = { live: "Live", grid: "Grid", ops: "Operations", unknown: "Not found" } as const;
 
 effect(() => {
   document.documentElement.dataset["theme"] = prefs.value.theme;
 });
 
 effect(() => {
-  const { page } = route.value;
+  const { page, id } = route.value;
   const subject = selected.value;
   const score = newest.value === null ? "" : ` ${scoreText(newest.value.close)}`;
-  const what = page === "live" && subject !== null ? `${shortName(subject)}${score}` : PAGE_TITLES[page];
+  const what = page === "live" && subject !== null ? `${shortName(subject)}${score}` : [id, PAGE_NAMES.find((row) => row.page === page)?.label ?? "Not found"].filter(Boolean).join(" · ");
   document.title = `${what} · Candlewick`;
 });
 

@@ -8,7 +8,8 @@ import { focus, prefs, route, selected, selectedSeries, watched } from "./state.
 
 /** Changes the address and the page together. A step a reader would want to undo gets its own history entry. */
 export function go(change: Partial<Route>, history: "push" | "replace" = "push"): void {
-  const next = { ...route.value, ...change };
+  // Another page shows another thing, so an identifier goes only where it is named.
+  const next = { ...route.value, ...(change.page === undefined ? {} : { id: null }), ...change };
   const address = formatRoute(next);
   if (address === formatRoute(route.value)) return;
   window.history[history === "push" ? "pushState" : "replaceState"](null, "", address);

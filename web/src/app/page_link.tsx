@@ -4,7 +4,7 @@ import { route } from "./state.ts";
 
 /** A link to another page that keeps what the reader is watching. */
 export function PageLink({ page, label }: { page: Route["page"]; label: string }) {
-  const target: Route = { ...route.value, page, at: null };
+  const target: Route = { ...route.value, page, id: null, at: null };
   const follow = (event: MouseEvent): void => {
     // A click with a modifier opens a new tab; that stays the browser's business.
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;

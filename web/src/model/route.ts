@@ -4,7 +4,9 @@ import { formatIso, type Ms, parseIso } from "./units.ts";
 
 /** Everything the address bar holds: a link shows another person the same page. */
 export interface Route {
-  readonly page: "live" | "grid" | "ops" | "unknown";
+  readonly page: "live" | "grid" | "records" | "analytics" | "runs" | "ops" | "unknown";
+  /** Which record or run a detail page shows; null on every other page. */
+  readonly id: string | null;
   readonly subject: Subject | null;
   readonly watched: readonly Subject[] | null;
   readonly resolution: ResolutionId;
@@ -13,7 +15,9 @@ export interface Route {
   readonly scale: "full" | "fit";
 }
 
-const PAGES: Record<string, Route["page"]> = { "/": "live", "/grid": "grid", "/ops": "ops" };
+const PAGES = ["grid", "records", "analytics", "runs", "ops"] as const;
+/** Pages that show one thing under `/page/id`. */
+const DETAILED: readonly Route["page"][] = ["records", "runs"];
 
 function decode(text: string): string {
   try {
@@ -33,13 +37,21 @@ function parseQuery(search: string): Map<string, string> {
   return query;
 }
 
+function parsePath(path: string): Pick<Route, "page" | "id"> {
+  const [first = "", id = "", ...rest] = path.split("/").slice(1);
+  if (first === "" && id === "") return { page: "live", id: null };
+  const page = PAGES.find((name) => name === first);
+  if (page === undefined || rest.join("") !== "" || (id !== "" && !DETAILED.includes(page))) return { page: "unknown", id: null };
+  return { page, id: decode(id) || null };
+}
+
 export function parseRoute(path: string, search: string): Route {
   const query = parseQuery(search);
   const resolution = query.get("r");
   const listed = query.get("w")?.split(",").map(parseSubject).filter((found) => found !== null);
   const watched = listed === undefined ? null : [...new Set(listed)].slice(0, MAX_WATCHED);
   return {
-    page: PAGES[path === "" ? "/" : path.replace(/(.)\/$/, "$1")] ?? "unknown",
+    ...parsePath(path),
     subject: parseSubject(query.get("s") ?? ""),
     watched: watched !== null && watched.length > 0 ? watched : null,
     resolution: isResolution(resolution) ? resolution : DEFAULT_RESOLUTION,
@@ -57,6 +69,7 @@ export function formatRoute(route: Route): string {
   if (route.at !== null) query.push(`at=${readable(formatIso(route.at))}`);
   if (route.scale === "fit") query.push("scale=fit");
   if (route.watched !== null) query.push(`w=${readable(route.watched.join(","))}`);
-  const path = Object.entries(PAGES).find(([, page]) => page === route.page)?.[0] ?? "/";
+  const { page, id } = route;
+  const path = page === "live" || page === "unknown" ? "/" : `/${page}${id === null ? "" : `/${encodeURIComponent(id)}`}`;
   return query.length === 0 ? path : `${path}?${query.join("&")}`;
 }
