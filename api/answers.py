@@ -313,60 +313,6 @@ class Sources(BaseModel):
     sources: list[Source]
 
 
-class Generation(BaseModel):
-    """A complete set of buckets; `detail`: what the replay that built it recorded."""
-
-    name: str = Field(examples=["g1"])
-    live: bool
-    detail: dict[str, Any]
-
-
-class Generations(BaseModel):
-    """The generations."""
-
-    generations: list[Generation]
-
-
-class Promoted(BaseModel):
-    """What was made live, instead of what; the whole audit record is with the run."""
-
-    generation: str
-    previous: str
-    at: str
-    forced: bool
-    reason: str
-
-
-class Verdicts(BaseModel):
-    """Counts of buckets."""
-
-    equal: int = Field(ge=0)
-    changed: int = Field(ge=0)
-    only_here: int = Field(ge=0)
-    only_there: int = Field(ge=0)
-
-
-class Difference(BaseModel):
-    """A bucket that differs; `difference`: the largest of open, high, low, close."""
-
-    ticker: str
-    resolution: str
-    difference: float = Field(ge=0)
-    a: Bucket
-    b: Bucket
-
-
-class Comparison(BaseModel):
-    """How two generations differ."""
-
-    a: str
-    b: str
-    counts: Verdicts
-    by_resolution: dict[str, Verdicts]
-    worst: list[Difference]
-    complete: bool
-
-
 class StreamProcess(BaseModel):
     """The streams of one process."""
 

@@ -25,6 +25,7 @@ from api.routes import (
     health,
     items,
     records,
+    runs,
     sources,
     stream,
     subjects,
@@ -37,7 +38,7 @@ from contracts.errors import Transient
 from contracts.settings import ApiSettings
 
 PREFIX = "/api/v2"
-NOUNS = (timeseries, stream, subjects, items, records, configurations, sources, generations, auth, health)
+NOUNS = (timeseries, stream, subjects, items, records, configurations, sources, generations, runs, auth, health)
 METRICS_EVERY_S = 60.0
 METRICS_HOURS = 24
 GZIP_FROM_BYTES = 1_000

@@ -106,8 +106,8 @@ class Services:
         self.clock = home.clock
         self.status = status
         self.names = names
-        #: Makes a generation live: (name, force, reason) → audit record. Set by the process that can (`candlewick up`).
-        self.promote: Callable[[str, bool, str], dict[str, Any]] | None = None
+        #: What administrators may have done to generations, by name. Filled by the process that can (`candlewick up`).
+        self.actions: dict[str, Callable[..., dict[str, Any]]] = {}
         self.epoch = Epoch(home.control, home.clock)
         self.offload = Offload(options.request_timeout_s)
         self.hub = Hub(home.buckets, self.epoch, home.clock, options, self._titles)

@@ -32,6 +32,15 @@ MORE = {
     "stream": {501: "this process cannot stream"},
     "patch": {401: "no admin key", 403: "a wrong admin key", 404: "no such source", 409: "somebody else wrote first"},
     "comparison": {404: "no such generation"},
+    "run": {404: NOT_FOUND},
+    "compare_run": {401: "no admin key", 403: "a wrong admin key", 404: NOT_FOUND, 409: "this process cannot compare"},
+    "rollback": {
+        401: "no admin key",
+        403: "a wrong admin key",
+        404: "no such generation",
+        409: "it is not live, or this process cannot do it",
+    },
+    "timeseries": {404: "no such generation"},
     "promote": {
         401: "no admin key",
         403: "a wrong admin key",
@@ -80,7 +89,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     if "configurations" in operation["tags"]:
         errors[401] = "no token, or one that is forged or expired"
         operation["security"] = [{"bearer": []}, {"cookie": []}]
-    elif name in ("patch", "promote"):
+    elif name in ("patch", "promote", "rollback", "compare_run"):
         operation["security"] = [{"admin": []}]
     for status, description in sorted(errors.items()):
         responses[str(status)] = _problem(status, description)

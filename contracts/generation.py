@@ -6,6 +6,10 @@ from contracts.ports import ControlStore
 
 FIRST_GENERATION: Final = "g1"
 POINTER: Final = ("generation", "live")
+#: Kinds of control documents that replays write and the API shows.
+RUN_KIND: Final = "replay-run"
+COMPARE_KIND: Final = "replay-compare"
+AUDIT_KIND: Final = "audit"
 
 
 def live_generation(control: ControlStore) -> str:

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, cast
@@ -39,8 +39,8 @@ KEEP_CHANGES_MS: Final = DAY_MS
 KEEP_MINUTES_MS: Final = 8 * DAY_MS
 
 log = logging.getLogger(__name__)
-#: (home, settings, generation, force, reason) → audit record
-Promote = Callable[[Home, AggregatorSettings, str, bool, str], dict[str, Any]]
+#: What an administrator may ask over HTTP, by name: (home, settings, …) → answer (`ops/admin_actions.py`).
+Actions = Mapping[str, Callable[..., dict[str, Any]]]
 
 
 class Line:
@@ -123,10 +123,9 @@ def run_up(
     sources: bool,
     endpoint_url: str | None,
     as_json: bool,
-    promote: Promote | None = None,
+    actions: Actions | None = None,
 ) -> None:
-    """Run until SIGINT or SIGTERM. `promote` makes a generation live when an administrator asks over HTTP. Raises
-    `Unusable` with the remedy when it cannot start."""
+    """Run until SIGINT or SIGTERM. Raises `Unusable` with the remedy when it cannot start."""
     logging.basicConfig(level=os.environ.get("CANDLEWICK_LOG", "WARNING").upper(), format="%(message)s")
     env = {**os.environ, "CANDLEWICK_DATA_DIR": str(Path(data_dir).expanduser().absolute())}
     if endpoint_url:
@@ -140,8 +139,8 @@ def run_up(
         env["CANDLEWICK_DEMO_NOTE"] = line.demo.note if line.demo else ""
         options = load(ApiOptions, env)
         app = create_app(home, options, line.status, company_names())
-        if promote is not None:
-            app.state.services.promote = functools.partial(promote, home, settings)
+        for name, action in (actions or {}).items():
+            app.state.services.actions[name] = functools.partial(action, home, settings)
         try:
             with line_lease(home, settings):
                 _announce(listener, data_dir, demo, as_json)

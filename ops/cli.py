@@ -64,15 +64,9 @@ def up(
     """Run the whole line in one process: sources, classifier, aggregator, archiver, REST, stream, dashboard."""
     with plain_errors():
         from local.runner import run_up
+        from ops.admin_actions import ACTIONS
 
-        run_up(data_dir, host, port, demo, sources, endpoint_url, as_json, _promote)
-
-
-def _promote(home: "Home", settings: "AggregatorSettings", name: str, force: bool, reason: str) -> dict[str, Any]:
-    """An administrator asks for it over HTTP; few processes ever need the import."""
-    from ops.replay.promote import promote
-
-    return promote(home, settings, name, force, reason)
+        run_up(data_dir, host, port, demo, sources, endpoint_url, as_json, ACTIONS)
 
 
 @app.command()

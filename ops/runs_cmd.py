@@ -55,8 +55,8 @@ def runs_show(
 ) -> None:
     """Everything known of a run: counts, label flips, digest, error, its last compare and audit records."""
     with plain_errors():
-        from ops.replay.promote import COMPARE_KIND
-        from ops.replay.runs import AUDIT_KIND, get_run
+        from contracts.generation import AUDIT_KIND, COMPARE_KIND
+        from ops.replay.runs import get_run
 
         home = _home(data_dir)
         found = get_run(home.control, run)

@@ -1,18 +1,21 @@
 """`/generations`: what replays built, which one is live, and how two of them differ."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from api.answers import Comparison, Generations, Promoted
 from api.auth import Admin
 from api.compare import compare
 from api.context import Services, Use
 from api.problems import HttpProblem
+from api.replay_answers import Comparison, Generations, Promoted
 from api.respond import json_answer
+from contracts.generation import AUDIT_KIND
 
+#: Longer than a promote catches up or a comparison looks; what takes longer belongs on the command line.
+PATIENCE_S: Final = 120.0
 router = APIRouter(tags=["generations"])
 Generation = Annotated[str, Path(description="name of a generation", pattern=r"^[A-Za-z0-9_\-]{1,64}$")]
 
@@ -25,10 +28,38 @@ def known_generations(services: Services) -> list[dict[str, Any]]:
     return [{"name": name, "live": name == live, "detail": recorded.get(name, {})} for name in names]
 
 
+def swaps_of(services: Services) -> list[dict[str, Any]]:
+    """When another generation went live, oldest first. Blocking. Raises `Transient`."""
+    swaps = [
+        each for each in services.home.control.list(AUDIT_KIND).values() if each["action"] in ("promote", "rollback")
+    ]
+    fields = ("at", "action", "generation", "previous", "reason")
+    return [{name: each.get(name, "") for name in fields} for each in sorted(swaps, key=lambda each: str(each["at"]))]
+
+
+def _generations(services: Services) -> dict[str, Any]:
+    return {"generations": known_generations(services), "swaps": swaps_of(services)}
+
+
 @router.get("/generations", response_model=Generations, summary="Replay results")
 async def generations(request: Request, services: Use) -> Response:
-    """The generations that are known, and which one is live."""
-    return json_answer(request, {"generations": await services.run("control", known_generations, services)})
+    """The generations that are known, which one is live, and when another one went live."""
+    return json_answer(request, await services.run("control", _generations, services))
+
+
+async def act(services: Services, action: str, *arguments: Any) -> dict[str, Any]:
+    """Have an administrator's wish done. Raises `HttpProblem` 409 where this process cannot, and what the action
+    raises."""
+    if action not in services.actions:
+        raise HttpProblem(409, f"this process cannot {action}; use `candlewick replay {action}`")
+    return await services.offload.within(PATIENCE_S, "control", services.actions[action], *arguments)
+
+
+async def must_be_known(services: Services, name: str) -> None:
+    """Raises `HttpProblem` 404 for a generation that nobody built."""
+    known = await services.run("control", known_generations, services)
+    if name not in {each["name"] for each in known}:
+        raise HttpProblem(404, f"{name} is no known generation; GET /api/v2/generations lists them")
 
 
 def _compare(services: Services, a: str, b: str) -> dict[str, Any] | None:
@@ -64,10 +95,25 @@ class PromoteWish(BaseModel):
 async def promote(request: Request, services: Use, name: Generation, wish: PromoteWish) -> Response:
     """Catches up with what arrived since its run was planned, and swaps (admin). Every open dashboard follows.
     409: it may not go live yet, or another one did first."""
-    known = await services.run("control", known_generations, services)
-    if name not in {each["name"] for each in known}:
-        raise HttpProblem(404, f"{name} is no known generation; GET /api/v2/generations lists them")
-    if services.promote is None:
-        raise HttpProblem(409, "this process cannot promote; use `candlewick replay promote`")
-    record = await services.run("control", services.promote, name, wish.force, wish.reason)
+    await must_be_known(services, name)
+    record = await act(services, "promote", name, wish.force, wish.reason)
     return json_answer(request, {each: record[each] for each in ("generation", "previous", "at", "forced", "reason")})
+
+
+class RollbackWish(BaseModel):
+    """Why to go back."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: str = Field("", max_length=500, description="kept in the audit record")
+
+
+@router.post(
+    "/generations/{name}/rollback", response_model=Promoted, summary="Go back from a generation", dependencies=[Admin]
+)
+async def rollback(request: Request, services: Use, name: Generation, wish: RollbackWish) -> Response:
+    """Makes live again what was live before `name`, with all that arrived since (admin). Every open dashboard follows.
+    409: `name` is not live (any more), or nothing was promoted."""
+    await must_be_known(services, name)
+    record = await act(services, "rollback", name, wish.reason)
+    answer = {each: record[each] for each in ("generation", "previous", "at", "reason")}
+    return json_answer(request, answer | {"forced": False})

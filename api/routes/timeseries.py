@@ -23,6 +23,7 @@ from api.params import (
 )
 from api.problems import HttpProblem
 from api.respond import json_answer, large_answer, not_modified
+from api.routes.generations import must_be_known
 from api.series import MAX_LIMIT, Page, Question, View, ask, document_of, read_page
 from api.series_cache import Key
 from api.sse.cursor import encode_vector
@@ -60,6 +61,10 @@ End = Annotated[
 ]
 Limit = Annotated[int | None, Query(ge=1, le=MAX_LIMIT, description="buckets a page")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=2_000)]
+Named = Annotated[
+    str | None,
+    Query(description="a generation that is not live, as a replay built it", pattern=r"^[A-Za-z0-9_\-]{1,64}$"),
+]
 
 
 class Found:
@@ -78,10 +83,11 @@ class Found:
         return document_of(self.view, self.page, self.question, self.generation, self.now_ms, self.hit, query_time_ms)
 
 
-async def find(services: Services, question: Question) -> Found:
-    """Answer a question from the cache or the store. Raises `Transient`."""
+async def find(services: Services, question: Question, generation: str | None = None) -> Found:
+    """Answer a question from the cache or the store, of the live generation or the one named. Raises `Transient`."""
     hub = services.hub
-    generation = hub.generation if hub.healthy else await services.run("control", services.epoch.current)
+    if generation is None:
+        generation = hub.generation if hub.healthy else await services.run("control", services.epoch.current)
     key = Key(generation, question.subject, question.resolution, question)
     page, hit = await services.cache.get(key, lambda: _load(services, generation, question))
     return Found(question, generation, page, hit, services.clock.now_ms())
@@ -114,13 +120,17 @@ async def timeseries(
     end: End = None,
     limit: Limit = None,
     cursor: Cursor = None,
+    generation: Named = None,
 ) -> Response:
     """Buckets of one subject at one resolution, ascending. Windows without articles are absent, never invented; the
     window that contains now is `partial_bucket`, never in `buckets`. Without `start` the newest 1,440/288/144/168/112/
     120/120/90 buckets (by resolution), and `next_cursor` leads to older ones; with it, `next_cursor` leads to newer."""
     began_ms = services.clock.monotonic_ms()
     start_ms, end_ms = range_of(start, end)
-    found = await find(services, ask(subject_of(subject), resolution, start_ms, end_ms, limit, cursor))
+    question = ask(subject_of(subject), resolution, start_ms, end_ms, limit, cursor)
+    if generation is not None:
+        await must_be_known(services, generation)
+    found = await find(services, question, generation)
     unchanged = not_modified(request, found.view.etag)
     if unchanged is not None:
         return unchanged

@@ -12,10 +12,9 @@ from typing import Any, Final, NamedTuple
 
 from contracts.bucket import E4, LANE_SEPARATOR, Bucket
 from contracts.documents import bucket_document, end_ms
-from contracts.generation import POINTER, live_generation
+from contracts.generation import COMPARE_KIND, POINTER, live_generation
 from contracts.instants import iso_ms, parse_ms
 from contracts.resolution import FINEST, NAMES, WIDTH_MS
-from ops.replay.promote import COMPARE_KIND
 from ops.replay.runs import KIND
 from stores.home import Home
 

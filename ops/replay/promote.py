@@ -6,7 +6,7 @@ from typing import Any, Final
 from aggregation.handover import Handover, check_retention, checkpoints_of
 from contracts.errors import BadRequest, Conflict
 from contracts.events import SCORED_STREAM
-from contracts.generation import FIRST_GENERATION, POINTER
+from contracts.generation import COMPARE_KIND, FIRST_GENERATION, POINTER
 from contracts.instants import iso_ms, parse_ms
 from contracts.ports import Position
 from contracts.resolution import DAY_MS, HOUR_MS
@@ -18,7 +18,6 @@ from ops.replay.runs import KIND, audit_record, exclusive, file_audit, get_run, 
 from ops.replay.tail import TailScores
 from stores.home import Home
 
-COMPARE_KIND: Final = "replay-compare"
 #: A compare older than this says little about now.
 FRESH_MS: Final = 24 * HOUR_MS
 #: Catching up stops when a round found no more than this; the swap follows within milliseconds.
@@ -172,10 +171,15 @@ def _floor(home: Home) -> dict[str, str]:
 
 
 def rollback(
-    home: Home, settings: AggregatorSettings, reason: str = "", tell: Callable[[str], None] = lambda line: None
+    home: Home,
+    settings: AggregatorSettings,
+    reason: str = "",
+    tell: Callable[[str], None] = lambda line: None,
+    only_from: str | None = None,
 ) -> dict[str, Any]:
     """Make the generation live again that was live before; returns the audit record. Raises `BadRequest` when there is
-    none or retention has passed the swap, `Conflict` when a promote is going on."""
+    none or retention has passed the swap, `Conflict` when a promote is going on or `only_from` is not the live one: so
+    a wish that is told twice is done once."""
     with exclusive(settings, "promote"):
         handover = Handover(home.buckets, home.control, home.log, home.clock, settings)
         handover.settle()
@@ -184,6 +188,8 @@ def rollback(
         if pointer is None or not pointer.get("previous"):
             raise BadRequest("nothing was promoted, so there is nothing to roll back to")
         previous, live = pointer["previous"], pointer["generation"]
+        if only_from not in (None, live):
+            raise Conflict(f"{only_from} is not live ({live} is), so there is nothing to roll back from it")
         if not home.buckets.subjects(previous):
             raise BadRequest(f"generation {previous} was dropped; replay into a new one instead")
         check_retention(home.log, pointer["previous_floor"], parse_ms(pointer["swapped_at"]))

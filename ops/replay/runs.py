@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts.errors import BadRequest, Conflict
+from contracts.generation import AUDIT_KIND, RUN_KIND
 from contracts.instants import iso_ms
 from contracts.ports import ControlStore
 from contracts.settings import Settings
 from ops.replay.plan import Plan
 from stores.home import Home
 
-KIND: Final = "replay-run"
+KIND: Final = RUN_KIND
 #: What the API shows of generations (`api/routes/generations.py` reads this kind).
 GENERATION_KIND: Final = "generation"
-AUDIT_KIND: Final = "audit"
 ORPHAN_TRIES: Final = 100
 ORPHAN_PAUSE_S: Final = 0.1
 RESUMABLE: Final = ("running", "interrupted", "failed")

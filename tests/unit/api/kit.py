@@ -32,6 +32,12 @@ from tests.fakes.stores import FakeSecrets
 
 LANE = "shardId-000000000000"
 NOW_MS = 1_766_310_000_000  # 2025-12-21T09:40:00Z
+#: A replay run as `ops/replay/runs.py` keeps it.
+RUN = {
+    "id": "r1", "plan": "9f2c", "generation": "g2", "state": "running", "model": None,
+    "planned_at": "2025-12-21T09:00:00.000Z", "created_at": "2025-12-21T09:00:00.000Z",
+    "units_total": 10, "units_done": 4,
+}  # fmt: skip
 
 
 class SteadyClock(SystemClock):

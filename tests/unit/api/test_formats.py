@@ -15,7 +15,7 @@ from api.options import ApiOptions
 from api.sse.stream import RECONNECT_MS
 from contracts.errors import QUARANTINE_REASONS
 from contracts.settings import Settings
-from tests.unit.api.kit import NOW_MS, Line, Told, article, made_home, options, serving_in_thread
+from tests.unit.api.kit import NOW_MS, RUN, Line, Told, article, made_home, options, serving_in_thread
 
 PAGE = (Path(__file__).parents[3] / "docs" / "formats.md").read_text()
 LINES = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
@@ -30,6 +30,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     with made_home(tmp_path_factory.mktemp("formats")) as home:
         home.secrets.values["CANDLEWICK_ADMIN_KEY"] = ADMIN
         home.control.put("source", "rss-one", {"state": "healthy", "kind": "rss", "url": "https://x.example"})
+        home.control.put("replay-run", "r1", RUN)
         line = Line(home)
         for number in range(1, 4):
             event = Told("AAPL", NOW_MS - number * 40_000, 500, article(number))

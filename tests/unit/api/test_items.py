@@ -158,7 +158,8 @@ async def test_generations_and_their_comparison(home: TestHome, line: Line) -> N
     other.tell(Told("MSFT", NOW_MS - 180_000, 5, article(9)))
     async with calling(create_app(home, options())) as client:
         assert (await client.get("/api/v2/generations")).json() == {
-            "generations": [{"name": "g1", "live": True, "detail": {}}]
+            "generations": [{"name": "g1", "live": True, "detail": {}}],
+            "swaps": [],
         }
         same = (await client.get("/api/v2/generations/g1/compare/g1")).json()
         assert same["counts"] == {"equal": 8, "changed": 0, "only_here": 0, "only_there": 0}

@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from api.app import NOUNS
 from api.openapi import MORE, NO_ETAG
-from tests.unit.api.kit import NOW_MS, Line, Told, article, made_home, options, serving_in_thread
+from tests.unit.api.kit import NOW_MS, RUN, Line, Told, article, made_home, options, serving_in_thread
 
 DEFAULT_EXAMPLES = 12
 EXAMPLES = int(os.environ.get("CANDLEWICK_FUZZ", DEFAULT_EXAMPLES))
@@ -32,6 +32,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with made_home(path) as home:
         home.secrets.values["CANDLEWICK_ADMIN_KEY"] = ADMIN
         home.control.put("source", "rss-one", {"state": "healthy", "kind": "rss", "url": "https://x.example"})
+        home.control.put("replay-run", "r1", RUN)
         line = Line(home)
         for number in range(6):
             event = Told("AAPL", NOW_MS - number * 40_000, 500 * number - 900, article(number))

@@ -1,4 +1,4 @@
-"""`POST /api/v2/generations/{name}/promote`: for administrators; of two at once one wins, the other gets 409."""
+"""Compare, promote and roll back over HTTP: for administrators; of two at once one wins, the other gets 409."""
 
 import asyncio
 import functools
@@ -11,8 +11,8 @@ import pytest
 from api.app import create_app
 from contracts.generation import live_generation
 from contracts.settings import ApiSettings
+from ops.admin_actions import ACTIONS
 from ops.replay.compare import compare
-from ops.replay.promote import promote
 from stores.home import Home, forget_homes, open_home
 from tests.events import stream
 from tests.unit.replay.kit import Live, put, replayed, settings_of
@@ -42,7 +42,7 @@ def test_promote_over_http(home: Home, tmp_path: Path) -> None:
             refused = await client.post("/g2/promote", json=wish, headers=KEY)
             assert refused.status_code == 409
             assert "use `candlewick replay promote`" in refused.json()["detail"]
-            app.state.services.promote = functools.partial(promote, home, settings)
+            app.state.services.actions["promote"] = functools.partial(ACTIONS["promote"], home, settings)
             assert (await client.post("/g99/promote", json=wish, headers=KEY)).status_code == 404
             early = await client.post("/g2/promote", json=wish, headers=KEY)
             assert early.status_code == 409
@@ -56,5 +56,36 @@ def test_promote_over_http(home: Home, tmp_path: Path) -> None:
             won = next(answer.json() for answer in answers if answer.status_code == 200)
             assert won["previous"] == "g1"
             assert live_generation(home.control) == won["generation"]
+
+    asyncio.run(ask())
+
+
+def test_compare_promote_and_back_over_http(home: Home, tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "data")
+    put(home, stream(200, seed=2))
+    Live(home, settings).all()
+    replayed(home, settings)
+    app = create_app(home, ApiSettings(data_dir=settings.data_dir), live=False)
+
+    async def ask() -> None:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v2") as client:
+            assert (await client.post("/runs/r1/compare")).status_code == 401
+            assert (await client.post("/runs/r1/compare", headers=KEY)).status_code == 409
+            for name, action in ACTIONS.items():
+                app.state.services.actions[name] = functools.partial(action, home, settings)
+            report = (await client.post("/runs/r1/compare", headers=KEY)).json()
+            assert (report["a"], report["b"], report["complete"], report["breaches"]) == ("g1", "g2", True, [])
+            assert (await client.get("/runs/r1")).json()["compare"]["counts"] == report["counts"]
+            early = await client.post("/generations/g1/rollback", json={}, headers=KEY)
+            assert (early.status_code, early.json()["detail"][:20]) == (400, "nothing was promoted")
+            assert (await client.post("/generations/g2/promote", json={}, headers=KEY)).status_code == 200
+            back = [client.post("/generations/g2/rollback", json={"reason": "drill"}, headers=KEY) for _ in range(2)]
+            assert sorted(answer.status_code for answer in await asyncio.gather(*back)) == [200, 409]
+            assert live_generation(home.control) == "g1"
+            swaps = (await client.get("/generations")).json()["swaps"]
+            assert [(swap["action"], swap["generation"]) for swap in swaps] == [("promote", "g2"), ("rollback", "g1")]
+            audit = (await client.get("/runs/r1")).json()["audit"]
+            assert [record["action"] for record in audit] == ["run", "promote"]
 
     asyncio.run(ask())

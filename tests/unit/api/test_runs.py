@@ -1,0 +1,66 @@
+"""`/runs`, the marks of `/generations`, and a series of a generation that is not live."""
+
+from api.app import create_app
+from tests.unit.api.kit import NOW_MS, RUN, Line, TestHome, Told, article, calling, live, options
+
+
+@live
+async def test_runs_newest_first_with_their_progress(home: TestHome) -> None:
+    home.control.put("replay-run", "r1", RUN)
+    home.control.put(
+        "replay-run", "r2", RUN | {"id": "r2", "generation": "g3", "created_at": "2025-12-21T09:10:00.000Z"}
+    )
+    async with calling(create_app(home, options())) as client:
+        answer = (await client.get("/api/v2/runs")).json()
+        assert answer["live"] == "g1"
+        assert [(run["id"], run["units_done"], run["units_total"]) for run in answer["runs"]] == [
+            ("r2", 4, 10),
+            ("r1", 4, 10),
+        ]
+
+
+@live
+async def test_one_run_with_its_compare_and_what_was_done(home: TestHome) -> None:
+    home.control.put("replay-run", "r1", RUN)
+    home.control.put("replay-compare", "r1", {"a": "g1", "b": "g2", "breaches": []})
+    for minute, action in ((3, "promote"), (1, "run")):
+        at = f"2025-12-21T09:0{minute}:00.000Z"
+        home.control.put("audit", f"{at} {action} g2", {"at": at, "action": action, "generation": "g2"})
+    home.control.put("audit", "x", {"at": "2025-12-21T09:00:00.000Z", "action": "run", "generation": "g3"})
+    async with calling(create_app(home, options())) as client:
+        for name in ("r1", "g2"):
+            answer = (await client.get(f"/api/v2/runs/{name}")).json()
+            assert answer["compare"]["a"] == "g1"
+            assert [each["action"] for each in answer["audit"]] == ["run", "promote"]
+        assert (await client.get("/api/v2/runs/r9")).status_code == 404
+
+
+@live
+async def test_swaps_are_told_oldest_first_and_nothing_else_is(home: TestHome) -> None:
+    for minute, action in ((5, "rollback"), (3, "promote"), (1, "run")):
+        at = f"2025-12-21T09:0{minute}:00.000Z"
+        home.control.put(
+            "audit", at, {"at": at, "action": action, "generation": "g2", "previous": "g1", "by": "process 7"}
+        )
+    async with calling(create_app(home, options())) as client:
+        swaps = (await client.get("/api/v2/generations")).json()["swaps"]
+        assert [swap["action"] for swap in swaps] == ["promote", "rollback"]
+        assert swaps[0] == {
+            "at": "2025-12-21T09:03:00.000Z", "action": "promote", "generation": "g2", "previous": "g1", "reason": "",
+        }  # fmt: skip
+
+
+@live
+async def test_a_series_of_a_generation_that_is_not_live(home: TestHome, line: Line) -> None:
+    line.tell(Told("AAPL", NOW_MS - 60_000, 500, article(1)))
+    Line(home, "g2").tell(Told("AAPL", NOW_MS - 60_000, -700, article(1)))
+    home.control.put("replay-run", "r1", RUN)
+    home.control.put("generation", "g2", {"id": "r1"})
+    async with calling(create_app(home, options())) as client:
+        for generation, close in (("g1", 0.05), ("g2", -0.07), ("g1", 0.05)):
+            answer = (await client.get(f"/api/v2/timeseries/AAPL?resolution=1m&generation={generation}")).json()
+            assert answer["generation"] == generation
+            assert [bucket["close"] for bucket in answer["buckets"]] == [close]
+        refused = await client.get("/api/v2/timeseries/AAPL?resolution=1m&generation=g9")
+        assert refused.status_code == 404
+        assert "g9 is no known generation" in refused.json()["detail"]
