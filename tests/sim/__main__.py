@@ -31,7 +31,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="run this one seed only")
     parser.add_argument("--canary", choices=[*CANARIES, "all"], help="plant a bug; some seed must notice it")
     options = parser.parse_args(arguments)
-    logging.disable(logging.WARNING)  # the program tells of every mended bucket; there are thousands
     if options.canary:
         names = list(CANARIES) if options.canary == "all" else [options.canary]
         return max(_hunt(name, options.seeds) for name in names)
@@ -84,4 +83,5 @@ def _hunt(name: str, seeds: int) -> int:
 
 
 if __name__ == "__main__":
+    logging.disable(logging.WARNING)  # the program tells of every mended bucket; there are thousands
     sys.exit(main())
