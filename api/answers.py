@@ -214,6 +214,8 @@ class Item(BaseModel):
     score: float | None = Field(ge=0, le=1, examples=[0.93])
     polarity: float | None = Field(ge=-1, le=1, examples=[-0.89])
     model_version: str | None = Field(examples=["minilm-news-1"])
+    scored_at: str | None = Field(examples=[ISO_MS])
+    raw_key: str | None = Field(description="where the lake holds the raw record; only of one article", examples=[None])
     metadata: ItemMetadata | None
     matched_tags: list[str] = Field(examples=[["ai-regulation"]])
     matched_tickers: list[str] = Field(examples=[["AAPL"]])

@@ -19,6 +19,7 @@ from api.openapi import make_openapi, operation_id
 from api.options import options_of
 from api.rate import RateLimit
 from api.routes import (
+    analytics,
     auth,
     configurations,
     generations,
@@ -38,7 +39,20 @@ from contracts.errors import Transient
 from contracts.settings import ApiSettings
 
 PREFIX = "/api/v2"
-NOUNS = (timeseries, stream, subjects, items, records, configurations, sources, generations, runs, auth, health)
+NOUNS = (
+    timeseries,
+    stream,
+    subjects,
+    items,
+    records,
+    analytics,
+    configurations,
+    sources,
+    generations,
+    runs,
+    auth,
+    health,
+)
 METRICS_EVERY_S = 60.0
 METRICS_HOURS = 24
 GZIP_FROM_BYTES = 1_000

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Protocol, TypeVar
 from fastapi import Depends, Request
 
 from api.epoch import Epoch
+from api.facts import Facts
 from api.fleet import Fleet
 from api.item_reads import ItemReads
 from api.keyring import Keyring
@@ -119,7 +120,8 @@ class Services:
         self.keyring = Keyring(home.control, home.secrets, home.clock, options.token_days)
         self.watch_lists = WatchLists(home.control, home.clock, options.max_configurations)
         self.reads = ItemReads(home.items, home.clock)
-        self.tallies = Tallies(self.reads)
+        self.facts = Facts(self.reads)
+        self.tallies = Tallies(self.reads, self.facts)
         self.fleet = Fleet(home.control, self.connections, home.clock, self.run)
         self.follower = Follower(self.connections, self.opener, self.watch_lists, self.run)
 

@@ -37,9 +37,9 @@ def articles_behind(
     bucket = buckets.get_many(generation, [key]).get(key)
     if bucket is None:
         return None
-    behind = _behind(bucket, _minutes(buckets, generation, bucket))
+    known = behind(bucket, minutes_of(buckets, generation, bucket))
     found = items.by_subject(key.subject, key.start_ms, end_ms(bucket), MAX_ITEMS)
-    rows = [row for item in found if (row := _row(item, key.subject, behind)) is not None]
+    rows = [row for item in found if (row := _row(item, key.subject, known)) is not None]
     rows.sort(key=lambda row: (row["published_at"], row["event_id"]))
     _assign_roles(bucket, rows)
     for row in rows:
@@ -53,7 +53,7 @@ def articles_behind(
     }
 
 
-def _minutes(buckets: BucketStore, generation: str, bucket: Bucket) -> list[Bucket]:
+def minutes_of(buckets: BucketStore, generation: str, bucket: Bucket) -> list[Bucket]:
     """The bucket's 1m buckets (lanes included), with members; those gone by TTL are missing."""
     keys = [bucket.key]
     if bucket.resolution != FINEST.name:
@@ -82,7 +82,8 @@ def _get(buckets: BucketStore, generation: str, keys: list[BucketKey]) -> list[B
     return found
 
 
-def _behind(bucket: Bucket, minutes: Iterable[Bucket]) -> Behind:
+def behind(bucket: Bucket, minutes: Iterable[Bucket]) -> Behind:
+    """What a bucket and its minutes know of their events."""
     members: set[int] = set()
     known: dict[str, int] = {}
     for each in (*minutes, bucket):
@@ -93,15 +94,15 @@ def _behind(bucket: Bucket, minutes: Iterable[Bucket]) -> Behind:
     return Behind(frozenset(members), known)
 
 
-def _row(item: Item, subject: str, behind: Behind) -> dict[str, Any] | None:
+def _row(item: Item, subject: str, known: Behind) -> dict[str, Any] | None:
     """The article as a row; None when its event is no member of the bucket. Where the minutes are gone by TTL there
     are no members to ask, and the item's own stamps decide."""
     identity = event_id(item["source_id"], subject)
-    if behind.members and member_hash(identity) not in behind.members and identity not in behind.known_e4:
+    if known.members and member_hash(identity) not in known.members and identity not in known.known_e4:
         return None
     metadata = item.get("metadata") or {}
     own_e4 = round(float(item["polarity"]) * E4) if item.get("polarity") is not None else None
-    counted_e4 = behind.known_e4.get(identity, own_e4)
+    counted_e4 = known.known_e4.get(identity, own_e4)
     return {
         "event_id": identity,
         "article_id": item["source_id"],

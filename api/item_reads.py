@@ -65,6 +65,13 @@ class ItemReads:
             return None
         return self._tried(lambda: store.tally(since_ms))
 
+    def tally_windows(self, width_ms: int, start_ms: int, end_ms: int) -> dict[int, Tally] | None:
+        """The maintained counters by window; None as for `tally`."""
+        store = self._store
+        if not isinstance(store, Tallying) or not self._circuit.allows():
+            return None
+        return self._tried(lambda: store.tally_windows(width_ms, start_ms, end_ms))
+
     def ingestion_range(self) -> tuple[str, str] | None:
         """`ingested_at` of the oldest and newest article, where the store can tell."""
         store = self._store

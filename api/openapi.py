@@ -23,6 +23,7 @@ NOT_FOUND = "no such thing"
 MORE = {
     "articles": {404: "no such bucket"},
     "item": {404: "no such article"},
+    "item_candles": {404: "no such article"},
     "record": {404: "no such record"},
     "one": {404: NOT_FOUND},
     "change": {404: NOT_FOUND, 403: "the cookie came from another site's page"},

@@ -4,71 +4,36 @@ Where the store keeps counters they are read; elsewhere the read model is counte
 are. Both count from the minute in which a span begins, so they give the same numbers.
 """
 
-import threading
 from collections import Counter
 from typing import Any, Final
 
+from api.facts import CHUNK, Facts
 from api.item_reads import ItemReads
 from contracts.events import LABELS
 from contracts.instants import date_of
-from contracts.resolution import DAY_MS, HOUR_MS, MINUTE_MS
-from contracts.tally import Cell, Tally, cells_of
+from contracts.resolution import DAY_MS, HOUR_MS
+from contracts.tally import Tally
 
-CHUNK: Final = 1_000
-TODAY_FRESH_MS: Final = 10_000.0
-PAST_FRESH_MS: Final = 300_000.0
 MAX_ROWS: Final = 100
 TIMELINE_DAYS: Final = 7
-#: The read model keeps seven days; a recount of everything looks at these.
-KEPT_DAYS: Final = 9
-_Minutes = Counter[tuple[int, Cell]]
 
 
 class Tallies:
-    """The counts. A recounted day is counted again after ten seconds (today) or five minutes (days before)."""
+    """The counts: the store's counters, or a recount."""
 
-    def __init__(self, reads: ItemReads) -> None:
+    def __init__(self, reads: ItemReads, facts: Facts) -> None:
         self._reads = reads
-        self._lock = threading.Lock()
-        self._days: dict[str, tuple[float, _Minutes]] = {}
+        self._facts = facts
 
     def since(self, since_ms: int, now_ms: int, at_ms: float) -> Tally:
         """Counts of the articles ingested since the minute of an instant; `at_ms` is the monotonic time, for the age of
         what is kept. Blocking. Raises `Transient`."""
         kept = self._reads.tally(since_ms)
-        return kept if kept is not None else self._recounted(since_ms, now_ms, at_ms)
-
-    def _recounted(self, since_ms: int, now_ms: int, at_ms: float) -> Tally:
-        tally = Tally()
-        oldest_ms = now_ms - KEPT_DAYS * DAY_MS
-        first_ms = max(since_ms - since_ms % MINUTE_MS, oldest_ms)
-        with self._lock:
-            self._days = {day: kept for day, kept in self._days.items() if day >= date_of(oldest_ms)}
-            day_ms = first_ms - first_ms % DAY_MS
-            while day_ms <= now_ms + DAY_MS:
-                for (minute_ms, cell), count in self._day(date_of(day_ms), now_ms, at_ms).items():
-                    if minute_ms >= first_ms:
-                        tally.add(cell, count)
-                day_ms += DAY_MS
-        return tally
-
-    def _day(self, day: str, now_ms: int, at_ms: float) -> _Minutes:
-        kept = self._days.get(day)
-        fresh_ms = PAST_FRESH_MS if day < date_of(now_ms) else TODAY_FRESH_MS
-        if kept is not None and 0 <= at_ms - kept[0] < fresh_ms:
-            return kept[1]
-        minutes: _Minutes = Counter()
-        key: str | None = None
-        while chunk := self._reads.dashboard_day(day, key, CHUNK):
-            for item in chunk:
-                if counted := cells_of(item):
-                    minutes.update((counted[0] - counted[0] % MINUTE_MS, cell) for cell in counted[1])
-            key = chunk[-1]["item_key"]
-        self._days[day] = (at_ms, minutes)
-        return minutes
+        return kept if kept is not None else self._facts.tally(since_ms, now_ms, at_ms)
 
 
-def _top(counts: Counter[str]) -> dict[str, int]:
+def top_of(counts: Counter[str]) -> dict[str, int]:
+    """The most frequent names, the most frequent first."""
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:MAX_ROWS])
 
 
@@ -79,9 +44,9 @@ def metrics_of(inside: Tally, last_hour: int, last_day: int, hours: int, newest_
         "hours": hours,
         "total": inside.total,
         "distribution": {label: labels[label] for label in LABELS},
-        "by_tag": _top(inside.of("tag")),
-        "by_ticker": _top(inside.of("ticker")),
-        "by_source": _top(inside.of("source")),
+        "by_tag": top_of(inside.of("tag")),
+        "by_ticker": top_of(inside.of("ticker")),
+        "by_source": top_of(inside.of("source")),
         "rate_last_hour": last_hour,
         "rate_last_24h": round(last_day / 24, 2),
         "newest_ingested_at": newest_at,
@@ -118,7 +83,7 @@ def read_analytics(tallies: Tallies, reads: ItemReads, now_ms: int, at_ms: float
             "oldest_record": ends[0] if ends else None,
             "newest_record": ends[1] if ends else None,
         },
-        "by_source": _top(tally.of("source")),
+        "by_source": top_of(tally.of("source")),
         "by_date": dict(sorted(by_date.items())),
         "timeline": [{"date": day, "count": by_date[day]} for day in days],
     }

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from api.cursors import decode_page, encode_page
 from api.item_reads import ItemReads
-from contracts.instants import date_of
+from contracts.instants import date_of, iso_ms
 from contracts.ports import Item
 from contracts.resolution import DAY_MS
+from contracts.tally import COPY_PREFIX
 
 MAX_LOOKED_AT = 5_000
 CHUNK = 500
@@ -51,26 +52,30 @@ def walk(
     cursor: str | None,
     question: str,
     now_ms: int,
-    since: tuple[int, str] | None = None,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
     tag: str | None = None,
 ) -> ItemPage:
-    """A page of the articles that pass, newest first. `since`: (ms, canonical text) of the oldest ingestion wanted.
-    With `tag`, that tag's copies are read instead of whole days. Raises `BadRequest` for a foreign cursor,
-    `Transient`."""
+    """A page of the articles that pass, newest first, ingested in `[since_ms, until_ms)` where given. With `tag`, that
+    tag's copies are read instead of whole days. Raises `BadRequest` for a foreign cursor, `Transient`."""
     place = Place(*decode_page(cursor, question, tuple[str, str])) if cursor is not None else None
     found: list[Item] = []
     looked_at = 0
     # One day ahead: an article may carry the stamp of a machine whose clock is fast.
-    partitions = [tag] if tag is not None else list(_days(now_ms + DAY_MS, since[0] if since else None))
+    newest_ms = now_ms + DAY_MS if until_ms is None else min(now_ms + DAY_MS, until_ms)
+    partitions = [tag] if tag is not None else list(_days(newest_ms, since_ms))
+    since = iso_ms(since_ms) if since_ms is not None else None
+    # Keys begin with the instant, a tag's copies with the tag before it: this is the first key not wanted.
+    below = "" if until_ms is None else (f"{COPY_PREFIX}{tag}#" if tag is not None else "") + iso_ms(until_ms)
     for partition in partitions:
         if place is not None and tag is None and partition > place.partition:
             continue
-        key = place.key if place is not None and place.partition == partition else ""
+        key = place.key if place is not None and place.partition == partition else below
         while True:
             read = store.dashboard_tag if tag is not None else store.dashboard_day
             chunk = read(partition, key or None, CHUNK)
             for item in chunk:
-                if since is not None and str(item["ingested_at"]) < since[1]:
+                if since is not None and str(item["ingested_at"]) < since:
                     return ItemPage(found, None)
                 key = item["item_key"]
                 looked_at += 1

@@ -307,6 +307,11 @@ class Tallying(Protocol):
         """Counts of the articles ingested since the minute of an instant."""
         ...
 
+    def tally_windows(self, width_ms: int, start_ms: int, end_ms: int) -> dict[int, Tally]:
+        """Counts by window (its start) of the articles ingested in `[start_ms, end_ms)`; all three are multiples of the
+        minute, the last two of the width."""
+        ...
+
     def ingestion_range(self) -> tuple[str, str] | None:
         """`ingested_at` of the oldest and the newest article; None when there is none."""
         ...

@@ -1,9 +1,11 @@
 """What is counted of an article in the read model, and how counts are kept by minute, hour and day."""
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from contracts.bucket import E4
 from contracts.errors import BadEvent
 from contracts.instants import date_of, parse_ms
 from contracts.resolution import DAY_MS, HOUR_MS, MINUTE_MS
@@ -12,13 +14,41 @@ from contracts.resolution import DAY_MS, HOUR_MS, MINUTE_MS
 LEVELS_MS: Final = (MINUTE_MS, HOUR_MS, DAY_MS)
 #: Keys of per-tag copies begin with this; they are the same article once more and are never counted.
 COPY_PREFIX: Final = "~"
+#: Polarity is counted in twenty bins of a tenth each; a bin's name is its lower edge in tenths, "-10" … "9".
+SCORE_BIN_E4: Final = 1_000
+SCORE_BINS: Final = tuple(str(tenth) for tenth in range(-10, 10))
+#: Delays are counted in bins of these upper edges (ms, inclusive); what is longer goes to `LONGER`.
+DELAY_EDGES_MS: Final = (
+    *(10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000),
+    *(minutes * MINUTE_MS for minutes in (1, 2, 5, 10, 20, 60, 120, 360, 1_440)),
+)
+LONGER: Final = "longer"
+DELAY_BINS: Final = (*(str(edge_ms) for edge_ms in DELAY_EDGES_MS), LONGER)
 
 
 class Cell(NamedTuple):
-    """One thing that is counted: `date`, `label`, `source`, `tag` or `ticker`, and its name."""
+    """One thing that is counted: `date`, `label`, `source`, `model`, `score`, `arrival`, `scoring`, `tag` or `ticker`,
+    and its name."""
 
     dimension: str
     name: str
+
+
+def score_bin(polarity: Any) -> str:
+    """The bin of a polarity in [−1, 1]."""
+    return str(min(round(float(polarity) * E4) // SCORE_BIN_E4, 9))
+
+
+def delay_bin(delay_ms: int) -> str:
+    """The bin of a delay; one below zero (a source's clock is fast) is no delay."""
+    return DELAY_BINS[bisect_left(DELAY_EDGES_MS, delay_ms)]
+
+
+def _read_ms(value: object) -> int | None:
+    try:
+        return parse_ms(str(value))
+    except BadEvent:
+        return None
 
 
 def cells_of(item: Mapping[str, Any]) -> tuple[int, tuple[Cell, ...]] | None:
@@ -26,17 +56,25 @@ def cells_of(item: Mapping[str, Any]) -> tuple[int, tuple[Cell, ...]] | None:
     readable time."""
     if str(item.get("item_key", "")).startswith(COPY_PREFIX):
         return None
-    try:
-        ingested_ms = parse_ms(str(item["ingested_at"]))
-    except (KeyError, BadEvent):
+    ingested_ms = _read_ms(item.get("ingested_at"))
+    if ingested_ms is None:
         return None
     cells = [
         Cell("date", date_of(ingested_ms)),
         Cell("label", str(item.get("sentiment"))),
         Cell("source", str(item.get("source_type"))),
+        Cell("model", str(item.get("model_version"))),
         *(Cell("tag", str(tag)) for tag in sorted(set(item.get("matched_tags") or ()))),
         *(Cell("ticker", str(ticker)) for ticker in sorted(set(item.get("matched_tickers") or ()))),
     ]
+    if item.get("polarity") is not None:
+        cells.append(Cell("score", score_bin(item["polarity"])))
+    published_ms = _read_ms((item.get("metadata") or {}).get("published_at"))
+    if published_ms is not None:
+        cells.append(Cell("arrival", delay_bin(ingested_ms - published_ms)))
+    scored_ms = _read_ms(item.get("scored_at"))
+    if scored_ms is not None:
+        cells.append(Cell("scoring", delay_bin(scored_ms - ingested_ms)))
     return ingested_ms, tuple(cells)
 
 

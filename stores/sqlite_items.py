@@ -23,7 +23,7 @@ TAG_KEY_PREFIX: Final = "~"
 _TOP: Final = "\U0010ffff"
 
 _SCHEMA: Final = Schema(
-    2,
+    3,
     (
         "CREATE TABLE items (source_id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID",
         """CREATE TABLE stream (
@@ -38,7 +38,7 @@ _SCHEMA: Final = Schema(
         "CREATE INDEX by_tag ON dashboard (tag, item_key) WHERE tag IS NOT NULL",
         sqlite_tallies.TABLE,
     ),
-    upgrades={1: sqlite_tallies.count_all},
+    upgrades={1: sqlite_tallies.count_all, 2: sqlite_tallies.count_all},
 )
 
 
@@ -189,6 +189,11 @@ class SqliteItemStore:
         """Counts of the articles ingested since the minute of an instant."""
         with self._database.reading() as connection:
             return sqlite_tallies.read(connection, since_ms)
+
+    def tally_windows(self, width_ms: int, start_ms: int, end_ms: int) -> dict[int, Tally]:
+        """Counts by window of the articles ingested in `[start_ms, end_ms)`."""
+        with self._database.reading() as connection:
+            return sqlite_tallies.read_windows(connection, width_ms, start_ms, end_ms)
 
     def ingestion_range(self) -> tuple[str, str] | None:
         """`ingested_at` of the oldest and the newest article; None when there is none."""

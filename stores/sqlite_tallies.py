@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Final
 
 from contracts.ports import Item
+from contracts.resolution import HOUR_MS, MINUTE_MS
 from contracts.tally import LEVELS_MS, Cell, Tally, cells_of, spans_since
 from stores.item_codec import decode_item
 
@@ -47,7 +48,8 @@ class Changes:
 
 
 def count_all(connection: sqlite3.Connection) -> None:
-    """Make the table and count what is there: a file of the format before."""
+    """Make the table and count what is there: a file without counters, or one that counted less."""
+    connection.execute("DROP TABLE IF EXISTS tallies")
     connection.execute(TABLE)
     changes = Changes()
     for (body,) in connection.execute("SELECT body FROM dashboard WHERE item_key < '~'"):
@@ -67,3 +69,17 @@ def read(connection: sqlite3.Connection, since_ms: int) -> Tally:
         for dimension, name, count in rows:
             tally.add(Cell(dimension, name), count)
     return tally
+
+
+def read_windows(connection: sqlite3.Connection, width_ms: int, start_ms: int, end_ms: int) -> dict[int, Tally]:
+    """Counts by window of the articles ingested in a range; from hours where the width is made of hours."""
+    level_ms = HOUR_MS if width_ms % HOUR_MS == 0 else MINUTE_MS
+    rows = connection.execute(
+        "SELECT start_ms - start_ms % ?, dimension, name, sum(count) FROM tallies"
+        " WHERE width_ms = ? AND start_ms >= ? AND start_ms < ? GROUP BY 1, 2, 3",
+        (width_ms, level_ms, start_ms, end_ms),
+    )
+    windows: dict[int, Tally] = {}
+    for window_ms, dimension, name, count in rows:
+        windows.setdefault(window_ms, Tally()).add(Cell(dimension, name), count)
+    return windows

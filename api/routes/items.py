@@ -8,12 +8,13 @@ from starlette.responses import Response
 from api.answers import Item, Items
 from api.context import Use
 from api.cursors import question_hash
+from api.facet_answers import ItemCandles
+from api.fed import candles_fed
 from api.params import instant_of, subject_of
 from api.problems import HttpProblem
 from api.respond import json_answer
 from api.walk import walk
 from contracts.errors import BadRequest
-from contracts.instants import iso_ms
 from contracts.subjects import TAG_PREFIX, is_tag, is_ticker
 
 router = APIRouter(tags=["items"])
@@ -22,6 +23,8 @@ DEFAULT_LIMIT = 20
 
 Identity = Annotated[str, Path(description="article id", examples=["finnhub#9f86d081884c7d65"], max_length=300)]
 Source = Annotated[str | None, Query(description="name of a source", pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")]
+Label = Annotated[Literal["positive", "neutral", "negative"] | None, Query(description="label")]
+Model = Annotated[str | None, Query(description="version of the model that scored", max_length=200)]
 SHOWN = (
     "source_id",
     "ingested_at",
@@ -32,6 +35,8 @@ SHOWN = (
     "score",
     "polarity",
     "model_version",
+    "scored_at",
+    "raw_key",
     "metadata",
 )
 
@@ -55,31 +60,43 @@ def tag_of(text: str) -> str:
     return tag
 
 
+def ticker_of(text: str) -> str:
+    """A ticker. Raises `BadRequest`, also for a tag."""
+    ticker = subject_of(text)
+    if not is_ticker(ticker):
+        raise BadRequest("ticker: give tags as tag=")
+    return ticker
+
+
 @router.get("/items", response_model=Items, summary="Scored articles")
 async def items(
     request: Request,
     services: Use,
     tag: Annotated[str | None, Query(description="watch tag", max_length=60)] = None,
     ticker: Annotated[str | None, Query(description="ticker", max_length=20)] = None,
-    sentiment: Annotated[Literal["positive", "neutral", "negative"] | None, Query(description="label")] = None,
+    sentiment: Label = None,
     source: Source = None,
+    model: Model = None,
     since: Annotated[str | None, Query(description="oldest ingestion, ISO-8601 with a zone", max_length=40)] = None,
+    until: Annotated[
+        str | None, Query(description="newest ingestion, exclusive, ISO-8601 with a zone", max_length=40)
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="articles a page")] = DEFAULT_LIMIT,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=2_000)] = None,
 ) -> Response:
     """Scored articles, newest first by ingestion, all filters together. Under a rare filter a page may be short and
     still have a `next_cursor`: the search goes on there."""
     wanted_tag = tag_of(tag) if tag is not None else None
-    wanted_ticker = subject_of(ticker) if ticker is not None else None
-    if wanted_ticker is not None and not is_ticker(wanted_ticker):
-        raise BadRequest("ticker: give tags as tag=")
+    wanted_ticker = ticker_of(ticker) if ticker is not None else None
     since_ms = instant_of(since, "since") if since is not None else None
+    until_ms = instant_of(until, "until") if until is not None else None
 
     def passes(item: dict[str, Any]) -> bool:
         return (
             (wanted_ticker is None or wanted_ticker in (item.get("matched_tickers") or ()))
             and (sentiment is None or item.get("sentiment") == sentiment)
             and (source is None or item.get("source_type") == source)
+            and (model is None or item.get("model_version") == model)
         )
 
     page = await services.run(
@@ -89,9 +106,10 @@ async def items(
         passes,
         limit,
         cursor,
-        question_hash("items", wanted_tag, wanted_ticker, sentiment, source, since_ms),
+        question_hash("items", wanted_tag, wanted_ticker, sentiment, source, model, since_ms, until_ms),
         services.clock.now_ms(),
-        (since_ms, iso_ms(since_ms)) if since_ms is not None else None,
+        since_ms,
+        until_ms,
         wanted_tag,
     )
     documents = [item_document(item) for item in page.items]
@@ -105,3 +123,15 @@ async def item(request: Request, services: Use, item_id: Identity) -> Response:
     if found is None:
         raise HttpProblem(404, f"no article {item_id[:100]!r}")
     return json_answer(request, item_document(found))
+
+
+@router.get("/items/{item_id}/candles", response_model=ItemCandles, summary="The candles an article fed")
+async def item_candles(request: Request, services: Use, item_id: Identity) -> Response:
+    """The article's candles of every subject at every resolution, whether it was counted in them, and which of their
+    values it made. `counted` is null when the minute is no longer stored."""
+    found = await services.run("items", services.home.items.get_primary, item_id)
+    if found is None:
+        raise HttpProblem(404, f"no article {item_id[:100]!r}")
+    generation = await services.run("control", services.epoch.current)
+    buckets, now_ms = services.home.buckets, services.clock.now_ms()
+    return json_answer(request, await services.run("buckets", candles_fed, buckets, generation, found, now_ms))

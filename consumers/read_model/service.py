@@ -36,6 +36,7 @@ _COPIED: Final = (
     "score",
     "polarity",
     "model_version",
+    "scored_at",
     "matched_tags",
     "matched_tickers",
     "metadata",

@@ -80,7 +80,7 @@ async def test_items_come_newest_first_and_pages_hold_while_articles_arrive(home
 async def test_every_filter_applies(home: TestHome) -> None:
     read_model(home, 1, NOW_MS - 1_000, sentiment="positive", matched_tags=["chips"])
     read_model(home, 2, NOW_MS - 2_000, sentiment="negative", matched_tickers=["MSFT"], matched_tags=["chips", "law"])
-    read_model(home, 3, NOW_MS - 3_000, sentiment="positive", source_type="finnhub")
+    read_model(home, 3, NOW_MS - 3_000, sentiment="positive", source_type="finnhub", model_version="model-2")
     async with calling(create_app(home, options())) as client:
         for query, numbers in (
             ("sentiment=positive", [1, 3]),
@@ -89,7 +89,13 @@ async def test_every_filter_applies(home: TestHome) -> None:
             ("tag=tag:chips&sentiment=negative", [2]),
             ("tag=chips&ticker=AAPL", [1]),
             ("source=finnhub", [3]),
+            ("model=model-2", [3]),
+            ("model=none", []),
             (f"since={iso_ms(NOW_MS - 2_000)}", [1, 2]),
+            (f"until={iso_ms(NOW_MS - 1_000)}", [2, 3]),
+            (f"since={iso_ms(NOW_MS - 2_000)}&until={iso_ms(NOW_MS - 1_000)}", [2]),
+            (f"tag=chips&until={iso_ms(NOW_MS - 1_000)}", [2]),
+            (f"until={iso_ms(NOW_MS - 9 * DAY_MS)}", []),
             (f"tag=chips&since={iso_ms(NOW_MS - 1_500)}", [1]),
             ("ticker=ZZZ", []),
         ):

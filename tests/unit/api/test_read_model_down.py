@@ -9,6 +9,7 @@ import pytest
 
 from api.app import create_app
 from api.circuit import FAILURES_TO_OPEN, PROBE_AFTER_MS, Circuit
+from api.facts import Facts
 from api.item_reads import ItemReads
 from api.tallies import Tallies, read_analytics, read_metrics
 from consumers.read_model.service import dashboard_items
@@ -20,6 +21,7 @@ from stores.sqlite_items import SqliteItemStore
 from tests.unit.api.kit import NOW_MS, TestHome, article, calling, live, options
 
 PAGE_BYTES = 1 << 20
+COUNTERS = ("tally", "tally_windows", "ingestion_range")
 
 
 class HalfDown:
@@ -32,10 +34,10 @@ class HalfDown:
         self.asked = 0
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("tally", "ingestion_range") and not self._counters:
+        if name in COUNTERS and not self._counters:
             raise AttributeError(name)
         found = getattr(self._inner, name)
-        if not name.startswith("dashboard_") and name not in ("tally", "ingestion_range"):
+        if not name.startswith("dashboard_") and name not in COUNTERS:
             return found
 
         def call(*arguments: Any) -> Any:
@@ -143,7 +145,7 @@ def test_counters_equal_a_recount_above_one_megabyte(tmp_path: Path) -> None:
         numbers = []
         for counters in (True, False):
             reads = ItemReads(HalfDown(store, counters), clock)  # type: ignore[arg-type]
-            numbers.append(read_metrics(Tallies(reads), reads, hours, NOW_MS, 0.0))
+            numbers.append(read_metrics(Tallies(reads, Facts(reads)), reads, hours, NOW_MS, 0.0))
         assert numbers[0] == numbers[1]
         newest = NOW_MS - hours * 3_600_000
         assert numbers[0]["total"] == sum(
@@ -152,7 +154,7 @@ def test_counters_equal_a_recount_above_one_megabyte(tmp_path: Path) -> None:
     answers = []
     for counters in (True, False):
         reads = ItemReads(HalfDown(store, counters), clock)  # type: ignore[arg-type]
-        answers.append(read_analytics(Tallies(reads), reads, NOW_MS, 0.0))
+        answers.append(read_analytics(Tallies(reads, Facts(reads)), reads, NOW_MS, 0.0))
     assert answers[0] == answers[1]
     assert answers[0]["summary"]["total_records"] == 3_000
     assert sum(answers[0]["by_source"].values()) == 3_000

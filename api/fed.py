@@ -1,0 +1,89 @@
+"""Which candles an article fed: the way from a record to the chart, the drill-down's other direction.
+
+An article is in a candle when its event is a *member* of the minute of its publication; the coarser candles are made of
+that minute, so it is then in all eight. Where the minute is gone by TTL nobody can tell any more.
+"""
+
+from typing import Any
+
+from api.drilldown import Behind, behind, minutes_of
+from contracts.bucket import E4, Bucket, BucketKey
+from contracts.documents import bucket_document
+from contracts.hashing import member_hash
+from contracts.identity import event_id
+from contracts.instants import iso_s, parse_ms
+from contracts.ports import BucketStore, Item
+from contracts.resolution import FINEST, RESOLUTIONS, window_start_ms
+from contracts.subjects import TAG_PREFIX
+
+MAX_SUBJECTS = 20
+
+
+def candles_fed(buckets: BucketStore, generation: str, item: Item, now_ms: int) -> dict[str, Any]:
+    """The answer of `/items/{id}/candles`. Blocking. Raises `Transient`; `BadEvent` for an item without a readable time
+    of publication, which no classifier writes."""
+    published_ms = parse_ms(str((item.get("metadata") or {}).get("published_at")))
+    subjects = [
+        *sorted(set(item.get("matched_tickers") or ())),
+        *sorted(TAG_PREFIX + tag for tag in set(item.get("matched_tags") or ())),
+    ][:MAX_SUBJECTS]
+    keys = [
+        BucketKey(subject, row.name, window_start_ms(published_ms, row.width_ms))
+        for subject in subjects
+        for row in RESOLUTIONS
+    ]
+    stored = buckets.get_many(generation, keys)
+    return {
+        "article_id": item["source_id"],
+        "generation": generation,
+        "subjects": [
+            _subject(buckets, generation, item, [key for key in keys if key.subject == subject], stored, now_ms)
+            for subject in subjects
+        ],
+    }
+
+
+def _subject(
+    buckets: BucketStore,
+    generation: str,
+    item: Item,
+    keys: list[BucketKey],
+    stored: dict[BucketKey, Bucket],
+    now_ms: int,
+) -> dict[str, Any]:
+    identity = event_id(item["source_id"], keys[0].subject)
+    minute = next((stored[key] for key in keys if key.resolution == FINEST.name and key in stored), None)
+    known = behind(minute, minutes_of(buckets, generation, minute)) if minute is not None else None
+    counted = None
+    if known is not None:
+        counted = member_hash(identity) in known.members or identity in known.known_e4
+    return {
+        "subject": keys[0].subject,
+        "event_id": identity,
+        "counted": counted,
+        "candles": [
+            {
+                "resolution": key.resolution,
+                "start": iso_s(key.start_ms),
+                "bucket": bucket_document(stored[key], now_ms) if key in stored else None,
+                "roles": _roles(stored.get(key), identity, item, known) if counted else [],
+            }
+            for key in keys
+        ],
+    }
+
+
+def _roles(bucket: Bucket | None, identity: str, item: Item, known: Behind | None) -> list[str]:
+    """Open and close by name; high and low by value, so articles that tie all have the role."""
+    if bucket is None or known is None:
+        return []
+    summary = bucket.summary
+    own_e4 = round(float(item["polarity"]) * E4) if item.get("polarity") is not None else None
+    counted_e4 = known.known_e4.get(identity, own_e4)
+    held = {
+        "open": summary.open_id == identity,
+        "high": summary.high_e4 == counted_e4,
+        "low": summary.low_e4 == counted_e4,
+        "close": summary.close_id == identity,
+    }
+    return [role for role, holds in held.items() if holds]
