@@ -26,6 +26,14 @@ export interface Articles {
   readonly bucket: Bucket;
 }
 
+/** Who did what, when and why. */
+export interface AuditRecord {
+  readonly at: string;
+  readonly action: string;
+  readonly generation: string;
+  readonly reason: string | null;
+}
+
 /** The aggregate of one subject, one resolution, one window `[start, end)`; polarity in [−1, 1]. */
 export interface Bucket {
   readonly start: string;
@@ -63,10 +71,39 @@ export interface Changes {
   readonly more: boolean;
 }
 
+/** The full comparison of a run with the live generation; `breaches`: what stands between it and a promote. */
+export interface CompareReport {
+  readonly a: string;
+  readonly b: string;
+  readonly at: string;
+  readonly complete: boolean;
+  readonly counts: Readonly<Record<string, unknown>>;
+  readonly by_resolution: Readonly<Record<string, unknown>>;
+  readonly by_subject: Readonly<Record<string, unknown>>;
+  readonly mean_abs_close_change: number;
+  readonly label_flips: Readonly<Record<string, unknown>>;
+  readonly psi: Readonly<Record<string, unknown>>;
+  readonly worst: readonly (Readonly<Record<string, unknown>>)[];
+  readonly breaches: readonly string[];
+}
+
 /** When and by which event open or close was made. */
 export interface EventAt {
   readonly time: string;
   readonly event_id: string;
+}
+
+/** A complete set of buckets; `detail`: what the replay that built it recorded. */
+export interface Generation {
+  readonly name: string;
+  readonly live: boolean;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+/** The generations; `swaps`: when another one went live, oldest first. */
+export interface Generations {
+  readonly generations: readonly Generation[];
+  readonly swaps: readonly Swap[];
 }
 
 /** How many articles had each label. */
@@ -96,6 +133,49 @@ export interface PartialBucket {
   readonly last_updated: string;
   readonly progress_pct: number;
   readonly next_update_at: string;
+}
+
+/** A replay run: what it builds and how far it came. More members come with its state. */
+export interface Run {
+  readonly id: string;
+  readonly generation: string;
+  readonly state: string;
+  readonly model: string | null;
+  readonly plan: string;
+  readonly planned_at: string;
+  readonly created_at: string;
+  readonly finished_at: string | null;
+  readonly units_done: number;
+  readonly units_total: number;
+  readonly seconds: number | null;
+  readonly digest: string | null;
+  readonly error: string | null;
+}
+
+/** A run with its last compare (null: none yet) and what was done with its generation, oldest first. */
+export interface RunDetail {
+  readonly id: string;
+  readonly generation: string;
+  readonly state: string;
+  readonly model: string | null;
+  readonly plan: string;
+  readonly planned_at: string;
+  readonly created_at: string;
+  readonly finished_at: string | null;
+  readonly units_done: number;
+  readonly units_total: number;
+  readonly seconds: number | null;
+  readonly digest: string | null;
+  readonly error: string | null;
+  readonly live: string;
+  readonly compare: Readonly<Record<string, unknown>> | null;
+  readonly audit: readonly AuditRecord[];
+}
+
+/** The replay runs, newest first, and which generation is live. */
+export interface Runs {
+  readonly live: string;
+  readonly runs: readonly Run[];
 }
 
 /** A page of a series, ascending. `stream_cursor`: where the stream goes on without a gap. */
@@ -138,4 +218,13 @@ export interface Subjects {
   readonly subjects: readonly SubjectRow[];
   readonly demo: boolean;
   readonly demo_note: string | null;
+}
+
+/** Another generation went live. */
+export interface Swap {
+  readonly at: string;
+  readonly action: "promote" | "rollback";
+  readonly generation: string;
+  readonly previous: string;
+  readonly reason: string;
 }
