@@ -32,7 +32,7 @@ class MappingDriver:
         self._readers: dict[str, ShardReader] = {}
         self._blocked: tuple[str, ...] = ()
         self._look = True
-        self._due_ms = 0
+        self._due_ms = self._stepped_ms = 0
         self._error: str | None = None
         self._failures_in_row = 0
 
@@ -40,6 +40,9 @@ class MappingDriver:
         """One step of every shard. Says whether anything was done, else what is next due. Raises `BadRequest`
         for an unknown stream and `Unusable` for a checkpoint of another log; everything else the status tells."""
         now_ms = self._clock.now_ms()
+        if now_ms < self._stepped_ms:
+            self._due_ms = 0  # the clock was set back
+        self._stepped_ms = now_ms
         if now_ms < self._due_ms:
             return Step("retry", self._due_ms)
         try:

@@ -58,6 +58,8 @@ class ScheduleDriver:
         now_ms = self._clock.now_ms()
         if self._state == "stopped":
             return Step("stopped")
+        # After the clock was set back the next turn would be as far away as it was set.
+        self._next_ms = min(self._next_ms, now_ms + self.schedule.every_ms)
         if now_ms < self._next_ms:
             return Step("window", self._next_ms)
         event = scheduled_event(self.schedule, now_ms)

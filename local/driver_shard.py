@@ -65,7 +65,7 @@ class ShardReader:
         self._gathering_since_ms = 0
         self._segments: list[Segment] = []
         self._failures_in_row = 0
-        self._due_ms = 0
+        self._due_ms = self._stepped_ms = 0
         self._page_behind_ms = 0
         self._tip_seen_ms = -1
         self._state: StepKind = "idle"
@@ -101,6 +101,11 @@ class ShardReader:
             return Step("stopped")
         if self.done:
             return Step("done")
+        if now_ms < self._stepped_ms:
+            # The clock was set back: what waits for an instant of the old time would wait as long again.
+            self._due_ms = min(self._due_ms, now_ms)
+            self._gathering_since_ms = min(self._gathering_since_ms, now_ms)
+        self._stepped_ms = now_ms
         if now_ms < self._due_ms:
             return Step("retry", self._due_ms)
         try:

@@ -22,7 +22,7 @@ from contracts.telemetry import record
 from producers.fetch import FetchFailed, OverBudget, Web
 from producers.fetch_round import ROUND_MS, Done, FetchRound
 from producers.publisher import Publisher
-from producers.source_state import after_answer, after_failure, without_key
+from producers.source_state import after_answer, after_failure, next_due_ms, without_key
 from producers.sources.registry import KINDS, Fetched, Rejected, Request, Source, adapter
 
 KIND: Final = "source"
@@ -169,7 +169,8 @@ class ProducerService:
         asks_anew = KINDS[known.source.kind].watches and state.get("watched") != list(watched)
         if asks_anew and state["state"] == "healthy":
             return True  # somebody watches something else: that is not to wait for the next turn
-        return int(state.get("next_due_ms", 0)) <= self._clock.now_ms()
+        now_ms = self._clock.now_ms()
+        return next_due_ms(state, now_ms) <= now_ms
 
     def _fetch(self, known: Known, watched: Sequence[str]) -> Fetched:
         source, cursor = known.source, known.state.get("cursor") or {}
@@ -227,7 +228,7 @@ class ProducerService:
     def _expect(self, source: Source, state: Mapping[str, Any]) -> None:
         self._next_ms.pop(source.name, None)
         if state["state"] not in _SLEEPING:
-            self._next_ms[source.name] = int(state.get("next_due_ms", 0))
+            self._next_ms[source.name] = next_due_ms(state, self._clock.now_ms())
 
     def _remember(self, source: Source, state: Mapping[str, Any], version: int) -> int:
         self._expect(source, state)

@@ -16,6 +16,8 @@ FAILURES_TO_OPEN: Final = 5
 FAILURE_WINDOW_MS: Final = 5 * MINUTE_MS
 PROBE_AFTER_MS: Final = MINUTE_MS
 FIRST_RETRY_MS: Final = 10_000
+#: How far the clocks of two processes may be apart; what was done later than that was done before a clock was set back.
+CLOCK_TOLERANCE_MS: Final = MINUTE_MS
 MAX_SEEN: Final = 2_000
 MAX_ERROR_CHARACTERS: Final = 300
 
@@ -72,6 +74,13 @@ def after_failure(state: Mapping[str, Any], error: FetchFailed, now_ms: int) -> 
         "failures": failures,
         "next_due_ms": now_ms + max(wait_ms, error.retry_after_ms or 0),
     }
+
+
+def next_due_ms(state: Mapping[str, Any], now_ms: int) -> int:
+    """When a source is to be asked; at once when its last turn was before the clock was set back."""
+    if int(state.get("last_attempt_ms", 0)) > now_ms + CLOCK_TOLERANCE_MS:
+        return 0
+    return int(state.get("next_due_ms", 0))
 
 
 def without_key(state: Mapping[str, Any], secret: str) -> dict[str, Any]:
