@@ -87,10 +87,70 @@ export interface CompareReport {
   readonly breaches: readonly string[];
 }
 
+/** Articles of one subject by window, in the order of `windows`. */
+export interface Coverage {
+  readonly subject: string;
+  readonly counts: readonly number[];
+}
+
+/** Articles by delay: `counts[i]` up to and with `edges_ms[i]`, the last one longer than all edges. Percentiles are the upper edge of their bin; null when longer than all edges, or when `count` is 0. */
+export interface Delays {
+  readonly edges_ms: readonly number[];
+  readonly counts: readonly number[];
+  readonly count: number;
+  readonly p50_ms: number | null;
+  readonly p95_ms: number | null;
+}
+
 /** When and by which event open or close was made. */
 export interface EventAt {
   readonly time: string;
   readonly event_id: string;
+}
+
+/** Articles ingested in one window, by label. */
+export interface FacetWindow {
+  readonly start: string;
+  readonly end: string;
+  readonly positive: number;
+  readonly neutral: number;
+  readonly negative: number;
+}
+
+/** Articles along every dimension, each under the filters on the others. `scores[i]`: polarity in the tenth that begins at −1 + i/10. `arrival`: from publication to ingestion; `scoring`: from there to the score. */
+export interface Facets {
+  readonly hours: number;
+  readonly resolution: string;
+  readonly start: string;
+  readonly end: string;
+  readonly total: number;
+  readonly whole_from: string | null;
+  readonly windows: readonly FacetWindow[];
+  readonly labels: LabelCounts;
+  readonly sources: readonly NamedCount[];
+  readonly models: readonly NamedCount[];
+  readonly tags: readonly NamedCount[];
+  readonly tickers: readonly NamedCount[];
+  readonly scores: readonly number[];
+  readonly arrival: Delays;
+  readonly scoring: Delays;
+  readonly coverage: readonly Coverage[];
+}
+
+/** A candle of an article's minute; `bucket` is null when it is not stored. `roles`: which of its values the article made (articles with the same high or low all did). */
+export interface FedCandle {
+  readonly resolution: string;
+  readonly start: string;
+  readonly bucket: Bucket | null;
+  readonly roles: readonly ("open" | "high" | "low" | "close")[];
+}
+
+/** An article's candles of one subject, finest first. `counted`: null when nobody can tell any more. */
+export interface FedSubject {
+  readonly subject: string;
+  readonly event_id: string;
+  readonly counted: boolean | null;
+  readonly candles: readonly FedCandle[];
 }
 
 /** A complete set of buckets; `detail`: what the replay that built it recorded. */
@@ -106,11 +166,58 @@ export interface Generations {
   readonly swaps: readonly Swap[];
 }
 
+/** A scored article, with the attribute names of the store. `score`: confidence in the label; `polarity`: what candles are made of. */
+export interface Item {
+  readonly source_id: string;
+  readonly ingested_at: string;
+  readonly source_type: string | null;
+  readonly source_url: string | null;
+  readonly text_snippet: string | null;
+  readonly sentiment: "positive" | "neutral" | "negative" | null;
+  readonly score: number | null;
+  readonly polarity: number | null;
+  readonly model_version: string | null;
+  readonly scored_at: string | null;
+  readonly raw_key: string | null;
+  readonly metadata: ItemMetadata | null;
+  readonly matched_tags: readonly string[];
+  readonly matched_tickers: readonly string[];
+  readonly sources: readonly (Readonly<Record<string, unknown>>)[];
+}
+
+/** The candles an article fed, in the live generation. */
+export interface ItemCandles {
+  readonly article_id: string;
+  readonly generation: string;
+  readonly subjects: readonly FedSubject[];
+}
+
+/** What the source said of the article. */
+export interface ItemMetadata {
+  readonly author: string | null;
+  readonly title: string | null;
+  readonly published_at: string | null;
+  readonly source_name: string | null;
+}
+
+/** A page of articles, newest first. */
+export interface Items {
+  readonly items: readonly Item[];
+  readonly count: number;
+  readonly next_cursor: string | null;
+}
+
 /** How many articles had each label. */
 export interface LabelCounts {
   readonly positive: number;
   readonly neutral: number;
   readonly negative: number;
+}
+
+/** How many articles of a name. */
+export interface NamedCount {
+  readonly name: string;
+  readonly count: number;
 }
 
 /** The bucket of the window that contains now. */
