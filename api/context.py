@@ -23,7 +23,7 @@ from api.sse.opening import Opener
 from api.tallies import Tallies
 from api.watch_lists import WatchLists
 from contracts.clock import Clock
-from contracts.errors import Transient
+from contracts.errors import Transient, Unusable
 from contracts.ports import BucketStore, ControlStore, ItemStore, Secrets
 
 THREADS = 16
@@ -60,8 +60,8 @@ class Offload:
         self._waiting = 0
 
     async def run(self, dependency: str, function: Callable[..., Answer], *arguments: Any) -> Answer:
-        """The function's answer. Raises `Transient` when too many wait already or the time is over; the thread then
-        finishes on its own."""
+        """The function's answer. Raises `Transient` when too many wait already, the time is over (the thread then
+        finishes on its own), or the store cannot be used as this process is set up."""
         return await self.within(self._timeout_s, dependency, function, *arguments)
 
     async def within(
@@ -76,6 +76,9 @@ class Offload:
         future.add_done_callback(self._done)
         try:
             return await asyncio.wait_for(asyncio.shield(future), timeout_s)
+        except Unusable as error:
+            # Missing rights, say: to whoever asks, a dependency that does not answer. The operator finds it in the log.
+            raise Transient(dependency, str(error)) from error
         except TimeoutError:
             # Nobody will ask for the late answer; without this its error would be reported as never retrieved.
             future.add_done_callback(lambda late: late.cancelled() or late.exception())
@@ -115,7 +118,7 @@ class Services:
         self.cache = SeriesCache(self.hub)
         self.run = self.offload.run
         self.subjects: tuple[str, float, list[dict[str, Any]]] | None = None
-        self.connections = Connections(self.hub)
+        self.connections = Connections(self.hub, self.run)
         self.opener = Opener(self.hub, home.buckets, self.run)
         self.keyring = Keyring(home.control, home.secrets, home.clock, options.token_days)
         self.watch_lists = WatchLists(home.control, home.clock, options.max_configurations)
@@ -126,10 +129,11 @@ class Services:
         self.follower = Follower(self.connections, self.opener, self.watch_lists, self.run)
 
     def _titles(self, article_ids: list[str]) -> dict[str, str]:
-        """Headlines by article id; none while the item store is down: an event without one still tells its score."""
+        """Headlines by article id; none while the item store cannot be read: an event without one still tells its
+        score."""
         try:
             found = self.home.items.get_primaries(article_ids)
-        except Transient:
+        except (Transient, Unusable):
             return {}
         return {each: str(item.get("metadata", {}).get("title") or "") for each, item in found.items()}
 

@@ -4,6 +4,7 @@ import math
 from collections import OrderedDict
 from typing import Any
 
+from api.auth import COOKIE
 from api.middleware import App, Receive, Scope, Send
 from api.problems import problem
 from contracts.clock import Clock
@@ -12,12 +13,15 @@ MAX_KNOWN = 50_000
 #: One address may hide several people; it gets this many times what one token gets.
 ADDRESS_FACTOR = 4
 EXEMPT = frozenset({"/health", "/ready", "/api/v2/health", "/api/v2/ready"})
-#: Streams have a cap of their own, which answers 503.
+#: Streams have a cap of their own, which answers 503; opening them counts for the address only, so that many people
+#: behind one address can all come back after a restart.
 STREAMS = "/stream"
 #: Tokens are given out slowly: each would bring its own allowance.
 MINT_PATH = "/api/v2/auth/anonymous"
 MINT_PER_S = 2.0
 MINT_BURST = 100
+#: Characters of a token that are looked at.
+MAX_KEY = 300
 
 
 class Allowance:
@@ -53,7 +57,7 @@ class RateLimit:
         self._mints = Allowance(clock, min(MINT_PER_S, per_s), min(MINT_BURST, burst))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in EXEMPT or scope["path"].endswith(STREAMS):
+        if scope["type"] != "http" or scope["path"] in EXEMPT:
             await self._app(scope, receive, send)
             return
         wait_s, of = self._wait(scope)
@@ -70,7 +74,7 @@ class RateLimit:
         wait_s = self._addresses.take(address)
         if wait_s <= 0 and scope["path"] == MINT_PATH:
             wait_s = self._mints.take(address)
-        if wait_s > 0:
+        if wait_s > 0 or scope["path"].endswith(STREAMS):
             return wait_s, "address"
         key = _token_key(scope)
         return (self._tokens.take(key), "token") if key else (self._tokens.take(f"@{address}"), "address")
@@ -80,5 +84,6 @@ def _token_key(scope: Scope) -> str | None:
     headers: dict[bytes, Any] = dict(scope["headers"])
     given = headers.get(b"authorization", b"")
     if given[:7].lower() == b"bearer ":
-        return str(given[7:300].decode("latin-1"))
-    return None
+        return str(given[7 : 7 + MAX_KEY].decode("latin-1"))
+    _, found, rest = headers.get(b"cookie", b"").partition(f"{COOKIE}=".encode())
+    return str(rest[:MAX_KEY].partition(b";")[0].decode("latin-1")) if found else None

@@ -1,6 +1,8 @@
 """uvicorn for the stream: bounded send buffers, a deadline for headers, and a farewell before the end."""
 
 import asyncio
+import logging
+import resource
 import socket
 import struct
 from collections.abc import Callable
@@ -10,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from api.logs import note
 from api.sse.stream import WIRE
 
 #: What the kernel keeps for a client that does not read; without it a stalled client swallows megabytes.
@@ -23,6 +26,8 @@ STALL_S = 55.0
 NO_LINGERING = struct.pack("ii", 1, 0)
 #: After this, connections that did not go by themselves are cut.
 GRACE_S = 3
+#: Files and connections beside the streams: stores, requests that are answered in one piece, refusals.
+OTHER_FILES = 1_000
 
 _Protocol: Any = AutoHTTPProtocol
 
@@ -163,9 +168,22 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def allow_open_files(wanted: int) -> None:
+    """Raise the number of files this process may open, as far as it may: many systems start with 1,024, and a server
+    that cannot accept a connection cannot even refuse it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
+    if granted < wanted:
+        note(logging.WARNING, "fewer files may be opened than streams need", wanted=wanted, granted=granted)
+
+
 def make_server(app: FastAPI, log_level: str = "warning") -> Server:
     """A server for an application of `create_app`: `await server.serve(sockets=[bind(host, port)])`, and
     `server.should_exit = True` (or SIGTERM in the main thread) ends it within five seconds."""
+    allow_open_files(app.state.services.options.max_connections + OTHER_FILES)
     config = uvicorn.Config(
         app,
         http=BoundedProtocol,

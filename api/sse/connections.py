@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from api.logs import note
 from api.sse.hub import Hub
+from api.sse.opening import Run
 from contracts.errors import Transient
 from contracts.telemetry import observe, record
 
@@ -22,8 +23,9 @@ RETRY_AFTER_S = 5
 class Connections:
     """The open streams. `ensure_started` begins the hub and the timers on first use."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, run: Run) -> None:
         self.hub = hub
+        self._run = run
         self.open: set[EventStream] = set()
         self.refused = 0
         self.reserved = 0
@@ -73,9 +75,7 @@ class Connections:
         async with self._starting:
             if self.hub.started:
                 return
-            loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(None, self.hub.read_head)
-            self.hub.start(*found)
+            self.hub.start(*await self._run("buckets", self.hub.read_head))
             self._tasks += [asyncio.create_task(self._heartbeats()), asyncio.create_task(self._tidy())]
 
     async def start_when_up(self) -> None:

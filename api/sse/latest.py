@@ -1,5 +1,6 @@
 """The newest buckets of every series, kept up to date by the change log: what snapshots are made of."""
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from contracts.documents import bucket_document, end_ms, partial_document
 #: Enough for a few windows that lie in the future (a publisher's clock may run five minutes ahead), the one that
 #: contains now, and the newest final one.
 KEPT = 8
+#: Series read from the store because somebody asked, least recently asked for out: anybody may ask for any name.
+MAX_LOADED = 100_000
 Series = tuple[str, str]
 
 
@@ -18,7 +21,7 @@ class Latest:
 
     def __init__(self) -> None:
         self._buckets: dict[Series, list[Bucket]] = {}
-        self._loaded: set[Series] = set()
+        self._loaded: OrderedDict[Series, None] = OrderedDict()
 
     def put(self, bucket: Bucket) -> None:
         """Take in a newer state of a bucket; an older one is dropped."""
@@ -37,11 +40,20 @@ class Latest:
         """Take in what the store holds."""
         for bucket in buckets:
             self.put(bucket)
-        self._loaded.add(series)
+        self._loaded[series] = None
+        while len(self._loaded) > MAX_LOADED:
+            forgotten, _ = self._loaded.popitem(last=False)
+            self._buckets.pop(forgotten, None)
 
     def missing(self, wanted: Iterable[Series]) -> list[Series]:
-        """The series that were never read from the store."""
-        return [series for series in wanted if series not in self._loaded]
+        """The series that were never read from the store, or so long ago that they are forgotten."""
+        missing = []
+        for series in wanted:
+            if series in self._loaded:
+                self._loaded.move_to_end(series)
+            else:
+                missing.append(series)
+        return missing
 
     def clear(self) -> None:
         """Another generation is live."""

@@ -32,8 +32,10 @@ class Start(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """How to begin: `slots` to send first, `ring_index` to go on from, and the id that stands behind them."""
+    """How to begin in an epoch: `slots` to send first, `ring_index` to go on from, and the id that stands behind
+    them."""
 
+    epoch: str
     resumed: bool
     reason: str
     slots: list[Slot]
@@ -123,6 +125,14 @@ class Opener:
     async def open(self, start: Start, wanted: Filter, until_ms: int | None = None) -> Opening:
         """Resume if possible, else a snapshot; of what was written before `until_ms`. Raises `Transient` when the
         store is needed and down."""
+        while True:
+            epoch = self._hub.generation
+            opening = await self._open(start, wanted, until_ms)
+            # Another generation went live while the store was read: what was read is half of each.
+            if self._hub.generation == epoch:
+                return opening
+
+    async def _open(self, start: Start, wanted: Filter, until_ms: int | None) -> Opening:
         hub = self._hub
         point, since_ms = start
         reason = "first"
@@ -141,7 +151,7 @@ class Opener:
                 return opening
             reason = "too_old"
         slot, index = await self.snapshot(wanted)
-        return Opening(False, reason, [slot], index, slot.before)
+        return Opening(hub.generation, False, reason, [slot], index, slot.before)
 
     async def _resume(self, vector: Vector, wanted: Filter, until_ms: int | None) -> Opening | None:
         hub = self._hub
@@ -157,7 +167,7 @@ class Opener:
         if sum(len(slot.documents(wanted)) for slot in slots) > MAX_REPLAY_EVENTS:
             return None
         cursor = slots[-1].after if slots else None
-        return Opening(True, "ok", slots, index, cursor or hub.safe_id)
+        return Opening(hub.generation, True, "ok", slots, index, cursor or hub.safe_id)
 
     async def snapshot(self, wanted: Filter) -> tuple[Slot, int]:
         """A slot with the current state of every wanted series, and the ring index that continues it."""
@@ -174,7 +184,7 @@ class Opener:
                 for each, buckets in loaded.items():
                     hub.load_latest(each, buckets)
         index, now_ms = hub.ring.next_index, hub.clock.now_ms()
-        known = self._snapshots.get(wanted)
+        known = self._snapshots.get(wanted) if not missing else None
         if known is not None and known[0] == index and known[1] == now_ms // 1000 and known[2].before == hub.safe_id:
             return known[2], index
         rows = hub.latest.rows(wanted, subjects, now_ms)

@@ -9,7 +9,7 @@ from api.epoch import Epoch
 from api.logs import note
 from api.sse.cursor import Vector
 from contracts.clock import Clock
-from contracts.errors import Transient
+from contracts.errors import Transient, Unusable
 from contracts.ports import BucketStore, StoredChange
 
 BATCH = 1_000
@@ -87,7 +87,8 @@ class Poller:
                     self._on_epoch(self._epoch.refresh())
                 seen = self._seen()
                 changes = self._store.changes_after(self._vector, BATCH)
-            except Transient as error:
+            except (Transient, Unusable) as error:
+                # Unusable too: rights or credentials can be mended while the process lives.
                 note(logging.WARNING, "change log unavailable", cause=str(error))
                 self._on_health(False)
                 self._clock.wait(self._stop, DOWN_PAUSE_MS)

@@ -200,8 +200,11 @@ class EventStream:
         assert opening is not None
         self._opening = None
         hub = self._hub
+        if opening.epoch != hub.generation:
+            # It went live between the opening and now, when this connection was not among those that were told.
+            self.ending = self.ending or "epoch_changed"
         hello = {
-            "epoch": hub.generation,
+            "epoch": opening.epoch,
             "resumed": opening.resumed,
             "reason": opening.reason,
             "server_time": iso_ms(hub.clock.now_ms()),

@@ -28,14 +28,15 @@ sys.path.insert(0, str(ROOT))
 LOADS = ((1_000, 10.0), (5_000, 1.0))
 BARS = {(1_000, 10.0): "p99 <= 100 ms, <= 0.25 core, <= 20 KB each", (5_000, 1.0): "p99 <= 1 s"}
 VARIANTS = ("candlewick", "sse-starlette")
-SEQUENCE = re.compile(rb'"count":(\d+)')
+#: The id of an event that carries a bucket: `<epoch>.<lane>:<position in base 36>`, one position per event here.
+SEQUENCE = re.compile(rb"id: g1\.0:([0-9a-z]+)\r?\nevent: bucket_update")
 STAMP = re.compile(rb'"rev":(\d+)')
 CONNECT_AT_ONCE = 100
 
 
 # ---- the server's side ----------------------------------------------------------------------------------------------
 def bucket_of(sequence: int) -> Any:
-    """A final bucket that carries its number (`count`) and its time (`rev`, monotonic microseconds)."""
+    """A final bucket that carries its time (`rev`, monotonic microseconds)."""
     from contracts.bucket import Bucket, Summary
 
     summary = Summary(sequence, 0, 9000, -9000, 100, 0, "a", -100, 60_000, "b", 1, 2, 3, ("rss",), ("model-1",))
@@ -114,7 +115,7 @@ def serve_ours(port: int, rate: float) -> None:
     home = SimpleNamespace(
         buckets=feed, items=FakeItems(), control=FakeControl(), secrets=FakeSecrets(), clock=SystemClock()
     )
-    options = ApiOptions(max_connections=20_000, rate_per_s=1e6, rate_burst=1_000_000)  # type: ignore[call-arg]
+    options = ApiOptions(max_connections=10_000, rate_per_s=1e6, rate_burst=1_000_000)  # type: ignore[call-arg]
     app = create_app(home, options)  # type: ignore[arg-type]
     watch_stdin(feed)
     asyncio.run(make_server(app).serve(sockets=[bind("127.0.0.1", port)]))
@@ -127,6 +128,7 @@ def serve_peer(port: int, rate: float) -> None:
     from starlette.requests import Request
     from starlette.routing import Route
 
+    from api.sse.cursor import encode_vector
     from api.sse.slots import bucket_event
     from contracts.clock import SystemClock
 
@@ -141,8 +143,9 @@ def serve_peer(port: int, rate: float) -> None:
                 at += 1
                 event = bucket_event(stored.change.buckets[0], 1, SystemClock().now_ms())
                 data = event.body.split(b"data: ", 1)[1].strip().decode()
+                identity = f"g1.{encode_vector({stored.lane: stored.sequence})}"
                 for queue in queues:
-                    queue.put_nowait((f"g1.0:{at}", data))
+                    queue.put_nowait((identity, data))
 
     async def events(request: Request) -> AsyncIterator[ServerSentEvent]:
         queue: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
@@ -172,7 +175,7 @@ def serve_peer(port: int, rate: float) -> None:
 
 # ---- the clients' side -----------------------------------------------------------------------------------------------
 class Client(asyncio.Protocol):
-    """One client: counts what it reads, checks its sequence, notes each event's age."""
+    """One client: checks that the ids it reads follow one another, notes each event's age."""
 
     __slots__ = ("ages_us", "buffer", "duplicate", "last", "missing", "opened", "transport")
 
@@ -199,10 +202,10 @@ class Client(asyncio.Protocol):
         if not separator:
             return
         for found in SEQUENCE.findall(head):
-            sequence = int(found)
+            sequence = int(found, 36)
             if sequence <= self.last:
                 self.duplicate += 1
-            elif self.last:
+            else:  # every client is there before the first event
                 self.missing += sequence - self.last - 1
             self.last = max(self.last, sequence)
         self.ages_us.extend(now_us - int(found) for found in STAMP.findall(head))

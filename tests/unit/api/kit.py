@@ -55,7 +55,7 @@ class Outage:
 
     def __init__(self, inner: Any, name: str) -> None:
         self._inner = inner
-        self._name = name
+        self.fault: Exception = Transient(name, "told to be down")
         self.down = False
         self.slow = threading.Event()
         self.slow.set()
@@ -67,7 +67,7 @@ class Outage:
 
         def call(*arguments: Any, **named: Any) -> Any:
             if self.down:
-                raise Transient(self._name, "told to be down")
+                raise self.fault
             assert self.slow.wait(20.0), "nobody ended the slowness"
             return found(*arguments, **named)
 
