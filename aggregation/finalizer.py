@@ -18,6 +18,7 @@ from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Sum
 from contracts.clock import Clock
 from contracts.documents import end_ms
 from contracts.generation import live_generation
+from contracts.logs import invoked
 from contracts.ports import BucketStore, Change, ControlStore
 from contracts.resolution import CHILD, FINEST, MINUTE_MS, WIDTH_MS
 from contracts.settings import AggregatorSettings, load
@@ -170,6 +171,8 @@ def settle_swap(settings: AggregatorSettings) -> None:
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Scheduled entry point; answers with its findings."""
     settings = load(AggregatorSettings, os.environ)
+    open_home(settings)
+    invoked(event, context)
     settle_swap(settings)
     findings = finalizer(settings).run()
     record({"FinalizerRepairs": findings.repaired})

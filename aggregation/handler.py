@@ -13,6 +13,7 @@ from typing import Any
 from aggregation.service import Aggregator
 from contracts.errors import Transient
 from contracts.kinesis import item_failures, records_of, shard_of
+from contracts.logs import invoked
 from contracts.settings import AggregatorSettings, load
 from contracts.telemetry import record
 from stores.home import open_home
@@ -39,7 +40,9 @@ def aggregator(settings: AggregatorSettings) -> Aggregator:
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Apply one batch of a shard."""
-    return handle(aggregator(load(AggregatorSettings, os.environ)), event)
+    service = aggregator(load(AggregatorSettings, os.environ))
+    invoked(event, context)
+    return handle(service, event)
 
 
 def handle(service: Aggregator, event: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from api.app import create_app
 from api.options import ApiOptions
 from api.problems import MEDIA_TYPE
 from api.respond import JSON
+from contracts.logs import invoked
 from contracts.settings import load
 from stores.home import open_home
 
@@ -28,4 +29,6 @@ def adapter() -> Mangum:
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """One request."""
-    return adapter()(event, context)
+    answer = adapter()
+    invoked(event, context)
+    return answer(event, context)

@@ -1,4 +1,5 @@
-"""Metrics as CloudWatch's embedded format: one JSON line on stdout, which CloudWatch Logs turns into metrics.
+"""Metrics as CloudWatch's embedded format: one JSON line on stdout, which CloudWatch Logs turns into metrics; the lines
+are Powertools'.
 
 The stage is the only dimension: every value of one is a metric that costs 0.30 a month, so a ticker never is.
 """
@@ -18,10 +19,14 @@ def emf_line(values: Mapping[str, float], stage: str, now_ms: int) -> str:
     """The line of some values at an instant; empty when there are none."""
     if not values:
         return ""
-    definitions = [{"Name": name, "Unit": METRICS[name].unit} for name in values]
-    told = {"Namespace": NAMESPACE, "Dimensions": [[STAGE]], "Metrics": definitions}
-    document = {"_aws": {"Timestamp": now_ms, "CloudWatchMetrics": [told]}, STAGE: stage, **values}
-    return json.dumps(document, separators=(",", ":")) + "\n"
+    from aws_lambda_powertools.metrics import EphemeralMetrics
+
+    metrics = EphemeralMetrics(namespace=NAMESPACE)
+    metrics.set_timestamp(now_ms)
+    metrics.add_dimension(STAGE, stage)
+    for name, value in values.items():
+        metrics.add_metric(name, METRICS[name].unit, value)
+    return json.dumps(metrics.serialize_metric_set(), separators=(",", ":")) + "\n"
 
 
 def writer(stage: str, clock: Clock) -> Callable[[Mapping[str, float]], None]:

@@ -5,7 +5,7 @@ every handler and compares what it loaded.
 from typing import Final, NamedTuple
 
 _COMMON: Final = (
-    "annotated-types", "aws-kinesis-agg", "msgspec", "protobuf", "pydantic", "pydantic-core", "six", "tenacity",
+    "annotated-types", "aws-kinesis-agg", "aws-lambda-powertools", "jmespath", "msgspec", "protobuf", "pydantic", "pydantic-core", "six", "tenacity",
     "typing-extensions", "typing-inspection", "xxhash", "opentelemetry-api",
 )  # fmt: skip
 _HTTP: Final = ("certifi", "charset-normalizer", "idna", "requests", "urllib3")

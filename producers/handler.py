@@ -9,6 +9,7 @@ import os
 import threading
 from typing import Any, Final
 
+from contracts.logs import invoked
 from contracts.settings import ProducerSettings, load
 from producers.fetch import Web
 from producers.fetch_round import ROUND_MS
@@ -41,6 +42,7 @@ def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     settings = load(ProducerSettings, os.environ)
     with _opening:
         service = _service(settings, open_home(settings))
+    invoked(event, context)
     polled = service.poll(_asked_for(event))._asdict()
     if polled["polled"]:
         logger.info(json.dumps({"message": "polled", **polled}))

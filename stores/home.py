@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from contracts import emf, telemetry
+from contracts import emf, logs, telemetry
 from contracts.clock import Clock, SystemClock
 from contracts.events import RAW_STREAM, SCORED_STREAM
+from contracts.metrics import NAMESPACE
 from contracts.ports import BucketStore, ControlStore, EventLog, ItemStore, Lake, Secrets
 from contracts.settings import Settings
 from stores.data_dir import DataDir
@@ -60,6 +61,7 @@ def open_home(settings: Settings, clock: Clock | None = None, env: Mapping[str, 
             home = _homes[place] = opener(settings, clock or SystemClock())
             if settings.metrics == "emf":
                 telemetry.emit_to(emf.writer(settings.environment, home.clock))
+                logs.deploy(NAMESPACE)
     if env is None:
         return home
     if settings.home == "aws":

@@ -8,6 +8,7 @@ from typing import Any
 from consumers.archiver.service import Archiver
 from contracts.errors import Transient
 from contracts.kinesis import item_failures, records_of
+from contracts.logs import invoked
 from contracts.settings import Settings, load
 from stores.home import open_home
 
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """A Kinesis event in, `{"batchItemFailures": […]}` out: all of the batch, or none of it."""
     archiver = Archiver(open_home(load(Settings, os.environ)).lake)
+    invoked(event, context)
     records = records_of(event)
     try:
         archived = archiver.archive(records)

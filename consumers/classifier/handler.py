@@ -12,6 +12,7 @@ from consumers.classifier.models import registry
 from consumers.classifier.service import ClassifierService
 from consumers.classifier.subjects import Symbols, read_symbols, shipped_symbols
 from contracts.kinesis import item_failures, records_of
+from contracts.logs import invoked
 from contracts.settings import ClassifierSettings, load
 from contracts.telemetry import observe, record
 from stores.home import Home, open_home
@@ -55,6 +56,7 @@ def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     settings = load(ClassifierSettings, os.environ)
     with _opening:
         service = _service(settings, open_home(settings))
+    invoked(event, context)
     clock = open_home(settings).clock
     started_ms = clock.monotonic_ms()
     outcome = service.process(records_of(event))

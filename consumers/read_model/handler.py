@@ -7,6 +7,7 @@ from typing import Any
 
 from consumers.read_model.service import process
 from contracts.errors import Transient
+from contracts.logs import invoked
 from contracts.settings import Settings, load
 from contracts.telemetry import record
 from stores.home import open_home
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """A DynamoDB stream event in, `{"batchItemFailures": […]}` out: all of the batch, or none of it."""
     items = open_home(load(Settings, os.environ)).items
+    invoked(event, context)
     records = event.get("Records", [])
     try:
         processed = process(items, records)

@@ -22,7 +22,7 @@ def test_counts_and_observations_are_one_line_each_with_the_stage_as_only_dimens
     telemetry.observe({"ClassifierLatency": 12.5})
     telemetry.record({})
     first, second = told()
-    assert (first["EventsCounted"], first["stage"]) == (3, "dev")
+    assert (first["EventsCounted"], first["stage"]) == ([3], "dev")
     (metrics,) = first["_aws"]["CloudWatchMetrics"]
     assert metrics["Namespace"] == NAMESPACE
     assert metrics["Dimensions"] == [["stage"]]
