@@ -1,49 +1,77 @@
 """The articles behind a bucket, and which of them made its open, high, low and close.
 
 The bucket is the authority, not the item store: an article belongs to it when its event is a *member* of one of the
-bucket's minutes (exact, whatever was late, set aside or told twice), and its polarity is what the live generation
-counted, as far as the minutes tell (a replay with another model changes buckets, not items). Open and close are named
-by the bucket; high and low are the earliest events, by (event time, event id), with the bucket's high and low.
+bucket's minutes (exact, whatever was late, set aside or told twice), and its score is what the generation counted. A
+replay with another model changes buckets, not items: there an item's own score is not the one that counts. The minute
+then tells the polarity of its first and last event, and of one more by what is left of its sum; what it does not tell
+is null, never the other model's. Open and close are named by the bucket; high and low are the earliest events, by
+(event time, event id), with the bucket's high and low.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from contracts.bucket import E4, LANE_SEPARATOR, Bucket, BucketKey
+from contracts.bucket import E4, LANE_SEPARATOR, Bucket, BucketKey, Summary
 from contracts.documents import bucket_document, end_ms
 from contracts.hashing import member_hash
 from contracts.identity import event_id
 from contracts.instants import iso_ms, parse_ms
 from contracts.ports import BucketStore, Item, ItemStore
-from contracts.resolution import FINEST, WIDTH_MS
+from contracts.resolution import FINEST, WIDTH_MS, window_start_ms
 
 DEFAULT_LIMIT = 200
 #: Most items looked at for one bucket; a day of a busy subject has some thousands.
 MAX_ITEMS = 20_000
 KEYS_AT_ONCE = 200
+#: Readings in search of a bucket that its minutes are not ahead of; a writer that died between the two leaves it behind
+#: until the finaliser mends it.
+READS = 5
 
 
 class Behind(NamedTuple):
-    """What the minutes of a bucket know: members by hash, and the polarity of events they name."""
+    """What the minutes of a bucket know: members by hash, the polarity of events they name, and what each minute (by
+    its start) says. `whole` is the bucket's own summary, for minutes that are gone."""
 
     members: frozenset[int]
     known_e4: dict[str, int]
+    minutes: dict[int, Summary]
+    whole: Summary
+
+    def says(self, at_ms: int) -> Summary:
+        """The summary of the minute of an instant; the whole bucket's where the minute is gone."""
+        return self.minutes.get(window_start_ms(at_ms, FINEST.width_ms), self.whole)
+
+    def counted_e4(self, identity: str, item: Item, at_ms: int) -> int | None:
+        """The polarity counted for an event, as far as this tells; the item's own where its model was counted."""
+        known = self.known_e4.get(identity)
+        if known is None and item.get("polarity") is not None and self.scored_by(item, at_ms):
+            return round(float(item["polarity"]) * E4)
+        return known
+
+    def scored_by(self, item: Item, at_ms: int) -> bool:
+        """Whether what the item says of its score is what was counted."""
+        return item.get("model_version") in self.says(at_ms).model_versions
 
 
 def articles_behind(
     buckets: BucketStore, items: ItemStore, generation: str, key: BucketKey, limit: int, now_ms: int
 ) -> dict[str, Any] | None:
     """The answer of the drill-down; None when there is no such bucket. Raises `Transient`."""
-    bucket = buckets.get_many(generation, [key]).get(key)
-    if bucket is None:
+    found = _read(buckets, generation, key)
+    if found is None:
         return None
-    known = behind(bucket, minutes_of(buckets, generation, bucket))
-    found = items.by_subject(key.subject, key.start_ms, end_ms(bucket), MAX_ITEMS)
-    rows = [row for item in found if (row := _row(item, key.subject, known)) is not None]
+    bucket, minutes = found
+    known = behind(bucket, minutes)
+    stored = items.by_subject(key.subject, key.start_ms, end_ms(bucket), MAX_ITEMS)
+    rows = [row for item in stored if (row := _row(item, key.subject, known)) is not None]
     rows.sort(key=lambda row: (row["published_at"], row["event_id"]))
+    _infer(rows, known)
     _assign_roles(bucket, rows)
     for row in rows:
-        row.pop("_e4")
+        row.pop("_at_ms")
+        counted_e4 = row.pop("_e4")
+        row["polarity"] = counted_e4 / E4 if counted_e4 is not None else None
     kept = _cut(rows, limit)
     return {
         "articles": kept,
@@ -51,6 +79,19 @@ def articles_behind(
         "missing": max(0, bucket.summary.count - len(kept)),
         "bucket": bucket_document(bucket, now_ms),
     }
+
+
+def _read(buckets: BucketStore, generation: str, key: BucketKey) -> tuple[Bucket, list[Bucket]] | None:
+    """A bucket and its minutes as they belong together: minutes are written first, so one that an article has just
+    reached may be ahead of the bucket. None when there is no such bucket. Raises `Transient`."""
+    for _ in range(READS):
+        bucket = buckets.get_many(generation, [key]).get(key)
+        if bucket is None:
+            return None
+        minutes = minutes_of(buckets, generation, bucket)
+        if sum(minute.summary.count for minute in minutes if minute.subject == key.subject) <= bucket.summary.count:
+            break
+    return bucket, minutes
 
 
 def minutes_of(buckets: BucketStore, generation: str, bucket: Bucket) -> list[Bucket]:
@@ -84,6 +125,7 @@ def _get(buckets: BucketStore, generation: str, keys: list[BucketKey]) -> list[B
 
 def behind(bucket: Bucket, minutes: Iterable[Bucket]) -> Behind:
     """What a bucket and its minutes know of their events."""
+    minutes = list(minutes)
     members: set[int] = set()
     known: dict[str, int] = {}
     for each in (*minutes, bucket):
@@ -91,7 +133,12 @@ def behind(bucket: Bucket, minutes: Iterable[Bucket]) -> Behind:
         for summary in (each.summary, *(summary for _, summary in each.children)):
             known[summary.open_id] = summary.open_e4
             known[summary.close_id] = summary.close_e4
-    return Behind(frozenset(members), known)
+    whole_minutes = {
+        each.start_ms: each.summary
+        for each in (*minutes, bucket)
+        if each.resolution == FINEST.name and each.subject == bucket.subject
+    }
+    return Behind(frozenset(members), known, whole_minutes, bucket.summary)
 
 
 def _row(item: Item, subject: str, known: Behind) -> dict[str, Any] | None:
@@ -101,8 +148,9 @@ def _row(item: Item, subject: str, known: Behind) -> dict[str, Any] | None:
     if known.members and member_hash(identity) not in known.members and identity not in known.known_e4:
         return None
     metadata = item.get("metadata") or {}
-    own_e4 = round(float(item["polarity"]) * E4) if item.get("polarity") is not None else None
-    counted_e4 = known.known_e4.get(identity, own_e4)
+    at_ms = parse_ms(str(metadata["published_at"]))
+    own = known.scored_by(item, at_ms)
+    models = known.says(at_ms).model_versions
     return {
         "event_id": identity,
         "article_id": item["source_id"],
@@ -110,16 +158,40 @@ def _row(item: Item, subject: str, known: Behind) -> dict[str, Any] | None:
         "publisher": metadata.get("source_name"),
         "source": item.get("source_type"),
         "url": item.get("source_url") or None,
-        "published_at": iso_ms(parse_ms(str(metadata["published_at"]))),
+        "published_at": iso_ms(at_ms),
         "ingested_at": item.get("ingested_at"),
-        "scored_at": item.get("scored_at"),
-        "label": item.get("sentiment"),
-        "confidence": float(item["score"]) if item.get("score") is not None else None,
-        "polarity": counted_e4 / E4 if counted_e4 is not None else None,
-        "model_version": item.get("model_version"),
+        "scored_at": item.get("scored_at") if own else None,
+        "label": item.get("sentiment") if own else None,
+        "confidence": float(item["score"]) if own and item.get("score") is not None else None,
+        "polarity": None,
+        "model_version": item.get("model_version") if own else (models[0] if len(models) == 1 else None),
         "roles": [],
-        "_e4": counted_e4,
+        "_at_ms": at_ms,
+        "_e4": known.counted_e4(identity, item, at_ms),
     }
+
+
+def _infer(rows: list[dict[str, Any]], known: Behind) -> None:
+    """Where all events of a minute are here and all but one are known, the minute's sums tell the last one."""
+    minutes: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        minutes[window_start_ms(row["_at_ms"], FINEST.width_ms)].append(row)
+    for start_ms, inside in minutes.items():
+        says = known.minutes.get(start_ms)
+        if says is None or len(inside) != says.count:
+            continue
+        unknown = [row for row in inside if row["_e4"] is None]
+        if len(unknown) == 1:
+            unknown[0]["_e4"] = says.sum_e4 - sum(row["_e4"] for row in inside if row is not unknown[0])
+        labels = {"positive": says.positive, "neutral": says.neutral, "negative": says.negative}
+        unlabelled = [row for row in inside if row["label"] is None]
+        for row in inside:
+            if row["label"] is not None:
+                labels[row["label"]] -= 1
+        left = [label for label, count in labels.items() if count]
+        if len(left) == 1 and labels[left[0]] == len(unlabelled):
+            for row in unlabelled:
+                row["label"] = left[0]
 
 
 def _assign_roles(bucket: Bucket, rows: list[dict[str, Any]]) -> None:

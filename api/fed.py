@@ -7,7 +7,7 @@ that minute, so it is then in all eight. Where the minute is gone by TTL nobody 
 from typing import Any
 
 from api.drilldown import Behind, behind, minutes_of
-from contracts.bucket import E4, Bucket, BucketKey
+from contracts.bucket import Bucket, BucketKey
 from contracts.documents import bucket_document
 from contracts.hashing import member_hash
 from contracts.identity import event_id
@@ -78,8 +78,7 @@ def _roles(bucket: Bucket | None, identity: str, item: Item, known: Behind | Non
     if bucket is None or known is None:
         return []
     summary = bucket.summary
-    own_e4 = round(float(item["polarity"]) * E4) if item.get("polarity") is not None else None
-    counted_e4 = known.known_e4.get(identity, own_e4)
+    counted_e4 = known.counted_e4(identity, item, parse_ms(str(item["metadata"]["published_at"])))
     held = {
         "open": summary.open_id == identity,
         "high": summary.high_e4 == counted_e4,

@@ -107,7 +107,7 @@ class Told:
         return event_id(self.article, self.subject)
 
 
-def summary_of(events: Sequence[Told]) -> Summary:
+def summary_of(events: Sequence[Told], model: str = "model-1") -> Summary:
     ordered = sorted(events, key=lambda event: (event.at_ms, event.identity))
     values = [event.polarity_e4 for event in ordered]
     first, last = ordered[0], ordered[-1]
@@ -126,14 +126,15 @@ def summary_of(events: Sequence[Told]) -> Summary:
         neutral=sum(value == 0 for value in values),
         negative=sum(value < 0 for value in values),
         sources=("test",),
-        model_versions=("model-1",),
+        model_versions=(model,),
     )
 
 
 class Line:
     """A stand-in for the aggregator: keeps what it was told, writes the buckets touched and a change per subject."""
 
-    def __init__(self, home: TestHome, generation: str = "g1", lane: str = LANE) -> None:
+    def __init__(self, home: TestHome, generation: str = "g1", lane: str = LANE, model: str = "model-1") -> None:
+        self.model = model
         self.home = home
         self.generation = generation
         self.lane = lane
@@ -175,7 +176,7 @@ class Line:
             members = frozenset(member_hash(e.identity) for e in inside) if key.resolution == "1m" else frozenset()
             rev = stored[key].rev if key in stored else 0
             now_ms = self.home.clock.now_ms()
-            bucket = Bucket(*key, summary_of(inside), members, (), rev + 1, now_ms, end_ms > now_ms)
+            bucket = Bucket(*key, summary_of(inside, self.model), members, (), rev + 1, now_ms, end_ms > now_ms)
             writes.append(BucketWrite(bucket, rev))
         return writes
 

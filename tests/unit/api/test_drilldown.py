@@ -1,5 +1,7 @@
 """The articles behind a bucket: membership, roles, ties, revision and replay."""
 
+from typing import Any
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -83,6 +85,63 @@ def test_a_replay_with_another_model_shows_what_that_generation_counted(home: Te
     assert roles(found)["high"] == old[2].identity
     assert roles(found)["low"] == old[1].identity
     assert [row["polarity"] for row in found["articles"]] == [-0.01, -0.09, 0.09]
+
+
+def replayed(home: TestHome, values: list[tuple[int, int]], gap_ms: int) -> dict[str, Any]:
+    """Events with what model-1 and what model-2 say of them, told to g1 and g2; the drill-down of g2."""
+    line, again = Line(home), Line(home, "g2", lane="replay", model="model-2")
+    for number, (old_e4, new_e4) in enumerate(values):
+        event = Told("AAPL", START + number * gap_ms, old_e4, article(number))
+        line.tell(event)
+        line.item(event, sentiment="negative")
+        again.tell(Told("AAPL", event.at_ms, new_e4, event.article))
+    return behind(home, "g2")
+
+
+def test_the_score_of_another_model_is_never_shown_as_what_was_counted(home: TestHome) -> None:
+    found = replayed(home, [(900, 100), (-900, 300), (500, 0)], gap_ms=1_000)
+    assert [row["polarity"] for row in found["articles"]] == [0.01, 0.03, 0.0], "two are named, one is what is left"
+    assert {row["model_version"] for row in found["articles"]} == {"model-2"}
+    assert {row["confidence"] for row in found["articles"]} == {None}
+    assert [row["label"] for row in found["articles"]] == [None, None, None]
+    assert roles(found)["high"] == f"{article(1)}@AAPL"
+    assert [row["label"] for row in behind(home)["articles"]] == ["negative"] * 3
+
+
+def test_what_the_minute_does_not_tell_is_null_and_makes_nothing(home: TestHome) -> None:
+    found = replayed(home, [(900, 100), (800, 700), (-900, -600), (500, 0)], gap_ms=1_000)
+    assert [row["polarity"] for row in found["articles"]] == [0.01, None, None, 0.0]
+    assert set(roles(found)) == {"open", "close"}
+
+
+def test_alone_in_its_minute_every_article_is_known(home: TestHome) -> None:
+    found = replayed(home, [(900, 100), (800, 700), (-900, -600)], gap_ms=MINUTE)
+    assert [row["polarity"] for row in found["articles"]] == [0.01, 0.07, -0.06]
+    assert [row["label"] for row in found["articles"]] == ["positive", "positive", "negative"]
+    assert set(roles(found)) == {"open", "high", "low", "close"}
+
+
+def test_minutes_ahead_of_their_bucket_are_waited_for(home: TestHome, line: Line) -> None:
+    """The aggregator wrote the minute and not yet the five minutes: the answer is of one state, not of two."""
+    first, second = Told("AAPL", START, 500, article(1)), Told("AAPL", START + 1, 900, article(2))
+    line.tell(first)
+    line.item(first)
+    line.item(second)
+    key = BucketKey("AAPL", "5m", START - START % (5 * MINUTE))
+    old = home.buckets.get_many("g1", [key])
+    line.tell(second)
+    left = [old]
+
+    class Behindhand:
+        def get_many(self, generation: str, keys: list[BucketKey]) -> Any:
+            return left.pop() if left and keys == [key] else home.buckets.get_many(generation, keys)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(home.buckets, name)
+
+    found = articles_behind(Behindhand(), home.items, "g1", key, 200, NOW_MS)  # type: ignore[arg-type]
+    assert found is not None
+    assert (found["count"], found["missing"], roles(found)["high"]) == (2, 0, second.identity)
 
 
 def test_a_missing_item_is_counted_not_invented(home: TestHome, line: Line) -> None:
