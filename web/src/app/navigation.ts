@@ -1,5 +1,5 @@
 import { RESOLUTIONS, type ResolutionId } from "../model/resolution.ts";
-import { formatRoute, parseRoute, type Route } from "../model/route.ts";
+import { formatRoute, parseRoute, type Route, withoutStrayFilters } from "../model/route.ts";
 import { lowerBound } from "../model/series.ts";
 import { MAX_WATCHED, type Subject } from "../model/subject.ts";
 import type { Ms } from "../model/units.ts";
@@ -13,7 +13,7 @@ export function go(change: Partial<Route>, history: "push" | "replace" = "push")
   const address = formatRoute(next);
   if (address === formatRoute(route.value)) return;
   window.history[history === "push" ? "pushState" : "replaceState"](null, "", address);
-  route.value = next;
+  route.value = withoutStrayFilters(next);
 }
 
 export function followHistory(): void {

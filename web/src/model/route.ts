@@ -1,3 +1,4 @@
+import { type Filters, listFilters, NO_FILTERS, parseFilters } from "./filters.ts";
 import { isResolution, DEFAULT_RESOLUTION, type ResolutionId } from "./resolution.ts";
 import { MAX_WATCHED, parseSubject, type Subject } from "./subject.ts";
 import { formatIso, type Ms, parseIso } from "./units.ts";
@@ -13,11 +14,14 @@ export interface Route {
   /** The start of the selected candle; null follows the newest one. */
   readonly at: Ms | null;
   readonly scale: "full" | "fit";
+  /** What the record and analytics pages are narrowed to; both keep them, other pages have none. */
+  readonly filters: Filters;
 }
 
 const PAGES = ["grid", "records", "analytics", "runs", "ops"] as const;
 /** Pages that show one thing under `/page/id`. */
 const DETAILED: readonly Route["page"][] = ["records", "runs"];
+const FILTERED: readonly Route["page"][] = ["records", "analytics"];
 
 function decode(text: string): string {
   try {
@@ -50,8 +54,10 @@ export function parseRoute(path: string, search: string): Route {
   const resolution = query.get("r");
   const listed = query.get("w")?.split(",").map(parseSubject).filter((found) => found !== null);
   const watched = listed === undefined ? null : [...new Set(listed)].slice(0, MAX_WATCHED);
+  const found = parsePath(path);
   return {
-    ...parsePath(path),
+    ...found,
+    filters: FILTERED.includes(found.page) ? parseFilters(query) : NO_FILTERS,
     subject: parseSubject(query.get("s") ?? ""),
     watched: watched !== null && watched.length > 0 ? watched : null,
     resolution: isResolution(resolution) ? resolution : DEFAULT_RESOLUTION,
@@ -59,6 +65,10 @@ export function parseRoute(path: string, search: string): Route {
     scale: query.get("scale") === "fit" ? "fit" : "full",
   };
 }
+
+/** Filters stay on the pages that have them: whoever leaves for the candles leaves the question behind. */
+export const withoutStrayFilters = (route: Route): Route =>
+  FILTERED.includes(route.page) ? route : { ...route, filters: NO_FILTERS };
 
 /** The shortest address for a route; commas and colons stay readable. */
 export function formatRoute(route: Route): string {
@@ -70,6 +80,7 @@ export function formatRoute(route: Route): string {
   if (route.scale === "fit") query.push("scale=fit");
   if (route.watched !== null) query.push(`w=${readable(route.watched.join(","))}`);
   const { page, id } = route;
+  if (FILTERED.includes(page)) for (const [name, value] of listFilters(route.filters)) query.push(`${name}=${readable(value)}`);
   const path = page === "live" || page === "unknown" ? "/" : `/${page}${id === null ? "" : `/${encodeURIComponent(id)}`}`;
   return query.length === 0 ? path : `${path}?${query.join("&")}`;
 }

@@ -1,0 +1,113 @@
+import { parseSubject } from "./subject.ts";
+import { formatIso, HOUR, type Ms, ms, parseIso } from "./units.ts";
+
+/**
+ * What the record and analytics pages are narrowed to, as it stands in the address. Both pages share
+ * the filters, so that one leads to the other; every value is canonical and was checked when it was read.
+ */
+export const FILTER_NAMES = ["ticker", "tag", "label", "source", "model", "score", "arrival", "scoring", "hours", "from", "to"] as const;
+export type FilterName = (typeof FILTER_NAMES)[number];
+export type Filters = Readonly<Partial<Record<FilterName, string>>>;
+
+export const NO_FILTERS: Filters = {};
+/** How far back the read model is kept. */
+export const MAX_HOURS = 168;
+
+function subjectName(text: string, isTag: boolean): string | null {
+  const subject = parseSubject(isTag && !/^(tag:|#)/i.test(text.trim()) ? `tag:${text.trim()}` : text);
+  if (subject === null || subject.startsWith("tag:") !== isTag) return null;
+  return isTag ? subject.slice(4) : subject;
+}
+
+function wholeNumber(text: string, least: number, most: number): string | null {
+  const value = Number(text);
+  return /^-?\d{1,9}$/.test(text) && value >= least && value <= most ? String(value) : null;
+}
+
+function instant(text: string): string | null {
+  const at = parseIso(text);
+  return at === null ? null : formatIso(at);
+}
+
+const READERS: Record<FilterName, (text: string) => string | null> = {
+  ticker: (text) => subjectName(text, false),
+  tag: (text) => subjectName(text, true),
+  label: (text) => (["positive", "neutral", "negative"].includes(text) ? text : null),
+  source: (text) => (/^[a-z0-9][a-z0-9_-]{0,39}$/.test(text) ? text : null),
+  model: (text) => (text.trim() !== "" && text.length <= 200 ? text.trim() : null),
+  score: (text) => wholeNumber(text, -10, 9),
+  arrival: (text) => (text === "longer" ? text : wholeNumber(text, 1, 86_400_000)),
+  scoring: (text) => (text === "longer" ? text : wholeNumber(text, 1, 86_400_000)),
+  hours: (text) => wholeNumber(text, 1, MAX_HOURS),
+  from: instant,
+  to: instant,
+};
+
+/** The canonical value, or null for what this filter cannot be. */
+export const readFilter = (name: FilterName, text: string): string | null => READERS[name](text);
+
+export function parseFilters(query: ReadonlyMap<string, string>): Filters {
+  const found: Partial<Record<FilterName, string>> = {};
+  for (const name of FILTER_NAMES) {
+    const value = query.get(name);
+    const known = value === undefined ? null : readFilter(name, value);
+    if (known !== null) found[name] = known;
+  }
+  return found;
+}
+
+/** `[name, value]` in a fixed order, for the address. */
+export function listFilters(filters: Filters): [FilterName, string][] {
+  return FILTER_NAMES.flatMap((name): [FilterName, string][] => (filters[name] === undefined ? [] : [[name, filters[name]]]));
+}
+
+/** With some filters set (text) or removed (null). */
+export function withFilters(filters: Filters, change: Readonly<Partial<Record<FilterName, string | null>>>): Filters {
+  const next: Partial<Record<FilterName, string>> = { ...filters };
+  for (const name of FILTER_NAMES) {
+    const value = change[name];
+    if (value === null) delete next[name];
+    else if (value !== undefined) next[name] = value;
+  }
+  return next;
+}
+
+/** A second click on what is chosen takes the choice back. */
+export function toggleFilter(filters: Filters, name: FilterName, value: string): Filters {
+  return withFilters(filters, { [name]: filters[name] === value ? null : value });
+}
+
+/** The span of the analytics page is its frame, not a filter a reader would take off. */
+export const isFiltered = (filters: Filters): boolean => listFilters(filters).some(([name]) => name !== "hours");
+
+const encoded = (pairs: readonly (readonly [string, string | undefined])[]): string =>
+  pairs
+    .flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${encodeURIComponent(value).replaceAll("'", "%27")}`]))
+    .join("&");
+
+/** The query of `/items`; `hours` counts back from `now`. What only the analytics page can ask for is left out. */
+export function itemsQuery(filters: Filters, now: Ms): string {
+  const back = filters.hours === undefined ? undefined : formatIso(ms(now - Number(filters.hours) * HOUR));
+  // The later of two beginnings: both are asked for.
+  const since = [filters.from, back].flatMap((text) => (text === undefined ? [] : [text])).sort((a, b) => Date.parse(a) - Date.parse(b)).at(-1);
+  return encoded([
+    ["ticker", filters.ticker],
+    ["tag", filters.tag],
+    ["sentiment", filters.label],
+    ["source", filters.source],
+    ["model", filters.model],
+    ["since", since],
+    ["until", filters.to],
+  ]);
+}
+
+/** The query of `/analytics/facets`. */
+export function facetsQuery(filters: Filters, hours: number): string {
+  const { ticker, tag, label, source, model, score, arrival, scoring, from, to } = filters;
+  return encoded([
+    ["hours", String(hours)],
+    ...Object.entries({ ticker, tag, label, source, model, score, arrival, scoring }),
+    ["start", from],
+    ["end", to],
+  ]);
+}

@@ -1,0 +1,157 @@
+import type { Label } from "./bucket.ts";
+import { parseBucket, type Bucket } from "./bucket.ts";
+import { type Raw, numberOf, raw, rawList, textOf } from "./raw.ts";
+import { isResolution, type ResolutionId, slotMsOf } from "./resolution.ts";
+import { parseSubject, type Subject } from "./subject.ts";
+import { addMs, type E4, type Ms, ms, parseIso, polarityToE4 } from "./units.ts";
+import type { FedCandle, FedSubject, Item, ItemCandles, ItemMetadata, Items } from "./wire.ts";
+
+/** One scored article as the record pages show it. */
+export interface ArticleRecord {
+  readonly id: string;
+  readonly title: string;
+  readonly snippet: string;
+  readonly publisher: string;
+  readonly author: string;
+  readonly source: string;
+  /** Null unless it is http or https: a link from the outside must not run script. */
+  readonly url: string | null;
+  readonly publishedAt: Ms | null;
+  readonly ingestedAt: Ms | null;
+  readonly scoredAt: Ms | null;
+  readonly label: Label | null;
+  readonly confidence: number | null;
+  readonly polarity: E4 | null;
+  readonly model: string;
+  readonly subjects: readonly Subject[];
+  /** Who else told the story: article id and source. */
+  readonly alsoTold: readonly { readonly id: string; readonly source: string }[];
+  readonly rawKey: string;
+  /** The answer as it came. */
+  readonly json: unknown;
+}
+
+export interface RecordPage {
+  readonly records: readonly ArticleRecord[];
+  readonly nextCursor: string | null;
+}
+
+const LABELS: readonly unknown[] = ["positive", "neutral", "negative"] satisfies Label[];
+const strings = (value: unknown): string[] => (Array.isArray(value) ? value.map(textOf).filter((text) => text !== "") : []);
+
+/** Null for something without an id: it could not be opened. */
+export function parseRecord(value: unknown): ArticleRecord | null {
+  const wire = raw<Item>(value);
+  const id = textOf(wire.source_id);
+  if (id === "") return null;
+  const metadata = raw<ItemMetadata>(wire.metadata);
+  const source = textOf(wire.source_type);
+  const url = textOf(wire.source_url);
+  const polarity = numberOf(wire.polarity);
+  const subjects = [...strings(wire.matched_tickers), ...strings(wire.matched_tags).map((tag) => `tag:${tag}`)];
+  const told = rawList<Record<string, unknown>>(wire.sources).map((row) => ({ id: textOf(row["article_id"]), source: textOf(row["source"]) }));
+  return {
+    id,
+    title: textOf(metadata.title),
+    snippet: textOf(wire.text_snippet),
+    publisher: textOf(metadata.source_name) || source,
+    author: textOf(metadata.author),
+    source,
+    url: /^https?:\/\//i.test(url) ? url : null,
+    publishedAt: parseIso(metadata.published_at),
+    ingestedAt: parseIso(wire.ingested_at),
+    scoredAt: parseIso(wire.scored_at),
+    label: LABELS.includes(wire.sentiment) ? (wire.sentiment as Label) : null,
+    confidence: numberOf(wire.score),
+    polarity: polarity === null ? null : polarityToE4(polarity),
+    model: textOf(wire.model_version),
+    subjects: subjects.map(parseSubject).filter((found) => found !== null),
+    alsoTold: told.filter((row) => row.id !== id && row.source !== ""),
+    rawKey: textOf(wire.raw_key),
+    json: value,
+  };
+}
+
+export function parseRecordPage(value: unknown): RecordPage {
+  const wire = raw<Items>(value);
+  const rows: unknown[] = Array.isArray(wire.items) ? wire.items : [];
+  return { records: rows.map(parseRecord).filter((found) => found !== null), nextCursor: textOf(wire.next_cursor) || null };
+}
+
+/** A page after the ones there are; what came twice (it was changed while the reader paged) is kept once. */
+export function appendPage(before: readonly ArticleRecord[], page: RecordPage): readonly ArticleRecord[] {
+  const known = new Set(before.map(({ id }) => id));
+  return [...before, ...page.records.filter(({ id }) => !known.has(id))];
+}
+
+export type FedRole = "open" | "high" | "low" | "close";
+
+/** A candle of the article's subject and time; `bucket` is null when it is not stored. */
+export interface Fed {
+  readonly resolution: ResolutionId;
+  readonly start: Ms;
+  readonly end: Ms;
+  readonly bucket: Bucket | null;
+  readonly roles: readonly FedRole[];
+}
+
+export interface FedRow {
+  readonly subject: Subject;
+  /** Null when nobody can tell any more: the minute is no longer stored. */
+  readonly counted: boolean | null;
+  readonly candles: readonly Fed[];
+}
+
+const ROLES: readonly unknown[] = ["open", "high", "low", "close"] satisfies FedRole[];
+
+function parseFed(wire: Raw<FedCandle>): Fed[] {
+  const start = parseIso(wire.start);
+  const { resolution } = wire;
+  if (start === null || !isResolution(resolution)) return [];
+  const bucket = parseBucket(wire.bucket);
+  const roles: unknown[] = Array.isArray(wire.roles) ? wire.roles : [];
+  const end = bucket?.end ?? addMs(start, slotMsOf(resolution));
+  return [{ resolution, start, end, bucket, roles: roles.filter((role): role is FedRole => ROLES.includes(role)) }];
+}
+
+export function parseFedRows(value: unknown): FedRow[] {
+  return rawList<FedSubject>(raw<ItemCandles>(value).subjects).flatMap((wire) => {
+    const subject = parseSubject(textOf(wire.subject));
+    if (subject === null) return [];
+    return [{ subject, counted: typeof wire.counted === "boolean" ? wire.counted : null, candles: rawList<FedCandle>(wire.candles).flatMap(parseFed) }];
+  });
+}
+
+export interface Step {
+  readonly name: string;
+  readonly note: string;
+  readonly at: Ms | null;
+  /** Since the step before it that has a time; null for the first. */
+  readonly after: Ms | null;
+}
+
+/**
+ * From publication to this screen. `stored` is when the article's minute was last written, so the
+ * article was in it then at the latest.
+ */
+export function timeline(record: ArticleRecord, fed: readonly FedRow[] | null, shownAt: Ms): Step[] {
+  const written = (fed ?? []).flatMap((row) => (row.counted === true ? row.candles.filter((c) => c.resolution === "1m") : []));
+  const stored = written.map(({ bucket }) => bucket?.lastUpdated ?? null).filter((at) => at !== null);
+  const revised = written.some(({ bucket }) => (bucket?.rev ?? 0) > 1);
+  const storedAt = stored.length === 0 ? null : ms(Math.min(...stored));
+  const storedNote =
+    storedAt === null ? (fed === null ? "" : "in no candle that is kept") : revised ? "in its minute candle, at the latest" : "in its minute candle";
+  const steps: [string, string, Ms | null][] = [
+    ["Published", `by ${record.publisher || "its publisher"}`, record.publishedAt],
+    ["Taken in", `from ${record.source || "its source"}`, record.ingestedAt],
+    ["Scored", record.model === "" ? "" : `by ${record.model}`, record.scoredAt],
+    ["Stored", storedNote, storedAt],
+    ["Shown", "on this page", shownAt],
+  ];
+  let before: Ms | null = null;
+  return steps.map(([name, note, at]) => {
+    const after = at === null || before === null ? null : ms(at - before);
+    before = at ?? before;
+    return { name, note, at, after };
+  });
+}
