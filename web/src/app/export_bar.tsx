@@ -1,25 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { fileName, toCsv, toCurl, toJsonLines } from "../model/export.ts";
+import { copy, download } from "./files.ts";
 import { selectedKey, selectedSeries } from "./state.ts";
-
-function download(name: string, type: string, text: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type }));
-  link.download = name;
-  link.click();
-  // The download has its own hold on the data once the click was handled.
-  setTimeout(() => URL.revokeObjectURL(link.href), 1_000);
-}
-
-async function copy(text: string): Promise<string> {
-  try {
-    await navigator.clipboard.writeText(text);
-    return "Copied.";
-  } catch (error) {
-    if (error instanceof DOMException || error instanceof TypeError) return text;
-    throw error;
-  }
-}
 
 /** Takes the series along: as a file, as a command, or as a link to this very view. */
 export function ExportBar() {

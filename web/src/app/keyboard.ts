@@ -10,16 +10,20 @@ function stepSubject(step: number): void {
   if (next !== undefined) selectSubject(next);
 }
 
-const ACTIONS: Record<string, () => void> = {
+/** Keys of the candles; pages without candles leave them to their own lists. */
+const CANDLE_ACTIONS: Record<string, () => void> = {
   j: () => stepSubject(1),
   k: () => stepSubject(-1),
   ArrowLeft: () => void stepCandle(-1),
   ArrowRight: () => void stepCandle(1),
   l: goLive,
   f: () => go({ scale: route.value.scale === "fit" ? "full" : "fit" }, "replace"),
+};
+
+const ACTIONS: Record<string, () => void> = {
   u: toggleZone,
   t: cycleTheme,
-  "/": () => document.getElementById("add-subject")?.focus(),
+  "/": () => document.querySelector<HTMLElement>("#add-subject, .filters input")?.focus(),
   "?": () => (helpOpen.value = !helpOpen.value),
 };
 
@@ -39,8 +43,9 @@ function onKey(event: KeyboardEvent): void {
     chordUntil = Date.now() + CHORD_MS;
     return;
   }
-  if (/^[1-8]$/.test(event.key)) return selectByNumber(Number(event.key));
-  const action = ACTIONS[event.key];
+  const hasCandles = !["records", "analytics"].includes(route.value.page);
+  if (hasCandles && /^[1-8]$/.test(event.key)) return selectByNumber(Number(event.key));
+  const action = ACTIONS[event.key] ?? (hasCandles ? CANDLE_ACTIONS[event.key] : undefined);
   if (action === undefined) return;
   event.preventDefault();
   action();
