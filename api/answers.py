@@ -96,7 +96,7 @@ class Articles(BaseModel):
     list, `missing` articles are gone from the item store, or the list was cut at its limit."""
 
     articles: list[Article]
-    count: int = Field(ge=0)
+    count: int = Field(ge=0, examples=[12])
     missing: int = Field(ge=0)
     bucket: Bucket
 
@@ -131,7 +131,7 @@ class Health(BaseModel):
 
     status: Literal["ok", "degraded"]
     checks: list[Check]
-    version: str
+    version: str = Field(examples=["1.0.0"])
 
 
 class Status(BaseModel):
@@ -226,7 +226,7 @@ class Items(BaseModel):
     """A page of articles, newest first."""
 
     items: list[Item]
-    count: int = Field(ge=0)
+    count: int = Field(ge=0, examples=[1])
     next_cursor: str | None
 
 
@@ -238,8 +238,8 @@ class Record(BaseModel):
     captured_at: str | None = Field(examples=[ISO_MS])
     fingerprint: str = Field(examples=["9f86d081884c7d65"])
     raw_s3_key: str | None = Field(examples=["raw/source=finnhub/date=2025-12-21/part.jsonl.gz"])
-    title: str | None
-    body: str | None
+    title: str | None = Field(examples=["Apple shares slip after supplier warning"])
+    body: str | None = Field(examples=["Shares of Apple fell …"])
     processed_at: str | None = Field(examples=[ISO_MS])
 
 
@@ -247,7 +247,7 @@ class Records(BaseModel):
     """A page of records, newest first."""
 
     records: list[Record]
-    count: int = Field(ge=0)
+    count: int = Field(ge=0, examples=[1])
     lastKey: str | None
 
 
@@ -255,39 +255,39 @@ class DayCount(BaseModel):
     """Records of one day."""
 
     date: str = Field(examples=["2025-12-21"])
-    count: int = Field(ge=0)
+    count: int = Field(ge=0, examples=[12])
 
 
 class Summary(BaseModel):
     """All records."""
 
-    total_records: int = Field(ge=0)
-    total_sources: int = Field(ge=0)
+    total_records: int = Field(ge=0, examples=[12])
+    total_sources: int = Field(ge=0, examples=[2])
     oldest_record: str | None = Field(examples=["2025-12-21T10:35:40.120Z"])
-    newest_record: str | None
+    newest_record: str | None = Field(examples=[ISO_MS])
 
 
 class Analytics(BaseModel):
     """Counts of records."""
 
     summary: Summary
-    by_source: dict[str, int]
-    by_date: dict[str, int]
+    by_source: dict[str, int] = Field(examples=[{"finnhub": 9, "rss": 3}])
+    by_date: dict[str, int] = Field(examples=[{"2025-12-21": 12}])
     timeline: list[DayCount]
 
 
 class Metrics(BaseModel):
     """Articles of the last hours."""
 
-    hours: int = Field(ge=1, le=168)
-    total: int = Field(ge=0)
+    hours: int = Field(ge=1, le=168, examples=[24])
+    total: int = Field(ge=0, examples=[12])
     distribution: LabelCounts
-    by_tag: dict[str, int]
-    by_ticker: dict[str, int]
-    by_source: dict[str, int]
-    rate_last_hour: float = Field(ge=0, description="articles in the last hour")
-    rate_last_24h: float = Field(ge=0, description="articles an hour over the last day")
-    newest_ingested_at: str | None
+    by_tag: dict[str, int] = Field(examples=[{"ai-regulation": 4}])
+    by_ticker: dict[str, int] = Field(examples=[{"AAPL": 7, "MSFT": 3}])
+    by_source: dict[str, int] = Field(examples=[{"finnhub": 9, "rss": 3}])
+    rate_last_hour: float = Field(ge=0, description="articles in the last hour", examples=[2])
+    rate_last_24h: float = Field(ge=0, description="articles an hour over the last day", examples=[0.5])
+    newest_ingested_at: str | None = Field(examples=[ISO_MS])
 
 
 class Source(BaseModel):
@@ -295,17 +295,17 @@ class Source(BaseModel):
 
     name: str = Field(examples=["rss-cnbc-top"])
     kind: str | None = Field(examples=["rss"])
-    url: str | None
+    url: str | None = Field(examples=["https://example.com/feed.xml"])
     state: str = Field(examples=["healthy"])
     enabled: bool
     every_s: int | None = Field(examples=[300])
-    last_attempt_at: str | None
-    last_success_at: str | None
+    last_attempt_at: str | None = Field(examples=[ISO_MS])
+    last_success_at: str | None = Field(examples=[ISO_MS])
     cursor_at: str | None = Field(description="publication of the newest article seen there")
-    next_due_at: str | None
+    next_due_at: str | None = Field(examples=[ISO_MS])
     error: str | None
     note: str | None = Field(description="what to know although nothing is wrong", examples=["set X to use it"])
-    published: int = Field(ge=0)
+    published: int = Field(ge=0, examples=[137])
     articles_per_hour: float | None
 
 
@@ -318,19 +318,19 @@ class Sources(BaseModel):
 class StreamProcess(BaseModel):
     """The streams of one process."""
 
-    process: str
-    connections: int = Field(ge=0)
-    max_connections: int = Field(ge=1)
+    process: str = Field(examples=["4f2a91c07d3e"])
+    connections: int = Field(ge=0, examples=[3])
+    max_connections: int = Field(ge=1, examples=[1000])
     refused: int = Field(ge=0)
     draining: bool
-    started_at: str
-    reported_at: str
+    started_at: str = Field(examples=[ISO_MS])
+    reported_at: str = Field(examples=[ISO_MS])
 
 
 class StreamStatus(BaseModel):
     """The streams of all processes; other processes' numbers are at most five seconds old."""
 
-    connections: int = Field(ge=0)
-    max_connections: int = Field(ge=0)
+    connections: int = Field(ge=0, examples=[3])
+    max_connections: int = Field(ge=0, examples=[1000])
     refused: int = Field(ge=0)
     processes: list[StreamProcess]

@@ -84,14 +84,15 @@ def articles_behind(
 def _read(buckets: BucketStore, generation: str, key: BucketKey) -> tuple[Bucket, list[Bucket]] | None:
     """A bucket and its minutes as they belong together: minutes are written first, so one that an article has just
     reached may be ahead of the bucket. None when there is no such bucket. Raises `Transient`."""
+    found: tuple[Bucket, list[Bucket]] | None = None
     for _ in range(READS):
         bucket = buckets.get_many(generation, [key]).get(key)
         if bucket is None:
             return None
-        minutes = minutes_of(buckets, generation, bucket)
-        if sum(minute.summary.count for minute in minutes if minute.subject == key.subject) <= bucket.summary.count:
+        found = bucket, minutes_of(buckets, generation, bucket)
+        if sum(minute.summary.count for minute in found[1] if minute.subject == key.subject) <= bucket.summary.count:
             break
-    return bucket, minutes
+    return found
 
 
 def minutes_of(buckets: BucketStore, generation: str, bucket: Bucket) -> list[Bucket]:

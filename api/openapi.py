@@ -6,9 +6,12 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from api.examples import example_of_event, give_examples
 from api.problems import MEDIA_TYPE, Problem
+from api.stream_answers import EVENTS
 
 BASE = "/api/v2"
+REFERENCE = "#/components/schemas/{model}"
 #: Errors every operation may answer.
 EVERYWHERE = {
     400: "a parameter is wrong; `errors` and `allowed` name which and what it may be",
@@ -115,10 +118,37 @@ def make_openapi(app: FastAPI) -> dict[str, Any]:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for gone in ("HTTPValidationError", "ValidationError"):
         schemas.pop(gone, None)
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    problem = Problem.model_json_schema(ref_template=REFERENCE)
     schemas |= problem.pop("$defs", {}) | {"Problem": problem}
     document["components"]["securitySchemes"] = SECURITY_SCHEMES
+    events = _add_events(schemas)
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _complete(path, method, operation)
+            if path.endswith("/stream"):
+                stream = operation["responses"]["200"]["content"]["text/event-stream"]
+                example = example_of_event("bucket_update", events["bucket_update"], schemas)
+                stream |= {"example": example, "schema": _event_schema(events)}
+    give_examples(document)
     return document
+
+
+def _add_events(schemas: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Put the events' shapes among the schemas; references to them by event name."""
+    references = {}
+    for name, model in EVENTS.items():
+        made = model.model_json_schema(ref_template=REFERENCE, mode="serialization")
+        for inner, schema in (made.pop("$defs", {}) | {model.__name__: made}).items():
+            schemas.setdefault(inner, schema)
+        references[name] = {"$ref": REFERENCE.format(model=model.__name__)}
+    return references
+
+
+def _event_schema(events: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """One event: its name, and as text the JSON of what it says."""
+    kinds = []
+    for name, reference in events.items():
+        data = {"type": "string", "contentMediaType": "application/json", "contentSchema": reference}
+        properties = {"event": {"const": name}, "id": {"type": "string"}, "data": data}
+        kinds.append({"type": "object", "properties": properties, "required": ["event", "data"]})
+    return {"description": "one event of the stream", "oneOf": kinds}

@@ -22,7 +22,7 @@ class Swap(BaseModel):
     action: Literal["promote", "rollback"]
     generation: str = Field(examples=["g2"])
     previous: str = Field(examples=["g1"])
-    reason: str
+    reason: str = Field(examples=["better on headlines"])
 
 
 class Generations(BaseModel):
@@ -41,7 +41,7 @@ class Run(BaseModel):
     generation: str = Field(examples=["g2"])
     state: str = Field(examples=["completed"])
     model: str | None = Field(None, examples=["minilm-news-2"])
-    plan: str
+    plan: str = Field(description="digest of the plan", examples=["3f9a0c12d4e5b678"])
     planned_at: str = Field(examples=[ISO_MS])
     created_at: str = Field(examples=[ISO_MS])
     finished_at: str | None = None
@@ -66,14 +66,14 @@ class AuditRecord(BaseModel):
 
     at: str = Field(examples=[ISO_MS])
     action: str = Field(examples=["promote"])
-    generation: str
+    generation: str = Field(examples=["g2"])
     reason: str | None = None
 
 
 class RunDetail(Run):
     """A run with its last compare (null: none yet) and what was done with its generation, oldest first."""
 
-    live: str
+    live: str = Field(examples=["g1"])
     compare: dict[str, Any] | None
     audit: list[AuditRecord]
 
@@ -83,9 +83,9 @@ class CompareReport(BaseModel):
 
     model_config = {"extra": "allow"}
 
-    a: str
-    b: str
-    at: str
+    a: str = Field(examples=["g1"])
+    b: str = Field(examples=["g2"])
+    at: str = Field(examples=[ISO_MS])
     complete: bool
     counts: dict[str, int]
     by_resolution: dict[str, dict[str, Any]]
@@ -94,17 +94,17 @@ class CompareReport(BaseModel):
     label_flips: dict[str, Any]
     psi: dict[str, Any]
     worst: list[dict[str, Any]]
-    breaches: list[str]
+    breaches: list[str] = Field(examples=[["mean change of the close is 0.31, at most 0.25"]])
 
 
 class Promoted(BaseModel):
     """What was made live, instead of what; the whole audit record is with the run."""
 
-    generation: str
-    previous: str
-    at: str
+    generation: str = Field(examples=["g2"])
+    previous: str = Field(examples=["g1"])
+    at: str = Field(examples=[ISO_MS])
     forced: bool
-    reason: str
+    reason: str = Field(examples=["better on headlines"])
 
 
 class Verdicts(BaseModel):
@@ -119,8 +119,8 @@ class Verdicts(BaseModel):
 class Difference(BaseModel):
     """A bucket that differs; `difference`: the largest of open, high, low, close."""
 
-    ticker: str
-    resolution: str
+    ticker: str = Field(examples=["AAPL"])
+    resolution: str = Field(examples=["5m"])
     difference: float = Field(ge=0)
     a: Bucket
     b: Bucket
@@ -129,8 +129,8 @@ class Difference(BaseModel):
 class Comparison(BaseModel):
     """How two generations differ."""
 
-    a: str
-    b: str
+    a: str = Field(examples=["g1"])
+    b: str = Field(examples=["g2"])
     counts: Verdicts
     by_resolution: dict[str, Verdicts]
     worst: list[Difference]

@@ -17,7 +17,9 @@ from contracts.generation import AUDIT_KIND
 #: Longer than a promote catches up or a comparison looks; what takes longer belongs on the command line.
 PATIENCE_S: Final = 120.0
 router = APIRouter(tags=["generations"])
-Generation = Annotated[str, Path(description="name of a generation", pattern=r"^[A-Za-z0-9_\-]{1,64}$")]
+Generation = Annotated[
+    str, Path(description="name of a generation", examples=["g2"], pattern=r"^[A-Za-z0-9_\-]{1,64}$")
+]
 
 
 def known_generations(services: Services) -> list[dict[str, Any]]:

@@ -15,7 +15,8 @@ from contracts.generation import AUDIT_KIND, COMPARE_KIND, RUN_KIND
 
 router = APIRouter(tags=["generations"])
 Identity = Annotated[
-    str, Path(description="a run (`r1`) or the generation it builds", pattern=r"^[A-Za-z0-9_\-]{1,64}$")
+    str,
+    Path(description="a run (`r1`) or the generation it builds", examples=["r1"], pattern=r"^[A-Za-z0-9_\-]{1,64}$"),
 ]
 
 

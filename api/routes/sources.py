@@ -17,7 +17,9 @@ from contracts.ports import ControlStore
 router = APIRouter(tags=["sources"])
 KIND = "source"
 SETTING_KIND = "source-setting"
-Name = Annotated[str, Path(description="name of the source", pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")]
+Name = Annotated[
+    str, Path(description="name of the source", examples=["rss-cnbc-top"], pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")
+]
 
 
 class SourceSetting(BaseModel):

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.options import ApiOptions
 from api.server import bind, make_server
+from api.stream_answers import EVENTS
 from contracts.bucket import Bucket, BucketKey, BucketWrite, Summary
 from contracts.clock import SystemClock
 from contracts.errors import Transient
@@ -282,12 +283,14 @@ class Got:
 
 
 async def events_of(response: httpx.Response) -> AsyncIterator[Got]:
-    """The events of a stream, as they come."""
+    """The events of a stream, as they come; each is what the description says."""
     name, data, identity = "message", "", None
     async for line in response.aiter_lines():
         if line == "":
             if data:
-                yield Got(name, json.loads(data), identity)
+                document = json.loads(data)
+                EVENTS[name].model_validate(document)
+                yield Got(name, document, identity)
             name, data = "message", ""
         elif line.startswith("event: "):
             name = line[7:]
