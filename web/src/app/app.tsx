@@ -2,13 +2,13 @@ import type { ComponentType } from "preact";
 import { zoneName } from "../model/format.ts";
 import type { Route } from "../model/route.ts";
 import { ConnectionPill } from "./connection_pill.tsx";
-import { AutoIcon, Brand, MoonIcon, SunIcon } from "./icons.tsx";
+import { AutoIcon, Brand, MoonIcon, SearchIcon, SunIcon } from "./icons.tsx";
 import { Lazy } from "./lazy.tsx";
 import { PageLink } from "./page_link.tsx";
 import { LivePage } from "./live_page.tsx";
 import { PAGE_NAMES } from "./page_names.ts";
 import { cycleTheme, toggleZone } from "./navigation.ts";
-import { helpOpen, now, prefs, route, subjects } from "./state.ts";
+import { helpOpen, now, paletteOpen, prefs, route, subjects } from "./state.ts";
 
 function TopBar() {
   const { theme, zone } = prefs.value;
@@ -25,6 +25,9 @@ function TopBar() {
       </nav>
       <div class="topbar-tools">
         <ConnectionPill />
+        <button type="button" class="icon-button" onClick={() => (paletteOpen.value = true)} aria-label="Commands" title="Everything by name (Ctrl K)">
+          <SearchIcon />
+        </button>
         <button type="button" class="tool" onClick={toggleZone} title="Local time or UTC (key u)">
           {zoneName(now.value, zone)}
         </button>
@@ -58,6 +61,7 @@ const LOADERS: Record<Exclude<Route["page"], "live">, () => Promise<ComponentTyp
   ops: () => import("./ops_page.tsx").then((module) => module.OpsPage),
   unknown: () => import("./not_found_page.tsx").then((module) => module.NotFoundPage),
 };
+const loadPalette = (): Promise<ComponentType> => import("./palette.tsx").then((module) => module.Palette);
 const loadHelp = (): Promise<ComponentType> => import("./help_dialog.tsx").then((module) => module.HelpDialog);
 
 function Page() {
@@ -80,6 +84,7 @@ export function App() {
       <DemoNote />
       <Page />
       {helpOpen.value && <Lazy load={loadHelp} />}
+      {paletteOpen.value && <Lazy load={loadPalette} />}
     </>
   );
 }

@@ -6,7 +6,7 @@ import { CandleChart } from "../view/chart.ts";
 import { followTheme } from "./chart_wiring.ts";
 import { selectCandle, stepCandle } from "./navigation.ts";
 import {
-  focus, following, hovered, liveStart, nameOf, prefs, resolution, route, selected, selectedKey, selectedSeries, serverNow, slots,
+  flags, flagsIn, focus, following, hovered, liveStart, nameOf, prefs, resolution, route, selected, selectedKey, selectedSeries, serverNow, slots,
 } from "./state.ts";
 
 let current: CandleChart | null = null;
@@ -35,6 +35,7 @@ function mount(host: HTMLElement): () => void {
       liveStart: liveStart.value,
       scale: route.value.scale,
       zone: prefs.value.zone,
+      flags: flags.value,
     });
   });
   const stopStyling = followTheme(chart);
@@ -63,7 +64,8 @@ export function ChartHost() {
   const host = useRef<HTMLDivElement>(null);
   useEffect(() => (host.current === null ? undefined : mount(host.current)), []);
   const subject = selected.value;
-  const spoken = route.value.at === null || focus.value === null ? "" : candleSentence(focus.value, prefs.value.zone, serverNow.peek());
+  const told = route.value.at === null ? null : focus.value;
+  const spoken = told === null ? "" : `${candleSentence(told, prefs.value.zone, serverNow.peek())} ${flagsIn(told)}`;
   return (
     <div
       class="chart-frame"

@@ -1,7 +1,6 @@
 import { useSignal } from "@preact/signals";
-import { fileName, toCsv, toCurl, toJsonLines } from "../model/export.ts";
-import { copy, download } from "./files.ts";
 import { selectedKey, selectedSeries } from "./state.ts";
+import { copyCurl, copyLink, takeSeries } from "./take_along.ts";
 
 /** Takes the series along: as a file, as a command, or as a link to this very view. */
 export function ExportBar() {
@@ -9,20 +8,20 @@ export function ExportBar() {
   const key = selectedKey.value;
   const { buckets } = selectedSeries.value;
   if (key === null || buckets.length === 0) return null;
-  const say = (text: string) => void copy(text).then((result) => (said.value = result));
+  const say = (result: Promise<string>) => void result.then((text) => (said.value = text));
   return (
     <footer class="export-bar">
       <span class="muted">This series:</span>
-      <button type="button" class="link-button" onClick={() => download(fileName(key, "csv"), "text/csv", toCsv(buckets))}>
+      <button type="button" class="link-button" onClick={() => takeSeries("csv")}>
         CSV
       </button>
-      <button type="button" class="link-button" onClick={() => download(fileName(key, "jsonl"), "application/x-ndjson", toJsonLines(key, buckets))}>
+      <button type="button" class="link-button" onClick={() => takeSeries("jsonl")}>
         JSON lines
       </button>
-      <button type="button" class="link-button" onClick={() => say(toCurl(location.origin, key, buckets[0]?.start ?? null))}>
+      <button type="button" class="link-button" onClick={() => say(copyCurl())}>
         Copy as curl
       </button>
-      <button type="button" class="link-button" onClick={() => say(location.href)}>
+      <button type="button" class="link-button" onClick={() => say(copyLink())}>
         Copy link
       </button>
       <span class="export-said muted" role="status">

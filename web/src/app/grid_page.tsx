@@ -13,7 +13,7 @@ import { CandleChart } from "../view/chart.ts";
 import { toneOf } from "../view/painters.ts";
 import { followTheme } from "./chart_wiring.ts";
 import { go, selectResolution } from "./navigation.ts";
-import { hovered, nameOf, prefs, resolution, route, serverNow, sync, watched } from "./state.ts";
+import { flags, hovered, nameOf, prefs, resolution, route, serverNow, sync, watched } from "./state.ts";
 
 const SHAPE = { positive: "up", negative: "down", neutral: "flat" } as const;
 
@@ -40,6 +40,7 @@ function mountSmall(host: HTMLElement, subject: Subject): () => void {
       liveStart: live.value,
       scale: route.value.scale,
       zone: prefs.value.zone,
+      flags: flags.value,
     }),
   );
   const stopPointing = effect(() => {

@@ -4,6 +4,7 @@ import { PAGE_NAMES } from "./page_names.ts";
 import { helpOpen } from "./state.ts";
 
 const KEYS: readonly (readonly [string, string])[] = [
+  ["Ctrl K  ⌘ K", "Everything by name: pages, subjects, resolutions, actions"],
   ["1 – 8", "Resolution, from 1 minute to 24 hours"],
   ["j  k", "Next and previous watched subject"],
   ["← →", "Earlier and later candle"],

@@ -1,7 +1,7 @@
 import { goLive } from "./chart_host.tsx";
 import { cycleTheme, go, selectByNumber, selectSubject, stepCandle, toggleZone } from "./navigation.ts";
 import { PAGE_NAMES } from "./page_names.ts";
-import { helpOpen, route, selected, watched } from "./state.ts";
+import { helpOpen, paletteOpen, route, selected, watched } from "./state.ts";
 
 function stepSubject(step: number): void {
   const list = watched.value;
@@ -35,6 +35,11 @@ function isTyping(target: EventTarget | null): boolean {
 }
 
 function onKey(event: KeyboardEvent): void {
+  if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
+    event.preventDefault();
+    paletteOpen.value = !paletteOpen.value;
+    return;
+  }
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
   const page = Date.now() < chordUntil ? PAGE_NAMES.find((row) => row.key === event.key)?.page : undefined;
   chordUntil = 0;

@@ -7,5 +7,5 @@ export const PAGE_NAMES: readonly { readonly page: Exclude<Route["page"], "unkno
   { page: "records", label: "Records", key: "r" },
   { page: "analytics", label: "Analytics", key: "a" },
   { page: "runs", label: "Runs", key: "n" },
-  { page: "ops", label: "Operations", key: "o" },
+  { page: "ops", label: "Ops", key: "o" },
 ];

@@ -11,7 +11,7 @@ import { ChartCover } from "./chart_cover.tsx";
 import { ArrowIcon } from "./icons.tsx";
 import { go, selectResolution } from "./navigation.ts";
 import {
-  focus, following, hovered, liveBucket, nameOf, newest, now, prefs, resolution, revisions, route, selected, selectedKey, selectedSeries, serverNow,
+  flagsIn, focus, following, hovered, liveBucket, nameOf, newest, now, prefs, resolution, revisions, route, selected, selectedKey, selectedSeries, serverNow,
 } from "./state.ts";
 
 const SHAPE = { positive: "up", negative: "down", neutral: "flat" } as const;
@@ -109,6 +109,7 @@ function Legend() {
       <span class="legend-value">
         <abbr title="articles">n</abbr> {bucket.count}
       </span>
+      {flagsIn(bucket) !== "" && <span class="chip chip-accent">┆ {flagsIn(bucket)}</span>}
       <Evidence bucket={bucket} />
     </div>
   );

@@ -12,6 +12,7 @@ import type { NewItem } from "../model/stream_event.ts";
 import { seriesKey, type Subject } from "../model/subject.ts";
 import { EMPTY_SERIES, INITIAL_SYNC, seriesOf, type SyncState } from "../model/sync.ts";
 import { addMs, type Ms, ms } from "../model/units.ts";
+import type { Flag } from "../view/painters.ts";
 import { loadPrefs, type Prefs } from "./prefs.ts";
 
 /** Everything the page shows follows from these signals; only `controller.ts` and `navigation.ts` set them. */
@@ -26,12 +27,15 @@ export const failure = signal<string | null>(null);
 export const crowded = signal(false);
 export const revisions = signal<readonly Revision[]>([]);
 export const headlines = signal<readonly NewItem[]>([]);
+/** Instants marked on every chart: another generation went live. Set by `swaps.ts`. */
+export const flags = signal<readonly Flag[]>([]);
 /** The browser's clock, once a second. */
 export const now = signal<Ms>(ms(Date.now()));
 /** The place under the crosshair, shared by every chart on the page. */
 export const hovered = signal<Ms | null>(null);
 export const following = signal(true);
 export const helpOpen = signal(false);
+export const paletteOpen = signal(false);
 
 export const serverNow = computed(() => addMs(now.value, link.value.clockOffset));
 export const health = computed(() => pill(link.value, now.value));
@@ -71,6 +75,10 @@ export const focus = computed<Bucket | null>(() => {
   const at = route.value.at;
   return at === null ? newest.value : bucketStarting(selectedBuckets.value, at);
 });
+
+/** What happened inside a candle's window besides news; empty when nothing did. */
+export const flagsIn = ({ start, end }: Bucket): string =>
+  flags.value.filter(({ at }) => start <= at && at < end).map(({ text }) => text).join(", ");
 
 export const nameOf = (subject: Subject): string =>
   subjects.value?.subjects.find((row) => row.subject === subject)?.name ?? subject;

@@ -1,10 +1,13 @@
 import type { Bucket } from "./bucket.ts";
+import type { Pair } from "./overlay.ts";
 import { addMs, type Ms } from "./units.ts";
 
 /** A place on the time axis: a candle, or the empty window between two candles. */
 export interface Slot {
   readonly start: Ms;
   readonly bucket: Bucket | null;
+  /** Where two generations are compared: the window as each of them has it. */
+  readonly pair?: Pair;
 }
 
 /** The axis never holds more places than this; older candles stay reachable at a coarser resolution. */
@@ -40,7 +43,7 @@ export function changedTail(before: readonly Slot[], after: readonly Slot[]): re
   const last = before.at(-1);
   if (last === undefined || after.length < before.length) return null;
   let same = 0;
-  while (same < before.length && before[same]?.start === after[same]?.start && before[same]?.bucket === after[same]?.bucket) {
+  while (same < before.length && before[same]?.start === after[same]?.start && before[same]?.bucket === after[same]?.bucket && before[same]?.pair?.before === after[same]?.pair?.before) {
     same += 1;
   }
   const tail = after.slice(same);

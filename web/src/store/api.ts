@@ -37,11 +37,13 @@ async function readJson(response: Response): Promise<unknown> {
   }
 }
 
-export async function getJson(path: string, signal?: AbortSignal): Promise<unknown> {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+/** Asks and reads the answer; `how` makes it another call than a plain GET. Throws `ApiError`. */
+export async function getJson(path: string, signal?: AbortSignal, how?: RequestInit, patience = TIMEOUT_MS): Promise<unknown> {
+  const timeout = AbortSignal.timeout(patience);
   try {
     const response = await fetch(`/api/v2${path}`, {
       headers: { Accept: "application/json" },
+      ...how,
       signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
     });
     const body = await readJson(response);
@@ -50,7 +52,7 @@ export async function getJson(path: string, signal?: AbortSignal): Promise<unkno
   } catch (error) {
     if (error instanceof ApiError) throw error;
     if (signal?.aborted === true) throw error;
-    if (error instanceof DOMException) throw new ApiError(0, "The server did not answer within 10 seconds.");
+    if (error instanceof DOMException) throw new ApiError(0, `The server did not answer within ${patience / 1_000} seconds.`);
     if (error instanceof TypeError) throw new ApiError(0, "The server cannot be reached.");
     throw error;
   }

@@ -9,6 +9,7 @@ import {
   type IPriceLine,
   type ISeriesApi,
   LineStyle,
+  type Logical,
   type PaneRendererCustomData,
   type WhitespaceData,
 } from "lightweight-charts";
@@ -16,8 +17,9 @@ import type { Bucket } from "../model/bucket.ts";
 import { scoreText, type Zone } from "../model/format.ts";
 import { changedTail, type Slot } from "../model/slots.ts";
 import { e4, e4ToPolarity, type Ms, ms } from "../model/units.ts";
+import type { Pair } from "../model/overlay.ts";
 import { anchorOf, barsFor, type Viewport } from "../model/viewport.ts";
-import { type Frame, type Mark, paintCandles, paintCounts, type PaintOptions, toneOf } from "./painters.ts";
+import { type Flag, type Frame, type Mark, paintCandles, paintCounts, type PaintOptions, toneOf } from "./painters.ts";
 import { type ChartTheme, readTheme } from "./theme.ts";
 import { TimeAxis } from "./time_axis.ts";
 
@@ -26,11 +28,29 @@ import { TimeAxis } from "./time_axis.ts";
 type Axis = IHorzScaleBehavior<Ms>;
 interface CandleData extends CustomData<Ms> {
   bucket: Bucket;
+  pair?: Pair;
 }
 type Item = CandleData | WhitespaceData<Ms>;
 /** A counter is all that goes through the options: the library merges them, and a merge cannot set anything to null. */
 type Options = CustomSeriesOptions & { painted: number };
 type Painter = (frame: Frame, marks: readonly Mark[], options: PaintOptions) => void;
+
+/** How the two panes are drawn, and which values must be in sight. */
+export interface ChartLook {
+  readonly upper: Painter;
+  readonly lower: Painter;
+  upperValues(bucket: Bucket, pair?: Pair): number[];
+  lowerValues(bucket: Bucket, pair?: Pair): number[];
+  lowerText(value: number): string;
+}
+
+const CANDLES: ChartLook = {
+  upper: paintCandles,
+  lower: paintCounts,
+  upperValues: (bucket) => [bucket.high, bucket.low, bucket.close].map(e4ToPolarity),
+  lowerValues: (bucket) => [0, bucket.positive + bucket.neutral + bucket.negative],
+  lowerText: (value) => value.toFixed(0),
+};
 
 /** Room for the live candle's right neighbours, in bars. */
 const RIGHT_OFFSET = 4;
@@ -39,12 +59,14 @@ class PaintedSeries implements ICustomSeriesPaneView<Ms, CandleData, Options> {
   #data: PaneRendererCustomData<Ms, CandleData> | null = null;
   paint: PaintOptions;
   readonly #painter: Painter;
-  readonly #values: (bucket: Bucket) => number[];
+  readonly #values: ChartLook["upperValues"];
+  readonly #x: (at: Ms) => number | null;
 
-  constructor(painter: Painter, values: (bucket: Bucket) => number[], paint: PaintOptions) {
+  constructor(painter: Painter, values: ChartLook["upperValues"], paint: PaintOptions, x: (at: Ms) => number | null) {
     this.#painter = painter;
     this.#values = values;
     this.paint = paint;
+    this.#x = x;
   }
 
   defaultOptions(): Options {
@@ -52,7 +74,7 @@ class PaintedSeries implements ICustomSeriesPaneView<Ms, CandleData, Options> {
   }
 
   priceValueBuilder(item: CandleData): number[] {
-    return this.#values(item.bucket);
+    return this.#values(item.bucket, item.pair);
   }
 
   isWhitespace(item: CandleData | WhitespaceData<Ms>): item is WhitespaceData<Ms> {
@@ -74,11 +96,16 @@ class PaintedSeries implements ICustomSeriesPaneView<Ms, CandleData, Options> {
             context: scope.context,
             pixelRatio: { x, y },
             height: scope.bitmapSize.height,
+            width: scope.bitmapSize.width,
             barSpacing: data.barSpacing,
             y: (value) => (toCoordinate(value) ?? 0) * y,
+            x: (at) => {
+              const found = this.#x(at);
+              return found === null ? null : found * x;
+            },
           };
           const visible = data.bars.slice(data.visibleRange.from, data.visibleRange.to);
-          const marks = visible.map((bar): Mark => ({ x: bar.x * x, bucket: bar.originalData.bucket }));
+          const marks = visible.map((bar): Mark => ({ x: bar.x * x, bucket: bar.originalData.bucket, pair: bar.originalData.pair }));
           this.#painter(frame, marks, this.paint);
         }),
     };
@@ -104,11 +131,13 @@ export interface ChartState {
   readonly liveStart: Ms | null;
   readonly scale: "full" | "fit";
   readonly zone: Zone;
+  readonly flags: readonly Flag[];
 }
 
 const toItem = (slot: Slot): Item => {
   const time = slot.start;
-  return slot.bucket === null ? { time } : { time, bucket: slot.bucket };
+  const { bucket, pair } = slot;
+  return bucket === null ? { time } : pair === undefined ? { time, bucket } : { time, bucket, pair };
 };
 
 export class CandleChart {
@@ -126,18 +155,20 @@ export class CandleChart {
   #view: Viewport | null = null;
   #paints = 0;
 
-  constructor(host: HTMLElement, events: ChartEvents) {
+  constructor(host: HTMLElement, events: ChartEvents, look: ChartLook = CANDLES) {
     this.#host = host;
     this.#events = events;
     this.#theme = readTheme(host);
     this.#chart = createChartEx<Ms, Axis>(host, this.#axis as unknown as Axis, { autoSize: true, ...this.#chartOptions() });
-    const paint: PaintOptions = { theme: this.#theme, selectedStart: null, liveStart: null };
-    const prices = (bucket: Bucket): number[] => [bucket.high, bucket.low, bucket.close].map(e4ToPolarity);
-    const counts = (bucket: Bucket): number[] => [0, bucket.positive + bucket.neutral + bucket.negative];
-    this.#painted = [new PaintedSeries(paintCandles, prices, paint), new PaintedSeries(paintCounts, counts, paint)];
+    const paint: PaintOptions = { theme: this.#theme, selectedStart: null, liveStart: null, flags: [] };
+    const place = (at: Ms): number | null => this.#placeOf(at);
+    this.#painted = [
+      new PaintedSeries(look.upper, look.upperValues, paint, place),
+      new PaintedSeries(look.lower, look.lowerValues, paint, place),
+    ];
     this.#candles = this.#chart.addCustomSeries(this.#painted[0], {}, 0) as never;
     this.#counts = this.#chart.addCustomSeries(this.#painted[1], {}, 1) as never;
-    this.#counts.applyOptions({ priceFormat: { type: "custom", minMove: 1, formatter: (n: number) => n.toFixed(0) } });
+    this.#counts.applyOptions({ priceFormat: { type: "custom", minMove: look === CANDLES ? 1 : 0.01, formatter: look.lowerText } });
     this.#counts.priceScale().applyOptions({ scaleMargins: { top: 0.12, bottom: 0 } });
     this.#candles.applyOptions({
       priceFormat: { type: "custom", minMove: 0.01, formatter: (value: number) => this.#axisScore(value) },
@@ -246,7 +277,8 @@ export class CandleChart {
   }
 
   #applyPaint(state: ChartState): void {
-    const paint: PaintOptions = { theme: this.#theme, selectedStart: state.selectedStart, liveStart: state.liveStart };
+    const { selectedStart, liveStart, flags } = state;
+    const paint: PaintOptions = { theme: this.#theme, selectedStart, liveStart, flags };
     this.#paints += 1;
     for (const series of this.#painted) series.paint = paint;
     for (const series of [this.#candles, this.#counts]) series.applyOptions({ painted: this.#paints } as Partial<Options>);
@@ -277,6 +309,15 @@ export class CandleChart {
     const newest = state.slots.length - 1;
     const to = anchor === null ? newest + RIGHT_OFFSET : this.#indexOf(anchor, state);
     this.#chart.timeScale().setVisibleLogicalRange({ from: to - bars, to });
+  }
+
+  /** An instant to pixels. The library knows whole places only; what lies between two is measured from the one before. */
+  #placeOf(at: Ms): number | null {
+    if (this.#state === null || this.#state.slots.length === 0) return null;
+    const index = this.#indexOf(at, this.#state);
+    const x = this.#chart.timeScale().logicalToCoordinate(Math.floor(index) as Logical);
+    // A candle stands in the middle of its window, so the window began half a place before.
+    return x === null ? null : x + (index - Math.floor(index) - 0.5) * this.#chart.timeScale().options().barSpacing;
   }
 
   /** Time to a place on the axis; times outside the series are extended evenly. */

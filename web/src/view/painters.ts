@@ -1,5 +1,6 @@
 import { type Bucket, isLowEvidence } from "../model/bucket.ts";
 import { isRevised } from "../model/candle_text.ts";
+import type { Pair } from "../model/overlay.ts";
 import { e4ToPolarity, type Ms } from "../model/units.ts";
 import type { ChartTheme } from "./theme.ts";
 
@@ -11,21 +12,32 @@ export interface Frame {
   readonly context: CanvasRenderingContext2D;
   readonly pixelRatio: { readonly x: number; readonly y: number };
   readonly height: number;
+  readonly width: number;
   readonly barSpacing: number;
   /** From a value on the axis to bitmap pixels. */
   readonly y: (value: number) => number;
+  /** From an instant to bitmap pixels; null while there is nothing to measure against. */
+  readonly x: (at: Ms) => number | null;
 }
 
 export interface Mark {
   /** The centre of the bar in bitmap pixels. */
   readonly x: number;
   readonly bucket: Bucket;
+  readonly pair?: Pair | undefined;
+}
+
+/** An instant worth a line through the chart, with a word for it. */
+export interface Flag {
+  readonly at: Ms;
+  readonly text: string;
 }
 
 export interface PaintOptions {
   readonly theme: ChartTheme;
   readonly selectedStart: Ms | null;
   readonly liveStart: Ms | null;
+  readonly flags: readonly Flag[];
 }
 
 const LOW_EVIDENCE_ALPHA = 0.55;
@@ -37,13 +49,13 @@ export function toneOf(bucket: Bucket): "positive" | "neutral" | "negative" {
   return bucket.close < -NEUTRAL_BAND ? "negative" : "neutral";
 }
 
-function bodyWidth(frame: Frame, share: number): number {
+export function bodyWidth(frame: Frame, share: number): number {
   const width = Math.max(1, Math.floor(frame.barSpacing * frame.pixelRatio.x * share));
   // An odd width keeps the wick, one pixel wide, exactly in the middle.
   return width > 2 && width % 2 === 0 ? width - 1 : width;
 }
 
-function paintSelection(frame: Frame, mark: Mark, theme: ChartTheme): void {
+export function paintSelection(frame: Frame, mark: Mark, theme: ChartTheme): void {
   const width = Math.max(3, Math.round(frame.barSpacing * frame.pixelRatio.x));
   frame.context.fillStyle = theme.accentSoft;
   frame.context.fillRect(Math.round(mark.x - width / 2), 0, width, frame.height);
@@ -99,6 +111,24 @@ function paintRevision(frame: Frame, mark: Mark, colour: string): void {
   context.fill();
 }
 
+/** Another generation went live: what was read before this line was read from another history. */
+export function paintFlags(frame: Frame, { theme, flags }: PaintOptions, named: boolean): void {
+  const { context, pixelRatio } = frame;
+  const dash = 3 * pixelRatio.y;
+  for (const { at, text } of flags) {
+    const x = frame.x(at);
+    if (x === null || x < 0 || x > frame.width) continue;
+    context.fillStyle = theme.accent;
+    for (let y = 0; y < frame.height; y += 2 * dash) context.fillRect(Math.round(x), y, Math.max(1, Math.floor(pixelRatio.x)), dash);
+    if (!named) continue;
+    context.font = `${Math.round(10 * pixelRatio.y)}px ${theme.fontFamily}`;
+    const width = context.measureText(text).width;
+    const left = x + width + 8 * pixelRatio.x > frame.width ? x - width - 4 * pixelRatio.x : x + 4 * pixelRatio.x;
+    context.textBaseline = "top";
+    context.fillText(text, left, 2 * pixelRatio.y);
+  }
+}
+
 export function paintCandles(frame: Frame, marks: readonly Mark[], options: PaintOptions): void {
   const { context, pixelRatio } = frame;
   const { theme } = options;
@@ -118,6 +148,7 @@ export function paintCandles(frame: Frame, marks: readonly Mark[], options: Pain
     context.globalAlpha = 1;
     if (isRevised(bucket) && frame.barSpacing >= 4) paintRevision(frame, mark, theme.accent);
   }
+  paintFlags(frame, options, true);
 }
 
 /** Stacks negative, neutral and positive from the bottom, always in this order, with a hairline between. */
@@ -140,4 +171,5 @@ export function paintCounts(frame: Frame, marks: readonly Mark[], options: Paint
       below += bucket[tone];
     }
   }
+  paintFlags(frame, options, false);
 }

@@ -1,0 +1,231 @@
+import "./styles/pages.css";
+import "./styles/runs.css";
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { countText, latencyText, momentText } from "../model/format.ts";
+import { canPromote, canRollBack, type Difference, generationsOf, type Report, type RunDetail } from "../model/runs.ts";
+import { ms } from "../model/units.ts";
+import { ApiError } from "../store/api.ts";
+import { compareRun, fetchRun, promote, rollBack } from "../store/runs_api.ts";
+import { AdminDialog, type Wish } from "./admin_dialog.tsx";
+import { PageLink } from "./page_link.tsx";
+import { RunOverlay } from "./run_overlay.tsx";
+import { RunProgress, RunState } from "./run_parts.tsx";
+import { RunReport } from "./run_report.tsx";
+import { prefs, route, sync } from "./state.ts";
+
+const RUNNING_REFRESH_MS = 2_000;
+const REFRESH_MS = 10_000;
+
+interface Loaded {
+  readonly run: RunDetail | null;
+  readonly problem: string | null;
+}
+
+/** One run, asked for again while it goes on, after every wish and whenever another generation goes live. */
+function useRun(id: string, wishes: number): Loaded {
+  const loaded = useSignal<Loaded>({ run: null, problem: null });
+  const { epoch } = sync.value;
+  useEffect(() => {
+    let timer = 0;
+    let gone = false;
+    const load = async (): Promise<void> => {
+      try {
+        const run = await fetchRun(id);
+        if (!gone) loaded.value = { run, problem: null };
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        if (!gone) loaded.value = { ...loaded.value, problem: error.message };
+      }
+      const running = loaded.value.run?.state === "running";
+      if (!gone) timer = window.setTimeout(() => void load(), running ? RUNNING_REFRESH_MS : REFRESH_MS);
+    };
+    void load();
+    return () => {
+      gone = true;
+      clearTimeout(timer);
+    };
+  }, [id, epoch, wishes]);
+  return loaded.value;
+}
+
+const COUNTS: Record<string, string> = { counted: "Events counted", too_late: "Too late", quarantined: "Quarantined", duplicates: "Duplicates", buckets: "Buckets" };
+
+function Stat({ name, value, note }: { name: string; value: string; note?: string }) {
+  return (
+    <div class="stat">
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+      {note !== undefined && <dd class="stat-note">{note}</dd>}
+    </div>
+  );
+}
+
+function Facts({ run }: { run: RunDetail }) {
+  const { seconds, eventsPerSecond, digest } = run;
+  return (
+    <section class="panel ops-panel" aria-label="The run">
+      <div class="run-line">
+        <RunState state={run.state} />
+        <RunProgress run={run} />
+      </div>
+      {run.error !== null && <p class="tone-bad" role="alert">✕ {run.error}. <code>candlewick replay resume {run.id}</code> goes on from here.</p>}
+      <dl class="stats">
+        {run.counts.filter(([name, value]) => name in COUNTS && (value > 0 || name === "counted")).map(([name, value]) => (
+          <Stat key={name} name={COUNTS[name] ?? name} value={countText(value)} />
+        ))}
+        {seconds !== null && <Stat name="Took" value={latencyText(ms(seconds * 1_000))} {...(eventsPerSecond === null ? {} : { note: `${countText(eventsPerSecond)} events a second` })} />}
+        <Stat name="Model" value={run.model ?? "as scored"} />
+        {digest !== null && <Stat name="Digest" value={digest.slice(0, 12)} note="of all buckets; verify makes it again" />}
+      </dl>
+      {run.audit.length > 0 && (
+        <ol class="run-audit">
+          {run.audit.map((done) => (
+            <li key={`${done.at} ${done.action}`}>
+              <span class="muted">{done.at === null ? "" : momentText(done.at, prefs.value.zone)}</span> {done.action}
+              {done.reason !== "" && <span class="muted"> · {done.reason}</span>}
+            </li>
+          ))}
+        </ol>
+      )}
+    </section>
+  );
+}
+
+interface Compared {
+  readonly report: Report | null;
+  readonly worst: readonly Difference[];
+}
+
+function compareWish(run: RunDetail, took: (compared: Compared) => void): Wish {
+  return {
+    title: `Compare ${run.generation} with ${run.live}`,
+    button: "Compare",
+    reason: "none",
+    children: <p class="muted">Reads every bucket of both. The answer is kept and lets {run.generation} be promoted when it is inside the thresholds.</p>,
+    run: async (key) => took(await compareRun(run.id, key)),
+  };
+}
+
+function promoteWish(run: RunDetail, done: () => void): Wish {
+  const { report, generation, live } = run;
+  const fresh = report !== null && report.before === live && report.breaches.length === 0;
+  const faults = report === null || report.before !== live ? [`It was not compared with ${live} yet.`] : report.breaches;
+  return {
+    title: `Make ${generation} live`,
+    button: fresh ? "Promote" : "Promote all the same",
+    reason: fresh ? "optional" : "required",
+    children: (
+      <>
+        <p>
+          Every open dashboard shows {generation} instead of {live} within seconds. It can be rolled back.
+        </p>
+        {!fresh && (
+          <ul class="run-breaches">
+            {faults.map((fault) => (
+              <li key={fault} class="tone-warn">
+                ◆ {fault}
+              </li>
+            ))}
+          </ul>
+        )}
+      </>
+    ),
+    run: async (key, reason) => {
+      await promote(generation, key, !fresh, reason);
+      done();
+    },
+  };
+}
+
+function rollBackWish(run: RunDetail, done: () => void): Wish {
+  return {
+    title: `Go back from ${run.generation} to ${run.previous}`,
+    button: "Roll back",
+    reason: "optional",
+    children: <p>{run.previous} catches up with what has arrived since and is live again; {run.generation} is kept.</p>,
+    run: async (key, reason) => {
+      await rollBack(run.generation, key, reason);
+      done();
+    },
+  };
+}
+
+function Actions({ run, ask, took, done }: { run: RunDetail; ask: (wish: Wish) => void; took: (compared: Compared) => void; done: () => void }) {
+  const promotable = canPromote(run) && run.generation !== run.live;
+  return (
+    <div class="run-actions">
+      {promotable && (
+        <button type="button" class="button" onClick={() => ask(compareWish(run, took))}>
+          {run.report === null ? "Compare" : "Compare again"}
+        </button>
+      )}
+      {promotable && (
+        <button type="button" class="button button-primary" onClick={() => ask(promoteWish(run, done))}>
+          Promote
+        </button>
+      )}
+      {canRollBack(run) && (
+        <button type="button" class="button" onClick={() => ask(rollBackWish(run, done))}>
+          Roll back to {run.previous}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Body({ run, again }: { run: RunDetail; again: () => void }) {
+  const wish = useSignal<Wish | null>(null);
+  const compared = useSignal<Compared | null>(null);
+  const said = useSignal("");
+  const names = generationsOf(run);
+  const done = (): void => {
+    said.value = "Done.";
+    again();
+  };
+  const took = (found: Compared): void => {
+    compared.value = found;
+    said.value = found.report?.breaches.length === 0 ? "Compared: inside all thresholds." : "Compared: outside the thresholds.";
+    again();
+  };
+  return (
+    <>
+      <div class="page-head">
+        <h1>
+          {run.id} <span class="muted">builds</span> {run.generation}
+        </h1>
+        <Actions run={run} ask={(asked) => (wish.value = asked)} took={took} done={done} />
+        <p class="visually-hidden" role="status">
+          {said.value}
+        </p>
+      </div>
+      <Facts run={run} />
+      {names !== null && run.state !== "cancelled" && <RunOverlay names={{ ...names, live: run.live }} />}
+      {names !== null && <RunReport run={run} report={compared.value?.report ?? run.report} worst={compared.value?.worst ?? []} names={names} />}
+      {wish.value !== null && <AdminDialog wish={wish.value} close={() => (wish.value = null)} />}
+    </>
+  );
+}
+
+export function RunDetailPage() {
+  const wishes = useSignal(0);
+  const id = route.value.id ?? "";
+  const { run, problem } = useRun(id, wishes.value);
+  return (
+    <main class="page run-page" id="main" tabIndex={-1}>
+      <p class="crumb">
+        <PageLink page="runs" label="‹ All runs" />
+      </p>
+      {problem !== null && (
+        <p class={run === null ? "panel empty" : "tone-warn"} role="status">
+          ◆ {problem} {run !== null && "What is shown is the last known state."}
+        </p>
+      )}
+      {run === null ? (
+        problem === null && <div class="panel skeleton ops-skeleton" role="status" aria-label="Loading" />
+      ) : (
+        <Body key={run.id} run={run} again={() => (wishes.value += 1)} />
+      )}
+    </main>
+  );
+}

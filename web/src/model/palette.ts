@@ -1,0 +1,38 @@
+/** What the command palette offers, and how a few typed letters choose from it. */
+export interface Command {
+  readonly id: string;
+  readonly group: "Pages" | "Subjects" | "Resolutions" | "Actions";
+  readonly text: string;
+  /** A key or a second name; it is searched too. */
+  readonly hint: string;
+  run(): void;
+}
+
+/**
+ * How well a text answers a query, higher is better; null when it does not at all. A word that begins with the query
+ * beats one that contains it, which beats its letters in order.
+ */
+export function score(query: string, text: string): number | null {
+  const wanted = query.trim().toLowerCase();
+  const given = text.toLowerCase();
+  if (wanted === "") return 0;
+  const at = given.indexOf(wanted);
+  if (at === 0) return 400 - given.length;
+  if (at > 0) return (/[\s#:.-]/.test(given.charAt(at - 1)) ? 300 : 200) - at;
+  let from = 0;
+  for (const letter of wanted.replaceAll(" ", "")) {
+    const found = given.indexOf(letter, from);
+    if (found < 0) return null;
+    from = found + 1;
+  }
+  return 100 - from;
+}
+
+/** The commands that answer a query, best first; those that answer equally well stay in their order. */
+export function choose(query: string, commands: readonly Command[]): Command[] {
+  const ranked = commands.flatMap((command) => {
+    const found = [score(query, command.text), score(query, command.hint)].filter((value) => value !== null);
+    return found.length === 0 ? [] : [{ command, rank: Math.max(...found) }];
+  });
+  return ranked.sort((a, b) => b.rank - a.rank).map(({ command }) => command);
+}
