@@ -10,21 +10,9 @@ from api.facet_answers import Facets
 from api.facets import Span, Wanted, count, facets_document, span_of
 from api.params import INSTANT_SCHEMA, range_of
 from api.respond import json_answer
-from api.routes.items import Label, Model, Source, tag_of, ticker_of
-from contracts.errors import BadRequest
-from contracts.tally import DELAY_BINS
+from api.routes.items import Delay, Label, Model, Score, Source, bins_of, tag_of, ticker_of
 
 router = APIRouter(tags=["records"])
-Delay = Annotated[
-    str | None,
-    Query(description="upper edge of a bin in ms, or `longer`", pattern=r"^([0-9]{1,8}|longer)$", examples=["2000"]),
-]
-
-
-def _delay(text: str | None, name: str) -> str | None:
-    if text is not None and text not in DELAY_BINS:
-        raise BadRequest(f"{name}: {text!r} is the upper edge of no bin", DELAY_BINS)
-    return text
 
 
 def _facets_now(services: Services, span: Span, wanted: Wanted, hours: int) -> dict[str, object]:
@@ -43,7 +31,7 @@ async def facets(
     model: Model = None,
     tag: Annotated[str | None, Query(description="watch tag", max_length=60)] = None,
     ticker: Annotated[str | None, Query(description="ticker", max_length=20)] = None,
-    score: Annotated[int | None, Query(ge=-10, le=9, description="lower edge of a polarity bin, in tenths")] = None,
+    score: Score = None,
     arrival: Delay = None,
     scoring: Delay = None,
     start: Annotated[
@@ -62,10 +50,7 @@ async def facets(
         "model": model,
         "tag": tag_of(tag) if tag is not None else None,
         "ticker": ticker_of(ticker) if ticker is not None else None,
-        "score": str(score) if score is not None else None,
-        "arrival": _delay(arrival, "arrival"),
-        "scoring": _delay(scoring, "scoring"),
-    }
+    } | bins_of(score, arrival, scoring)
     start_ms, end_ms = range_of(start, end)
     span = span_of(hours, services.clock.now_ms())
     time_ms = None

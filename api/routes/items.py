@@ -16,6 +16,7 @@ from api.respond import json_answer
 from api.walk import walk
 from contracts.errors import BadRequest
 from contracts.subjects import TAG_PREFIX, is_tag, is_ticker
+from contracts.tally import DELAY_BINS, Cell, cells_of
 
 router = APIRouter(tags=["items"])
 MAX_LIMIT = 100
@@ -24,6 +25,11 @@ DEFAULT_LIMIT = 20
 Identity = Annotated[str, Path(description="article id", examples=["finnhub#9f86d081884c7d65"], max_length=300)]
 Source = Annotated[str | None, Query(description="name of a source", pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")]
 Label = Annotated[Literal["positive", "neutral", "negative"] | None, Query(description="label")]
+Score = Annotated[int | None, Query(ge=-10, le=9, description="lower edge of a bin of polarity, in tenths")]
+Delay = Annotated[
+    str | None,
+    Query(description="upper edge of a bin in ms, or `longer`", pattern=r"^([0-9]{1,8}|longer)$", examples=["2000"]),
+]
 Model = Annotated[str | None, Query(description="version of the model that scored", max_length=200)]
 SHOWN = (
     "source_id",
@@ -68,6 +74,15 @@ def ticker_of(text: str) -> str:
     return ticker
 
 
+def bins_of(score: int | None, arrival: str | None, scoring: str | None) -> dict[str, str]:
+    """The bins asked for, by dimension (`contracts.tally`). Raises `BadRequest` for one that does not exist."""
+    for name, text in (("arrival", arrival), ("scoring", scoring)):
+        if text is not None and text not in DELAY_BINS:
+            raise BadRequest(f"{name}: {text!r} is the upper edge of no bin", DELAY_BINS)
+    given = {"score": str(score) if score is not None else None, "arrival": arrival, "scoring": scoring}
+    return {name: text for name, text in given.items() if text is not None}
+
+
 @router.get("/items", response_model=Items, summary="Scored articles")
 async def items(
     request: Request,
@@ -77,6 +92,9 @@ async def items(
     sentiment: Label = None,
     source: Source = None,
     model: Model = None,
+    score: Score = None,
+    arrival: Delay = None,
+    scoring: Delay = None,
     since: Annotated[str | None, Query(description="oldest ingestion, ISO-8601 with a zone", max_length=40)] = None,
     until: Annotated[
         str | None, Query(description="newest ingestion, exclusive, ISO-8601 with a zone", max_length=40)
@@ -90,6 +108,11 @@ async def items(
     wanted_ticker = ticker_of(ticker) if ticker is not None else None
     since_ms = instant_of(since, "since") if since is not None else None
     until_ms = instant_of(until, "until") if until is not None else None
+    bins = bins_of(score, arrival, scoring)
+
+    def in_bins(item: dict[str, Any]) -> bool:
+        counted = cells_of(item | {"item_key": ""})
+        return counted is not None and all(Cell(*each) in counted[1] for each in bins.items())
 
     def passes(item: dict[str, Any]) -> bool:
         return (
@@ -97,6 +120,7 @@ async def items(
             and (sentiment is None or item.get("sentiment") == sentiment)
             and (source is None or item.get("source_type") == source)
             and (model is None or item.get("model_version") == model)
+            and (not bins or in_bins(item))
         )
 
     page = await services.run(
@@ -106,7 +130,7 @@ async def items(
         passes,
         limit,
         cursor,
-        question_hash("items", wanted_tag, wanted_ticker, sentiment, source, model, since_ms, until_ms),
+        question_hash("items", wanted_tag, wanted_ticker, sentiment, source, model, bins, since_ms, until_ms),
         services.clock.now_ms(),
         since_ms,
         until_ms,
