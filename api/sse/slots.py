@@ -142,7 +142,7 @@ def _newest_data(change: Change, event: NewEvent, titles: Mapping[str, str]) -> 
 
 
 def item_events(change: Change, titles: Mapping[str, str]) -> list[StreamEvent]:
-    """`new_item` for each newly scored article (the newest 20), and one `sentiment_update`: the subject's newest."""
+    """`new_item` for each newly scored article (the newest ones), and one `sentiment_update`: the subject's newest."""
     if not change.events:
         return []
     ordered = sorted(change.events, key=lambda event: (event.event_time, event.event_id))

@@ -12,7 +12,9 @@ import pytest
 
 from api.app import NOUNS
 from api.options import ApiOptions
+from api.sse.slots import MAX_ITEMS_PER_CHANGE
 from api.sse.stream import RECONNECT_MS
+from api.stream_answers import EVENTS, Bye
 from contracts.errors import QUARANTINE_REASONS
 from contracts.settings import Settings
 from tests.unit.api.kit import NOW_MS, RUN, Line, Told, article, made_home, options, serving_in_thread
@@ -20,8 +22,6 @@ from tests.unit.api.kit import NOW_MS, RUN, Line, Told, article, made_home, opti
 PAGE = (Path(__file__).parents[3] / "docs" / "formats.md").read_text()
 LINES = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
 ADMIN = "the-admin-key-of-the-tests"
-EVENTS = ["hello", "heartbeat", "snapshot", "bucket_update", "partial_bucket", "new_item", "metrics", "bye"]
-EVENTS += ["sentiment_update"]
 
 
 @pytest.fixture(scope="module")
@@ -85,5 +85,17 @@ def test_every_setting_reason_event_and_farewell_is_in_the_page() -> None:
         assert f"| `{reason}` | {text} |" in PAGE, reason
     for name in EVENTS:
         assert f"| `{name}` |" in PAGE, name
+    assert f"the newest {MAX_ITEMS_PER_CHANGE} of a change |" in PAGE
     for reason in RECONNECT_MS:
         assert f"`{reason}`" in PAGE, reason
+    assert set(Bye.model_fields["reason"].annotation.__args__) == set(RECONNECT_MS)  # type: ignore[union-attr]
+
+
+def test_every_event_is_shown_as_it_is() -> None:
+    """What the stream really sends is held against the same shapes in `kit.events_of`."""
+    block = re.search(r"resume:\n\n```json\n(.*?)```", PAGE, re.S)
+    assert block is not None
+    shown = [json.loads(each) for each in block[1].split("\n\n")]
+    assert [each["event"] for each in shown] == list(EVENTS)
+    for each in shown:
+        EVENTS[each["event"]].model_validate(each["data"])
