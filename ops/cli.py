@@ -160,6 +160,29 @@ def print_report(report: Any) -> None:
 
 
 @app.command()
+def restore(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The damaged data directory; its lake is read.")],
+    data_dir: DataDirOption,
+    as_json: JsonOption = False,
+) -> None:
+    """A new data directory from the lake of a damaged one; then `drain` and `verify` there. Exit 3 if the lake is
+    damaged too."""
+    with plain_errors():
+        from pathlib import Path
+
+        from ops.progress import counter
+        from ops.restore import print_restored
+        from ops.restore import restore as run_restore
+
+        home, settings = home_of(data_dir, must_exist=False)
+        with counter("restoring", "records") as advance:
+            found = run_restore(home, settings, Path(source), advance)
+        put_json(found._asdict()) if as_json else print_restored(found, data_dir, sys.stdout.write)
+        if found.damaged:
+            raise typer.Exit(PARTIAL)
+
+
+@app.command()
 def status(
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every two seconds.")] = False,
