@@ -54,11 +54,29 @@ async def checks(services: Services) -> list[dict[str, Any]]:
     return rows
 
 
+def line_row(services: Services) -> dict[str, Any]:
+    """Whether a stage of this process has stopped for good: what is read still is, but nothing new is counted."""
+    assert services.status is not None
+    status = services.status()
+    stopped = {fault["stage"]: fault["error"] or "it is not running" for fault in status.get("faults", ())}
+    for stage in status.get("stages", ()):
+        if stage["state"] == "stopped":
+            errors = [shard["error"] for shard in stage["shards"] if shard["state"] == "stopped"]
+            stopped[stage["name"]] = next(filter(None, errors), "stopped")
+    detail = "; ".join(f"{name}: {error}" for name, error in stopped.items())
+    return {"name": "line", "status": "down" if stopped else "up", "detail": detail or None}
+
+
 @router.get("/health", response_model=Health, summary="Is this process alive")
 @bare.get("/health")
 async def health(services: Use) -> Response:
     """Always 200 while the process serves; `degraded` with the dependency that is down."""
     rows = await checks(services)
+    if services.status is not None:
+        try:
+            rows.append(await services.offload.within(PROBE_S, "line", line_row, services))
+        except Transient as error:
+            rows.append({"name": "line", "status": "down", "detail": str(error)})
     up = all(row["status"] == "up" for row in rows)
     document = Health(
         status="ok" if up else "degraded", checks=[Check(**row) for row in rows], version=version_of_package()
