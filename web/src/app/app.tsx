@@ -55,7 +55,7 @@ function DemoNote() {
 /** Every page but the first is fetched when it is opened. */
 const LOADERS: Record<Exclude<Route["page"], "live">, () => Promise<ComponentType>> = {
   grid: () => import("./grid_page.tsx").then((module) => module.GridPage),
-  records: () => import("./not_found_page.tsx").then((module) => module.NotFoundPage),
+  records: () => import("./records_page.tsx").then((module) => module.RecordsPage),
   analytics: () => import("./not_found_page.tsx").then((module) => module.NotFoundPage),
   runs: () => import("./runs_page.tsx").then((module) => module.RunsPage),
   ops: () => import("./ops_page.tsx").then((module) => module.OpsPage),

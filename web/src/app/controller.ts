@@ -11,8 +11,9 @@ import { ApiError, fetchSeries, fetchSeveral, fetchSubjects } from "../store/api
 import type { SeriesCache } from "../store/cache.ts";
 import { openStreamPort, type StreamPort } from "../store/stream_port.ts";
 import { loadCode } from "./code.ts";
+import { noteShown } from "./shown.ts";
 import { rememberVisit, visitedBefore } from "./visits.ts";
-import { candleKeys, crowded, failure, headlines, link, now, resolution, revisions, selectedKey, subjects, sync, watched } from "./state.ts";
+import { candleKeys, crowded, failure, headlines, link, now, resolution, revisions, selectedKey, serverNow, subjects, sync, watched } from "./state.ts";
 
 /**
  * The shell of the page: it joins the worker, the REST API and the cache to the one state. All
@@ -127,6 +128,7 @@ function receive(message: WorkerMessage): void {
     case "updates":
       return queueUpdates(message.updates);
     case "items":
+      noteShown(message.items, serverNow.peek());
       headlines.value = [...message.items, ...headlines.value].sort((a, b) => (b.at ?? 0) - (a.at ?? 0)).slice(0, MAX_HEADLINES);
       return;
     case "resync":

@@ -146,14 +146,12 @@ export function percentileText(delays: Delays, which: "p50" | "p95"): string {
   return edge === null ? "> 24 h" : `≤ ${edgeText(edge)}`;
 }
 
-/** What a delay bin holds: `1 s – 2 s`, `up to 10 ms`, `over 24 h`. */
+/** What a delay bin holds: `1 s – 2 s`, `up to 10 ms`, `over 24 h`. Without the edges its upper one has to do. */
 export function delayText(edges: readonly (Ms | null)[], name: string): string {
-  const at = edges.findIndex((edge) => delayName(edge) === name);
-  const [below, edge] = [edges[at - 1] ?? null, edges[at] ?? null];
-  if (at < 0 || (edge === null && below === null)) return name;
-  if (edge === null && below !== null) return `over ${edgeText(below)}`;
-  if (below === null) return `up to ${edgeText(edge as Ms)}`;
-  return `${edgeText(below)} – ${edgeText(edge as Ms)}`;
+  if (name === "longer") return "over 24 h";
+  const edge = ms(Number(name));
+  const below = edges[edges.indexOf(edge) - 1] ?? null;
+  return below === null ? `up to ${edgeText(edge)}` : `${edgeText(below)} – ${edgeText(edge)}`;
 }
 
 /** The filter a subject stands for. */

@@ -85,7 +85,7 @@ const encoded = (pairs: readonly (readonly [string, string | undefined])[]): str
     .flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${encodeURIComponent(value).replaceAll("'", "%27")}`]))
     .join("&");
 
-/** The query of `/items`; `hours` counts back from `now`. What only the analytics page can ask for is left out. */
+/** The query of `/items`; `hours` counts back from `now`. */
 export function itemsQuery(filters: Filters, now: Ms): string {
   const back = filters.hours === undefined ? undefined : formatIso(ms(now - Number(filters.hours) * HOUR));
   // The later of two beginnings: both are asked for.
@@ -96,6 +96,9 @@ export function itemsQuery(filters: Filters, now: Ms): string {
     ["sentiment", filters.label],
     ["source", filters.source],
     ["model", filters.model],
+    ["score", filters.score],
+    ["arrival", filters.arrival],
+    ["scoring", filters.scoring],
     ["since", since],
     ["until", filters.to],
   ]);

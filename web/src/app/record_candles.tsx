@@ -1,0 +1,95 @@
+import { direction, mark } from "../model/candle_text.ts";
+import { articlesText, scoreText, windowText } from "../model/format.ts";
+import type { ArticleRecord, Fed, FedRole, FedRow } from "../model/record.ts";
+import { RESOLUTIONS } from "../model/resolution.ts";
+import { formatRoute } from "../model/route.ts";
+import { shortName, type Subject } from "../model/subject.ts";
+import { follow } from "./page_link.tsx";
+import { prefs, route } from "./state.ts";
+
+const ROLE_LETTERS: Record<FedRole, string> = { open: "O", high: "H", low: "L", close: "C" };
+
+/** One candle: its close, how many articles share it, and what this one made of it. Leads to the candle. */
+function Candle({ subject, fed }: { subject: Subject; fed: Fed | undefined }) {
+  if (fed === undefined || fed.bucket === null) return <span class="muted">not kept</span>;
+  const { bucket, roles, resolution } = fed;
+  const target = { ...route.value, page: "live", id: null, subject, resolution, at: fed.start } as const;
+  const made = roles.length === 0 ? "" : `, this article made ${roles.join(", ")}`;
+  const text = `${shortName(subject)}, ${resolution}, ${windowText(fed.start, fed.end, prefs.value.zone)}: close ${scoreText(bucket.close)}, ${articlesText(bucket.count)}${made}`;
+  return (
+    <a class="fed" href={formatRoute(target)} onClick={(event) => follow(event, target)} aria-label={text} title={text}>
+      <span class="fed-close">
+        <span class="mark" aria-hidden="true">{mark(direction(bucket))}</span>
+        {scoreText(bucket.close)}
+      </span>
+      <span class="fed-note">
+        n {bucket.count}
+        {roles.map((role) => (
+          <span key={role} class="fed-role">
+            {ROLE_LETTERS[role]}
+          </span>
+        ))}
+      </span>
+    </a>
+  );
+}
+
+function Row({ row }: { row: FedRow }) {
+  return (
+    <tr>
+      <th scope="row">{shortName(row.subject)}</th>
+      {row.counted === false ? (
+        <td colSpan={RESOLUTIONS.length} class="muted">
+          Not counted: it came too late, or the same story was counted before.
+        </td>
+      ) : (
+        RESOLUTIONS.map(({ id }) => (
+          <td key={id}>
+            <Candle subject={row.subject} fed={row.candles.find((candle) => candle.resolution === id)} />
+          </td>
+        ))
+      )}
+    </tr>
+  );
+}
+
+export function RecordCandles({ record, fed }: { record: ArticleRecord; fed: readonly FedRow[] | null }) {
+  const unknown = fed?.some((row) => row.counted === null && row.candles.some(({ bucket }) => bucket !== null)) === true;
+  return (
+    <section class="panel record-candles" aria-label="Candles it fed">
+      <h2>Candles it fed</h2>
+      {record.subjects.length === 0 ? (
+        <p class="panel-note">No ticker and no tag was recognised in it, so it is in no candle.</p>
+      ) : fed === null ? (
+        <div class="skeleton record-candles-skeleton" role="status" aria-label="Loading the candles" />
+      ) : (
+        <>
+          <div class="table-scroll" tabIndex={0} role="region" aria-label="Candles by subject and resolution">
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">Subject</th>
+                  {RESOLUTIONS.map(({ id, spoken }) => (
+                    <th key={id} scope="col">
+                      <abbr title={spoken}>{id}</abbr>
+                    </th>
+                  ))}
+                </tr>
+              </thead>
+              <tbody>
+                {fed.map((row) => (
+                  <Row key={row.subject} row={row} />
+                ))}
+              </tbody>
+            </table>
+          </div>
+          <p class="panel-note record-candles-key">
+            Closing score and number of articles. <span class="fed-role">O</span> <span class="fed-role">H</span> <span class="fed-role">L</span>{" "}
+            <span class="fed-role">C</span> where this article is the open, high, low or close.
+            {unknown && " Some minutes are no longer stored, so whether it was counted there cannot be told."}
+          </p>
+        </>
+      )}
+    </section>
+  );
+}

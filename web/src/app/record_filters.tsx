@@ -1,0 +1,256 @@
+import { useSignal } from "@preact/signals";
+import { useEffect, useId } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { fromDateInput, toDateInput } from "../model/date_input.ts";
+import type { Named } from "../model/facets.ts";
+import { type FilterName, isFiltered, MAX_HOURS, NO_FILTERS, readFilter, withFilters } from "../model/filters.ts";
+import { countText } from "../model/format.ts";
+import { formatIso, parseIso } from "../model/units.ts";
+import { ApiError } from "../store/api.ts";
+import { fetchFacets } from "../store/facets_api.ts";
+import { delayEdges, filterText } from "./filter_text.ts";
+import { CloseIcon } from "./icons.tsx";
+import { go } from "./navigation.ts";
+import { nameOf, prefs, route, subjects } from "./state.ts";
+
+export const setFilters = (change: Readonly<Partial<Record<FilterName, string | null>>>): void => {
+  go({ filters: withFilters(route.value.filters, change) });
+};
+
+/** What there is to choose from: the names of the last seven days. */
+function useChoices(): { sources: readonly Named[]; models: readonly Named[]; tags: readonly Named[] } {
+  const choices = useSignal<{ sources: readonly Named[]; models: readonly Named[]; tags: readonly Named[] }>({ sources: [], models: [], tags: [] });
+  useEffect(() => {
+    const abort = new AbortController();
+    fetchFacets(NO_FILTERS, MAX_HOURS, abort.signal).then(
+      (facets) => {
+        choices.value = facets;
+        delayEdges.value = facets.arrival.edges;
+      },
+      (error: unknown) => {
+        // Without suggestions every field still takes what is typed; the list tells of a server that is away.
+        if (!(error instanceof ApiError) && !abort.signal.aborted) throw error;
+      },
+    );
+    return () => abort.abort();
+  }, []);
+  return choices.value;
+}
+
+function Field({ label, children }: { label: string; children: (id: string) => ComponentChildren }) {
+  const id = useId();
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      {children(id)}
+    </div>
+  );
+}
+
+/** A field that is asked when the reader leaves it or presses Enter, not at every letter. */
+function TextField({ label, name, placeholder, suggest }: { label: string; name: "ticker" | "tag"; placeholder: string; suggest: readonly { value: string; label: string }[] }) {
+  const value = route.value.filters[name] ?? "";
+  const wrong = useSignal(false);
+  const listId = useId();
+  const submit = (field: HTMLInputElement): void => {
+    const text = field.value.trim();
+    const read = text === "" ? null : readFilter(name, text);
+    wrong.value = text !== "" && read === null;
+    if (!wrong.value) {
+      field.value = read ?? "";
+      setFilters({ [name]: read });
+    }
+  };
+  return (
+    <Field label={label}>
+      {(id) => (
+        <>
+          <input
+            id={id}
+            key={value}
+            class="control"
+            list={listId}
+            defaultValue={value}
+            placeholder={placeholder}
+            autocomplete="off"
+            spellcheck={false}
+            maxLength={60}
+            aria-invalid={wrong.value}
+            aria-describedby={wrong.value ? `${id}-wrong` : undefined}
+            onChange={(event) => submit(event.currentTarget)}
+          />
+          <datalist id={listId}>
+            {suggest.map((row) => (
+              <option key={row.value} value={row.value} label={row.label} />
+            ))}
+          </datalist>
+          {wrong.value && (
+            <span id={`${id}-wrong`} class="field-wrong" role="alert">
+              Not a {name}
+            </span>
+          )}
+        </>
+      )}
+    </Field>
+  );
+}
+
+/** A choice; one that came with the address is offered even when the last week does not know it. */
+function SelectField({ label, name, rows }: { label: string; name: "source" | "model"; rows: readonly Named[] }) {
+  const value = route.value.filters[name] ?? "";
+  const known = rows.some((row) => row.name === value);
+  return (
+    <Field label={label}>
+      {(id) => (
+        <select id={id} class="control" value={value} onChange={(event) => setFilters({ [name]: event.currentTarget.value || null })}>
+          <option value="">Any</option>
+          {!known && value !== "" && <option value={value}>{value}</option>}
+          {rows.map((row) => (
+            <option key={row.name} value={row.name}>
+              {row.name} ({countText(row.count)})
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
+}
+
+const LABELS = [
+  { value: null, text: "All" },
+  { value: "positive", text: "▲", name: "Positive" },
+  { value: "neutral", text: "◆", name: "Neutral" },
+  { value: "negative", text: "▼", name: "Negative" },
+] as const;
+
+function LabelField() {
+  const chosen = route.value.filters.label ?? null;
+  return (
+    <div class="field" role="group" aria-label="Label">
+      <span class="field-name" aria-hidden="true">Label</span>
+      <div class="segments">
+        {LABELS.map((row) => (
+          <button
+            key={row.text}
+            type="button"
+            class={row.value === null ? undefined : `tone-${row.value}`}
+            aria-pressed={chosen === row.value}
+            aria-label={row.value === null ? "All labels" : row.name}
+            title={row.value === null ? "All labels" : row.name}
+            onClick={() => setFilters({ label: row.value })}
+          >
+            {row.text}
+          </button>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+const SPANS = [
+  { value: "", text: "Any time" },
+  { value: "1", text: "Last hour" },
+  { value: "6", text: "Last 6 hours" },
+  { value: "24", text: "Last 24 hours" },
+  { value: "168", text: "Last 7 days" },
+] as const;
+const RANGE = "range";
+
+function TimeField() {
+  const { filters } = route.value;
+  const hasRange = filters.from !== undefined || filters.to !== undefined;
+  const asked = useSignal(false);
+  const ranged = hasRange || asked.value;
+  const value = ranged ? RANGE : (filters.hours ?? "");
+  const choose = (text: string): void => {
+    asked.value = text === RANGE;
+    if (text !== RANGE) setFilters({ hours: text || null, from: null, to: null });
+  };
+  return (
+    <>
+      <Field label="Taken in">
+        {(id) => (
+          <select id={id} class="control" value={value} onChange={(event) => choose(event.currentTarget.value)}>
+            {SPANS.map((row) => (
+              <option key={row.value} value={row.value}>
+                {row.text}
+              </option>
+            ))}
+            {filters.hours !== undefined && !ranged && !SPANS.some((row) => row.value === filters.hours) && (
+              <option value={filters.hours}>Last {filters.hours} hours</option>
+            )}
+            <option value={RANGE}>Between …</option>
+          </select>
+        )}
+      </Field>
+      {ranged && <RangeField name="from" label="From" />}
+      {ranged && <RangeField name="to" label="Before" />}
+    </>
+  );
+}
+
+function RangeField({ name, label }: { name: "from" | "to"; label: string }) {
+  const { zone } = prefs.value;
+  const at = parseIso(route.value.filters[name]);
+  const change = (text: string): void => {
+    const found = fromDateInput(text, zone);
+    setFilters({ [name]: found === null ? null : formatIso(found), hours: null });
+  };
+  return (
+    <Field label={`${label}${zone === "utc" ? " (UTC)" : ""}`}>
+      {(id) => (
+        <input
+          id={id}
+          key={`${zone}${at}`}
+          class="control"
+          type="datetime-local"
+          defaultValue={at === null ? "" : toDateInput(at, zone)}
+          onChange={(event) => change(event.currentTarget.value)}
+        />
+      )}
+    </Field>
+  );
+}
+
+const BINS = ["score", "arrival", "scoring"] as const;
+
+/** Bins come from a click on the analytics page; here they can be taken off. */
+function BinChips() {
+  const { filters } = route.value;
+  return (
+    <>
+      {BINS.map((name) => {
+        const value = filters[name];
+        if (value === undefined) return null;
+        return (
+          <button key={name} type="button" class="chip-button" onClick={() => setFilters({ [name]: null })} aria-label={`Remove ${filterText(name, value, prefs.value.zone)}`}>
+            {filterText(name, value, prefs.value.zone)} <CloseIcon />
+          </button>
+        );
+      })}
+    </>
+  );
+}
+
+/** The question, field by field; the address holds it, so a link asks the same. */
+export function RecordFilters() {
+  const choices = useChoices();
+  const { filters } = route.value;
+  const tickers = (subjects.value?.subjects ?? []).filter((row) => !row.subject.startsWith("tag:"));
+  const narrowed = isFiltered(filters) || filters.hours !== undefined;
+  return (
+    <form class="filters panel" aria-label="Filters" onSubmit={(event) => event.preventDefault()}>
+      <TextField label="Ticker" name="ticker" placeholder="AAPL" suggest={tickers.map((row) => ({ value: row.subject, label: nameOf(row.subject) }))} />
+      <TextField label="Tag" name="tag" placeholder="ai-regulation" suggest={choices.tags.map((row) => ({ value: row.name, label: countText(row.count) }))} />
+      <SelectField label="Source" name="source" rows={choices.sources} />
+      <LabelField />
+      <TimeField />
+      <SelectField label="Model" name="model" rows={choices.models} />
+      <BinChips />
+      <button type="button" class="button filters-clear" disabled={!narrowed} onClick={() => go({ filters: NO_FILTERS })}>
+        Clear
+      </button>
+    </form>
+  );
+}
+
