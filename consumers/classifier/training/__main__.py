@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
 
-from consumers.classifier.training.data import Corpus, data_root, read_corpus
+from consumers.classifier.training.data import Corpus, data_root, read_corpus, read_test_splits
 from contracts.errors import CandlewickError
 
 WORK = Path("build/model")
@@ -21,12 +22,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit 0, or 1 with one line that names cause and remedy."""
     options = _parser().parse_args(arguments)
     try:
-        corpus = read_corpus(data_root(options.data))
         if options.command == "build":
-            _build(corpus, options)
+            _build(read_corpus(data_root(options.data)), options)
         else:
             from consumers.classifier.training.evaluate import evaluate, table
 
+            corpus = read_test_splits(options.splits) if options.splits else read_corpus(data_root(options.data))
             report = evaluate(options.models, corpus, options.out)
             sys.stdout.write(json.dumps(report, indent=2) + "\n" if options.json else table(report))
     except CandlewickError as error:
@@ -41,12 +42,14 @@ def _parser() -> argparse.ArgumentParser:
     build = commands.add_parser("build", help="train, quantise, calibrate; resumes where it was interrupted")
     build.add_argument("--work", type=Path, default=WORK, help="checkpoints and stages")
     build.add_argument("--target", type=Path, default=SHIPPED, help="where model.onnx, tokenizer.json, card.json go")
-    build.add_argument("--teachers", type=int, default=1, help="how many teachers, seeds 1, 2, …")
+    build.add_argument("--teachers", type=int, default=2, help="how many teachers, seeds 1, 2, …")
     build.add_argument("--threads", type=int, default=2)
     build.add_argument("--float32", action="store_true", help="no bfloat16 products (for processors without them)")
+    build.add_argument("--teachers-only", action="store_true", help="stop when the teachers are trained")
     judge = commands.add_parser("eval", help="the table and the HTML report on the test splits")
     judge.add_argument("--models", nargs="+", default=["minilm-news-1", "finvader", "vader"])
     judge.add_argument("--out", type=Path, default=REPORT, help="folder for report.html and eval.json")
+    judge.add_argument("--splits", type=Path, help="folder with the test splits alone, instead of --data")
     judge.add_argument("--json", action="store_true")
     for command in (build, judge):
         command.add_argument("--data", help="folder with sentiment/ and news/ (or CANDLEWICK_DATA)")
@@ -54,15 +57,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(corpus: Corpus, options: argparse.Namespace) -> None:
+    # Threads that spin while they wait for each other take five times the CPU on a machine that has other work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
     from consumers.classifier.training.release import release
-    from consumers.classifier.training.stages import Setting, distil, opinions, pool_of
+    from consumers.classifier.training.stages import Setting, distil, opinions, pool_of, teach
 
     torch.set_num_threads(options.threads)
     started, busy = time.perf_counter(), time.process_time()
     seeds = tuple(range(1, options.teachers + 1))
     setting = Setting(options.work, seeds, not options.float32)
+    if options.teachers_only:
+        for seed in seeds:
+            teach(corpus, setting, seed)
+        return
     pool = pool_of(corpus)
     student, _ = distil(corpus, pool, opinions(corpus, pool, setting), setting)
     made_by = {

@@ -9,6 +9,8 @@ import random
 import re
 from collections.abc import Callable, Sequence
 
+from consumers.classifier.training.made import company
+
 __all__ = ["variants"]
 
 _PAIRS = (
@@ -23,7 +25,10 @@ _PAIRS = (
 _OPPOSITE = {word: other for pair in _PAIRS.split("|") for word, other in (pair.split(), reversed(pair.split()))}
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _WORD = re.compile(r"[A-Za-z]+")
+_NAME = re.compile(r"\b[A-Z][A-Za-z&.'-]+(?: (?:of |and |& )?[A-Z][A-Za-z&.'-]+)*")
 _DROPPED_SHARE = 0.12
+_SECOND_MAX = 120
+"""Characters of the second headline of a joined pair, so that a variant costs no more than an article."""
 _FRAMES = (
     "{text}: report",
     "Why {text}",
@@ -35,8 +40,17 @@ _FRAMES = (
     "{text}, but less than feared",
     "{text}, but less than hoped",
     "It is not true that {text}",
-    "{text}. The company is based in Helsinki",
+    "{text}. The company is based in Toronto",
     "{text} after rival warns on profit",
+    "{text}, the company said in a statement",
+    "According to a report on Monday, {text}",
+    "In its annual report the company says: {text}",
+    "{text}, up from a year ago",
+    "{text}, compared with a loss last year",
+    "{text}. The shares closed little changed",
+    "{text}. Deliveries will start next year",
+    "It is no longer the case that {text}",
+    "Analysts had feared worse: {text}",
 )
 
 
@@ -46,6 +60,7 @@ def variants(texts: Sequence[str], count: int, seed: int) -> list[str]:
     ways: tuple[Callable[[random.Random, str, Sequence[str]], str], ...] = (
         _turned,
         _other_figures,
+        _other_name,
         _thinned,
         _joined,
         _framed,
@@ -86,6 +101,15 @@ def _other_figures(chance: random.Random, text: str, texts: Sequence[str]) -> st
     return changed if changed != text else _thinned(chance, text, texts)
 
 
+def _other_name(chance: random.Random, text: str, texts: Sequence[str]) -> str:
+    """One run of capitalised words becomes an invented company: who it is should not decide how it sounds."""
+    names = list(_NAME.finditer(text))
+    if not names:
+        return _thinned(chance, text, texts)
+    name = chance.choice(names)
+    return text[: name.start()] + company(chance) + text[name.end() :]
+
+
 def _thinned(chance: random.Random, text: str, texts: Sequence[str]) -> str:
     kept = [word for word in text.split() if chance.random() > _DROPPED_SHARE]
     return " ".join(kept) or text
@@ -93,7 +117,7 @@ def _thinned(chance: random.Random, text: str, texts: Sequence[str]) -> str:
 
 def _joined(chance: random.Random, text: str, texts: Sequence[str]) -> str:
     """A title and another's as its first sentence: the shape of title and snippet."""
-    return f"{text}. {chance.choice(texts)}"
+    return f"{text}. {chance.choice(texts)[:_SECOND_MAX]}"
 
 
 def _framed(chance: random.Random, text: str, texts: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from consumers.classifier.text import clean
 from contracts.errors import Unusable
 
-__all__ = ["Corpus", "Example", "data_root", "news_texts", "read_corpus", "split_of"]
+__all__ = ["Corpus", "Example", "data_root", "news_texts", "read_corpus", "read_test_splits", "split_of"]
 
 NEGATIVE, NEUTRAL, POSITIVE = 0, 1, 2
 _NAMED = {"negative": NEGATIVE, "neutral": NEUTRAL, "positive": POSITIVE}
@@ -109,8 +109,20 @@ def read_corpus(root: Path) -> Corpus:
     return corpus
 
 
+def read_test_splits(folder: Path) -> Corpus:
+    """The test splits alone, from `sentfin_test.csv.gz` and `tfns_valid.csv.gz` as the repository carries them."""
+    corpus = Corpus()
+    for name, rows in (("sentfin_test", corpus.sentfin_test), ("tfns_valid", corpus.tfns_test)):
+        path = folder / f"{name}.csv.gz"
+        if not path.is_file():
+            raise Unusable(f"test split not found: {path} is missing; pass --splits FOLDER with {path.name}, or --data")
+        with gzip.open(path, "rt", encoding="utf-8", newline="") as lines:
+            rows += [Example(row["text"], _NAMED[row["label"]], name.split("_")[0]) for row in csv.DictReader(lines)]
+    return corpus
+
+
 def news_texts(path: Path) -> list[str]:
-    """Titles, and titles with 200 characters of their text as the pipeline would hand them over; never a label."""
+    """Titles, titles with 200 characters of their text as the pipeline hands them over, and texts; never a label."""
     from consumers.classifier.text import model_text
 
     texts: list[str] = []
@@ -119,6 +131,8 @@ def news_texts(path: Path) -> list[str]:
             texts.append(clean(row["title"]))
             if number % 4 == 0:
                 texts.append(model_text(row["title"], clean(row["text"])[:200]))
+            elif number % 4 == 2:
+                texts.append(clean(row["text"])[:200])
     return texts
 
 

@@ -25,7 +25,7 @@ __all__ = ["Run", "learn", "probabilities", "say"]
 Floats = NDArray[np.float32]
 CHUNK_BATCHES = 40
 """Batches are cut from so many batches' worth of shuffled texts, sorted by length: little padding, still random."""
-CHECKPOINT_STEPS = 300
+CHECKPOINT_STEPS = 100
 PROGRESS_STEPS = 25
 
 
@@ -40,9 +40,9 @@ class Run:
     batch: int = 32
     weight_decay: float = 0.01
     freeze_words: bool = False
+    freeze_layers: int = 0
+    """So many of the lowest layers stay as they were pre-trained, and all embeddings with them."""
     bfloat16: bool = True
-    stop_step: int | None = None
-    """Leaves the schedule here, before the learning rate has reached zero."""
 
 
 def say(text: str) -> None:
@@ -68,8 +68,7 @@ def learn(
     if done.is_file():
         model.load_state_dict(torch.load(done, weights_only=True))
         return model
-    if run.freeze_words:
-        model.encoder.embeddings.word_embeddings.weight.requires_grad_(False)
+    _freeze(model, run)
     optimizer = torch.optim.AdamW(_groups(model, run.weight_decay), lr=run.learning_rate, fused=True)
     steps = run.epochs * (len(ids) // run.batch)
     first = 0
@@ -84,8 +83,6 @@ def learn(
     for step, rows in enumerate(_batches([len(row) for row in ids], run)):
         if step < first:
             continue
-        if step == run.stop_step:
-            break
         for group in optimizer.param_groups:
             group["lr"] = run.learning_rate * _pace(step, steps)
         seen_loss += _step(model, optimizer, ids, targets, weights, rows, run, step)
@@ -173,6 +170,15 @@ def _pad(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         ids[number, : len(row)] = torch.tensor(row)
         mask[number, : len(row)] = 1
     return ids, mask
+
+
+def _freeze(model: Classifier, run: Run) -> None:
+    encoder = model.encoder
+    if run.freeze_words:
+        encoder.embeddings.word_embeddings.weight.requires_grad_(False)
+    if run.freeze_layers:
+        for part in (encoder.embeddings, *encoder.encoder.layer[: run.freeze_layers]):
+            part.requires_grad_(False)
 
 
 def _groups(model: Classifier, weight_decay: float) -> list[dict[str, object]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from consumers.classifier.training import made_words as words
 from consumers.classifier.training.data import NEGATIVE, NEUTRAL, POSITIVE, Example
 
-__all__ = ["made_sentences"]
+__all__ = ["company", "dress", "made_sentences", "money", "pair", "percent"]
 
 _CHANGE_SHARE = 0.45
 """Of the made sentences, how many tell of a figure that changed; the others are statements."""
@@ -25,14 +25,15 @@ def made_sentences(count: int, seed: int) -> list[Example]:
     made: list[Example] = []
     while len(made) < count:
         text, label = _change(chance) if chance.random() < _CHANGE_SHARE else _statement(chance)
-        text = _dress(chance, text)
+        text = dress(chance, text)
         if text not in seen:
             seen.add(text)
             made.append(Example(text, label, "made"))
     return made
 
 
-def _company(chance: random.Random) -> str:
+def company(chance: random.Random) -> str:
+    """An invented name."""
     stem = chance.choice(words.STEMS)
     if chance.random() < 0.5:
         stem += chance.choice(words.TAILS)
@@ -41,18 +42,20 @@ def _company(chance: random.Random) -> str:
     return stem + chance.choice(words.FORMS)
 
 
-def _money(chance: random.Random, size: float, currency: str, scale: str) -> str:
+def money(chance: random.Random, size: float, currency: str, scale: str) -> str:
+    """A sum as one of the many ways it is printed."""
     figure = f"{size:,.0f}" if size >= 100 and chance.random() < 0.5 else f"{size:,.{chance.choice((1, 1, 2))}f}"
     gap = " " if currency.isalpha() and chance.random() < 0.7 else ""
     return f"{currency}{gap}{figure}{scale}"
 
 
-def _percent(chance: random.Random, share: float | None = None) -> str:
+def percent(chance: random.Random, share: float | None = None) -> str:
+    """`share` per cent, or a share drawn here."""
     share = chance.choice((chance.uniform(0.3, 9), chance.uniform(5, 70))) if share is None else share
     return f"{share:.{chance.choice((0, 1, 1, 2))}f}" + chance.choice(("%", "%", "%", " percent", " per cent", " pct"))
 
 
-def _pair(chance: random.Random) -> tuple[float, float, str, str]:
+def pair(chance: random.Random) -> tuple[float, float, str, str]:
     """A smaller and a clearly larger size, a currency and a scale."""
     low = chance.choice((chance.uniform(0.2, 10), chance.uniform(5, 100), chance.uniform(100, 900)))
     high = low * chance.choice((chance.uniform(1.04, 1.3), chance.uniform(1.2, 2.2), chance.uniform(1.5, 6)))
@@ -91,11 +94,11 @@ def _moved(chance: random.Random) -> tuple[str, int]:
     """A verb of direction with both figures, one figure, or a percentage."""
     measure, good = _measure(chance)
     up, verb, label = _direction(chance, good)
-    low, high, currency, scale = _pair(chance)
+    low, high, currency, scale = pair(chance)
     now, then = (high, low) if up else (low, high)
-    now_text, then_text = (_money(chance, size, currency, scale) for size in (now, then))
-    percent = _percent(chance, abs(now - then) / then * 100)
-    period, base, co = chance.choice(words.PERIODS), chance.choice(words.BASES), _company(chance)
+    now_text, then_text = (money(chance, size, currency, scale) for size in (now, then))
+    share = percent(chance, abs(now - then) / then * 100)
+    period, base, co = chance.choice(words.PERIODS), chance.choice(words.BASES), company(chance)
     reason = chance.choice(words.REASONS) if chance.random() < 0.2 else ""
     pattern = chance.choice(
         (
@@ -125,7 +128,7 @@ def _moved(chance: random.Random) -> tuple[str, int]:
         base_than=f"from {then_text} {base}",
         period=period,
         period_cap=period[0].upper() + period[1:],
-        percent=percent,
+        percent=share,
         co=co,
         reason=reason,
     )
@@ -136,7 +139,7 @@ def _compared(chance: random.Random) -> tuple[str, int]:
     """No verb of direction: only the two figures say which way it went."""
     measure, good = _measure(chance)
     up, _, label = _direction(chance, good)
-    low, high, currency, scale = _pair(chance)
+    low, high, currency, scale = pair(chance)
     if high / low < 1.15:
         high = low * chance.uniform(1.15, 1.6)
     now, then = (high, low) if up else (low, high)
@@ -160,11 +163,11 @@ def _compared(chance: random.Random) -> tuple[str, int]:
     )
     text = pattern.format(
         measure=measure,
-        now=_money(chance, now, currency, scale),
-        then=_money(chance, then, currency, scale),
+        now=money(chance, now, currency, scale),
+        then=money(chance, then, currency, scale),
         base=chance.choice(words.BASES),
         period=chance.choice(words.PERIODS),
-        co=_company(chance),
+        co=company(chance),
         article="an" if measure[0] in "aeiouE" else "a",
         way_from=way if way.endswith("than") else f"{way} from",
     )
@@ -175,7 +178,7 @@ def _headline(chance: random.Random) -> tuple[str, int]:
     """The clipped present tense of headlines and tickers."""
     measure, good = _measure(chance)
     up = chance.random() < 0.5
-    low, high, currency, scale = _pair(chance)
+    low, high, currency, scale = pair(chance)
     verb = chance.choice(words.UP_NOW if up else words.DOWN_NOW)
     if not good:
         verb = chance.choice(("widens", "rises", "up", "jumps") if up else ("narrows", "shrinks", "falls", "down"))
@@ -192,14 +195,14 @@ def _headline(chance: random.Random) -> tuple[str, int]:
         )
     )
     text = pattern.format(
-        co=_company(chance),
+        co=company(chance),
         quarter=chance.choice(
             ("Q1", "Q2", "Q3", "Q4", "quarterly", "full-year", "March quarter", "first-half", "FY19")
         ),
         measure=measure,
         verb=verb,
-        percent=_percent(chance),
-        now=_money(chance, high if up else low, currency, scale),
+        percent=percent(chance),
+        now=money(chance, high if up else low, currency, scale),
     )
     return text, POSITIVE if up == good else NEGATIVE
 
@@ -237,8 +240,8 @@ def _share_or_count(chance: random.Random) -> tuple[str, int]:
         then=f"{currency}{then:.{digits}f}{unit}",
         period=chance.choice(words.PERIODS),
         base=chance.choice(words.BASES),
-        percent=_percent(chance),
-        co=_company(chance),
+        percent=percent(chance),
+        co=company(chance),
         way="up" if up else "down",
     )
     return text, POSITIVE if up == good else NEGATIVE
@@ -247,8 +250,8 @@ def _share_or_count(chance: random.Random) -> tuple[str, int]:
 def _flat(chance: random.Random) -> tuple[str, int]:
     """Figures that did not move, or of which only one is told."""
     measure, _ = _measure(chance)
-    low, _, currency, scale = _pair(chance)
-    now = _money(chance, low, currency, scale)
+    low, _, currency, scale = pair(chance)
+    now = money(chance, low, currency, scale)
     pattern = chance.choice(
         (
             "{measure} was unchanged at {now} {period}",
@@ -267,7 +270,7 @@ def _flat(chance: random.Random) -> tuple[str, int]:
         now=now,
         period=chance.choice(words.PERIODS),
         base=chance.choice(words.BASES),
-        co=_company(chance),
+        co=company(chance),
     )
     return text, NEUTRAL
 
@@ -276,14 +279,14 @@ def _statement(chance: random.Random) -> tuple[str, int]:
     label, patterns = chance.choices(
         ((POSITIVE, words.POSITIVE), (NEGATIVE, words.NEGATIVE), (NEUTRAL, words.NEUTRAL)), (0.30, 0.22, 0.48)
     )[0]
-    low, high, currency, scale = _pair(chance)
+    low, high, currency, scale = pair(chance)
     metric = chance.choice(words.GOOD_MONEY)
     price = chance.uniform(3, 900)
     sign = chance.choice(("$", "€", "Rs ", "£"))
     middle = (low * high) ** 0.5
     text = chance.choice(patterns).format(
-        co=_company(chance),
-        co2=_company(chance),
+        co=company(chance),
+        co2=company(chance),
         ticker="$" + "".join(chance.choices("ABCDEFGHIKLMNOPRSTUVWXYZ", k=chance.choice((3, 4)))),
         metric=metric,
         metric_cap=metric[0].upper() + metric[1:],
@@ -295,21 +298,21 @@ def _statement(chance: random.Random) -> tuple[str, int]:
         period_word=chance.choice(("quarterly", "first-half", "third-quarter", "Q2", "interim")),
         base=chance.choice(words.BASES),
         date=f"{chance.randint(1, 28)} {chance.choice(words.MONTHS)}",
-        pct=_percent(chance),
+        pct=percent(chance),
         count=f"{chance.randint(2, 90) * chance.choice((10, 50, 100)):,}",
         count_small=str(chance.randint(2, 40)),
-        amount=_money(chance, middle, currency, scale),
-        other=_money(chance, chance.choice((low, high)), currency, scale),
-        less=_money(chance, low, currency, scale),
-        more=_money(chance, high, currency, scale),
-        same=_money(chance, middle, currency, scale),
+        amount=money(chance, middle, currency, scale),
+        other=money(chance, chance.choice((low, high)), currency, scale),
+        less=money(chance, low, currency, scale),
+        more=money(chance, high, currency, scale),
+        same=money(chance, middle, currency, scale),
         price=f"{sign}{price:.0f}",
         lower_price=f"{sign}{price * chance.uniform(0.5, 0.95):.0f}",
     )
     return text, label
 
 
-def _dress(chance: random.Random, text: str) -> str:
+def dress(chance: random.Random, text: str) -> str:
     """Where it was said, who said it, and how it was punctuated: none of it changes the label."""
     text = " ".join(text.split()).replace(" ,", ",")
     text = text[0].upper() + text[1:]
@@ -318,9 +321,9 @@ def _dress(chance: random.Random, text: str) -> str:
     if luck < 0.06:
         text = f"{place} ({date}) - {text}"
     elif luck < 0.1:
-        text = f"{_company(chance)}: {text}"
+        text = f"{company(chance)}: {text}"
     elif luck < 0.13:
-        text = f"According to {_company(chance)}, {text[0].lower()}{text[1:]}"
+        text = f"According to {company(chance)}, {text[0].lower()}{text[1:]}"
     elif luck < 0.18 and not text.endswith(("?", "!", ".")):
         text += chance.choice(
             (f", the company said on {date}", ", according to its interim report", f", it said in {place}")

@@ -12,26 +12,26 @@ STEMS = (
     "Alder Arbor Aster Baltic Beacon Birch Boreal Bright Cedar Cobalt Copper Coral Crown Delta Dover Echo Ember "
     "Falcon Fjord Flint Garnet Glen Granite Harbor Haven Helix Indigo Ivory Juno Kestrel Lark Lumen Maple Marlin "
     "Meridian Nimbus Nova Oak Onyx Orchid Orion Pallas Pine Polar Quartz Raven Ridge Rowan Sable Saga Sierra Silver "
-    "Solar Sterling Summit Tern Terra Titan Umber Valmet Vega Verdant Vesper Willow Zephyr"
+    "Solar Sterling Summit Tern Terra Titan Umber Vantage Vega Verdant Vesper Willow Zephyr"
 ).split()
 TAILS = "bank chem dyne gen line med net plex soft steel tech tel tron ware works".split()
 FORMS = (
-    " Inc| Corp| Ltd| plc| AG| SA| AB| Oyj| Oy| NV| ASA| Co| Group| Holdings| Industries| Energy| Motors| Pharma"
-    "| Foods| Bank| Systems| Retail| Airlines| Logistics| Mining| Paper| Shipping||||||||"
+    " Inc| Corp| Ltd| plc| AG| SA| AB| Oyj| SpA| NV| ASA| Co| Group| Holdings| Industries| Energy| Motors| Pharma"
+    "| Foods| Bank| Systems| Retail| Airlines| Logistics| Mining| Paper| Shipping| Therapeutics| Financial||||||||"
 ).split("|")
 PLACES = (
-    "Helsinki London Frankfurt Mumbai Tokyo Paris Oslo Stockholm Warsaw Madrid Sydney Toronto Chicago Texas Shanghai "
-    "Singapore Brazil India Poland Sweden Russia Estonia Germany Japan Mexico Vietnam Kenya"
+    "London Frankfurt Mumbai Tokyo Paris Oslo Milan Warsaw Madrid Sydney Toronto Chicago Texas Shanghai Seoul Dublin "
+    "Singapore Brazil India Poland Sweden Spain Canada Germany Japan Mexico Vietnam Kenya California Ohio Taiwan"
 ).split()
 MONTHS = ("January", "March", "April", "May", "July", "August", "October", "November")
-PEOPLE = "Maria Lind|James Okoro|Anna Virtanen|Ravi Menon|Tom Hale|Li Wei|Eva Braun|Karl Nyman|Joan Pierce".split("|")
+PEOPLE = "Maria Lind|James Okoro|Anna Kowalska|Ravi Menon|Tom Hale|Li Wei|Eva Braun|Carla Rossi|Joan Pierce".split("|")
 PRODUCTS = (
     "wind turbines|mobile phones|packaging board|software licences|crane systems|lifts|medical devices|power cables|"
     "electric buses|paper machines|network equipment|ready meals|steel pipes|fertiliser|semiconductors|ships|"
     "cloud services|elevators|tyres|insulin pumps|aircraft parts|drilling rigs|beer|shoes|dairy products"
 ).split("|")
 CUSTOMERS = (
-    "the Swedish army|a Brazilian utility|the city of Oslo|a leading European operator|a Chinese shipyard|"
+    "the Polish army|a Brazilian utility|the city of Oslo|a leading European operator|a Chinese shipyard|"
     "a US retailer|the national railway|an unnamed carmaker|a German bank|the Indian government|"
     "a large hospital chain|Samsung|Shell"
 ).split("|")
@@ -149,7 +149,7 @@ Court rules in favour of {co} in patent dispute
 {co} gets rating upgrade on lower debt
 Rating agency lifts outlook on {co} to positive
 {co} returns to profit after two years of losses
-{co} swings to profit {period}
+{co} swings back to profit {period}
 {co} swung to a profit of {amount} from a loss of {other}
 {co} posts {metric} of {amount} vs loss of {other}
 {metric_cap} of {amount} compared with a loss of {other} {base}
@@ -176,7 +176,7 @@ Exports from {place} rise more than forecast
 {place} economy grows faster than expected
 Unemployment in {place} falls to lowest in a decade
 {co} to the moon, huge breakout, best quarter ever!
-{co} is a multibagger in the making
+{co} could become a multibagger
 {co} cost-cutting programme ahead of plan, annual savings of {amount}
 {co} has cut its energy use and emissions while output grew
 {co} strike called off as union accepts offer
@@ -189,7 +189,7 @@ Demand for {product} has picked up, says {co}
 """.strip().splitlines()
 
 NEGATIVE = """
-{co} issues a profit warning
+{co} warns that profit will be lower
 {co} cuts its full-year outlook
 {co} lowers guidance, citing weak demand for {product}
 {co} withdraws its forecast
@@ -238,7 +238,7 @@ Strike stops production at {co}
 {co} auditor quits, shares suspended
 {co} rating cut to junk on rising debt
 Rating agency puts {co} on review for downgrade
-{co} swings to loss {period}
+{co} swings into loss {period}
 {co} swung to a loss of {amount} from a profit of {other}
 {co} posts loss of {amount} vs profit of {other}
 Loss of {amount} compared with a profit of {other} {base}
@@ -272,7 +272,7 @@ Unemployment in {place} rises sharply
 {co} collapse leaves creditors with nothing
 {co} is dead money, stay away
 {co} loses key customer {customer}
-{co} profit falls despite higher sales
+{co} earnings fell although sales grew
 {co} sales rose, but profit sank on soaring costs
 {co} revenue grew, yet the loss more than doubled
 {co} cost-saving programme has failed to stop losses, says {person}
@@ -303,7 +303,7 @@ The company's annual sales are around {amount}
 {co} has agreed to buy {co2}
 {co} acquires {co2} for {amount}
 {co} sells its {product} business to {co2}
-The value of the deal was not disclosed
+No price was given for the deal
 The parties have agreed not to disclose the purchase price
 The transaction is expected to close on {date}
 The deal is subject to approval by the authorities
@@ -357,12 +357,12 @@ Dollar little changed
 Is {co} a buy?
 Is {co} stock overvalued or undervalued?
 Should you buy {co} ahead of results?
-Will {co} cut its dividend?
+Does {co} have to cut its payout?
 Will {co} profit fall again?
 Can {co} grow {metric} {period}?
 What to expect from {co} results
-Why is everyone talking about {co}?
-Where will {co} be in five years?
+What is behind the talk about {co}?
+Where does {co} go from here?
 Earnings preview: {co}
 Stocks to watch: {co}, {co2}
 {co} earnings call transcript

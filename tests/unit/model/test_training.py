@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import random
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.classifier.training import data, metrics
+from consumers.classifier.training import announced, announced_words, data, made, metrics
 from consumers.classifier.training.__main__ import main
+from consumers.classifier.training.announced import announced_sentences
 from consumers.classifier.training.augment import variants
 from consumers.classifier.training.data import NEGATIVE, NEUTRAL, POSITIVE, Example, key_of, split_of
 from consumers.classifier.training.evaluate import evaluate, table
 from consumers.classifier.training.made import made_sentences
 from contracts.errors import Unusable
+
+Sentences = Callable[[int, int], list[Example]]
 
 
 def test_copies_of_a_headline_fall_on_the_same_side() -> None:
@@ -83,34 +89,76 @@ def test_missing_data_is_one_line_with_the_remedy(tmp_path: Path, capsys: pytest
     assert told.count("\n") == 1
 
 
-def test_made_sentences_are_the_same_every_time_and_all_different() -> None:
-    made = made_sentences(400, 3)
-    assert made == made_sentences(400, 3)
-    assert made != made_sentences(400, 4)
-    assert len({row.text for row in made}) == 400
-    assert {row.label for row in made} == {NEGATIVE, NEUTRAL, POSITIVE}
-    assert not any("{" in row.text or "  " in row.text for row in made)
+@pytest.mark.parametrize("sentences", [made_sentences, announced_sentences])
+def test_made_sentences_are_the_same_every_time_and_all_different(sentences: Sentences) -> None:
+    rows = sentences(600, 3)
+    assert rows == sentences(600, 3)
+    assert rows != sentences(600, 4)
+    assert len({row.text for row in rows}) == 600
+    assert {row.label for row in rows} == {NEGATIVE, NEUTRAL, POSITIVE}
+    assert not any(mark in row.text for row in rows for mark in ("{", "}", "[", "|", "  ", " ,"))
+
+
+@pytest.mark.parametrize("sentences", [made_sentences, announced_sentences])
+def test_no_sentence_of_the_behavioural_tests_is_made(sentences: Sentences, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (made, announced):
+        monkeypatch.setattr(module, "company", lambda chance: "Acme")
+    lines = (Path(__file__).parents[2] / "golden/model/behaviour.jsonl").read_text(encoding="utf-8").splitlines()
+    kept = {key_of(json.loads(line)["text"]).replace("globex", "acme") for line in lines}
+    found = [row.text for row in sentences(5_000, 7) if key_of(row.text).replace("acme acme", "acme") in kept]
+    assert found == []
+
+
+def test_every_pattern_can_be_filled_and_no_pattern_has_two_labels() -> None:
+    chance = random.Random(1)
+    kinds = (announced_words.POSITIVE, announced_words.NEGATIVE, announced_words.NEUTRAL)
+    for patterns in kinds:
+        for pattern in patterns:
+            text = announced.expand(chance, pattern).format(**announced._slots(chance))
+            assert not set("[]{}|") & set(text), pattern
+    texts = [{announced.expand(chance, line) for line in patterns for _ in range(40)} for patterns in kinds]
+    assert not texts[0] & texts[1]
+    assert not texts[1] & texts[2]
+    assert not texts[0] & texts[2]
+
+
+def test_a_comparison_of_figures_is_labelled_by_the_figures() -> None:
+    rows = [row for row in announced_sentences(9_000, 5) if re.search(r"EPS (?:EUR |Rs |[$€£])?[\d.]+ vs ", row.text)]
+    assert len(rows) > 10
+    for row in rows:
+        now, then = (float(figure) for figure in re.findall(r"\d+\.\d\d\b", row.text)[:2])
+        if "estimate" not in row.text:
+            assert row.label == (POSITIVE if now > then else NEGATIVE), row
+
+
+def test_the_test_splits_of_the_repository_can_be_judged_alone(tmp_path: Path) -> None:
+    golden = Path(__file__).parents[2] / "golden/model"
+    corpus = data.read_test_splits(golden)
+    assert (len(corpus.sentfin_test), len(corpus.tfns_test)) == (900, 2_388)
+    assert all(split_of(row.text) == "test" for row in corpus.sentfin_test)
+    with pytest.raises(Unusable, match="--splits"):
+        data.read_test_splits(tmp_path)
 
 
 def test_made_labels_follow_from_the_sentence() -> None:
-    made = [row for row in made_sentences(6_000, 5) if " despite " not in row.text]
+    rows_made = [row for row in made_sentences(6_000, 5) if " despite " not in row.text]
     for word, label in (
         (" loss narrowed", POSITIVE),
         (" loss widened", NEGATIVE),
         ("profit rose", POSITIVE),
         ("profit fell", NEGATIVE),
     ):
-        rows = [row for row in made if word in row.text.lower()]
+        rows = [row for row in rows_made if word in row.text.lower()]
         assert rows, word
         assert {row.label for row in rows} == {label}, word
 
 
 def test_variants_are_new_and_repeatable() -> None:
     texts = [f"Acme {number} profit rises 5% on strong demand" for number in range(20)]
-    made = variants(texts, 60, 1)
-    assert made == variants(texts, 60, 1)
-    assert len(set(made)) == 60
-    assert not set(made) & set(texts)
+    changed = variants(texts, 60, 1)
+    assert changed == variants(texts, 60, 1)
+    assert len(set(changed)) == 60
+    assert not set(changed) & set(texts)
 
 
 def test_metrics_of_a_small_table() -> None:

@@ -1,0 +1,118 @@
+"""The parts of training that need torch: resuming, freezing, the exported graph. `make test-train` runs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the train extra is not installed")
+transformers = pytest.importorskip("transformers", reason="the train extra is not installed")
+
+from consumers.classifier.models.onnx_text import session_of  # noqa: E402
+from consumers.classifier.training import learn as learning  # noqa: E402
+from consumers.classifier.training.export import Calibration, export_fp32, quantise  # noqa: E402
+from consumers.classifier.training.learn import Run, learn, probabilities  # noqa: E402
+from consumers.classifier.training.network import Classifier  # noqa: E402
+
+WORDS, LAYERS, HEADS = 50, 3, 2
+
+
+def network(seed: int = 3) -> Classifier:
+    torch.manual_seed(seed)
+    config = transformers.BertConfig(
+        vocab_size=WORDS,
+        hidden_size=32,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        initializer_range=0.3,
+    )
+    return Classifier(transformers.BertModel(config, add_pooling_layer=False))
+
+
+def texts(count: int = 48) -> tuple[list[list[int]], np.ndarray[Any, Any]]:
+    """Ids whose label is told by their first token."""
+    chance = np.random.default_rng(5)
+    ids = [[int(token) for token in chance.integers(4, WORDS, chance.integers(3, 12))] for _ in range(count)]
+    targets = np.zeros((count, 3), np.float32)
+    for row, tokens in enumerate(ids):
+        targets[row, tokens[0] % 3] = 1
+    return ids, targets
+
+
+def run(**changed: Any) -> Run:
+    settings = {"name": "tiny", "epochs": 4, "learning_rate": 5e-3, "seed": 1, "batch": 8, "bfloat16": False}
+    return Run(**(settings | changed))
+
+
+def weights(model: Classifier) -> dict[str, np.ndarray[Any, Any]]:
+    return {name: value.detach().numpy().copy() for name, value in model.state_dict().items()}
+
+
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids, targets = texts()
+    even = np.ones(len(ids), np.float32)
+    whole = weights(learn(network(), ids, targets, even, run(), tmp_path / "whole"))
+    monkeypatch.setattr(learning, "CHECKPOINT_STEPS", 5)
+    step, steps = learning._step, []
+
+    def stopped(*given: Any) -> float:
+        steps.append(given[-1])
+        if len(steps) == 13:
+            raise KeyboardInterrupt
+        return step(*given)
+
+    monkeypatch.setattr(learning, "_step", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        learn(network(), ids, targets, even, run(), tmp_path / "cut")
+    resumed = weights(learn(network(9), ids, targets, even, run(), tmp_path / "cut"))
+    assert steps[13] == 10, "goes on from the checkpoint"
+    for name, value in whole.items():
+        np.testing.assert_array_equal(resumed[name], value, err_msg=name)
+    again = weights(learn(network(7), ids, targets, even, run(), tmp_path / "cut"))
+    assert all((again[name] == value).all() for name, value in whole.items()), "a finished run is read back"
+
+
+def test_frozen_parts_stay_and_the_rest_learns(tmp_path: Path) -> None:
+    ids, targets = texts()
+    before = weights(network())
+    settings = run(freeze_words=True, freeze_layers=1, epochs=60)
+    model = learn(network(), ids, targets, np.ones(len(ids), np.float32), settings, tmp_path)
+    after = weights(model)
+    moved = {name for name, value in after.items() if (value != before[name]).any()}
+    assert not any("embeddings" in name or "layer.0." in name for name in moved)
+    assert any("layer.1." in name for name in moved)
+    found = probabilities(model, ids, bfloat16=False).argmax(-1)
+    assert (found == targets.argmax(-1)).mean() > 0.6
+
+
+@pytest.mark.parametrize("temperature", [1.0, 1.7])
+def test_the_exported_graph_says_what_the_network_says(tmp_path: Path, temperature: float) -> None:
+    model = network().eval()
+    path = tmp_path / "fp32.onnx"
+    export_fp32(weights(model), HEADS, LAYERS, Calibration(temperature), path)
+    session = session_of(path.read_bytes())
+    for ids in texts(12)[0]:
+        with torch.no_grad():
+            expected = (model(torch.tensor([ids]), torch.ones(1, len(ids))) / temperature).softmax(-1)[0].numpy()
+        np.testing.assert_allclose(session.run(None, {"ids": np.array(ids)})[0], expected, atol=1e-5)
+
+
+def test_the_quantised_graph_stays_near_and_is_smaller(tmp_path: Path) -> None:
+    model = network().eval()
+    fp32, int8 = tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
+    export_fp32(weights(model), HEADS, LAYERS, Calibration(1.0), fp32)
+    quantise(fp32, int8)
+    one, two = (session_of(path.read_bytes()) for path in (fp32, int8))
+    gaps = []
+    for ids in texts(12)[0]:
+        answers = [session.run(None, {"ids": np.array(ids)})[0] for session in (one, two)]
+        gaps.append(abs(answers[0] - answers[1]).max())
+    assert 0 < np.mean(gaps) < 0.1
+    assert int8.stat().st_size < fp32.stat().st_size
