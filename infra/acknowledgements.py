@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 import aws_cdk as cdk
 
+from infra.lake import bucket_name
+from infra.stages import Stage
+
 
 class Acknowledged(NamedTuple):
     """A rule, the stacks it is acknowledged in (by construct id, or its beginning), and why."""
@@ -13,11 +16,15 @@ class Acknowledged(NamedTuple):
     reason: str
 
 
-def acknowledged(stage: str, region: str, account: str) -> tuple[Acknowledged, ...]:
-    """All of them; the names nag gives to wildcard findings hold the stage."""
-    timeseries = f"arn:<AWS::Partition>:dynamodb:{region}:{account}:table/{stage}-sentiment-timeseries-*"
-    lake = f"{stage}-candlewick-data:ExportsOutputFnGetAttLake5F1B88EAArn65E67816"
-    failed = f"{stage}-candlewick-data:ExportsOutputFnGetAttFailed178E83A2Arn252B1EF6"
+def acknowledged(stage: Stage, account: str) -> tuple[Acknowledged, ...]:
+    """All of them; the names nag gives to wildcard findings hold stage, region and account."""
+    timeseries = f"arn:<AWS::Partition>:dynamodb:{stage.region}:{account}:table/{stage.name}-sentiment-timeseries-*"
+    lake = f"{stage.name}-candlewick-data:ExportsOutputFnGetAttLake5F1B88EAArn65E67816"
+    if stage.standby:
+        lake = _lake_arn(stage, account, stage.region)
+    copied = [_lake_arn(stage, account, region) for region in stage.replicas]
+    copied += ["<Lake5F1B88EA.Arn>"] if copied else []
+    failed = f"{stage.name}-candlewick-data:ExportsOutputFnGetAttFailed178E83A2Arn252B1EF6"
     prefixes = "keys below a prefix the function owns; a lake's keys cannot be listed beforehand"
     generations = "replay makes generations of the bucket table, and any may be promoted; the name holds the stage"
     return (
@@ -33,6 +40,12 @@ def acknowledged(stage: str, region: str, account: str) -> tuple[Acknowledged, .
         *(
             Acknowledged(f"AwsSolutions-IAM5[Resource::{lake}/{prefix}/*]", ("Pipeline",), prefixes)
             for prefix in ("late", "quarantined", "raw", "raw-pages", "scored")
+        ),
+        *(
+            Acknowledged(
+                f"AwsSolutions-IAM5[Resource::{each}/*]", ("Data",), "S3 copies the lake's objects, all of them"
+            )
+            for each in copied
         ),
         Acknowledged(f"AwsSolutions-IAM5[Resource::{failed}/aws/lambda/*]", ("Pipeline",), "Lambda makes up the keys"),
         Acknowledged("AwsSolutions-APIG4", ("Api",), "reading is public; the application checks tokens"),
@@ -53,9 +66,13 @@ def acknowledged(stage: str, region: str, account: str) -> tuple[Acknowledged, .
     )
 
 
-def acknowledge(app: cdk.App, stage: str, region: str, account: str) -> None:
+def _lake_arn(stage: Stage, account: str, region: str) -> str:
+    return f"arn:<AWS::Partition>:s3:::{bucket_name(stage, 'lake', account, region)}"
+
+
+def acknowledge(app: cdk.App, stage: Stage, account: str) -> None:
     """Tell nag, stack by stack."""
-    rows = acknowledged(stage, region, account)
+    rows = acknowledged(stage, account)
     for stack in app.node.children:
         mine = [row for row in rows if stack.node.id.startswith(row.stacks)]
         cdk.Validations.of(stack).acknowledge(*[cdk.Acknowledgment(id=row.rule, reason=row.reason) for row in mine])

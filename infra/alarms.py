@@ -35,6 +35,12 @@ def _errors(function: str, why: str) -> Alarm:
     return Alarm(f"errors-{function}", "lambda", function, "Errors", "Sum", 3, 300, 1, why, book="function-errors")
 
 
+def _throttles(function: str, why: str) -> Alarm:
+    return Alarm(
+        f"throttles-{function}", "lambda", function, "Throttles", "Sum", 1, 300, 2, why, book="function-throttles"
+    )
+
+
 ALARMS: Final[tuple[Alarm, ...]] = (
     # Is it live?
     Alarm(
@@ -66,10 +72,9 @@ ALARMS: Final[tuple[Alarm, ...]] = (
     _errors("read-model", "batches for the dashboard fail"),
     _errors("api", "requests fail"),
     _errors("stream", "event streams fail"),
-    Alarm(
-        "function-throttles", "lambda", "aggregator", "Throttles", "Sum", 1, 300, 2,
-        "the account has no concurrency left for the aggregator",
-    ),
+    _throttles("classifier", "no concurrency is left for the classifier"),
+    _throttles("aggregator", "no concurrency is left for the aggregator"),
+    _throttles("api", "requests are refused: more at once than the API's reserved concurrency"),
     Alarm(
         "stream-throttles-raw", "kinesis", "raw-articles", "WriteProvisionedThroughputExceeded", "Sum", 10, 300, 2,
         "raw-articles refuses records: a hot shard, or too few", book="stream-throttles",
@@ -91,6 +96,11 @@ ALARMS: Final[tuple[Alarm, ...]] = (
     Alarm(
         "stream-refusals", "ours", "", "StreamRefusals", "Sum", 20, 300, 2,
         "watchers are refused at the connection cap",
+    ),
+    # A function has one stream an environment: Lambda itself refuses the next one, and ours never hears of it.
+    Alarm(
+        "stream-refusals-function", "lambda", "stream", "Throttles", "Sum", 20, 300, 2,
+        "watchers are refused: every reserved execution holds an open stream", book="stream-refusals",
     ),
     # Data
     Alarm(

@@ -114,12 +114,25 @@ class ApiStack(cdk.Stack):
         )
         self.stream_function = function
         cdk.CfnOutput(self, "StreamUrl", value=url.url)
-        return origins.FunctionUrlOrigin.with_origin_access_control(
-            url, read_timeout=cdk.Duration.seconds(READ_TIMEOUT_S), keepalive_timeout=cdk.Duration.seconds(60)
+        access = cloudfront.FunctionUrlOriginAccessControl(
+            self, "StreamAccess", origin_access_control_name=self._access_name("stream")
         )
+        return origins.FunctionUrlOrigin.with_origin_access_control(
+            url,
+            origin_access_control=access,
+            read_timeout=cdk.Duration.seconds(READ_TIMEOUT_S),
+            keepalive_timeout=cdk.Duration.seconds(60),
+        )
+
+    def _access_name(self, origin: str) -> str:
+        """Access controls are an account's, not a region's."""
+        return f"{physical(self._stage.name, 'candlewick')}-{origin}-{self.region}"
 
     def _distribution(self, data: DataStack, stream: cloudfront.IOrigin) -> cloudfront.Distribution:
         api_host = f"{self.http_api.api_id}.execute-api.{self.region}.{self.url_suffix}"
+        access = cloudfront.S3OriginAccessControl(
+            self, "SiteAccess", origin_access_control_name=self._access_name("site")
+        )
         rest = origins.HttpOrigin(api_host, protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY)
 
         def live(origin: cloudfront.IOrigin) -> cloudfront.BehaviorOptions:
@@ -143,7 +156,7 @@ class ApiStack(cdk.Stack):
             log_bucket=data.access_logs,
             log_file_prefix="cloudfront/",
             default_behavior=cloudfront.BehaviorOptions(
-                origin=origins.S3BucketOrigin.with_origin_access_control(self.site),
+                origin=origins.S3BucketOrigin.with_origin_access_control(self.site, origin_access_control=access),
                 viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
                 response_headers_policy=cloudfront.ResponseHeadersPolicy.SECURITY_HEADERS,
             ),

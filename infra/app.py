@@ -1,5 +1,5 @@
 """The CDK app. `-c stage=dev|preprod|prod`, and for one deployment `-c replicas=R,R`, `-c cache=on`, `-c active=off`,
-`-c region=R`, `-c stream=fargate`, `-c bundle=lambda|source|stub`, `-c windows=driver`.
+`-c region=R`, `-c stream=fargate`, `-c standby=on`, `-c bundle=lambda|source|stub`, `-c windows=driver`.
 """
 
 import os
@@ -61,25 +61,30 @@ def build(
         return {"stack_name": f"{stage.name}-candlewick-{name}", "env": environment}
 
     data = DataStack(app, "Data", stage, termination_protection=stage.retain_data, **named("data"))
+    replicas = tuple(_replica(app, stage, region, account or OFFLINE_ACCOUNT) for region in stage.replicas)
+    for replica in replicas:
+        data.add_dependency(replica, "S3 copies only into buckets that are there")
     pipeline = PipelineStack(app, "Pipeline", stage, data, bundle_mode, drive_windows, **named("pipeline"))
     api = ApiStack(app, "Api", stage, data, bundle_mode, **named("api"))
     ops = OpsStack(app, "Ops", stage, **named("ops"))
-    budget = GuardrailStack(app, "Guardrail", stage, ops.topic, **named("guardrail")) if guardrail else None
+    # A budget is the account's, not a region's: the stage has it already.
+    wanted = guardrail and not stage.standby
+    budget = GuardrailStack(app, "Guardrail", stage, ops.topic, **named("guardrail")) if wanted else None
     cache = CacheStack(app, "Cache", stage, **named("cache")) if stage.cache else None
-    replicas = tuple(
-        ReplicaStack(
-            app,
-            f"Replica-{region}",
-            stage,
-            stack_name=f"{stage.name}-candlewick-replica",
-            env=cdk.Environment(account=account or OFFLINE_ACCOUNT, region=region),
-        )
-        for region in stage.replicas
-    )
-    acknowledge(app, stage.name, stage.region, account or OFFLINE_ACCOUNT)
+    acknowledge(app, stage, account or OFFLINE_ACCOUNT)
     cdk.Tags.of(app).add("project", "candlewick")
     cdk.Tags.of(app).add("stage", stage.name)
     return Stacks(data, pipeline, api, ops, budget, cache, replicas)
+
+
+def _replica(app: cdk.App, stage: Stage, region: str, account: str) -> ReplicaStack:
+    return ReplicaStack(
+        app,
+        f"Replica-{region}",
+        stage,
+        stack_name=f"{stage.name}-candlewick-replica",
+        env=cdk.Environment(account=account, region=region),
+    )
 
 
 def main() -> None:
@@ -90,7 +95,14 @@ def main() -> None:
         return str(app.node.try_get_context(name) or default)
 
     stage = stage_of(
-        asked("stage", "dev"), asked("replicas"), asked("cache"), asked("active"), asked("region"), asked("stream")
+        asked("stage", "dev"),
+        asked("replicas"),
+        asked("cache"),
+        asked("active"),
+        asked("region"),
+        asked("stream"),
+        asked("standby"),
+        asked("items_stream"),
     )
     build(
         app,

@@ -53,8 +53,12 @@ def widgets(stage: Stage, alarms: Sequence[cloudwatch.IAlarm]) -> list[list[clou
         [
             _graph("Open connections, refusals", [ours("StreamConnections", "Maximum"), ours("StreamRefusals")]),
             _graph(
-                "REST and streams: invocations and errors",
-                [of(name, metric, "Sum") for name in ("api", "stream") for metric in ("Invocations", "Errors")],
+                "REST and streams: invocations, errors, refusals",
+                [
+                    of(name, metric, "Sum")
+                    for name in ("api", "stream")
+                    for metric in ("Invocations", "Errors", "Throttles")
+                ],
             ),
         ],
         [_title("Data")],
@@ -68,10 +72,27 @@ def widgets(stage: Stage, alarms: Sequence[cloudwatch.IAlarm]) -> list[list[clou
         ],
         [_title("Money")],
         [
+            _graph("This month so far, USD, the whole account", [_charges()]),
+            _graph("Executions that open streams hold", [of("stream", "ConcurrentExecutions", "Maximum")]),
+        ],
+        [
             _graph("Write units", [table(name, "ConsumedWriteCapacityUnits") for name in TABLES]),
             _graph("Read units", [table(name, "ConsumedReadCapacityUnits") for name in TABLES]),
         ],
     ]  # fmt: skip
+
+
+def _charges() -> cloudwatch.Metric:
+    """Billing tells every six hours or so, in one region only."""
+    return cloudwatch.Metric(
+        namespace="AWS/Billing",
+        metric_name="EstimatedCharges",
+        dimensions_map={"Currency": "USD"},
+        statistic="Maximum",
+        label="USD",
+        period=cdk.Duration.hours(6),
+        region="us-east-1",
+    )
 
 
 def _metric(

@@ -1,6 +1,6 @@
-"""Data: streams, tables, lake, secret. Retained where the stage says so: deleting the stack leaves them."""
-
-from typing import Final
+"""Data: streams, tables, lake, secret. Retained where the stage says so: deleting the stack leaves them. On standby in
+another region, tables, lake and secret are the copies that the stage's own region keeps there.
+"""
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
@@ -11,11 +11,10 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.lake import bucket_defaults, bucket_name, make_access_logs, make_lake, removal_of
 from infra.names import RAW_STREAM, SCORED_STREAM, physical
 from infra.stages import Stage
 from stores.dynamo_schema import ITEMS_PRIMARY, TABLES, TIMESERIES, Table, physical_name
-
-ACCESS_LOG_DAYS: Final = 90
 
 
 class DataStack(cdk.Stack):
@@ -28,25 +27,10 @@ class DataStack(cdk.Stack):
             RAW_STREAM: self._stream(RAW_STREAM, stage.raw_shards),
             SCORED_STREAM: self._stream(SCORED_STREAM, stage.scored_shards),
         }
-        self.tables = {row.name: self._table(row) for row in TABLES.values()}
-        self.access_logs = s3.Bucket(
-            self,
-            "AccessLogs",
-            bucket_name=f"{stage.name}-candlewick-logs-{self.account}-{self.region}",
-            lifecycle_rules=[s3.LifecycleRule(expiration=cdk.Duration.days(ACCESS_LOG_DAYS))],
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_PREFERRED,
-            **self._bucket_defaults(),
-        )
-        self.lake = s3.Bucket(
-            self,
-            "Lake",
-            bucket_name=f"{stage.name}-candlewick-lake-{self.account}-{self.region}",
-            versioned=True,
-            server_access_logs_bucket=self.access_logs,
-            server_access_logs_prefix="lake/",
-            lifecycle_rules=[_to_cold("raw/"), _to_cold("scored/"), _expiring_versions()],
-            **self._bucket_defaults(),
-        )
+        make_table = self._copied_table if stage.standby else self._table
+        self.tables: dict[str, dynamodb.ITableV2] = {row.name: make_table(row) for row in TABLES.values()}
+        self.access_logs = make_access_logs(self, stage, self._bucket_name("logs"))
+        self.lake = self._lake()
         # A queue only for the alarm: what failed is in the bucket, whole.
         self.failed_notes = sqs.Queue(
             self,
@@ -59,20 +43,44 @@ class DataStack(cdk.Stack):
         self.failed = s3.Bucket(
             self,
             "Failed",
-            bucket_name=f"{stage.name}-candlewick-failed-{self.account}-{self.region}",
+            bucket_name=self._bucket_name("failed"),
             server_access_logs_bucket=self.access_logs,
             server_access_logs_prefix="failed/",
             lifecycle_rules=[s3.LifecycleRule(expiration=cdk.Duration.days(90))],
-            **self._bucket_defaults(),
+            **bucket_defaults(stage),
         )
         self._tell_of_failures()
-        self.secret = secretsmanager.Secret(
+        self.secret = self._secret()
+
+    def _bucket_name(self, kind: str, region: str = "") -> str:
+        return bucket_name(self._stage, kind, self.account, region or self.region)
+
+    def _lake(self) -> s3.IBucket:
+        stage = self._stage
+        if stage.standby:
+            return s3.Bucket.from_bucket_name(self, "Lake", self._bucket_name("lake"))
+        copies = [
+            s3.ReplicationRule(
+                destination=s3.Bucket.from_bucket_name(self, f"LakeIn-{region}", self._bucket_name("lake", region)),
+                priority=number,
+            )
+            for number, region in enumerate(stage.replicas)
+        ]
+        more = {"replication_rules": copies} if copies else {}
+        return make_lake(self, stage, self._bucket_name("lake"), self.access_logs, **more)
+
+    def _secret(self) -> secretsmanager.ISecret:
+        stage, name = self._stage, physical(self._stage.name, "candlewick")
+        if stage.standby:
+            return secretsmanager.Secret.from_secret_name_v2(self, "Secret", name)
+        return secretsmanager.Secret(
             self,
             "Secret",
-            secret_name=physical(stage.name, "candlewick"),
+            secret_name=name,
             description="JSON object of the keys of news sources and of the API; set it after the first deployment",
-            removal_policy=self._removal(),
+            removal_policy=removal_of(stage),
             secret_object_value={},
+            replica_regions=[secretsmanager.ReplicaRegion(region=region) for region in stage.replicas] or None,
         )
 
     def _tell_of_failures(self) -> None:
@@ -96,18 +104,6 @@ class DataStack(cdk.Stack):
         )
         bucket.node.add_dependency(*[each for each in queue.node.children if each.node.id == "Policy"])
 
-    def _removal(self) -> cdk.RemovalPolicy:
-        return cdk.RemovalPolicy.RETAIN if self._stage.retain_data else cdk.RemovalPolicy.DESTROY
-
-    def _bucket_defaults(self) -> dict[str, object]:
-        return {
-            "block_public_access": s3.BlockPublicAccess.BLOCK_ALL,
-            "encryption": s3.BucketEncryption.S3_MANAGED,
-            "enforce_ssl": True,
-            "minimum_tls_version": 1.2,
-            "removal_policy": self._removal(),
-        }
-
     def _stream(self, name: str, shards: int) -> kinesis.Stream:
         """Provisioned by default; the arithmetic is in `stages.Stage`."""
         on_demand = self._stage.on_demand_streams
@@ -119,12 +115,22 @@ class DataStack(cdk.Stack):
             shard_count=None if on_demand else shards,
             retention_period=cdk.Duration.hours(self._stage.stream_retention_hours),
             encryption=kinesis.StreamEncryption.MANAGED,
-            removal_policy=self._removal(),
+            removal_policy=removal_of(self._stage),
+        )
+
+    def _table_name(self, row: Table) -> str:
+        return physical_name(self._stage.name, row.name, self._stage.generation if row.name == TIMESERIES else "")
+
+    def _copied_table(self, row: Table) -> dynamodb.ITableV2:
+        stream = {"table_stream_arn": self._stage.items_stream} if row.name == ITEMS_PRIMARY else {}
+        return dynamodb.TableV2.from_table_attributes(
+            self, _table_id(row), table_name=self._table_name(row), grant_index_permissions=True, **stream
         )
 
     def _table(self, row: Table) -> dynamodb.TableV2:
+        """All are copied where replicas are asked for: who takes over goes on with the same candles and articles, but
+        also the same live generation, cursors, story claims, watch lists and numbers of changes."""
         stage = self._stage
-        generation = stage.generation if row.name == TIMESERIES else ""
         text = dynamodb.AttributeType.STRING
         indexes = [
             dynamodb.GlobalSecondaryIndexPropsV2(
@@ -135,43 +141,24 @@ class DataStack(cdk.Stack):
             )
             for index in row.indexes
         ]
-        # A replica multiplies the item's writes: only what watchers read is copied, never control or the change log.
-        copied = stage.replicas if row.name in (TIMESERIES, ITEMS_PRIMARY, "sentiment-items-dashboard") else ()
         return dynamodb.TableV2(
             self,
-            "Table" + "".join(part.title() for part in row.name.split("-")),
-            table_name=physical_name(stage.name, row.name, generation),
+            _table_id(row),
+            table_name=self._table_name(row),
             partition_key=dynamodb.Attribute(name=row.partition, type=text),
             sort_key=dynamodb.Attribute(name=row.sort, type=text) if row.sort else None,
             billing=dynamodb.Billing.on_demand(),
             time_to_live_attribute=row.ttl,
             global_secondary_indexes=indexes or None,
-            dynamo_stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES if row.stream or copied else None,
+            dynamo_stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES if row.stream or stage.replicas else None,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
             deletion_protection=stage.retain_data,
-            removal_policy=self._removal(),
-            replicas=[dynamodb.ReplicaTableProps(region=region) for region in copied] or None,
+            removal_policy=removal_of(self._stage),
+            replicas=[dynamodb.ReplicaTableProps(region=region) for region in stage.replicas] or None,
         )
 
 
-def _to_cold(prefix: str) -> s3.LifecycleRule:
-    """The log is the truth, and is read back seldom: after a month cheap, after half a year cold."""
-    days, kinds = cdk.Duration.days, s3.StorageClass
-    return s3.LifecycleRule(
-        prefix=prefix,
-        transitions=[
-            s3.Transition(storage_class=kinds.INFREQUENT_ACCESS, transition_after=days(30)),
-            s3.Transition(
-                storage_class=s3.StorageClass.GLACIER_INSTANT_RETRIEVAL, transition_after=cdk.Duration.days(180)
-            ),
-        ],
-    )
-
-
-def _expiring_versions() -> s3.LifecycleRule:
-    return s3.LifecycleRule(
-        noncurrent_version_expiration=cdk.Duration.days(30),
-        abort_incomplete_multipart_upload_after=cdk.Duration.days(2),
-    )
+def _table_id(row: Table) -> str:
+    return "Table" + "".join(part.title() for part in row.name.split("-"))

@@ -18,6 +18,11 @@ def physical(stage: str, name: str) -> str:
     return f"{stage}-{name}"
 
 
+def dashboard_name(stage: str, region: str = "") -> str:
+    """Dashboards are an account's, not a region's: one on standby says where it is."""
+    return physical(stage, "candlewick") + (f"-{region}" if region else "")
+
+
 def function_name(stage: str, name: str) -> str:
     """`{env}-candlewick-{name}`."""
     return f"{stage}-candlewick-{name}"

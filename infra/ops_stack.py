@@ -11,7 +11,7 @@ from constructs import Construct
 
 from infra.alarms import ALARMS, Alarm
 from infra.dashboard import widgets
-from infra.names import NAMESPACE, function_name, physical
+from infra.names import NAMESPACE, dashboard_name, function_name, physical
 from infra.stages import Stage
 
 RUNBOOKS = "docs/runbooks"
@@ -37,11 +37,13 @@ class OpsStack(cdk.Stack):
         if stage.alarm_email:
             self.topic.add_subscription(subscriptions.EmailSubscription(stage.alarm_email))
         on_lambda = stage.stream_on == "lambda"
-        self.alarms = [self._alarm(row, stage) for row in ALARMS if on_lambda or row.name != "errors-stream"]
+        self.alarms = [
+            self._alarm(row, stage) for row in ALARMS if on_lambda or (row.source, row.of) != ("lambda", "stream")
+        ]
         cloudwatch.Dashboard(
             self,
             "Dashboard",
-            dashboard_name=physical(stage.name, "candlewick"),
+            dashboard_name=dashboard_name(stage.name, stage.region if stage.standby else ""),
             widgets=widgets(stage, self.alarms),
             default_interval=cdk.Duration.hours(3),
         )

@@ -14,7 +14,8 @@ class Stage:
     Shards: one takes 1 MB/s and 1,000 records/s in, 2 MB/s out over all consumers that share it. The documents' load is
     13 subjects and 18,000 bucket writes a day: 0.03 articles/s x 1 KB, which is 0.003 % of a shard. Two provisioned
     shards (one a stream) are therefore the floor, and cost 2 x 10.95 = 21.90; the same streams on demand would cost
-    2 x 29.20 = 58.40 before any data, the whole budget. Past 800 records/s on a shard (80 %), split it.
+    2 x 29.20 = 58.40 before any data, the whole budget. Past 800 records/s on a shard (80 %), split it. Streams forget
+    after a day: a week would be 14.60 more a shard, and the lake has everything by then.
     """
 
     name: str
@@ -36,6 +37,10 @@ class Stage:
     replicas: tuple[str, ...] = ()
     cache: bool = False
     active: bool = True
+    #: In another region, over the copies that the stage's own region keeps there (`replicas`).
+    standby: bool = False
+    #: The change stream of the copied articles' table there; only DynamoDB knows its name.
+    items_stream: str = ""
 
 
 STAGES: Final[dict[str, Stage]] = {
@@ -47,8 +52,6 @@ STAGES: Final[dict[str, Stage]] = {
             "prod",
             log_days=30,
             retain_data=True,
-            scored_shards=2,
-            stream_retention_hours=168,
             stream_concurrency=50,
             api_concurrency=50,
         ),
@@ -60,7 +63,14 @@ REPLICA_REGIONS: Final = ("us-west-2", "eu-west-1", "ap-south-1")
 
 
 def stage_of(
-    name: str, replicas: str = "", cache: str = "", active: str = "", region: str = "", stream_on: str = ""
+    name: str,
+    replicas: str = "",
+    cache: str = "",
+    active: str = "",
+    region: str = "",
+    stream_on: str = "",
+    standby: str = "",
+    items_stream: str = "",
 ) -> Stage:
     """A stage with what the command line changes about it. Raises `ValueError` naming what is allowed."""
     if name not in STAGES:
@@ -72,4 +82,16 @@ def stage_of(
     stage = replace(STAGES[name], replicas=asked, cache=cache == "on", active=active != "off")
     if stream_on == "fargate":
         stage = replace(stage, stream_on="fargate")
-    return replace(stage, region=region) if region else stage
+    stage = replace(stage, region=region) if region else stage
+    return _standing_by(stage, items_stream) if standby == "on" else stage
+
+
+def _standing_by(stage: Stage, items_stream: str) -> Stage:
+    if stage.region not in REPLICA_REGIONS:
+        raise ValueError(f"standby in {stage.region}: any of {', '.join(REPLICA_REGIONS)}")
+    if stage.replicas or not items_stream:
+        raise ValueError(
+            "standby=on takes no replicas, and needs the change stream of the articles' table in that region, which"
+            " `candlewick deploy` finds: the LatestStreamArn of `aws dynamodb describe-table`, as -c items_stream="
+        )
+    return replace(stage, standby=True, items_stream=items_stream)

@@ -8,6 +8,7 @@ from math import ceil
 from typing import Final, Literal, NamedTuple
 
 from contracts.bucket import Bucket, Summary
+from contracts.metrics import METRICS
 from contracts.resolution import FINEST, HOUR_MS, MINUTE_MS, RESOLUTIONS
 from stores.dynamo_bucket_item import bucket_row
 
@@ -18,10 +19,12 @@ BUDGET_USD: Final = 60.0
 #: USD, us-east-1, read from AWS' price list; check again before relying on them.
 PRICES: Final[dict[str, float]] = {
     "kinesis shard month": 10.95,
+    "kinesis shard month past 24 h": 14.60,
     "kinesis million payload units": 0.014,
     "dynamodb million write units": 0.625,
     "dynamodb million read units": 0.125,
     "dynamodb gb month": 0.25,
+    "dynamodb recovery gb month": 0.20,
     "lambda million invocations": 0.20,
     "lambda arm gb second": 0.0000133334,
     "s3 gb month": 0.023,
@@ -30,6 +33,7 @@ PRICES: Final[dict[str, float]] = {
     "metric month": 0.30,
     "alarm month": 0.10,
     "secret month": 0.40,
+    "million traces": 5.00,
     "http api million requests": 1.00,
     "cloudfront gb": 0.085,
     "fargate arm month": 7.08,
@@ -39,6 +43,8 @@ PRICES: Final[dict[str, float]] = {
 FREE_METRICS: Final = 10
 FREE_ALARMS: Final = 10
 FREE_CLOUDFRONT_GB: Final = 1_000
+FREE_TRACES: Final = 100_000
+TABLES_GB: Final = 1.5
 
 
 class Load(NamedTuple):
@@ -52,11 +58,12 @@ class Load(NamedTuple):
     viewers: float = 2
     requests_per_viewer_hour: float = 60
     shards: int = 2
+    retention_hours: int = 24
     replicas: int = 0
     dax: bool = False
     stream: Literal["lambda", "fargate", "poll"] = "lambda"
-    custom_metrics: int = 13
-    alarms: int = 24
+    custom_metrics: int = len(METRICS)
+    alarms: int = 26
 
 
 class Line(NamedTuple):
@@ -127,6 +134,7 @@ def estimate(load: Load) -> list[Line]:
     events = articles * load.subjects_per_article
     lines = [*_streams(load, articles, events), *_tables(load, articles, events), *_functions(load, articles, events)]
     lines += [*_watchers(load), *_rest(load, articles, events)]
+    lines.append(_traces(lines))
     return sorted((line for line in lines if line.usd > 0), key=lambda line: (-line.usd, line.name))
 
 
@@ -146,8 +154,13 @@ def _streams(load: Load, articles: float, events: float) -> list[Line]:
     units = (articles + events) / 1e6  # 25 KB each at most: ours are below
     return [
         Line("Kinesis shards", load.shards * PRICES["kinesis shard month"], load.shards, "shards", "always on"),
+        Line(
+            "Kinesis: retention past 24 h",
+            load.shards * PRICES["kinesis shard month past 24 h"] if load.retention_hours > 24 else 0.0,
+            load.shards, "shards", "the lake keeps all of it anyway",
+        ),
         Line("Kinesis puts", units * PRICES["kinesis million payload units"], units, "million units", "one an event"),
-    ]
+    ]  # fmt: skip
 
 
 def _tables(load: Load, articles: float, events: float) -> list[Line]:
@@ -164,12 +177,16 @@ def _tables(load: Load, articles: float, events: float) -> list[Line]:
     changes_read = HOURS * 3600 * 2 * 0.5 * (1 if load.stream != "poll" else 0.25)
     return [
         Line("DynamoDB: buckets", (buckets + index) * copies * write / 1e6, buckets + index, "write units", "8 each"),
-        Line("DynamoDB: changes", changes * write / 1e6, changes, "write units", "for watchers"),
+        Line("DynamoDB: changes", changes * copies * write / 1e6, changes, "write units", "for watchers"),
         Line("DynamoDB: articles", articles_units * copies * write / 1e6, articles_units, "write units", "and claims"),
         Line("DynamoDB: read model", model * copies * write / 1e6, model, "write units", "days, tags, labels"),
-        Line("DynamoDB: watermarks", watermarks * write / 1e6, watermarks, "write units", "progress of shards"),
+        Line("DynamoDB: watermarks", watermarks * copies * write / 1e6, watermarks, "write units", "shards' progress"),
         Line("DynamoDB: reads", (reads + changes_read) * read / 1e6, reads + changes_read, "read units", "all"),
-        Line("DynamoDB: storage", 1.5 * PRICES["dynamodb gb month"], 1.5, "GB", "TTL keeps it flat"),
+        Line("DynamoDB: storage", TABLES_GB * copies * PRICES["dynamodb gb month"], TABLES_GB, "GB", "TTL bounds it"),
+        Line(
+            "DynamoDB: recovery", TABLES_GB * PRICES["dynamodb recovery gb month"], TABLES_GB, "GB",
+            "to any second of 35 days",
+        ),
     ]  # fmt: skip
 
 
@@ -191,6 +208,13 @@ def _functions(load: Load, articles: float, events: float) -> list[Line]:
              f"{took_s} s at {memory:g} GB")
         for name, calls, took_s, memory in rows
     ]  # fmt: skip
+
+
+def _traces(lines: list[Line]) -> Line:
+    """Every invocation leaves one: sampling begins above one a second."""
+    count = sum(line.quantity for line in lines if line.unit == "invocations")
+    usd = max(0.0, count - FREE_TRACES) / 1e6 * PRICES["million traces"]
+    return Line("Traces", usd, count, "traces", "the first 100,000 are free")
 
 
 def _watchers(load: Load) -> list[Line]:
@@ -226,7 +250,7 @@ def _rest(load: Load, articles: float, events: float) -> list[Line]:
         Line("Lake: storage", lake_gb * PRICES["s3 gb month"], lake_gb, "GB a month", "gzip JSON lines"),
         Line("Custom metrics", metrics * PRICES["metric month"], load.custom_metrics, "metrics", "10 are free"),
         Line("Alarms", alarms * PRICES["alarm month"], load.alarms, "alarms", "10 are free"),
-        Line("Secret", PRICES["secret month"], 1, "secret", "all keys in one"),
+        Line("Secret", PRICES["secret month"] * (1 + load.replicas), 1, "secret", "all keys in one"),
         Line("DAX", PRICES["dax t3.small month"] if load.dax else 0.0, 1, "node", "off by default"),
     ]
 

@@ -9,6 +9,8 @@ from ops.cost import BUDGET_USD, Line, Load, documents_figure, estimate, total_u
 from ops.made_page import replaced
 
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "cost.md"
+#: Most open streams a stage lets in (`infra/stages.py`; a test compares): what they cost when always all are open.
+STREAM_CAPS: Final[dict[str, int]] = {"dev": 10, "preprod": 10, "prod": 50}
 #: The loads docs/cost.md shows.
 LOADS: Final[dict[str, Load]] = {
     "quiet: 6 articles/h, nobody watching": Load(articles_per_hour=6, viewers=0),
@@ -56,12 +58,15 @@ def page(text: str) -> str:
     documents = [f"| {name} | {value:,.2f} |" for name, value in figure.items()]
     loads = [f"| {name} | {total_usd(estimate(load)):.2f} |" for name, load in LOADS.items()]
     default = [_row(line) for line in estimate(Load())]
+    each = total_usd(estimate(Load(viewers=1))) - total_usd(estimate(Load(viewers=0)))
+    caps = [f"| {stage} | {cap} | {cap * each:.2f} |" for stage, cap in STREAM_CAPS.items()]
     return replaced(
         text,
         {
             "documents": ["| | |", "|---|---|", *documents],
             "loads": ["| load | USD a month |", "|---|---|", *loads],
             "default": ["| position | USD a month | how much | why |", "|---|---|---|---|", *default],
+            "caps": ["| stage | open streams at most | USD a month when all always are |", "|---|---|---|", *caps],
             "units": [f"One batch on one subject writes 8 buckets and takes {units_per_bucket_batch()} write units."],
         },
     )

@@ -23,12 +23,13 @@ def dashboards() -> None:
 @app.command()
 def diff(
     stage: str = typer.Option("dev", help="Stage the dashboard belongs to."),
+    standby: str = typer.Option("", help="Region, when it is the dashboard of a line on standby there."),
     template: str = typer.Option(str(TEMPLATE), help="Synthesised Ops template."),
     as_json: bool = typer.Option(False, "--json", help="Machine-readable answer on stdout."),
 ) -> None:
     """Widgets that are only here, only there, or different. Exit 6 if there are any."""
     with plain_errors():
-        differences = compare(wanted_widgets(ROOT / template), deployed_widgets(stage))
+        differences = compare(wanted_widgets(ROOT / template), deployed_widgets(stage, standby))
         if as_json:
             put_json(differences)
         else:
@@ -52,7 +53,9 @@ def compare(wanted: dict[str, Any], deployed: dict[str, Any]) -> dict[str, list[
 def wanted_widgets(path: Path) -> dict[str, Any]:
     """From the template: its body is text with references, which stand for what only the deployment knows."""
     if not path.exists():
-        raise Unusable(f"{path} is not there: `candlewick deploy --dry-run` does not make it, `npx cdk synth` does")
+        raise Unusable(
+            f"{path} is not there: `candlewick deploy --dry-run` does not make it, `npx aws-cdk@2.1148.1 synth` does"
+        )
     resources = json.loads(path.read_text())["Resources"].values()
     (board,) = (each for each in resources if each["Type"] == "AWS::CloudWatch::Dashboard")
     body = board["Properties"]["DashboardBody"]
@@ -61,13 +64,13 @@ def wanted_widgets(path: Path) -> dict[str, Any]:
     return by_title(body)
 
 
-def deployed_widgets(stage: str) -> dict[str, Any]:
+def deployed_widgets(stage: str, standby: str = "") -> dict[str, Any]:
     """From CloudWatch. Raises `Unusable` when there is none."""
     from contracts.clock import SystemClock
     from stores.aws_client import Refused, Services
 
     cloudwatch = Services(None, SystemClock()).open("cloudwatch")
-    name = f"{stage}-candlewick"
+    name = f"{stage}-candlewick" + (f"-{standby}" if standby else "")
     try:
         answer = cloudwatch.call("get_dashboard", expect=("ResourceNotFound",), DashboardName=name)
     except Refused:

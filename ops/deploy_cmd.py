@@ -19,10 +19,11 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 #: Exactly this one: a later major was tagged `latest` by accident and cannot read these assemblies.
 CDK: Final = "aws-cdk@2.1148.1"
 STAGES: Final = ("dev", "preprod", "prod")
-STACKS: Final = ("Data", "Pipeline", "Api", "Ops", "Guardrail")
 MIN_NODE: Final = 20
 OUTPUTS: Final = Path("build") / "deploy-outputs.json"
 ASSEMBLY: Final = Path("build") / "cdk.out"
+#: The table whose change stream a standby region must be told.
+ITEMS: Final = "{stage}-sentiment-items-primary"
 
 
 class Plan(NamedTuple):
@@ -83,15 +84,38 @@ def steps_of(plan: Plan, root: Path) -> list[Step]:
     def cdk(*arguments: str) -> Callable[[], None]:
         return lambda: run([*cdk_command(), *arguments], root)
 
-    deploying = ["deploy", *STACKS, "--require-approval", "never", "--outputs-file", str(OUTPUTS), *from_assembly]
+    def synth() -> None:
+        run([*cdk_command(), "synth", "--quiet", *found_copies(plan).arguments()], root)
+
+    deploying = ["deploy", "--all", "--require-approval", "never", "--outputs-file", str(OUTPUTS), *from_assembly]
     return [
         Step("doctor", "tools, credentials, built dashboard", lambda: doctor(root)),
-        Step("synth", "templates and zips into build/cdk.out", cdk("synth", "--quiet", *plan.arguments())),
+        Step("synth", "templates and zips into build/cdk.out", synth),
         Step("diff", "what would change", cdk("diff", *from_assembly)),
-        Step("deploy", ", ".join(STACKS), cdk(*deploying)),
+        Step("deploy", "every stack of the templates, in order", cdk(*deploying)),
         Step("site", "upload the dashboard, invalidate CloudFront", lambda: upload_site(plan, root)),
         Step("smoke", "ask the API and the page", lambda: smoke(plan, root)),
     ]
+
+
+def found_copies(plan: Plan) -> Plan:
+    """On standby the line runs over copies; the change stream of the articles' copy has a name only DynamoDB knows.
+    Raises `Unusable` when nothing was copied to that region."""
+    given = dict(pair.split("=", 1) for pair in plan.context)
+    if given.get("standby") != "on" or "items_stream" in given:
+        return plan
+    if not plan.region:
+        raise BadRequest("-c standby=on needs --region: where the copies are")
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    name = ITEMS.format(stage=plan.stage)
+    try:
+        table = boto3.client("dynamodb", region_name=plan.region).describe_table(TableName=name)["Table"]
+    except (BotoCoreError, ClientError) as error:
+        remedy = f"deploy the stage's own region with -c replicas={plan.region} first"
+        raise Unusable(f"no copy of {name} in {plan.region} ({error}): {remedy}") from None
+    return plan._replace(context=(*plan.context, f"items_stream={table['LatestStreamArn']}"))
 
 
 def cdk_command() -> list[str]:
@@ -105,9 +129,9 @@ def doctor(root: Path) -> None:
     faults = []
     if not (root / ".venv-infra" / "bin" / "python").exists():
         faults.append("the infrastructure's venv is missing: `make infra-venv`")
-    node = shutil.which("node")
+    node = shutil.which("node", path=search_path(root))
     if node is None:
-        faults.append(f"Node is missing: install {MIN_NODE} or newer")
+        faults.append(f"Node is missing: `make infra-venv` brings one, or install {MIN_NODE} or newer")
     else:
         version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
         if int(version.strip().lstrip("v").partition(".")[0] or 0) < MIN_NODE:
@@ -128,10 +152,15 @@ def doctor(root: Path) -> None:
         raise Unusable("cannot deploy:\n  - " + "\n  - ".join(faults))
 
 
+def search_path(root: Path) -> str:
+    """Where tools are looked for: the infrastructure's venv, which has a Node of its own, then as usual."""
+    return f"{root / '.venv-infra' / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+
+
 def run(command: Sequence[str], root: Path) -> None:
     """Run a tool, its output shown. Raises `Unusable` when it fails."""
     try:
-        ended = subprocess.run(command, cwd=root, check=False)
+        ended = subprocess.run(command, cwd=root, env={**os.environ, "PATH": search_path(root)}, check=False)
     except FileNotFoundError:
         raise Unusable(f"{command[0]} is not installed") from None
     if ended.returncode:

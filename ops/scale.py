@@ -107,7 +107,7 @@ def replica_rows(events_s: float = 10.0) -> list[str]:
 def failover_rows() -> list[str]:
     steps = (
         ("alarm `no-new-articles` or a person notices", 5.0),
-        ("`candlewick deploy --region R -c active=on`: three small stacks, data already there", 6.0),
+        ("`candlewick deploy --region R -c standby=on`: four small stacks over the copies", 6.0),
         ("DNS to the other distribution (TTL 60 s)", 1.0),
         ("first poll of the sources, first candle", 1.0),
     )

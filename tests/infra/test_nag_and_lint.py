@@ -42,7 +42,7 @@ def findings(folder: Path, variant: str, acknowledge: bool, monkeypatch: pytest.
     }
 
 
-@pytest.mark.parametrize("variant", ["dev", "all"])
+@pytest.mark.parametrize("variant", ["dev", "all", "standby"])
 def test_nag_finds_nothing_that_has_no_reason(tmp_path: Path, variant: str, monkeypatch: pytest.MonkeyPatch):
     assert findings(tmp_path, variant, True, monkeypatch) == set()
 
@@ -50,9 +50,10 @@ def test_nag_finds_nothing_that_has_no_reason(tmp_path: Path, variant: str, monk
 def test_no_reason_is_given_for_what_nag_does_not_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from infra.acknowledgements import acknowledged
     from infra.app import OFFLINE_ACCOUNT
+    from infra.stages import stage_of
 
     found = findings(tmp_path, "all", False, monkeypatch)
-    for row in acknowledged("preprod", "us-east-1", OFFLINE_ACCOUNT):
+    for row in acknowledged(stage_of(**VARIANTS["all"]), OFFLINE_ACCOUNT):
         assert len(row.reason) > 10
         for stack in row.stacks:
             assert (row.rule, stack) in found, f"{row.rule} in {stack} is acknowledged for nothing"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,13 @@ from infra.dashboard import PIPELINE
 from infra.functions import ROWS
 from infra.stages import STAGES, stage_of
 from stores.dynamo_schema import TABLES
-from tests.infra.conftest import ROOT, Template, resources
+from tests.infra.conftest import ROOT, VARIANTS, Template, resources
 
 Templates = Callable[[str], dict[str, Template]]
+
+
+def mappings_of(template: Template) -> list[dict[str, Any]]:
+    return list(resources(template, "AWS::Lambda::EventSourceMapping").values())
 
 
 def test_two_shards_are_provisioned_for_the_documents_load(templates: Templates):
@@ -37,16 +42,67 @@ def test_the_tables_are_those_the_code_reads(templates: Templates):
             assert given["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
 
 
-def test_replicas_are_made_where_asked_and_only_of_what_watchers_read(templates: Templates):
+def test_replicas_are_made_where_asked_of_everything_who_takes_over_needs(templates: Templates):
     stacks = templates("all")
-    assert {"Replica-us-west-2", "Replica-eu-west-1"} <= set(stacks)
-    tables = resources(stacks["Data"], "AWS::DynamoDB::GlobalTable").values()
-    regions = {
-        table["Properties"]["TableName"]: [replica["Region"] for replica in table["Properties"]["Replicas"]]
-        for table in tables
-    }
-    assert regions["preprod-sentiment-timeseries-g1"] == ["us-west-2", "eu-west-1", "us-east-1"]
-    assert regions["preprod-sentiment-control"] == ["us-east-1"]
+    regions = ["us-west-2", "eu-west-1"]
+    data = stacks["Data"]
+    tables = [each["Properties"] for each in resources(data, "AWS::DynamoDB::GlobalTable").values()]
+    assert len(tables) == len(TABLES)
+    for table in tables:
+        assert [each["Region"] for each in table["Replicas"]] == [*regions, "us-east-1"], table["TableName"]
+        assert table["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES", "or nothing is copied"
+    (secret,) = resources(data, "AWS::SecretsManager::Secret").values()
+    assert [each["Region"] for each in secret["Properties"]["ReplicaRegions"]] == regions
+    lake = bucket_named(data, "preprod-candlewick-lake-111122223333-us-east-1")
+    rules = lake["Properties"]["ReplicationConfiguration"]["Rules"]
+    for region, rule in zip(regions, rules, strict=True):
+        name = f"preprod-candlewick-lake-111122223333-{region}"
+        assert json.dumps(rule["Destination"]["Bucket"]).count(name) == 1
+        copy = bucket_named(stacks[f"Replica-{region}"], name)["Properties"]
+        assert copy["VersioningConfiguration"] == lake["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert "Replica-ap-south-1" not in stacks
+    assert "ReplicationConfiguration" not in json.dumps(templates("dev")["Data"])
+
+
+def bucket_named(template: Template, name: str) -> dict[str, Any]:
+    (found,) = (b for b in resources(template, "AWS::S3::Bucket").values() if b["Properties"]["BucketName"] == name)
+    return found
+
+
+def test_a_standby_makes_nothing_that_the_copies_already_are(templates: Templates):
+    """Two owners of one name would stop the deployment in the middle of a failover."""
+    stacks = templates("standby")
+    data = stacks["Data"]
+    for kind in ("AWS::DynamoDB::GlobalTable", "AWS::SecretsManager::Secret", "AWS::Budgets::Budget"):
+        assert not any(resources(template, kind) for template in stacks.values()), kind
+    assert not any(name.startswith("Replica") for name in stacks)
+    names = {each["Properties"]["BucketName"] for each in resources(data, "AWS::S3::Bucket").values()}
+    assert names == {f"prod-candlewick-{kind}-111122223333-us-west-2" for kind in ("logs", "failed")}
+    streams = {each["Properties"]["Name"] for each in resources(data, "AWS::Kinesis::Stream").values()}
+    assert streams == {"prod-raw-articles", "prod-scored-articles"}, "streams are not copied: they are made there"
+    reads = [each["Properties"]["EventSourceArn"] for each in mappings_of(stacks["Pipeline"])]
+    assert VARIANTS["standby"]["items_stream"] in reads, "the read model follows the copy's own change stream"
+
+
+#: What an account has once, whatever the region: CloudFront's access controls, dashboards, budgets.
+WORLDWIDE = {
+    "AWS::CloudFront::OriginAccessControl": lambda p: p["OriginAccessControlConfig"]["Name"],
+    "AWS::CloudWatch::Dashboard": lambda p: p["DashboardName"],
+    "AWS::Budgets::Budget": lambda p: p["Budget"]["BudgetName"],
+    "AWS::S3::Bucket": lambda p: p["BucketName"],
+}
+
+
+def test_stages_and_regions_share_no_name_that_an_account_has_once(templates: Templates):
+    found = [
+        (kind, name_of(each["Properties"]))
+        for variant in VARIANTS
+        for template in templates(variant).values()
+        for kind, name_of in WORLDWIDE.items()
+        for each in resources(template, kind).values()
+    ]
+    assert len(found) > 20
+    assert len(found) == len(set(found))
 
 
 def test_the_stream_answers_piece_by_piece_behind_the_web_adapter(templates: Templates):
@@ -84,15 +140,16 @@ def test_on_fargate_there_is_a_service_and_no_stream_function(templates: Templat
     assert not resources(api, "AWS::Lambda::Url")
     names = [each["Properties"]["FunctionName"] for each in resources(api, "AWS::Lambda::Function").values()]
     assert names == ["preprod-candlewick-api"]
-    assert "preprod-candlewick-errors-stream" not in json.dumps(templates("all")["Ops"])
+    alarms = resources(templates("all")["Ops"], "AWS::CloudWatch::Alarm").values()
+    watched = {each["Properties"]["AlarmName"].removeprefix("preprod-candlewick-") for each in alarms}
+    assert {row.name for row in ALARMS} - watched == {"errors-stream", "stream-refusals-function"}
 
 
 def test_a_standby_region_runs_nothing_until_it_is_switched_on(templates: Templates):
-    """Failover: the same app with `-c active=on` there, and `-c active=off` here."""
+    """Failover: `-c active=on` there, and `-c active=off` here."""
     for variant, enabled, state in (("prod", True, "ENABLED"), ("standby", False, "DISABLED")):
         pipeline = templates(variant)["Pipeline"]
-        mappings = resources(pipeline, "AWS::Lambda::EventSourceMapping").values()
-        assert {each["Properties"]["Enabled"] for each in mappings} == {enabled}
+        assert {each["Properties"]["Enabled"] for each in mappings_of(pipeline)} == {enabled}
         assert {each["Properties"]["State"] for each in resources(pipeline, "AWS::Events::Rule").values()} == {state}
 
 
@@ -129,7 +186,15 @@ def test_the_dashboard_follows_the_operators_questions(templates: Templates):
     assert all(f"dev-candlewick-{name}" in body for name in PIPELINE)
 
 
-@pytest.mark.parametrize("given", [{"name": "live"}, {"name": "dev", "replicas": "mars-1"}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"name": "live"},
+        {"name": "dev", "replicas": "mars-1"},
+        {"name": "dev", "standby": "on", "items_stream": "arn"},
+        {"name": "dev", "standby": "on", "region": "us-west-2"},
+    ],
+)
 def test_a_wrong_stage_or_region_is_refused_with_what_is_allowed(given: dict[str, str]):
     with pytest.raises(ValueError, match="of "):
         stage_of(**given)

@@ -32,6 +32,17 @@ def test_the_default_load_fits_the_budget_and_cache_or_ten_streams_do_not():
     assert total_usd(estimate(Load(viewers=10))) > 60
 
 
+def test_the_load_counts_the_alarms_metrics_and_caps_there_are():
+    from contracts.metrics import METRICS
+    from infra.alarms import ALARMS
+    from infra.stages import STAGES
+
+    assert (Load().alarms, Load().custom_metrics) == (len(ALARMS), len(METRICS))
+    assert {name: stage.stream_concurrency for name, stage in STAGES.items()} == cost_cmd.STREAM_CAPS
+    assert {stage.raw_shards + stage.scored_shards for stage in STAGES.values()} == {Load().shards}
+    assert {stage.stream_retention_hours for stage in STAGES.values()} == {Load().retention_hours}
+
+
 def test_a_bucket_batch_stays_at_the_documents_eight_units():
     assert units_per_bucket_batch() <= 8
 
@@ -125,7 +136,7 @@ def test_steps_run_in_order_and_stop_before_changing_anything_unless_agreed(tmp_
     monkeypatch.setattr(deploy_cmd, "upload_site", lambda plan, root: None)
     with pytest.raises(Transient, match=r"127\.0\.0\.1:9/ready"):
         deploy_cmd.deploy(plan, True, False, tmp_path)
-    assert (tmp_path / "calls").read_text().splitlines()[-1].startswith("deploy Data Pipeline Api Ops Guardrail")
+    assert (tmp_path / "calls").read_text().splitlines()[-1].startswith("deploy --all --require-approval never")
 
 
 def test_a_tool_that_fails_stops_the_deployment(tmp_path: Path, monkeypatch):
