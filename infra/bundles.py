@@ -5,8 +5,8 @@ every handler and compares what it loaded.
 from typing import Final, NamedTuple
 
 _COMMON: Final = (
-    "annotated-types", "aws-kinesis-agg", "aws-lambda-powertools", "jmespath", "msgspec", "opentelemetry-api", "protobuf",
-    "pydantic", "pydantic-core", "six", "tenacity", "typing-extensions", "typing-inspection", "xxhash",
+    "annotated-types", "aws-kinesis-agg", "aws-lambda-powertools", "jmespath", "msgspec", "opentelemetry-api",
+    "protobuf", "pydantic", "pydantic-core", "six", "tenacity", "typing-extensions", "typing-inspection", "xxhash",
 )  # fmt: skip
 _HTTP: Final = ("certifi", "charset-normalizer", "idna", "requests", "urllib3")
 SHARED: Final = ("contracts", "stores")
