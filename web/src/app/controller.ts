@@ -1,8 +1,7 @@
 import { effect, untracked } from "@preact/signals";
 import type { SeriesAnswer } from "../model/api_types.ts";
 import type { WorkerMessage } from "../model/protocol.ts";
-import { neighboursOf, type ResolutionId } from "../model/resolution.ts";
-import { findRevisions, rememberRevisions } from "../model/revisions.ts";
+import type { ResolutionId } from "../model/resolution.ts";
 import type { BucketUpdate } from "../model/stream_event.ts";
 import { seriesKey, type SeriesKey, splitKey, type Subject } from "../model/subject.ts";
 import { reduce, seriesOf, type SyncInput } from "../model/sync.ts";
@@ -12,8 +11,8 @@ import type { SeriesCache } from "../store/cache.ts";
 import { openStreamPort, type StreamPort } from "../store/stream_port.ts";
 import { loadCode } from "./code.ts";
 import { noteShown } from "./shown.ts";
-import { rememberVisit, visitedBefore } from "./visits.ts";
-import { candleKeys, crowded, failure, headlines, link, now, resolution, revisions, selectedKey, serverNow, subjects, sync, watched } from "./state.ts";
+import { visitedBefore } from "./visits.ts";
+import { candleKeys, crowded, failure, headlines, link, now, resolution, selectedKey, serverNow, subjects, sync, watched } from "./state.ts";
 
 /**
  * The shell of the page: it joins the worker, the REST API and the cache to the one state. All
@@ -24,10 +23,6 @@ const ATTACH_TIMEOUT_MS = 1_500;
 const REFETCH_MS = 10_000;
 /** A reader who flips through the resolutions gets every one painted; the stream follows when a choice has been made. */
 const SUBSCRIBE_DELAY_MS = 150;
-/** A first visit may be short; what it saw is kept soon after the candles are on the screen. */
-const FIRST_SAVE_MS = 1_500;
-const SAVE_EVERY_MS = 5_000;
-const MAX_SERIES_IN_MEMORY = 30;
 const MAX_HEADLINES = 20;
 
 let port: StreamPort | null = null;
@@ -35,21 +30,23 @@ let opened: Promise<SeriesCache> | null = null;
 let version = 0;
 let attachTimer = 0;
 let subscribeTimer = 0;
-let firstSave = 0;
 let frame = 0;
 /** The generation of the newest answer; another one means that the cache holds a history that is gone. */
 let liveGeneration: string | null = null;
+/** Called with updates before they are merged, while the state still shows what was there. */
+export const beforeUpdates: ((updates: readonly BucketUpdate[]) => void)[] = [];
 const waiting: BucketUpdate[] = [];
-const dirty = new Set<SeriesKey>();
-const askedCache = new Set<SeriesKey>();
+/** Series that changed since they were last kept. */
+export const dirty = new Set<SeriesKey>();
+export const askedCache = new Set<SeriesKey>();
 const fetching = new Map<SeriesKey, number>();
 
-function openCache(): Promise<SeriesCache> {
+export function openCache(): Promise<SeriesCache> {
   opened ??= loadCode(() => import("../store/cache.ts")).then((module) => new module.SeriesCache());
   return opened;
 }
 
-function dispatch(input: SyncInput): void {
+export function dispatch(input: SyncInput): void {
   sync.value = reduce(sync.value, input);
 }
 
@@ -57,7 +54,7 @@ function dispatch(input: SyncInput): void {
 function flushUpdates(): void {
   frame = 0;
   const updates = waiting.splice(0);
-  revisions.value = rememberRevisions(revisions.value, findRevisions(sync.value, updates));
+  for (const look of beforeUpdates) look(updates);
   dispatch({ kind: "updates", updates });
   for (const { key } of updates) dirty.add(key);
 }
@@ -74,10 +71,9 @@ function take(answer: SeriesAnswer, askedAtBreak: number, full: boolean): void {
   liveGeneration = generation;
   dispatch({ kind: "fetched", key, generation, buckets, askedAtBreak, full });
   if (full) dirty.add(key);
-  if (full && !visitedBefore && firstSave === 0) firstSave = window.setTimeout(() => void save(), FIRST_SAVE_MS);
 }
 
-async function loadFull(key: SeriesKey): Promise<void> {
+export async function loadFull(key: SeriesKey): Promise<void> {
   const askedAtBreak = sync.value.breaks;
   if (fetching.get(key) === askedAtBreak) return;
   fetching.set(key, askedAtBreak);
@@ -106,7 +102,7 @@ async function loadSparks(list: readonly Subject[], at: ResolutionId): Promise<v
 }
 
 /** The series that are shown as candles are fetched whole, the others as far as a sparkline needs. */
-function loadAll(): void {
+export function loadAll(): void {
   const at = resolution.value;
   const whole = new Set(candleKeys.value);
   for (const key of whole) void loadFull(key);
@@ -174,49 +170,6 @@ function watchSelection(): void {
   });
 }
 
-async function save(): Promise<void> {
-  const keys = [...dirty];
-  dirty.clear();
-  if (keys.length === 0) return;
-  const cache = await openCache();
-  rememberVisit();
-  for (const key of keys) {
-    const series = seriesOf(sync.value, key);
-    if (series.generation === null || series.fromCache || series.buckets.length === 0) continue;
-    await cache.write(key, series.generation, series.buckets, ms(Date.now()));
-  }
-}
-
-/** While the reader looks at one resolution, its neighbours are fetched into memory and cache. */
-function prefetchWhenIdle(): void {
-  const idle = window.requestIdleCallback ?? ((run: () => void) => window.setTimeout(run, 1_000));
-  effect(() => {
-    const key = selectedKey.value;
-    if (key === null || sync.value.series.get(key)?.stale !== false) return;
-    const { subject } = splitKey(key);
-    const next = neighboursOf(untracked(() => resolution.value)).map((at) => seriesKey(subject, at));
-    idle(() => {
-      for (const neighbour of next) if (!sync.value.series.has(neighbour)) void loadFull(neighbour);
-    });
-  });
-}
-
-function forgetUnused(): void {
-  const { series } = sync.value;
-  if (series.size <= MAX_SERIES_IN_MEMORY) return;
-  const inUse = watched.value.map((subject) => seriesKey(subject, resolution.value));
-  const newest = [...series.keys()].slice(-MAX_SERIES_IN_MEMORY / 2);
-  const keep = new Set([...inUse, ...newest, ...candleKeys.value]);
-  for (const key of askedCache) if (!keep.has(key)) askedCache.delete(key);
-  dispatch({ kind: "forget", keep });
-}
-
-/** Without a stream (too many series, or no worker at all) the page still asks for itself. */
-function refetchWhenNeeded(): void {
-  const blind = crowded.value || link.value.phase === "stopped" || failure.value !== null;
-  if (blind && !document.hidden) loadAll();
-}
-
 async function loadSubjects(): Promise<void> {
   try {
     subjects.value = await fetchSubjects();
@@ -238,15 +191,11 @@ export function start(): void {
   };
   port = openStreamPort(receive, broken);
   setInterval(() => (now.value = ms(Date.now())), 1_000);
-  setInterval(() => void save(), SAVE_EVERY_MS);
   setInterval(() => {
     if (subjects.value === null) void loadSubjects();
-    refetchWhenNeeded();
-    forgetUnused();
   }, REFETCH_MS);
   document.addEventListener("visibilitychange", () => {
     port?.post({ type: "visibility", hidden: document.hidden });
-    if (document.hidden) void save();
   });
   for (const name of ["online", "offline"]) {
     window.addEventListener(name, () => port?.post({ type: "network", online: navigator.onLine }));
@@ -255,7 +204,5 @@ export function start(): void {
     if (!event.persisted) port?.close();
   });
   void loadSubjects();
-  if (visitedBefore) void openCache().then((cache) => cache.tidy(ms(Date.now())));
   watchSelection();
-  prefetchWhenIdle();
 }

@@ -28,5 +28,6 @@ const root = document.getElementById("root");
 if (root === null) throw new Error("the page has no root element");
 render(<App />, root);
 void loadCode(() => import("./keyboard.ts")).then((module) => module.listenForKeys());
+void loadCode(() => import("./upkeep.ts")).then((module) => module.startUpkeep());
 void loadCode(() => import("./swaps.ts")).then((module) => module.followSwaps());
 void loadCode(() => import("./offline_shell.ts")).then((module) => module.keepShell());
