@@ -1,7 +1,8 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { type Facets, windowTotal } from "../model/facets.ts";
-import { type Filters, listFilters, MAX_HOURS, NO_FILTERS, withFilters } from "../model/filters.ts";
+import { withFilters } from "../model/filter_queries.ts";
+import { type Filters, listFilters, MAX_HOURS, NO_FILTERS } from "../model/filters.ts";
 import { articlesText, momentText } from "../model/format.ts";
 import { ApiError } from "../store/api.ts";
 import { fetchFacets } from "../store/facets_api.ts";

@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals";
-import { type Filters, itemsQuery, listFilters } from "../model/filters.ts";
+import { itemsQuery } from "../model/filter_queries.ts";
+import { type Filters, listFilters } from "../model/filters.ts";
 import { appendPage, type ArticleRecord, type RecordPage } from "../model/record.ts";
 import { type Ms, ms } from "../model/units.ts";
 import { ApiError } from "../store/api.ts";

@@ -1,4 +1,5 @@
-import { type Filters, itemsQuery, listFilters } from "./filters.ts";
+import { itemsQuery } from "./filter_queries.ts";
+import { type Filters, listFilters } from "./filters.ts";
 import type { ArticleRecord } from "./record.ts";
 import { e4ToPolarity, formatIso, type Ms } from "./units.ts";
 

@@ -1,5 +1,6 @@
 import { type Facets, parseFacets } from "../model/facets.ts";
-import { type Filters, facetsQuery } from "../model/filters.ts";
+import { facetsQuery } from "../model/filter_queries.ts";
+import type { Filters } from "../model/filters.ts";
 import { ApiError, getJson } from "./api.ts";
 
 /** Articles of the last hours along every dimension. Throws `ApiError`. */
