@@ -2,9 +2,16 @@ import type { ComponentChildren, ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { loadCode } from "./code.ts";
 
+interface LazyProps<P> {
+  readonly load: () => Promise<ComponentType<P>>;
+  readonly props?: P;
+  /** Shown until the part is there. */
+  readonly children?: ComponentChildren;
+}
+
 /** A part of the page that is fetched when it is first needed, so that the first candles come sooner. */
-export function Lazy({ load, children }: { load: () => Promise<ComponentType>; children?: ComponentChildren }) {
-  const [Part, setPart] = useState<ComponentType | null>(null);
+export function Lazy<P extends object>({ load, props, children }: LazyProps<P>) {
+  const [Part, setPart] = useState<ComponentType<P> | null>(null);
   useEffect(() => {
     let mounted = true;
     void loadCode(load).then((found) => {
@@ -14,5 +21,5 @@ export function Lazy({ load, children }: { load: () => Promise<ComponentType>; c
       mounted = false;
     };
   }, [load]);
-  return Part === null ? <>{children}</> : <Part />;
+  return Part === null ? <>{children}</> : <Part {...((props ?? {}) as P)} />;
 }

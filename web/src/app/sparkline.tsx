@@ -4,11 +4,16 @@ const WIDTH = 72;
 const HEIGHT = 24;
 const MAX_POINTS = 48;
 
+export interface SparklineProps {
+  readonly buckets: readonly Bucket[];
+  readonly tone: string;
+}
+
 /**
  * The closes of the newest candles against a fixed scale from minus one to one, so that two lines
  * next to each other can be compared. A gap in time is a gap in the line.
  */
-export function Sparkline({ buckets, tone }: { buckets: readonly Bucket[]; tone: string }) {
+export function Sparkline({ buckets, tone }: SparklineProps) {
   const shown = buckets.slice(-MAX_POINTS);
   const first = shown[0];
   const last = shown.at(-1);

@@ -7,13 +7,14 @@ import { parseSubject, seriesKey, shortName, type Subject } from "../model/subje
 import { seriesOf } from "../model/sync.ts";
 import { ms } from "../model/units.ts";
 import { toneOf } from "../view/painters.ts";
+import type { SparklineProps } from "./sparkline.tsx";
 import { CloseIcon } from "./icons.tsx";
 import { moveWatched, selectSubject, unwatch } from "./navigation.ts";
-import { Sparkline } from "./sparkline.tsx";
 import { Lazy } from "./lazy.tsx";
 import { headlines, nameOf, resolution, selected, serverNow, subjects, sync, watched } from "./state.ts";
 
 const loadHeadlines = (): Promise<ComponentType> => import("./headlines.tsx").then((module) => module.Headlines);
+const loadSparkline = (): Promise<ComponentType<SparklineProps>> => import("./sparkline.tsx").then((module) => module.Sparkline);
 const loadAddSubject = (): Promise<ComponentType> => import("./add_subject.tsx").then((module) => module.AddSubject);
 const ARROW = { positive: "up", negative: "down", neutral: "flat" } as const;
 
@@ -78,7 +79,9 @@ function WatchRow({ subject, index }: { subject: Subject; index: number }) {
         <span class="watch-name">{shortName(subject)}</span>
         <Score bucket={newest} />
         <span class="watch-age">{lastSeen(subject, newest)}</span>
-        <Sparkline buckets={buckets} tone={newest === undefined ? "neutral" : toneOf(newest)} />
+        <Lazy load={loadSparkline} props={{ buckets, tone: newest === undefined ? "neutral" : toneOf(newest) }}>
+          <span class="spark skeleton" aria-hidden="true" />
+        </Lazy>
       </button>
       {watched.value.length > 1 && (
         <button type="button" class="watch-remove icon-button" aria-label={`Stop watching ${nameOf(subject)}`} onClick={() => unwatch(subject)}>
