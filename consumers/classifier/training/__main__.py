@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -65,7 +64,6 @@ def _build(corpus: Corpus, options: argparse.Namespace) -> None:
     from consumers.classifier.training.stages import Setting, distil, opinions, pool_of, teach
 
     torch.set_num_threads(options.threads)
-    started, busy = time.perf_counter(), time.process_time()
     seeds = tuple(range(1, options.teachers + 1))
     setting = Setting(options.work, seeds, not options.float32)
     if options.teachers_only:
@@ -83,11 +81,11 @@ def _build(corpus: Corpus, options: argparse.Namespace) -> None:
         },
         "teacher_seeds": list(seeds),
         "packages": {name: version(name) for name in ("torch", "transformers", "tokenizers", "onnxruntime", "onnx")},
-        "this_session": {
-            "wall_s": round(time.perf_counter() - started),
-            "cpu_s": round(time.process_time() - busy),
-            "threads": options.threads,
+        "cpu_s": {
+            path.name.removesuffix(".cost.json"): json.loads(path.read_bytes())["cpu_s"]
+            for path in sorted(options.work.glob("*.cost.json"))
         },
+        "threads": options.threads,
     }
     release(student, corpus, options.work / "graphs", options.target, made_by)
 

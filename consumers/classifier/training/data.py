@@ -17,7 +17,16 @@ from pathlib import Path
 from consumers.classifier.text import clean
 from contracts.errors import Unusable
 
-__all__ = ["Corpus", "Example", "data_root", "news_texts", "read_corpus", "read_test_splits", "split_of"]
+__all__ = [
+    "Corpus",
+    "Example",
+    "data_root",
+    "news_texts",
+    "plain_validation",
+    "read_corpus",
+    "read_test_splits",
+    "split_of",
+]
 
 NEGATIVE, NEUTRAL, POSITIVE = 0, 1, 2
 _NAMED = {"negative": NEGATIVE, "neutral": NEUTRAL, "positive": POSITIVE}
@@ -119,6 +128,13 @@ def read_test_splits(folder: Path) -> Corpus:
         with gzip.open(path, "rt", encoding="utf-8", newline="") as lines:
             rows += [Example(row["text"], _NAMED[row["label"]], name.split("_")[0]) for row in csv.DictReader(lines)]
     return corpus
+
+
+def plain_validation() -> list[Example]:
+    """Plain news of companies, written by hand for validation: never trained on, and no pattern is taken from it."""
+    lines = (Path(__file__).parent / "plain_valid.txt").read_text(encoding="utf-8").splitlines()
+    signs = {"-": NEGATIVE, "=": NEUTRAL, "+": POSITIVE}
+    return [Example(line[2:], signs[line[0]], "plain") for line in lines]
 
 
 def news_texts(path: Path) -> list[str]:

@@ -7,6 +7,7 @@ has the instructions, and still right, only slower, on one that has not.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from torch.nn import functional
 
 from consumers.classifier.training.network import Classifier
 
-__all__ = ["Run", "learn", "probabilities", "say"]
+__all__ = ["Run", "learn", "note_cost", "probabilities", "say"]
 
 Floats = NDArray[np.float32]
 CHUNK_BATCHES = 40
@@ -71,12 +72,12 @@ def learn(
     _freeze(model, run)
     optimizer = torch.optim.AdamW(_groups(model, run.weight_decay), lr=run.learning_rate, fused=True)
     steps = run.epochs * (len(ids) // run.batch)
-    first = 0
+    first, spent_before, busy = 0, 0.0, time.process_time()
     if checkpoint.is_file():
         saved = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
-        first = int(saved["step"])
+        first, spent_before = int(saved["step"]), float(saved.get("cpu_s", 0.0))
         say(f"{run.name}: resumed at step {first} of {steps}")
     model.train()
     started, seen_loss = time.perf_counter(), 0.0
@@ -92,11 +93,18 @@ def learn(
             say(f"{run.name}: {step + 1}/{steps} loss {seen_loss / PROGRESS_STEPS:.4f} {left_min:.1f} min left")
             seen_loss = 0.0
         if (step + 1) % CHECKPOINT_STEPS == 0:
-            saved = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-            _save(saved, checkpoint)
+            spent = spent_before + time.process_time() - busy
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            _save({**state, "step": step + 1, "cpu_s": spent}, checkpoint)
+    note_cost(folder, run.name, spent_before + time.process_time() - busy)
     _save(model.state_dict(), done)
     checkpoint.unlink(missing_ok=True)
     return model
+
+
+def note_cost(folder: Path, name: str, cpu_s: float) -> None:
+    """CPU seconds of a stage, all of its sessions together, in `folder/<name>.cost.json`: the model card tells them."""
+    (folder / f"{name}.cost.json").write_text(json.dumps({"cpu_s": round(cpu_s)}) + "\n", encoding="utf-8")
 
 
 def probabilities(model: Classifier, ids: Sequence[Sequence[int]], bfloat16: bool = True, batch: int = 64) -> Floats:

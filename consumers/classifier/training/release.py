@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from consumers.classifier.models.onnx_text import OnnxTextModel, session_of
 from consumers.classifier.training.calibrate import fit_temperature, negative_log_likelihood
-from consumers.classifier.training.data import Corpus, Example
+from consumers.classifier.training.data import Corpus, Example, plain_validation
 from consumers.classifier.training.encoders import student_folder
 from consumers.classifier.training.export import Calibration, export_fp32, quantise
 from consumers.classifier.training.learn import say
@@ -42,7 +42,7 @@ def release(student: Classifier, corpus: Corpus, work: Path, target: Path, made_
     fp32, int8 = work / "fp32.onnx", work / "int8.onnx"
     export_fp32(*shape, Calibration(1.0), fp32)
     quantise(fp32, int8)
-    labels = np.array([row.label for row in corpus.valid])
+    labels, plain = np.array([row.label for row in corpus.valid]), plain_validation()
     logits = _log_probabilities(tokenizer, int8, corpus.valid)
     calibration = fit_temperature(logits, labels)
     export_fp32(*shape, calibration, fp32)
@@ -56,6 +56,7 @@ def release(student: Classifier, corpus: Corpus, work: Path, target: Path, made_
         "validation": {
             "fp32": _figures(_log_probabilities(tokenizer, fp32, corpus.valid), corpus.valid),
             "int8": _figures(_log_probabilities(tokenizer, int8, corpus.valid), corpus.valid),
+            "int8_plain": _figures(_log_probabilities(tokenizer, int8, plain), plain),
             "int8_before_temperature": _figures(logits, corpus.valid),
         },
         "made_by": made_by,

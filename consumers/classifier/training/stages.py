@@ -5,6 +5,7 @@ Each stage leaves a file in the work folder and is skipped when the file is ther
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,9 @@ from tokenizers import Tokenizer
 
 from consumers.classifier.training.announced import announced_sentences
 from consumers.classifier.training.augment import variants
-from consumers.classifier.training.data import Corpus, Example
+from consumers.classifier.training.data import Corpus, Example, plain_validation
 from consumers.classifier.training.encoders import student_folder, teacher_folder
-from consumers.classifier.training.learn import Floats, Run, learn, probabilities, say
+from consumers.classifier.training.learn import Floats, Run, learn, note_cost, probabilities, say
 from consumers.classifier.training.made import made_sentences
 from consumers.classifier.training.network import Classifier, build, read_tokenizer
 
@@ -86,7 +87,9 @@ def opinions(corpus: Corpus, pool: Pool, setting: Setting) -> Floats:
         path = setting.work / f"opinions-{seed}.npy"
         if not path.is_file():
             model, tokenizer = teach(corpus, setting, seed)
+            busy = time.process_time()
             np.save(path, probabilities(model, token_ids(tokenizer, pool.judged), setting.bfloat16))
+            note_cost(setting.work, path.stem, time.process_time() - busy)
         logits: Floats = np.load(path)
         if len(logits) != len(pool.judged):
             raise ValueError(f"{path.name} is of another pool; delete it to ask the teacher again")
@@ -154,8 +157,9 @@ def _one_hot(examples: Sequence[Example], smoothing: float) -> Floats:
 
 
 def _say_validation(name: str, model: Classifier, tokenizer: Tokenizer, corpus: Corpus, setting: Setting) -> None:
-    logits = probabilities(model, token_ids(tokenizer, [row.text for row in corpus.valid]), setting.bfloat16)
-    right = logits.argmax(-1) == np.array([row.label for row in corpus.valid])
-    sources = np.array([row.source for row in corpus.valid])
+    rows = [*corpus.valid, *plain_validation()]
+    logits = probabilities(model, token_ids(tokenizer, [row.text for row in rows]), setting.bfloat16)
+    right = logits.argmax(-1) == np.array([row.label for row in rows])
+    sources = np.array([row.source for row in rows])
     shares = {str(source): round(float(right[sources == source].mean()), 4) for source in np.unique(sources)}
-    say(f"{name}: accuracy on the validation split {shares}")
+    say(f"{name}: accuracy on validation texts {shares}")

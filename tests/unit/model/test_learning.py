@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
     assert steps[13] == 10, "goes on from the checkpoint"
     for name, value in whole.items():
         np.testing.assert_array_equal(resumed[name], value, err_msg=name)
+    assert json.loads((tmp_path / "cut" / "tiny.cost.json").read_text())["cpu_s"] >= 0
     again = weights(learn(network(7), ids, targets, even, run(), tmp_path / "cut"))
     assert all((again[name] == value).all() for name, value in whole.items()), "a finished run is read back"
 
