@@ -1,5 +1,5 @@
-"""A real deployment: the synthesised templates, deployed by the stock CDK CLI to an emulator; a real article through
-the deployed functions; read from the deployed HTTP API. Twice, each time from clean.
+"""A real deployment: `candlewick deploy`, that is the synthesised templates and the stock CDK CLI, to an emulator; a
+real article through the deployed functions; read from the deployed HTTP API. Twice, each time from clean.
 """
 
 import json
@@ -21,9 +21,10 @@ import pytest
 
 from tests.infra.conftest import ROOT
 
-#: Exactly this one; `ops/deploy_cmd.py` says why, and a test in the ordinary suite keeps the two equal.
+#: Exactly this one; `ops/deploy_cmd.py` says why, and `tests/unit/test_cost_and_deploy.py` keeps the two equal.
 CDK = "aws-cdk@2.1148.1"
 ACCOUNT = "000000000000"
+PYTHON = str(ROOT / ".venv" / "bin" / "python")
 LIBRARIES = sorted((ROOT / ".venv" / "lib").glob("python*/site-packages"))
 
 
@@ -91,13 +92,18 @@ def cdk() -> str:
     if not program.exists():
         folder.mkdir(parents=True, exist_ok=True)
         npm = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--loglevel=error", CDK]
-        subprocess.run(npm, check=True)
+        subprocess.run(npm, check=True, env=with_our_node())
     return str(program)
+
+
+def with_our_node() -> dict[str, str]:
+    """The environment, in which Node is the one that this venv carries."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def environment(emulator: Emulator) -> dict[str, str]:
     return {
-        **os.environ,
+        **with_our_node(),
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": "us-east-1",
@@ -108,10 +114,16 @@ def environment(emulator: Emulator) -> dict[str, str]:
     }
 
 
-def run(command: list[str], emulator: Emulator) -> str:
+def run(command: list[str], emulator: Emulator, **more: str) -> str:
     """Its output; AssertionError with the end of both logs when it fails."""
     ended = subprocess.run(
-        command, cwd=ROOT, env=environment(emulator), capture_output=True, text=True, timeout=300, check=False
+        command,
+        cwd=ROOT,
+        env={**environment(emulator), **more},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     log = emulator.log.read_text(errors="replace")[-3_000:]
     assert ended.returncode == 0, f"{command}: {ended.stdout[-2_000:]}\n{ended.stderr[-3_000:]}\n{log}"
@@ -123,27 +135,17 @@ def run(command: list[str], emulator: Emulator) -> str:
 def test_a_real_article_goes_through_the_deployed_functions_to_the_deployed_api(
     tmp_path: Path, emulator: Emulator, cdk: str, time_around: str
 ):
-    app = f"{sys.executable} -m infra.app"
-    context = {"stage": "dev", "bundle": "source", "guardrail": "off", "windows": "driver", "account": ACCOUNT}
-    given = [part for name, value in context.items() for part in ("-c", f"{name}={value}")]
-    outputs = tmp_path / "outputs.json"
     run([cdk, "bootstrap", f"aws://{ACCOUNT}/us-east-1", "--app", "", "--output", str(tmp_path / "boot")], emulator)
-    deploy = [
-        cdk,
-        "deploy",
-        "--all",
-        "--require-approval",
-        "never",
-        "--app",
-        app,
-        "--output",
-        str(tmp_path / "cdk.out"),
-    ]
-    run([*deploy, *given, "--outputs-file", str(outputs)], emulator)
-    api = json.loads(outputs.read_text())["dev-candlewick-api"]
+    given = ["bundle=source", "guardrail=off", "windows=driver", f"account={ACCOUNT}"]
+    told = run(
+        [PYTHON, "-m", "tests.infra.deploying", str(tmp_path / "checkout"), *given], emulator, CANDLEWICK_CDK=cdk
+    )
+    deployed = json.loads(told.splitlines()[-1])
+    api = deployed["outputs"]
+    assert set(deployed["differences"]) == {"missing", "extra", "different"}
+    assert not any(deployed["differences"].values()), "the dashboard is the repository's"
     lake = f"dev-candlewick-lake-{ACCOUNT}-us-east-1"
-    python = str(LIBRARIES[-1].parent.parent.parent / "bin" / "python")
-    found = json.loads(run([python, "-m", "tests.infra.article", lake, api["HttpApiUrl"]], emulator))
+    found = json.loads(run([PYTHON, "-m", "tests.infra.article", lake, api["HttpApiUrl"]], emulator))
     assert found["item"] == {"sentiment": "negative", "tickers": ["AAPL"]}
     assert found["candle"]["count"] == 1
     assert found["candle"]["close"] < 0, "negative news is negative"
@@ -168,7 +170,7 @@ def test_the_one_process_line_runs_on_an_endpoint_and_agrees_with_a_rebuild(tmp_
     """publish, drain and verify on an emulator that has nothing yet: the home makes what is missing."""
     file = tmp_path / "events.jsonl"
     file.write_text("".join(json.dumps(scored_event(number % 150)) + "\n" for number in range(200)))
-    program = str(LIBRARIES[-1].parent.parent.parent / "bin" / "candlewick")
+    program = str(ROOT / ".venv" / "bin" / "candlewick")
     given = {**environment(emulator), "CANDLEWICK_HOME": "aws", "CANDLEWICK_ENDPOINT_URL": emulator.url}
     answers = []
     for command in (["publish", str(file), "--as", "scored"], ["drain"], ["verify", "--json"]):

@@ -1,13 +1,15 @@
 """Cost model, scale figures, the deploy command and the dashboards' diff: what can be known without AWS."""
 
 import json
-import os
-import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import boto3
 import pytest
 from typer.testing import CliRunner
 
+from contracts.clock import ManualClock
 from contracts.errors import BadRequest, Transient, Unusable
 from ops import cost_cmd, dashboards_cmd, deploy_cmd, scale
 from ops.cli import app
@@ -152,8 +154,56 @@ def test_a_tool_that_fails_stops_the_deployment(tmp_path: Path, monkeypatch):
 def test_the_cli_is_the_one_that_reads_our_assemblies(monkeypatch):
     monkeypatch.delenv("CANDLEWICK_CDK", raising=False)
     assert deploy_cmd.cdk_command() == ["npx", "--yes", "aws-cdk@2.1148.1"]
-    assert subprocess.list2cmdline(deploy_cmd.cdk_command())
-    assert os.environ.get("CANDLEWICK_CDK") is None
+    deployed = Path(__file__).resolve().parent.parent / "infra" / "test_deployed.py"
+    assert f'CDK = "{deploy_cmd.CDK}"\n' in deployed.read_text(), "what is tried on the emulator is what deploys"
+
+
+class Ready(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path in ("/ready", "/") else 404)
+        self.end_headers()
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def test_the_smoke_test_asks_the_api_and_the_page(tmp_path: Path, capsys):
+    with HTTPServer(("127.0.0.1", 0), Ready) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        outputs = tmp_path / deploy_cmd.OUTPUTS
+        outputs.parent.mkdir()
+        outputs.write_text(json.dumps({"dev-candlewick-api": {"HttpApiUrl": url, "DashboardUrl": url}}))
+        plan = deploy_cmd.plan_of("dev", "", [])
+        deploy_cmd.smoke(plan, tmp_path)
+        assert capsys.readouterr().err.count("200 http://") == 2
+        outputs.write_text(json.dumps({"dev-candlewick-api": {"HttpApiUrl": url + "/wrong"}}))
+        with pytest.raises(Transient, match="404"):
+            deploy_cmd.smoke(plan, tmp_path)
+        server.shutdown()
+
+
+def test_a_standby_is_told_the_change_stream_of_the_copied_articles():
+    from tests.aws.moto_aws import moto_aws
+
+    plan = deploy_cmd.plan_of("prod", "us-west-2", ["standby=on"])
+    with moto_aws(ManualClock()):
+        with pytest.raises(Unusable, match="replicas=us-west-2"):
+            deploy_cmd.found_copies(plan)
+        boto3.client("dynamodb", region_name="us-west-2").create_table(
+            TableName="prod-sentiment-items-primary",
+            KeySchema=[{"AttributeName": "source_id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "source_id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        )
+        (stream,) = (each for each in deploy_cmd.found_copies(plan).arguments() if each.startswith("items_stream="))
+    assert stream.startswith("items_stream=arn:aws:dynamodb:us-west-2:")
+    assert "/table/prod-sentiment-items-primary/stream/" in stream.replace(":table/", "/table/")
+    with pytest.raises(BadRequest, match="--region"):
+        deploy_cmd.found_copies(deploy_cmd.plan_of("prod", "", ["standby=on"]))
+    given = deploy_cmd.plan_of("prod", "us-west-2", ["standby=on", "items_stream=arn"])
+    assert deploy_cmd.found_copies(given) == given
 
 
 # ---- dashboards --------------------------------------------------------------------------------------------------
