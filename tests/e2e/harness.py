@@ -39,14 +39,16 @@ def answer(*arguments: str, code: int = 0) -> Any:
 
 
 class Up:
-    """A running `candlewick up` on a free port."""
+    """A running `candlewick up` on a free port; `program` may be another that takes its arguments."""
 
-    def __init__(self, data_dir: Path, *more: str) -> None:
+    def __init__(
+        self, data_dir: Path, *more: str, program: list[str] = CANDLEWICK, settings: dict[str, str] | None = None
+    ) -> None:
         self.log = data_dir.parent / f"{data_dir.name}.up.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*CANDLEWICK, "up", "--data-dir", str(data_dir), "--port", "0", "--no-sources", "--json", *more],
-                stdout=subprocess.PIPE, stderr=log, env=environment(),
+                [*program, "up", "--data-dir", str(data_dir), "--port", "0", "--no-sources", "--json", *more],
+                stdout=subprocess.PIPE, stderr=log, env=environment() | (settings or {}),
             )  # fmt: skip
         assert self.process.stdout is not None
         first = self.process.stdout.readline()

@@ -46,7 +46,11 @@ def up(tmp_path: Path, site: FakeSite, monkeypatch: pytest.MonkeyPatch) -> Itera
     settings = tmp_path / "sources.json"
     settings.write_text(json.dumps(sources))
     clean = harness.environment
-    more = {"CANDLEWICK_SOURCES_FILE": str(settings), "CANDLEWICK_MODEL": "vader"}
+    more = {
+        "CANDLEWICK_SOURCES_FILE": str(settings),
+        "CANDLEWICK_MODEL": "vader",
+        "CANDLEWICK_PRIVATE_NETWORKS": "127.0.0.0/8",
+    }
     monkeypatch.setattr(harness, "environment", lambda: clean() | more)
     running: list[Up] = []
 
