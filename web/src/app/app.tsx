@@ -56,7 +56,7 @@ function DemoNote() {
 const LOADERS: Record<Exclude<Route["page"], "live">, () => Promise<ComponentType>> = {
   grid: () => import("./grid_page.tsx").then((module) => module.GridPage),
   records: () => import("./records_page.tsx").then((module) => module.RecordsPage),
-  analytics: () => import("./not_found_page.tsx").then((module) => module.NotFoundPage),
+  analytics: () => import("./analytics_page.tsx").then((module) => module.AnalyticsPage),
   runs: () => import("./runs_page.tsx").then((module) => module.RunsPage),
   ops: () => import("./ops_page.tsx").then((module) => module.OpsPage),
   unknown: () => import("./not_found_page.tsx").then((module) => module.NotFoundPage),

@@ -14,10 +14,12 @@ function Candle({ subject, fed }: { subject: Subject; fed: Fed | undefined }) {
   if (fed === undefined || fed.bucket === null) return <span class="muted">not kept</span>;
   const { bucket, roles, resolution } = fed;
   const target = { ...route.value, page: "live", id: null, subject, resolution, at: fed.start } as const;
-  const made = roles.length === 0 ? "" : `, this article made ${roles.join(", ")}`;
-  const text = `${shortName(subject)}, ${resolution}, ${windowText(fed.start, fed.end, prefs.value.zone)}: close ${scoreText(bucket.close)}, ${articlesText(bucket.count)}${made}`;
+  const text = `${windowText(fed.start, fed.end, prefs.value.zone)}: ${articlesText(bucket.count)}${roles.length === 0 ? "" : `, this article made ${roles.join(", ")}`}`;
   return (
-    <a class="fed" href={formatRoute(target)} onClick={(event) => follow(event, target)} aria-label={text} title={text}>
+    <a class="fed" href={formatRoute(target)} onClick={(event) => follow(event, target)} title={text}>
+      <span class="visually-hidden">
+        {shortName(subject)}, {resolution},{" "}
+      </span>
       <span class="fed-close">
         <span class="mark" aria-hidden="true">{mark(direction(bucket))}</span>
         {scoreText(bucket.close)}
@@ -25,9 +27,9 @@ function Candle({ subject, fed }: { subject: Subject; fed: Fed | undefined }) {
       <span class="fed-note">
         n {bucket.count}
         {roles.map((role) => (
-          <span key={role} class="fed-role">
+          <abbr key={role} class="fed-role" title={role}>
             {ROLE_LETTERS[role]}
-          </span>
+          </abbr>
         ))}
       </span>
     </a>

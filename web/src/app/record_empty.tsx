@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { type Facets, windowTotal } from "../model/facets.ts";
 import { withFilters } from "../model/filter_queries.ts";
-import { type Filters, listFilters, MAX_HOURS, NO_FILTERS } from "../model/filters.ts";
+import { type FilterName, type Filters, listFilters, MAX_HOURS, NO_FILTERS } from "../model/filters.ts";
 import { articlesText, momentText } from "../model/format.ts";
 import { ApiError } from "../store/api.ts";
 import { fetchFacets } from "../store/facets_api.ts";
@@ -10,14 +10,17 @@ import { filterText } from "./filter_text.ts";
 import { go } from "./navigation.ts";
 import { prefs } from "./state.ts";
 
+const TIMES: readonly FilterName[] = ["hours", "from", "to"];
+const anyTime = (filters: Filters): Filters => withFilters(filters, { from: null, to: null, hours: null });
+
 /** Asks what there would be without the limits of time. */
 function useWeek(filters: Filters): Facets | null {
   const week = useSignal<Facets | null>(null);
-  const anyTime = withFilters(filters, { from: null, to: null, hours: null });
-  const name = JSON.stringify(anyTime);
+  const wanted = anyTime(filters);
+  const name = JSON.stringify(wanted);
   useEffect(() => {
     const abort = new AbortController();
-    fetchFacets(anyTime, MAX_HOURS, abort.signal).then(
+    fetchFacets(wanted, MAX_HOURS, abort.signal).then(
       (facets) => (week.value = facets),
       (error: unknown) => {
         if (!(error instanceof ApiError) && !abort.signal.aborted) throw error;
@@ -32,7 +35,7 @@ function useWeek(filters: Filters): Facets | null {
 export function RecordEmpty({ filters }: { filters: Filters }) {
   const week = useWeek(filters);
   const chosen = listFilters(filters);
-  const timed = chosen.some(([name]) => name === "hours" || name === "from" || name === "to");
+  const timed = chosen.some(([name]) => TIMES.includes(name));
   const newest = week?.windows.findLast((window) => windowTotal(window) > 0);
   if (chosen.length === 0) {
     return (
@@ -48,14 +51,19 @@ export function RecordEmpty({ filters }: { filters: Filters }) {
       {timed && newest !== undefined && week !== null && (
         <>
           <p>There are some at other times:</p>
-          <button type="button" class="button button-primary" onClick={() => go({ filters: withFilters(filters, { from: null, to: null, hours: null }) })}>
+          <button type="button" class="button button-primary" onClick={() => go({ filters: anyTime(filters) })}>
             {articlesText(week.total)} of the last 7 days, the newest on {momentText(newest.start, prefs.value.zone)}
           </button>
         </>
       )}
-      <p>Or ask for less:</p>
+      <p>{timed && newest !== undefined ? "Or ask for less:" : "Ask for less:"}</p>
       <div class="nothing-offers">
-        {chosen.map(([name, value]) => (
+        {timed && newest === undefined && (
+          <button type="button" class="button" onClick={() => go({ filters: anyTime(filters) })}>
+            At any time
+          </button>
+        )}
+        {chosen.filter(([name]) => !TIMES.includes(name)).map(([name, value]) => (
           <button key={name} type="button" class="button" onClick={() => go({ filters: withFilters(filters, { [name]: null }) })}>
             Without {filterText(name, value, prefs.value.zone)}
           </button>

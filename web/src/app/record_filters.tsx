@@ -3,8 +3,8 @@ import { useEffect, useId } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { fromDateInput, toDateInput } from "../model/date_input.ts";
 import type { Named } from "../model/facets.ts";
-import { isFiltered, withFilters } from "../model/filter_queries.ts";
-import { type FilterName, MAX_HOURS, NO_FILTERS, readFilter } from "../model/filters.ts";
+import { withFilters } from "../model/filter_queries.ts";
+import { type FilterName, listFilters, MAX_HOURS, NO_FILTERS, readFilter } from "../model/filters.ts";
 import { countText } from "../model/format.ts";
 import { formatIso, parseIso } from "../model/units.ts";
 import { ApiError } from "../store/api.ts";
@@ -238,20 +238,27 @@ export function RecordFilters() {
   const choices = useChoices();
   const { filters } = route.value;
   const tickers = (subjects.value?.subjects ?? []).filter((row) => !row.subject.startsWith("tag:"));
-  const narrowed = isFiltered(filters) || filters.hours !== undefined;
+  const count = listFilters(filters).length;
+  // On a phone the fields would push the records off the screen; there they are folded.
+  const open = useSignal(false);
   return (
-    <form class="filters panel" aria-label="Filters" onSubmit={(event) => event.preventDefault()}>
-      <TextField label="Ticker" name="ticker" placeholder="AAPL" suggest={tickers.map((row) => ({ value: row.subject, label: nameOf(row.subject) }))} />
-      <TextField label="Tag" name="tag" placeholder="ai-regulation" suggest={choices.tags.map((row) => ({ value: row.name, label: countText(row.count) }))} />
-      <SelectField label="Source" name="source" rows={choices.sources} />
-      <LabelField />
-      <TimeField />
-      <SelectField label="Model" name="model" rows={choices.models} />
-      <BinChips />
-      <button type="button" class="button filters-clear" disabled={!narrowed} onClick={() => go({ filters: NO_FILTERS })}>
-        Clear
+    <>
+      <button type="button" class="button filters-fold" aria-expanded={open.value} aria-controls="record-filters" onClick={() => (open.value = !open.value)}>
+        Filters{count > 0 && ` (${countText(count)})`}
       </button>
-    </form>
+      <form id="record-filters" class={`filters panel${open.value ? " is-open" : ""}`} aria-label="Filters" onSubmit={(event) => event.preventDefault()}>
+        <TextField label="Ticker" name="ticker" placeholder="AAPL" suggest={tickers.map((row) => ({ value: row.subject, label: nameOf(row.subject) }))} />
+        <TextField label="Tag" name="tag" placeholder="ai-regulation" suggest={choices.tags.map((row) => ({ value: row.name, label: countText(row.count) }))} />
+        <SelectField label="Source" name="source" rows={choices.sources} />
+        <LabelField />
+        <SelectField label="Model" name="model" rows={choices.models} />
+        <TimeField />
+        <BinChips />
+        <button type="button" class="button filters-clear" disabled={count === 0} onClick={() => go({ filters: NO_FILTERS })}>
+          Clear
+        </button>
+      </form>
+    </>
   );
 }
 

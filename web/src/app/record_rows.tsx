@@ -84,7 +84,7 @@ export function RecordTable({ records, stale }: { records: readonly ArticleRecor
       <caption class="visually-hidden">Records, newest first. Arrow keys go from one to the next.</caption>
       <thead>
         <tr>
-          <th scope="col">Published</th>
+          <th scope="col" title="The list is in the order in which the articles were taken in">Published</th>
           <th scope="col">Score</th>
           <th scope="col">Headline</th>
           <th scope="col">Subjects</th>

@@ -1,4 +1,5 @@
 import "./styles/pages.css";
+import "./styles/questions.css";
 import "./styles/records.css";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";

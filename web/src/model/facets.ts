@@ -106,11 +106,13 @@ export function parseFacets(value: unknown): Facets | null {
 
 export const windowTotal = (window: Window): number => window.positive + window.neutral + window.negative;
 
-/** The next 1, 2 or 5 with zeros: an axis that ends on a number people say. */
+const NICE = [1, 1.5, 2, 3, 4, 5, 6, 8, 10] as const;
+
+/** The next number that people say: an axis ends on it, and not far above what it holds. */
 export function niceCeiling(value: number): number {
   if (value <= 1) return 1;
   const ten = 10 ** Math.floor(Math.log10(value));
-  const step = [1, 2, 5, 10].find((factor) => factor * ten >= value) ?? 10;
+  const step = NICE.find((factor) => factor * ten >= value && Number.isInteger(factor * ten)) ?? 10;
   return step * ten;
 }
 
@@ -119,10 +121,10 @@ export function heights(values: readonly number[], ceiling: number, least = 0.02
   return values.map((value) => (value === 0 ? 0 : Math.max(least, value / ceiling)));
 }
 
-/** The side of a coverage square as a share of its place: its area goes with the count, and 1 is visible. */
-export function coverageSide(value: number, most: number): number {
+/** The height of a coverage column as a share of its place: by the root of the count, so that a quiet subject shows beside a busy one. */
+export function coverageHeight(value: number, most: number): number {
   if (value <= 0 || most <= 0) return 0;
-  return Math.max(0.3, Math.sqrt(value / most));
+  return Math.max(0.12, Math.sqrt(value / most));
 }
 
 /** The name of a polarity bin by its place (0 … 19), as the API takes it. */
