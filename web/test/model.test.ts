@@ -14,7 +14,7 @@ import { applyBuckets, bucketAt, MAX_BUCKETS } from "../src/model/series.ts";
 import { changedTail, MAX_SLOTS, toSlots } from "../src/model/slots.ts";
 import { parseSubject } from "../src/model/subject.ts";
 import { type E4, formatIso, ms, parseIso } from "../src/model/units.ts";
-import { barsFor, MAX_BARS, MIN_BARS } from "../src/model/viewport.ts";
+import { barsFor, COMFORTABLE_BAR, indexOfTime, MAX_BARS, MIN_BARS, timeOfIndex } from "../src/model/viewport.ts";
 import { bucketOf } from "./fake_server.ts";
 
 const WIRE = {
@@ -172,6 +172,23 @@ describe("address", () => {
     expect(parseSubject(" brk.b ")).toBe("BRK.B");
     expect(parseSubject("#AI-Regulation")).toBe("tag:ai-regulation");
     for (const bad of ["", "A#B", "toolongticker", "tag:", "tag:-x", "<script>"]) expect(parseSubject(bad)).toBeNull();
+  });
+});
+
+describe("places of the axis", () => {
+  const slots = [0, 60_000, 120_000, 300_000].map((start) => ({ start: ms(start), bucket: null }));
+
+  it("leads from an instant to a place and back, inside the series and outside", () => {
+    for (const at of [-90_000, 0, 30_000, 60_000, 150_000, 300_000, 420_000]) {
+      expect(timeOfIndex(indexOfTime(ms(at), slots, ms(60_000)), slots, ms(60_000))).toBe(at);
+    }
+  });
+
+  it("gives a short series the whole width, until the reader has chosen a span", () => {
+    expect(barsFor(null, ms(60_000), 1_000, 40)).toBe(40);
+    expect(barsFor(null, ms(60_000), 1_000, 3)).toBe(MIN_BARS);
+    expect(barsFor(null, ms(60_000), 1_000, 5_000)).toBe(1_000 / COMFORTABLE_BAR);
+    expect(barsFor({ from: ms(0), to: ms(6_000_000), follow: true }, ms(60_000), 1_000, 40)).toBe(100);
   });
 });
 

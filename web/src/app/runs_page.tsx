@@ -111,7 +111,7 @@ function RunList() {
       {answer === null && problem === null && <div class="panel skeleton ops-skeleton" role="status" aria-label="Loading" />}
       {answer?.runs.length === 0 && <Empty />}
       {answer !== null && answer.runs.length > 0 && (
-        <section class={`panel ops-panel${problem === null ? "" : " stale"}`} aria-label="Runs">
+        <section class={`panel ops-panel${problem === null ? "" : " stale"}`}>
           <div class="table-scroll" tabIndex={0} role="region" aria-label="Runs">
             <table>
               <thead>

@@ -61,7 +61,7 @@ function formatter(zone: Zone, name: string, options: Intl.DateTimeFormatOptions
   return found;
 }
 
-const CLOCK: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const CLOCK: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit" };
 const DATE: Intl.DateTimeFormatOptions = { day: "numeric", month: "short" };
 
 export const clockText = (at: Ms, zone: Zone): string => formatter(zone, "clock", CLOCK).format(at);
@@ -71,12 +71,9 @@ export const dateText = (at: Ms, zone: Zone): string => formatter(zone, "date", 
 export const yearText = (at: Ms, zone: Zone): string => formatter(zone, "year", { year: "numeric" }).format(at);
 export const momentText = (at: Ms, zone: Zone): string => `${dateText(at, zone)}, ${clockText(at, zone)}`;
 
-/** `10:35–10:40`, with the date when the window is a day or crosses one. The end is the server's own. */
-export function windowText(start: Ms, end: Ms, zone: Zone): string {
-  if (end - start >= DAY) return `${momentText(start, zone)} – ${momentText(end, zone)}`;
-  if (dateText(start, zone) !== dateText(end, zone)) return `${momentText(start, zone)} – ${momentText(end, zone)}`;
-  return `${dateText(start, zone)}, ${clockText(start, zone)}–${clockText(end, zone)}`;
-}
+/** `21 Dec, 10:35–10:40` as the reader's own language writes it; the date comes twice when the window crosses midnight. */
+export const windowText = (start: Ms, end: Ms, zone: Zone): string =>
+  formatter(zone, "window", { ...DATE, ...CLOCK }).formatRange(start, end);
 
 /** The name of the zone in use, for the label next to the axis: `UTC` or `GMT+1`, which follows DST. */
 export function zoneName(at: Ms, zone: Zone): string {

@@ -16,9 +16,9 @@ import {
 import type { Bucket } from "../model/bucket.ts";
 import { scoreText, type Zone } from "../model/format.ts";
 import { changedTail, type Slot } from "../model/slots.ts";
-import { e4, e4ToPolarity, type Ms, ms } from "../model/units.ts";
+import { e4, e4ToPolarity, type Ms } from "../model/units.ts";
 import type { Pair } from "../model/overlay.ts";
-import { anchorOf, barsFor, type Viewport } from "../model/viewport.ts";
+import { anchorOf, barsFor, COMFORTABLE_BAR, indexOfTime, timeOfIndex, type Viewport } from "../model/viewport.ts";
 import { type Flag, type Frame, type Mark, paintCandles, paintCounts, type PaintOptions, toneOf } from "./painters.ts";
 import { type ChartTheme, readTheme } from "./theme.ts";
 import { TimeAxis } from "./time_axis.ts";
@@ -39,6 +39,8 @@ type Painter = (frame: Frame, marks: readonly Mark[], options: PaintOptions) => 
 export interface ChartLook {
   readonly upper: Painter;
   readonly lower: Painter;
+  /** The room of one place before the reader has zoomed, in pixels. */
+  readonly barWidth: number;
   upperValues(bucket: Bucket, pair?: Pair): number[];
   lowerValues(bucket: Bucket, pair?: Pair): number[];
   lowerText(value: number): string;
@@ -47,6 +49,7 @@ export interface ChartLook {
 const CANDLES: ChartLook = {
   upper: paintCandles,
   lower: paintCounts,
+  barWidth: COMFORTABLE_BAR,
   upperValues: (bucket) => [bucket.high, bucket.low, bucket.close].map(e4ToPolarity),
   lowerValues: (bucket) => [0, bucket.positive + bucket.neutral + bucket.negative],
   lowerText: (value) => value.toFixed(0),
@@ -148,6 +151,7 @@ export class CandleChart {
   readonly #counts: ISeriesApi<"Custom", Ms, Item, Options>;
   readonly #painted: readonly [PaintedSeries, PaintedSeries];
   readonly #events: ChartEvents;
+  readonly #look: ChartLook;
   readonly #zero: IPriceLine;
   #last: IPriceLine | null = null;
   #theme: ChartTheme;
@@ -158,6 +162,7 @@ export class CandleChart {
   constructor(host: HTMLElement, events: ChartEvents, look: ChartLook = CANDLES) {
     this.#host = host;
     this.#events = events;
+    this.#look = look;
     this.#theme = readTheme(host);
     this.#chart = createChartEx<Ms, Axis>(host, this.#axis as unknown as Axis, { autoSize: true, ...this.#chartOptions() });
     const paint: PaintOptions = { theme: this.#theme, selectedStart: null, liveStart: null, flags: [] };
@@ -304,38 +309,21 @@ export class CandleChart {
   #applyView(): void {
     const state = this.#state;
     if (state === null || state.slots.length === 0) return;
-    const bars = barsFor(this.#view, state.slotMs, this.#chart.timeScale().width() || this.#host.clientWidth);
+    const width = this.#chart.timeScale().width() || this.#host.clientWidth;
+    const bars = barsFor(this.#view, state.slotMs, width, state.slots.length + RIGHT_OFFSET, this.#look.barWidth);
     const anchor = anchorOf(this.#view);
     const newest = state.slots.length - 1;
-    const to = anchor === null ? newest + RIGHT_OFFSET : this.#indexOf(anchor, state);
+    const to = anchor === null ? newest + RIGHT_OFFSET : indexOfTime(anchor, state.slots, state.slotMs);
     this.#chart.timeScale().setVisibleLogicalRange({ from: to - bars, to });
   }
 
   /** An instant to pixels. The library knows whole places only; what lies between two is measured from the one before. */
   #placeOf(at: Ms): number | null {
     if (this.#state === null || this.#state.slots.length === 0) return null;
-    const index = this.#indexOf(at, this.#state);
+    const index = indexOfTime(at, this.#state.slots, this.#state.slotMs);
     const x = this.#chart.timeScale().logicalToCoordinate(Math.floor(index) as Logical);
     // A candle stands in the middle of its window, so the window began half a place before.
     return x === null ? null : x + (index - Math.floor(index) - 0.5) * this.#chart.timeScale().options().barSpacing;
-  }
-
-  /** Time to a place on the axis; times outside the series are extended evenly. */
-  #indexOf(at: Ms, state: ChartState): number {
-    const { slots, slotMs } = state;
-    const first = slots[0]?.start ?? at;
-    const last = slots[slots.length - 1]?.start ?? at;
-    if (at >= last) return slots.length - 1 + (at - last) / slotMs;
-    if (at <= first) return (at - first) / slotMs;
-    const after = slots.findIndex((slot) => slot.start > at);
-    const before = slots[after - 1]?.start ?? first;
-    return after - 1 + (at - before) / slotMs;
-  }
-
-  #timeAt(index: number, state: ChartState): Ms {
-    const { slots, slotMs } = state;
-    const clamped = Math.min(slots.length - 1, Math.max(0, Math.floor(index)));
-    return ms((slots[clamped]?.start ?? 0) + (index - clamped) * slotMs);
   }
 
   #reportView(): void {
@@ -343,7 +331,7 @@ export class CandleChart {
     const range = this.#chart.timeScale().getVisibleLogicalRange();
     if (state === null || range === null || state.slots.length === 0) return;
     const follow = range.to >= state.slots.length - 1;
-    this.#view = { from: this.#timeAt(range.from, state), to: this.#timeAt(range.to, state), follow };
+    this.#view = { from: timeOfIndex(range.from, state.slots, state.slotMs), to: timeOfIndex(range.to, state.slots, state.slotMs), follow };
     this.#events.view(this.#view);
   }
 

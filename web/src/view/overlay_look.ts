@@ -85,6 +85,7 @@ const both = (bucket: Bucket, pair?: Pair): readonly Bucket[] =>
 export const OVERLAY: ChartLook = {
   upper: paintPairs,
   lower: paintMoves,
+  barWidth: 22,
   upperValues: (bucket, pair) => {
     const shown = both(bucket, pair);
     const values = [...shown.map(({ high }) => high), ...shown.map(({ low }) => low), bucket.close];
