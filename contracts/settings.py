@@ -4,14 +4,17 @@
 """
 
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from contracts.errors import Unusable
 from contracts.resolution import DAY_MS, MINUTE_MS
 
 PREFIX = "CANDLEWICK_"
+#: The variable that permits sources on private networks; named where one is refused.
+PRIVATE_NETWORKS = f"{PREFIX}PRIVATE_NETWORKS"
 
 
 class Settings(BaseModel):
@@ -68,6 +71,21 @@ class ProducerSettings(Settings):
 
     sources_file: str | None = Field(None, description="JSON file of source settings; empty: the shipped feed list")
     user_agent: str = Field("candlewick/0.1 (+news sentiment; contact the operator)", description="User-Agent sent")
+    private_networks: str = Field(
+        "", description="networks a source may be on although they are not public: `10.1.0.0/16,127.0.0.0/8`"
+    )
+
+    @field_validator("private_networks")
+    @classmethod
+    def _known_networks(cls, value: str) -> str:
+        for each in filter(None, value.replace(" ", "").split(",")):
+            ip_network(each)
+        return value
+
+    @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """`private_networks`, read."""
+        return tuple(ip_network(each) for each in self.private_networks.replace(" ", "").split(",") if each)
 
 
 class ApiSettings(Settings):

@@ -77,6 +77,7 @@ def fetch_once(name: str, data_dir: str, sources_file: str | None, anew: bool) -
     from contracts.ports import Secrets
     from contracts.settings import ProducerSettings, load
     from producers.fetch import Web
+    from producers.reach import Reach
     from producers.service import KIND, PACE_KIND, watched_subjects
     from producers.sources.registry import Request, adapter, load_sources
     from stores.env_secrets import EnvSecrets
@@ -86,7 +87,7 @@ def fetch_once(name: str, data_dir: str, sources_file: str | None, anew: bool) -
     chosen = {source.name: source for source in load_sources(sources_file or settings.sources_file)}
     if name not in chosen:
         raise BadRequest(f"no source {name!r}", tuple(chosen))
-    web = Web(SystemClock(), settings.user_agent)
+    web = Web(SystemClock(), settings.user_agent, Reach(settings.networks))
     watched: tuple[str, ...] = ()
     cursor: dict[str, Any] = {}
     secrets: Secrets = EnvSecrets(os.environ)

@@ -1,6 +1,7 @@
 """`candlewick symbols refresh`: the companies that are recognised, brought up to date from an open list."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -38,12 +39,14 @@ def refreshed(origin: str, folder: Path) -> dict[str, object]:
     from consumers.classifier.symbol_list import merged
     from contracts.clock import SystemClock
     from contracts.errors import BadRequest
-    from contracts.settings import ProducerSettings
+    from contracts.settings import ProducerSettings, load
     from producers.fetch import Web
+    from producers.reach import Reach
     from stores.data_dir import DataDir
 
     if origin.startswith(("http://", "https://")):
-        text = Web(SystemClock(), ProducerSettings.model_validate({}).user_agent).get(origin).body
+        settings = load(ProducerSettings, os.environ)
+        text = Web(SystemClock(), settings.user_agent, Reach(settings.networks)).get(origin).body
     else:
         text = Path(origin).read_bytes()
     try:

@@ -1,16 +1,18 @@
 """Fetching over HTTP, with limits on everything: time, size, redirects, tries.
 
 The error texts name the host and the status, never the URL or a header: both may hold keys. A request with a key is
-never redirected to another site, which would be handed the key.
+never redirected to another site, which would be handed the key. Redirects are followed one by one, their own bodies
+unread; each hop may only lead where `reach` permits.
 """
 
 import logging
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from typing import Final, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any, Final, NamedTuple
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import tenacity
@@ -19,6 +21,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 from contracts.clock import Clock
 from contracts.errors import Transient
 from producers.pace import Key, Pace
+from producers.reach import GuardedAdapter, NotPublic, Reach
 
 CONNECT_TIMEOUT_S: Final = 3.0
 READ_TIMEOUT_S: Final = 15.0
@@ -31,9 +34,14 @@ BACK_OFF_S: Final = 1.0
 MAX_WAIT_S: Final = 10.0  # a longer Retry-After is left to the next poll
 MAX_PACE_WAIT_MS: Final = 1_500  # a key that must wait longer is left to the next poll
 MAX_ERROR_BYTES: Final = 4 << 10
+MAX_REASON_CHARACTERS: Final = 80
 _CHUNK_BYTES: Final = 64 << 10
 _RETRIED: Final = frozenset({429, 500, 502, 503, 504})
+_MOVES: Final = frozenset({301, 302, 303, 307, 308})
 _PERMANENT_MOVES: Final = frozenset({301, 308})
+#: Headers that a redirect to another site takes along.
+_ANYWHERE: Final = frozenset({"Accept", "If-None-Match", "If-Modified-Since"})
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 class Answer(NamedTuple):
@@ -75,17 +83,27 @@ class OverBudget(FetchFailed):
         self.again = False
 
 
+class _Session(requests.Session):
+    """A session that leaves redirects to us: its own way would read each one's body first, however long that is."""
+
+    def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[Any]:
+        return iter(())
+
+
 class Web:
     """HTTP GET for the sources; one session, used by several threads."""
 
-    def __init__(self, clock: Clock, user_agent: str) -> None:
+    def __init__(self, clock: Clock, user_agent: str, reach: Reach | None = None) -> None:
+        """`reach`: where sources may be; without it at public addresses only."""
         self._clock = clock
         self.pace = Pace(clock)
         # Its debug lines hold whole URLs, and some sources want their key in the URL.
         logging.getLogger("urllib3").setLevel(logging.INFO)
-        self._session = requests.Session()
-        self._session.max_redirects = MAX_REDIRECTS
+        self._session = _Session()
         self._session.headers["User-Agent"] = user_agent
+        self._session.auth = _as_it_is
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, GuardedAdapter(reach or Reach()))
 
     def get(
         self,
@@ -127,21 +145,10 @@ class Web:
         host = urlsplit(url).hostname or "?"
         if key is not None:
             self._take(host, key)
-        started_ms = self._clock.monotonic_ms()
         try:
-            with self._session.get(
-                url,
-                headers=dict(headers),
-                params=params,
-                timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
-                stream=True,
-                allow_redirects=key is None or key.value is None,
-            ) as response:
-                self._check_status(host, response, key)
-                body = self._read(host, response, started_ms)
-                return Answer(response.status_code, response.headers, body, _moved_to(response))
-        except requests.exceptions.TooManyRedirects:
-            raise FetchFailed(host, f"more than {MAX_REDIRECTS} redirects", status=310) from None
+            return self._followed(host, url, headers, params, key)
+        except NotPublic as error:
+            raise FetchFailed(host, str(error), status=403) from None
         except requests.exceptions.ConnectTimeout:
             raise NoAnswer(host, "unreachable (no connection in time)") from None
         except requests.exceptions.Timeout:
@@ -155,6 +162,35 @@ class Web:
         except requests.exceptions.RequestException as error:
             raise FetchFailed(host, f"no usable answer: {type(error).__name__}") from None
 
+    def _followed(
+        self, host: str, url: str, headers: Mapping[str, str], params: Mapping[str, str], key: Key | None
+    ) -> Answer:
+        """The answer at the end of at most so many redirects."""
+        started_ms = self._clock.monotonic_ms()
+        asked: Mapping[str, str | bytes] = dict(headers)
+        permanent = True
+        for hop in range(MAX_REDIRECTS + 1):
+            with self._session.get(
+                url,
+                headers=asked,
+                params=params if hop == 0 else None,
+                timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+                stream=True,
+                allow_redirects=False,
+            ) as response:
+                where = _moved(response) if key is None or key.value is None else None
+                if where is None:
+                    self._check_status(host, response, key)
+                    body = self._read(host, response, started_ms)
+                    moved_to = response.url if hop and permanent else None
+                    return Answer(response.status_code, response.headers, body, moved_to)
+                permanent = permanent and response.status_code in _PERMANENT_MOVES
+                if _site(where) != _site(url):
+                    # What else was told to the first site is not the next one's business.
+                    asked = {name: value for name, value in asked.items() if name in _ANYWHERE}
+                url = where
+        raise FetchFailed(host, f"more than {MAX_REDIRECTS} redirects", status=310)
+
     def _check_status(self, host: str, response: requests.Response, key: Key | None) -> None:
         status = response.status_code
         # A redirect arrives here only when it was not followed, for the key's sake.
@@ -165,7 +201,8 @@ class Web:
             body = b""
             with suppress(HTTPError):  # a broken error is still that error
                 body = response.raw.read1(MAX_ERROR_BYTES, decode_content=True)
-            raise FetchFailed(host, f"HTTP {status} {response.reason or ''}".rstrip(), status, wait_ms, body)
+            reason = _CONTROL.sub(" ", response.reason or "")[:MAX_REASON_CHARACTERS]
+            raise FetchFailed(host, f"HTTP {status} {reason}".rstrip(), status, wait_ms, body)
 
     def _read(self, host: str, response: requests.Response, started_ms: float) -> bytes:
         """The decoded body; a gzip bomb or an endless answer is given up at the limits. It is read as it comes: waiting
@@ -205,11 +242,20 @@ def _is_no_connection(error: requests.exceptions.ConnectionError) -> bool:
     return isinstance(getattr(cause, "reason", cause), NewConnectionError | NameResolutionError)
 
 
-def _moved_to(response: requests.Response) -> str | None:
-    """The final URL when every hop that led there was permanent."""
-    if response.history and all(hop.status_code in _PERMANENT_MOVES for hop in response.history):
-        return response.url
-    return None
+def _moved(response: requests.Response) -> str | None:
+    """Where a redirect leads; None for any other answer."""
+    target = response.headers.get("Location", "") if response.status_code in _MOVES else ""
+    return urljoin(response.url, target) if target else None
+
+
+def _site(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Instead of what a `.netrc` says: keys come from Secrets."""
+    return request
 
 
 def _retry_after_ms(value: str, now_ms: int) -> int | None:

@@ -13,6 +13,7 @@ from contracts.logs import invoked
 from contracts.settings import ProducerSettings, load
 from producers.fetch import Web
 from producers.fetch_round import ROUND_MS
+from producers.reach import Reach
 from producers.service import ProducerService
 from producers.sources.registry import load_sources
 from stores.home import Home, open_home
@@ -31,7 +32,7 @@ def _service(settings: ProducerSettings, home: Home) -> ProducerService:
         lake=home.lake,
         secrets=open_home(settings, env=os.environ).secrets,
         clock=home.clock,
-        web=Web(home.clock, settings.user_agent),
+        web=Web(home.clock, settings.user_agent, Reach(settings.networks)),
         sources=load_sources(settings.sources_file),
         round_ms=EMBEDDED_ROUND_MS if settings.home == "embedded" else ROUND_MS,
     )

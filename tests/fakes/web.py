@@ -5,9 +5,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
 from typing import Any
 
+from producers.reach import Reach
+
 Reply = tuple[int, dict[str, str], bytes]
+#: What a test permits its sources: this machine, which without it is out of reach.
+HERE = Reach((ip_network("127.0.0.0/8"),))
 
 
 class FakeSite:

@@ -9,7 +9,7 @@ from contracts.instants import parse_ms
 from producers.fetch import Web
 from producers.sources.registry import Fetched, Request, Source, adapter
 from tests.fakes.stores import FakeSecrets
-from tests.fakes.web import FakeSite, Reply
+from tests.fakes.web import HERE, FakeSite, Reply
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "sources"
 NOW_MS = parse_ms("2021-06-08T00:10:00Z")
@@ -55,7 +55,7 @@ class Asking:
     def __init__(self, site: FakeSite, kind: str, options: dict[str, Any] | None = None, **fields: Any) -> None:
         self.site = site
         self.clock = ManualClock(NOW_MS)
-        self.web = Web(self.clock, "test/1")
+        self.web = Web(self.clock, "test/1", HERE)
         self.path = f"/{kind}"
         self.source = Source(
             name=kind,

@@ -6,7 +6,7 @@ import pytest
 
 from contracts.clock import ManualClock
 from producers.fetch import MAX_BODY_BYTES, MAX_TRIES, FetchFailed, Web
-from tests.fakes.web import FakeSite, gzip_bomb, page
+from tests.fakes.web import HERE, FakeSite, gzip_bomb, page
 
 
 class Patience(ManualClock):
@@ -28,7 +28,7 @@ def clock() -> Patience:
 
 @pytest.fixture
 def web(clock: Patience) -> Web:
-    return Web(clock, "test/1")
+    return Web(clock, "test/1", HERE)
 
 
 def test_an_answer_has_status_headers_and_body(site: FakeSite, web: Web) -> None:
@@ -121,3 +121,43 @@ def test_an_unreachable_host_is_named_and_nothing_secret_is(web: Web) -> None:
         web.get(f"http://127.0.0.1:{port}/?token=secret", {"X-Key": "secret"}, {"apikey": "secret"})
     assert "secret" not in str(caught.value)
     assert "127.0.0.1" in str(caught.value)
+
+
+def test_the_body_of_a_redirect_is_never_read(site: FakeSite, web: Web) -> None:
+    _, headers, bomb = gzip_bomb(50 << 20)
+    site.put("/new", page(b"ok"))
+    assert web.get(site.put("/bomb", (302, {**headers, "Location": "/new"}, bomb))).body == b"ok"
+    endless = (302, {"Location": "/new", "X-Dribble": "1"}, b" " * 1_000_000)
+    assert web.get(site.put("/endless", endless)).body == b"ok"
+
+
+def test_another_site_is_not_told_what_the_first_was(site: FakeSite, web: Web) -> None:
+    elsewhere = site.put("/new", page(b"ok")).replace("127.0.0.1", "localhost")
+    told = {"Authorization": "Basic x", "X-Team": "desk", "If-None-Match": '"1"', "Accept": "text/xml"}
+    web.get(site.put("/a", (302, {"Location": elsewhere}, b"")), told, {"q": "x"})
+    (_, first), (path, second) = site.asked
+    assert {name: first.get(name) for name in told} == told
+    assert {name: second.get(name) for name in told} == told | {"Authorization": None, "X-Team": None}
+    assert path == "/new"
+
+
+def test_what_a_status_line_says_is_one_short_line(site: FakeSite, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = "\x1b]0;owned\x07 " + "long " * 100
+    monkeypatch.setattr("http.server.BaseHTTPRequestHandler.responses", {418: (reason, "")})
+    with pytest.raises(FetchFailed, match="HTTP 418") as caught:
+        web.get(site.put("/a", (418, {}, b"")))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 150
+
+
+def test_waits_between_tries_are_drawn_from_the_whole_of_a_growing_span(site: FakeSite) -> None:
+    site.put("/a", (500, {}, b""))
+    waits: list[list[float]] = []
+    for _ in range(40):
+        clock = Patience()
+        with pytest.raises(FetchFailed):
+            Web(clock, "test/1", HERE).get(site.address + "/a")
+        waits.append(clock.waits_ms)
+    for number, limit_ms in ((0, 1_000), (1, 2_000)):
+        drawn = [each[number] for each in waits]
+        assert 0 <= min(drawn) < limit_ms / 2 < max(drawn) <= limit_ms

@@ -14,7 +14,7 @@ from producers.service import ProducerService
 from producers.sources.registry import Source
 from tests.fakes.log import FakeLog
 from tests.fakes.stores import FakeControl, FakeLake, FakeSecrets
-from tests.fakes.web import FakeSite, page
+from tests.fakes.web import HERE, FakeSite, page
 from tests.unit.consumers.classifying import Line
 from tests.unit.producers.asking import NOW_MS, PAGES, golden, told
 from tests.unit.producers.test_service import FEED
@@ -86,7 +86,7 @@ class World:
             lake=mortal(self.lake),
             secrets=FakeSecrets(FINNHUB_API_KEY="k", TIINGO_API_KEY="k"),
             clock=self.clock,
-            web=Web(self.clock, "test/1"),
+            web=Web(self.clock, "test/1", HERE),
             sources=self.sources,
         )
         try:

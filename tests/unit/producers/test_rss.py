@@ -13,7 +13,7 @@ from producers.fetch import FetchFailed, Web
 from producers.sources.registry import Fetched, Request, Source, adapter, load_sources, read_sources
 from producers.sources.text import plain_text
 from tests.fakes.stores import FakeSecrets
-from tests.fakes.web import FakeSite, page
+from tests.fakes.web import HERE, FakeSite, page
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "sources"
 NOW_MS = parse_ms("2025-12-21T09:40:00Z")
@@ -21,7 +21,7 @@ NOW_MS = parse_ms("2025-12-21T09:40:00Z")
 
 def ask(url: str, cursor: dict[str, Any] | None = None, **fields: Any) -> Fetched:
     source = Source(name="rss-test", kind="rss", url=url, **fields)
-    web = Web(ManualClock(NOW_MS), "test/1")
+    web = Web(ManualClock(NOW_MS), "test/1", HERE)
     return adapter("rss")(Request(source, cursor or {}, web, FakeSecrets(), NOW_MS))
 
 

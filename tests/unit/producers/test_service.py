@@ -12,25 +12,27 @@ from contracts.events import RAW_STREAM, decode_raw
 from contracts.instants import parse_ms
 from producers.fetch import Web
 from producers.fetch_round import FetchRound
+from producers.reach import Reach
 from producers.service import KIND, LOOK_AGAIN_MS, SETTING_KIND, WATCH_KIND, Polled, ProducerService
 from producers.source_state import PROBE_AFTER_MS
 from producers.sources.registry import Source
 from tests.fakes.log import FakeLog
 from tests.fakes.stores import FakeControl, FakeLake, FakeSecrets
-from tests.fakes.web import FakeSite, page
+from tests.fakes.web import HERE, FakeSite, page
 
 FEED = (Path(__file__).parents[2] / "golden" / "sources" / "rss_cnbc.xml").read_bytes()
 NOW_MS = parse_ms("2025-12-21T09:40:00Z")
 
 
 class Polling:
-    def __init__(self, *sources: Source, clock: ManualClock | None = None) -> None:
+    def __init__(self, *sources: Source, clock: ManualClock | None = None, reach: Reach = HERE) -> None:
         self.clock = clock or ManualClock(NOW_MS)
         self.log = FakeLog()
         self.control = FakeControl(self.clock)
         self.lake = FakeLake()
         self.secrets = FakeSecrets()
         self.sources = sources
+        self.reach = reach
         self.service = self.restart()
 
     def restart(self) -> ProducerService:
@@ -40,7 +42,7 @@ class Polling:
             lake=self.lake,
             secrets=self.secrets,
             clock=self.clock,
-            web=Web(self.clock, "test/1"),
+            web=Web(self.clock, "test/1", self.reach),
             sources=self.sources,
         )
         return self.service
