@@ -61,10 +61,12 @@ def test_the_same_lines_give_the_same_bytes_on_either_home(world: World, tmp_pat
     assert world.aws._s3.client.get_object(Bucket="lake", Key=KEY)["Body"].read() == (tmp_path / KEY).read_bytes()
 
 
-def test_more_keys_than_one_page_are_listed(world: World):
-    keys = [f"late/stream=a/date=2025-12-21/{number:04d}.jsonl.gz" for number in range(1_005)]
+def test_more_keys_than_one_page_are_listed(world: World, monkeypatch):
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "10")
+    keys = [f"late/stream=a/date=2025-12-21/{number:04d}.jsonl.gz" for number in range(25)]
     for key in keys:
         world.aws._s3.client.put_object(Bucket="lake", Key=key, Body=b"")
+    assert world.aws._s3.client.list_objects_v2(Bucket="lake")["KeyCount"] == 10, "it does come in pages"
     assert world.aws.lake.keys("late/") == keys
 
 

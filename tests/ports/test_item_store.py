@@ -106,7 +106,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.text(min_size=1, max_size=6), values, max_size=4))
 def test_any_item_survives_and_is_then_no_change(store, fields):
     item = fields | {"source_id": "any"}
