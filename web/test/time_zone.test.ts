@@ -19,8 +19,8 @@ describe("local time", () => {
     const { clockText, zoneName } = await import("../src/model/format.ts");
     const first = ms(Date.UTC(2025, 9, 26, 0, 30));
     const second = ms(Date.UTC(2025, 9, 26, 1, 30));
-    expect(clockText(first, "local")).toMatch(/^02:30/);
-    expect(clockText(second, "local")).toMatch(/^02:30/);
+    expect(clockText(first, "local")).toMatch(/^0?2:30/);
+    expect(clockText(second, "local")).toMatch(/^0?2:30/);
     expect(zoneName(first, "local")).not.toBe(zoneName(second, "local"));
     expect(clockText(first, "utc")).toMatch(/^(00|12):30/);
     expect(zoneName(first, "utc")).toBe("UTC");
@@ -37,7 +37,7 @@ describe("local time", () => {
     expect(weigh(utcMidnight, "utc")).toBe(50);
     expect(weigh(localMidnight, "utc")).toBe(30);
     expect(labelOf(ms(localMidnight), 50, "local")).toContain("21");
-    expect(labelOf(ms(utcMidnight), 30, "local")).toMatch(/^02:00/);
+    expect(labelOf(ms(utcMidnight), 30, "local")).toMatch(/^0?2:00/);
   });
 
   it("gives the day on which the clocks change exactly one midnight", async () => {

@@ -1,10 +1,11 @@
 import "./styles/pages.css";
-import { computed, effect } from "@preact/signals";
+import { computed, effect, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import type { Bucket } from "../model/bucket.ts";
 import { candleSentence, mark } from "../model/candle_text.ts";
 import { ageText, scoreText } from "../model/format.ts";
 import { RESOLUTIONS, slotMsOf } from "../model/resolution.ts";
-import { bucketStarting } from "../model/series.ts";
+import { bucketStarting, lowerBound } from "../model/series.ts";
 import { toSlots } from "../model/slots.ts";
 import { seriesKey, shortName, type Subject } from "../model/subject.ts";
 import { seriesOf } from "../model/sync.ts";
@@ -56,9 +57,31 @@ function mountSmall(host: HTMLElement, subject: Subject): () => void {
   };
 }
 
+const STEPS: Record<string, number | "first" | "last"> = {
+  ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: "first", End: "last",
+};
+
+/** Moves the crosshair of all charts along the candles of one, Enter opens the candle on the Live page. */
+function onCellKey(event: KeyboardEvent, subject: Subject, buckets: readonly Bucket[]): void {
+  const at = hovered.value === null ? buckets.length : lowerBound(buckets, hovered.value);
+  const here = buckets[at];
+  const step = STEPS[event.key];
+  if (event.altKey || event.ctrlKey || event.metaKey) return;
+  if (event.key === "Enter" && here !== undefined) go({ page: "live", subject, at: here.start });
+  else if (event.key === "Escape") hovered.value = null;
+  else if (step === undefined) return;
+  else {
+    const wanted = step === "first" ? 0 : step === "last" ? buckets.length - 1 : at + step;
+    hovered.value = buckets[Math.max(0, Math.min(buckets.length - 1, wanted))]?.start ?? null;
+  }
+  event.preventDefault();
+  event.stopPropagation();
+}
+
 function Cell({ subject }: { subject: Subject }) {
   const host = useRef<HTMLDivElement>(null);
   useEffect(() => (host.current === null ? undefined : mountSmall(host.current, subject)), [subject]);
+  const focused = useSignal(false);
   const key = useMemo(() => computed(() => seriesKey(subject, resolution.value)), [subject]);
   const { buckets, stale } = seriesOf(sync.value, key.value);
   const newest = buckets.at(-1);
@@ -91,7 +114,21 @@ function Cell({ subject }: { subject: Subject }) {
         {shown === undefined ? "\u00a0" : `n ${shown.count}`}
         {newest?.lastUpdated != null && hovered.value === null && ` · ${ageText(ms(serverNow.value - newest.lastUpdated))} ago`}
       </p>
-      <div class="cell-chart" ref={host} role="group" aria-label={newest === undefined ? "No candles" : `Newest candle: ${candleSentence(newest, prefs.value.zone, serverNow.peek())}`} />
+      <div
+        class="cell-chart"
+        tabIndex={0}
+        role="group"
+        aria-roledescription="candle chart"
+        aria-label={`${nameOf(subject)}. ${newest === undefined ? "No candles." : `Newest candle: ${candleSentence(newest, prefs.value.zone, serverNow.peek())}`} Arrow keys step through the candles, Enter opens one.`}
+        onKeyDown={(event) => onCellKey(event, subject, buckets)}
+        onFocus={() => (focused.value = true)}
+        onBlur={() => (focused.value = false)}
+      >
+        <div class="cell-canvas" ref={host} />
+        <p class="visually-hidden" role="status">
+          {focused.value && pointed !== undefined ? candleSentence(pointed, prefs.value.zone, serverNow.peek()) : ""}
+        </p>
+      </div>
       {buckets.length === 0 && <p class="cell-empty muted">{stale ? "Loading" : "No candles at this resolution"}</p>}
     </section>
   );

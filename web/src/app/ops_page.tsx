@@ -76,6 +76,8 @@ function Stage({ row }: { row: StageRow }) {
         {row.error !== null && <span class="cell-error">{row.error}</span>}
       </td>
       <td>{row.behind === null ? "—" : latencyText(row.behind)}</td>
+      <td class={row.failed > 0 ? "number tone-warn" : "number"}>{countText(row.failed)}</td>
+      <td class={row.discarded > 0 ? "number tone-warn" : "number"}>{countText(row.discarded)}</td>
     </tr>
   );
 }
@@ -113,6 +115,20 @@ function Table({ title, columns, children }: { title: string; columns: readonly 
   );
 }
 
+/** What an article costs in writes, since this process began. */
+function Effort({ status }: { status: StatusAnswer }) {
+  const { bucketWritesPerArticle, usdPerThousandArticles, revised, repairs } = status.effort;
+  if (bucketWritesPerArticle === null || usdPerThousandArticles === null) return null;
+  const usd = usdPerThousandArticles.toLocaleString(undefined, { style: "currency", currency: "USD", maximumSignificantDigits: 2 });
+  return (
+    <p class="muted">
+      {bucketWritesPerArticle.toFixed(1)} bucket writes an article: {usd} for a thousand articles in DynamoDB writes. {countText(revised)}{" "}
+      final candles revised by late news.{" "}
+      {repairs > 0 && <span class="tone-warn">◆ {countText(repairs)} candles had to be repaired.</span>}
+    </p>
+  );
+}
+
 function Flow({ status }: { status: StatusAnswer }) {
   const { heartbeat } = link.value;
   const lag = status.lag ?? heartbeat?.lag ?? null;
@@ -135,6 +151,7 @@ function Flow({ status }: { status: StatusAnswer }) {
         ))}
       </dl>
       <Balance counts={status.counts} />
+      <Effort status={status} />
     </section>
   );
 }
@@ -181,7 +198,7 @@ export function OpsPage() {
         <div class={`ops${problem === null ? "" : " stale"}`}>
           <Flow status={status} />
           {status.stages.length > 0 && (
-            <Table title="Stages" columns={["Stage", "State", "Behind"]}>
+            <Table title="Stages" columns={["Stage", "State", "Iterator age", "Failed batches", "Given up"]}>
               {status.stages.map((row) => (
                 <Stage key={row.name} row={row} />
               ))}

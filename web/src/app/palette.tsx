@@ -22,11 +22,12 @@ function pages(): Command[] {
 function subjectCommands(query: string): Command[] {
   const known = [...new Set([...watched.value, ...(subjects.value?.subjects ?? []).map((row) => row.subject)])];
   const typed = parseSubject(query);
-  const listed = typed === null || known.includes(typed) ? known : [...known, typed];
-  return listed.map((subject) => ({
+  const commands = known.map((subject): Command => ({
     id: `subject-${subject}`, group: "Subjects", text: shortName(subject), hint: nameOf(subject) === subject ? "" : nameOf(subject),
     run: () => selectSubject(subject),
   }));
+  if (typed === null || known.includes(typed)) return commands;
+  return [...commands, { id: "subject-typed", group: "Subjects", text: `Open ${shortName(typed)}`, hint: "no news about it yet", run: () => selectSubject(typed) }];
 }
 
 function resolutions(): Command[] {

@@ -61,7 +61,7 @@ function formatter(zone: Zone, name: string, options: Intl.DateTimeFormatOptions
   return found;
 }
 
-const CLOCK: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit" };
+const CLOCK: Intl.DateTimeFormatOptions = { hour: "numeric", minute: "2-digit" };
 const DATE: Intl.DateTimeFormatOptions = { day: "numeric", month: "short" };
 
 export const clockText = (at: Ms, zone: Zone): string => formatter(zone, "clock", CLOCK).format(at);

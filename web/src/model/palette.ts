@@ -8,6 +8,8 @@ export interface Command {
   run(): void;
 }
 
+const SCATTERED = -100;
+
 /**
  * How well a text answers a query, higher is better; null when it does not at all. A word that begins with the query
  * beats one that contains it, which beats its letters in order.
@@ -25,13 +27,15 @@ export function score(query: string, text: string): number | null {
     if (found < 0) return null;
     from = found + 1;
   }
-  return 100 - from;
+  return SCATTERED - from;
 }
 
 /** The commands that answer a query, best first; those that answer equally well stay in their order. */
 export function choose(query: string, commands: readonly Command[]): Command[] {
   const ranked = commands.flatMap((command) => {
-    const found = [score(query, command.text), score(query, command.hint)].filter((value) => value !== null);
+    const named = score(query, command.hint);
+    // Almost any few letters are somewhere in a long name, in order; there only what stands together counts.
+    const found = [score(query, command.text), named !== null && named > SCATTERED ? named : null].filter((value) => value !== null);
     return found.length === 0 ? [] : [{ command, rank: Math.max(...found) }];
   });
   return ranked.sort((a, b) => b.rank - a.rank).map(({ command }) => command);

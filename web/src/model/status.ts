@@ -14,7 +14,12 @@ export interface SourceRow {
 export interface StageRow {
   readonly name: string;
   readonly state: string;
+  /** The age of the oldest record that waits: what the event sources call the iterator age. */
   readonly behind: Ms | null;
+  /** Batches that failed and were tried again. */
+  readonly failed: number;
+  /** Records that went to the failure destination after all tries. */
+  readonly discarded: number;
   readonly error: string | null;
 }
 
@@ -32,8 +37,20 @@ export interface StatusAnswer {
   /** The handlers of the line, where this process runs them itself; empty elsewhere. */
   readonly stages: readonly StageRow[];
   readonly watermarks: readonly WatermarkRow[];
+  readonly effort: Effort;
   readonly demo: boolean;
 }
+
+/** What the articles since the start of the process have cost in writes; null before the first one. */
+export interface Effort {
+  readonly bucketWritesPerArticle: number | null;
+  readonly usdPerThousandArticles: number | null;
+  readonly revised: number;
+  readonly repairs: number;
+}
+
+/** USD for a million DynamoDB write units, as `ops/cost.py` has it; a test compares. */
+export const USD_PER_MILLION_WRITES = 0.625;
 
 type Json = Raw<Record<string, unknown>>;
 const asRecord = (value: unknown): Json => raw<Record<string, unknown>>(value);
@@ -60,7 +77,25 @@ function parseStage(value: unknown): StageRow {
     name: asText(row["name"]) ?? "unnamed",
     state: asText(row["state"]) ?? "unknown",
     behind: behind === null ? null : ms(behind),
+    failed: sumOf(row["shards"], "failures"),
+    discarded: sumOf(row["shards"], "discarded"),
     error: asText(row["error"]),
+  };
+}
+
+const sumOf = (rows: unknown, field: string): number =>
+  asList(rows).reduce<number>((sum, row) => sum + (numberOf(asRecord(row)[field]) ?? 0), 0);
+
+function parseEffort(value: unknown): Effort {
+  const metrics = asRecord(value);
+  const of = (name: string): number => numberOf(metrics[name]) ?? 0;
+  const articles = of("ArticlesScored");
+  const writes = articles === 0 ? null : of("BucketsWritten") / articles;
+  return {
+    bucketWritesPerArticle: writes,
+    usdPerThousandArticles: writes === null ? null : (writes * 1_000 * USD_PER_MILLION_WRITES) / 1_000_000,
+    revised: of("BucketsRevised"),
+    repairs: of("FinalizerRepairs"),
   };
 }
 
@@ -72,7 +107,7 @@ function parseWatermark(value: unknown, index: number): WatermarkRow {
 }
 
 export function parseStatus(wire: unknown): StatusAnswer {
-  const data = raw<Status & { readonly stages: unknown }>(wire);
+  const data = raw<Status & { readonly stages: unknown; readonly metrics: unknown }>(wire);
   const counts = Object.entries(asRecord(data.counts)).filter(
     (entry): entry is [string, number] => typeof entry[1] === "number",
   );
@@ -84,6 +119,7 @@ export function parseStatus(wire: unknown): StatusAnswer {
     lag: lag === null ? null : ms(lag),
     stages: asList(data.stages).map(parseStage),
     watermarks: asList(data.watermarks).map(parseWatermark),
+    effort: parseEffort(data.metrics),
     demo: data.demo === true,
   };
 }
