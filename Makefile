@@ -9,9 +9,12 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/build/*' 2>/dev/null)
 SEEDS ?= 300
+MINUTES ?= 30
+RATE ?= 200
+CLIENTS ?= 1000
 DATA ?= ../shared/data
 
-.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web bench-replay fuzz sim sim-canaries model test-train eval soak infra-venv test-infra infra-golden line-aws pages clean browser
+.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web bench-replay fuzz sim sim-canaries model test-train eval soak chaos infra-venv test-infra infra-golden line-aws pages clean browser
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -146,8 +149,12 @@ test-train: $(VENV)-train/.installed ## the tests that need the training package
 eval: $(VENV)/.baselines ## the models' table on the test splits, which the repository carries
 	@$(PY) -m consumers.classifier.training eval --splits tests/golden/model
 
-soak: $(VENV)/.dev setup ## 100,000 events, five SIGKILLs, exact against the oracle
+soak: $(VENV)/.dev setup ## five SIGKILLs; then MINUTES=30 at RATE=200 articles/s, CLIENTS=1000 watching, a burst: docs/soak.md
 	@$(PY) -m tests.e2e.soak
+	@$(PY) -m tests.e2e.endurance --minutes $(MINUTES) --rate-per-s $(RATE) --clients $(CLIENTS) --keep
+
+chaos: $(VENV)/.dev setup ## faults on the running system, each watched (ONLY=process,disk): docs/faults.md
+	@$(PY) -m tests.e2e.chaos --only '$(ONLY)'
 
 clean: ## remove everything that was built (never the data)
 	@rm -rf build web/dist web/node_modules $(VENV) $(VENV)-train $(VENV)-infra .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -63,7 +63,7 @@ def log_damaged(folder: Path) -> Row:
         time.sleep(ARCHIVED_WITHIN_S)
         scene.up.kill()
         scene.feed.stop()
-        scene.home.close()
+        scene.close_home()
         damage_table(scene.data / "log.db", "records")
         scene.start_again()
         time.sleep(3)

@@ -11,11 +11,12 @@ from typing import Any
 from contracts.clock import SystemClock
 from contracts.errors import Transient
 from contracts.events import SCORED_STREAM
+from contracts.generation import live_generation
 from contracts.ports import Entry
 from contracts.settings import AggregatorSettings
-from stores.home import Home, open_home
+from stores.home import Home, close_home, open_home
 from tests import oracle
-from tests.e2e.harness import CANDLEWICK, Up, answer, candlewick, stored_fields
+from tests.e2e.harness import CANDLEWICK, Up, answer, candlewick
 from tests.e2e.watcher import Watcher
 from tests.events import SUBJECTS, lines, scored
 
@@ -43,6 +44,11 @@ class Feed:
     def stop(self) -> None:
         self._over.set()
         self._thread.join()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether more events will come."""
+        return not self._over.is_set() and not self.paused.is_set()
 
     def watched(self) -> int:
         """How many of the acknowledged are about the watched subject."""
@@ -95,6 +101,15 @@ class FaultyUp(Up):
         os.replace(temporary, self.faults)
 
 
+def stored_by_oracle_key(data: Path) -> dict[Any, dict[str, Any]]:
+    """Every bucket of the live generation, in the oracle's fields."""
+    home = open_home(AggregatorSettings(data_dir=str(data)))  # type: ignore[call-arg]
+    try:
+        return {tuple(b.key): oracle.fields_of(b) for b in home.buckets.scan(live_generation(home.control))}
+    finally:
+        close_home(AggregatorSettings(data_dir=str(data)))  # type: ignore[call-arg]
+
+
 class Scene:
     """One data directory with the program on it. A context manager: at its end everything it started is gone."""
 
@@ -133,7 +148,11 @@ class Scene:
         self.feed.stop()
         if self.up.process.poll() is None:
             self.up.kill()
-        self.home.close()
+        self.close_home()
+
+    def close_home(self) -> None:
+        """This process' own connections."""
+        close_home(AggregatorSettings(data_dir=str(self.data)))  # type: ignore[call-arg]
 
     def start_again(self) -> None:
         """The same command once more, as a supervisor would."""
@@ -141,8 +160,9 @@ class Scene:
         self.url = self.up.url
 
     def wait_healed(self, timeout_s: float = HEAL_TIMEOUT_S) -> float:
-        """Seconds until a watcher has everything that was acknowledged up to now, by both ways."""
-        began, target = time.monotonic(), self.feed.watched()
+        """Seconds until a watcher has everything that was acknowledged up to now, and the first event after it, by both
+        ways."""
+        began, target = time.monotonic(), self.feed.watched() + self.feed.is_running
         self.watcher.rest_count = 0  # what an answer says that comes from now on
         self.up.wait_ready()
         while min(self.watcher.rest_count, self.watcher.stream_count) < target:
@@ -163,7 +183,7 @@ class Scene:
             assert self.up.stop() == 0, self.up.log.read_text()[-2000:]
         counts = answer("drain", "--data-dir", str(self.data))
         events = self.feed.acknowledged
-        stored = stored_fields(self.data, sorted({event["subject"] for event in events}))
+        stored = stored_by_oracle_key(self.data)
         expected = oracle.buckets(events)
         wrong = [key for key in expected.keys() | stored.keys() if expected.get(key) != stored.get(key)]
         assert extra_sources or not wrong, f"{len(wrong)} buckets differ: {wrong[:3]}"

@@ -1,0 +1,255 @@
+"""`make soak MINUTES=30`: the line under steady load with a thousand watchers, then ten times as much for a minute.
+
+Prints and keeps: memory of the process over time and its slope, lag, the age of items when they reach a watcher, and
+the time to recover from the burst. Fails on a missed or duplicated event: every client against the log, every bucket
+against the oracle. Writes docs/soak.json and docs/soak.md (`--keep` only).
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aggregation.event import decode
+from contracts.errors import BadEvent
+from contracts.events import SCORED_STREAM
+from contracts.settings import AggregatorSettings
+from ops.log_reader import pages
+from stores.home import Home, open_home
+from tests import oracle
+from tests.bench.report import machine, percentile
+from tests.e2e.chaos_scene import stored_by_oracle_key
+from tests.e2e.harness import ROOT, Up, answer, candlewick, environment
+from tests.e2e.soak_clients import MASK, Crowd, digest_of
+from tests.e2e.soak_feed import subjects
+from tests.e2e.soak_page import page
+
+LOOK_EVERY_S = 2.0
+WARM_UP = 0.2
+QUIET_S = 2.0
+#: Stages that gather batches for five seconds on purpose: that is not lag.
+GATHERING = "archiver"
+RESULTS = ROOT / "docs" / "soak.json"
+PAGE = ROOT / "docs" / "soak.md"
+
+
+class Load(NamedTuple):
+    """What is asked of the line."""
+
+    minutes: float = 30.0
+    rate_per_s: float = 200.0
+    clients: int = 1_000
+    burst_s: float = 60.0
+    burst_times: float = 10.0
+
+
+class Sample(NamedTuple):
+    """The process at an instant: seconds since the start, resident bytes, CPU seconds, the slowest stage's lag."""
+
+    at_s: float
+    rss: int
+    cpu_s: float
+    behind_ms: int
+
+
+class Sampler:
+    """Looks at the process every two seconds."""
+
+    def __init__(self, up: Up) -> None:
+        self._up = up
+        self._began = time.monotonic()
+        self.samples: list[Sample] = []
+
+    def look(self) -> Sample:
+        status = self._up.get("/api/v2/status")
+        pid = self._up.process.pid
+        resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        cpu_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        behind_ms = max(s["behind_ms"] for s in status["stages"] if not s["name"].startswith(GATHERING))
+        self.samples.append(Sample(time.monotonic() - self._began, resident, cpu_s, behind_ms))
+        return self.samples[-1]
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.to_thread(self.look)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def until_idle(self) -> float:
+        """Seconds until every stage has been at the tip for two looks."""
+        began, idle = time.monotonic(), 0
+        while idle < 2:
+            sample = await asyncio.to_thread(self.look)
+            idle = idle + 1 if sample.behind_ms == 0 else 0
+            await asyncio.sleep(0.25)
+        return time.monotonic() - began
+
+
+class Feed:
+    """The publisher's process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls, data: Path) -> "Feed":
+        command = [sys.executable, "-m", "tests.e2e.soak_feed", str(data)]
+        pipe = asyncio.subprocess.PIPE
+        feed = cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment()))
+        await feed.publish(0, 0)  # it is up
+        return feed
+
+    async def publish(self, rate: float, seconds: float) -> int:
+        """Articles published so far, when that is done."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{rate} {seconds}\n".encode())
+        answered = await self._process.stdout.readline()
+        assert answered, "the publisher died"
+        return int(answered)
+
+    async def stop(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await self._process.wait()
+
+
+def slope_mb_per_hour(samples: list[Sample]) -> float:
+    """Least squares over resident memory, the warm-up left out."""
+    kept = [s for s in samples if s.at_s >= WARM_UP * samples[-1].at_s]
+    mean_at = sum(s.at_s for s in kept) / len(kept)
+    mean_rss = sum(s.rss for s in kept) / len(kept)
+    below = sum((s.at_s - mean_at) ** 2 for s in kept)
+    above = sum((s.at_s - mean_at) * (s.rss - mean_rss) for s in kept)
+    return above / below * 3600 / 1e6 if below else 0.0
+
+
+def phase(samples: list[Sample], ages_ms: list[float], published: int, seconds: float) -> dict[str, Any]:
+    """What a stretch of the run came to."""
+    first, last = samples[0], samples[-1]
+    return {
+        "articles": published,
+        "seconds": round(seconds, 1),
+        "articles_per_s": round(published / seconds, 1),
+        "item_age_ms": {f"p{p}": round(percentile(ages_ms, p)) for p in (50, 95, 99)} if ages_ms else {},
+        "behind_max_s": round(max(s.behind_ms for s in samples) / 1000, 1),
+        "rss_first_mb": round(first.rss / 1e6, 1),
+        "rss_last_mb": round(last.rss / 1e6, 1),
+        "rss_slope_mb_per_hour": round(slope_mb_per_hour(samples), 1),
+        "cores": round((last.cpu_s - first.cpu_s) / max(0.1, last.at_s - first.at_s), 2),
+    }
+
+
+async def live(up: Up, data: Path, load: Load) -> tuple[Crowd, dict[str, Any]]:
+    """Steady load, quiet, burst, recovery; the clients as they stand then."""
+    crowd, sampler, feed = Crowd(up.url, load.clients, subjects()), Sampler(up), await Feed.start(data)
+    began = time.monotonic()
+    await crowd.connect()
+    connected_s = time.monotonic() - began
+    looking = asyncio.create_task(sampler.run())
+    seconds = load.minutes * 60
+    began = time.monotonic()
+    steady = await feed.publish(load.rate_per_s, seconds)
+    steady_s, at = time.monotonic() - began, len(sampler.samples)
+    drained_s = await sampler.until_idle()
+    await asyncio.sleep(QUIET_S)
+    ages = list(crowd.ages_ms)
+    report = {"connected_s": round(connected_s, 1)}
+    report["steady"] = phase(sampler.samples[:at], ages, steady, steady_s) | {"drained_s": round(drained_s, 1)}
+    crowd.ages_ms.clear()
+    at, began = len(sampler.samples), time.monotonic()
+    total = await feed.publish(load.rate_per_s * load.burst_times, load.burst_s)
+    burst_s = time.monotonic() - began
+    recovery_s = await sampler.until_idle()
+    await asyncio.sleep(QUIET_S)
+    report["burst"] = phase(sampler.samples[at:], list(crowd.ages_ms), total - steady, burst_s)
+    report["burst"] |= {"recovery_s": round(recovery_s, 1)}
+    looking.cancel()
+    await asyncio.sleep(QUIET_S)
+    await crowd.close()
+    await feed.stop()
+    return crowd, report | {"published": total, "clients": load.clients}
+
+
+def logged(home: Home) -> list[dict[str, Any]]:
+    """Every scored event of the log, as documents."""
+    lines = [record.data for _, records in pages(home.log, SCORED_STREAM) for record in records]
+    return [json.loads(line) for line in lines if _is_event(line)]
+
+
+def _is_event(line: bytes) -> bool:
+    try:
+        decode(line)
+    except BadEvent:
+        return False
+    return True
+
+
+def account(data: Path, crowd: Crowd, published: int) -> dict[str, Any]:
+    """Hold every bucket against the oracle and every client against the log. Raises `AssertionError`."""
+    counts = answer("drain", "--data-dir", str(data))
+    settings = AggregatorSettings(data_dir=str(data))  # type: ignore[call-arg]
+    events = logged(open_home(settings))
+    stored = stored_by_oracle_key(data)
+    articles = {event["article_id"] for event in events}
+    assert len(articles) == published, f"{len(articles)} of {published} articles became events"
+    expected = oracle.buckets(events)
+    wrong = [key for key in expected.keys() | stored.keys() if expected.get(key) != stored.get(key)]
+    assert not wrong, f"{len(wrong)} buckets differ: {wrong[:3]}"
+    of_subject: defaultdict[str, set[str]] = defaultdict(set)
+    for event in events:
+        if oracle.verdict(event) == "accepted":
+            of_subject[event["subject"]].add(event["event_id"])
+    told = {name: (len(ids), sum(digest_of(i.encode()) for i in ids) & MASK) for name, ids in of_subject.items()}
+    faults = crowd.wrong(told)
+    assert not faults, f"{len(faults)} clients are wrong: {faults[:3]}"
+    checked = candlewick("verify", "--data-dir", str(data), timeout=3_600)
+    assert checked.returncode == 0, checked.stdout.decode()
+    return {
+        **counts,
+        "buckets": len(stored),
+        "clients_wrong": 0,
+        "items_received": sum(client.items for client in crowd.clients),
+        "reconnects": sum(client.connections - 1 for client in crowd.clients),
+        "restarts_from_snapshot": sum(client.restarts for client in crowd.clients),
+    }
+
+
+def run(load: Load, folder: Path) -> dict[str, Any]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    data = folder / "data"
+    room = {"CANDLEWICK_MAX_CONNECTIONS": str(load.clients + 10), "CANDLEWICK_RATE_BURST": str(load.clients + 1_000)}
+    try:
+        with Up(data, settings=room) as up:
+            crowd, report = asyncio.run(live(up, data, load))
+            assert up.stop() == 0, up.log.read_text()[-2000:]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return {"asked": load._asdict(), **report, "account": account(data, crowd, report["published"])}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, default in Load()._asdict().items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
+    parser.add_argument("--keep", action="store_true", help="write docs/soak.json and docs/soak.md")
+    given = vars(parser.parse_args())
+    keep = given.pop("keep")
+    with tempfile.TemporaryDirectory(prefix="candlewick-soak-") as folder:
+        report = run(Load(**given), Path(folder)) | {"machine": machine()}
+    print(json.dumps(report, indent=2))
+    if keep:
+        RESULTS.write_text(json.dumps(report, indent=2) + "\n")
+        PAGE.write_text(page(report))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""The short form of `make soak` and `make chaos`: seconds instead of half an hour, the same checks."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.chaos_faults import process_killed
+from tests.e2e.endurance import Load, Sample, run, slope_mb_per_hour
+from tests.e2e.soak_clients import Client, Crowd, digest_of, read
+from tests.e2e.watcher import longest_outage
+
+START = b"2025-12-21T12:00:00Z"
+
+
+def test_a_short_soak_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    found = run(Load(minutes=0.05, rate_per_s=30, clients=40, burst_s=1, burst_times=4), tmp_path)
+    assert found["account"]["items_received"] > 0
+    assert found["published"] == 90 + 120
+
+
+def test_a_killed_process_is_whole_again(tmp_path: Path) -> None:
+    row = process_killed(tmp_path)
+    assert row.seen["failed"], "nobody noticed: was it killed?"
+    assert row.checked["acknowledged"] == row.checked["counted"]
+
+
+def block(*names: bytes, count: int | None = None) -> bytes:
+    items = b"".join(
+        b'id: g1.0:1\nevent: new_item\ndata: {"event_id":"%s","event_time":"2025-12-21T12:00:00.000Z"}\n\n' % name
+        for name in names
+    )
+    told = len(names) if count is None else count
+    candle = (
+        b'event: partial_bucket\ndata: {"resolution":"1m","bucket":{"start":"2025-12-21T12:00:00Z","count":%d}}\n\n'
+    )
+    return items + b'event: sentiment_update\ndata: {"count":%d}\n\n' % told + candle % len(names)
+
+
+@pytest.mark.parametrize("bad", [(b"a",), (b"a", b"b", b"b"), (b"a", b"c")])
+def test_canary_a_missed_a_doubled_and_a_wrong_event_are_seen(bad: tuple[bytes, ...]) -> None:
+    expected = {"AAPL": (2, digest_of(b"a") + digest_of(b"b") & ((1 << 64) - 1))}
+    crowd = Crowd("http://127.0.0.1:1", 0, ["AAPL"])
+    well, ill = Client("AAPL", None), Client("AAPL", None)
+    well.take(block(b"a", b"b"))
+    ill.take(block(*bad))
+    crowd.clients = [well]
+    assert crowd.wrong(expected) == []
+    crowd.clients = [ill]
+    assert len(crowd.wrong(expected)) == 1
+
+
+def test_a_block_is_read_whole() -> None:
+    said = read(block(b"a", b"b"))
+    assert (said.items, said.told, said.candles) == (2, 2, {START: 2})
+
+
+def test_a_leak_has_a_slope() -> None:
+    steady = [Sample(at, 100_000_000, 0.0, 0) for at in range(100)]
+    leaking = [Sample(at, 100_000_000 + at * 1_000_000, 0.0, 0) for at in range(100)]
+    assert slope_mb_per_hour(steady) == 0.0
+    assert round(slope_mb_per_hour(leaking)) == 3600
+
+
+def test_an_outage_lasts_until_the_first_good_answer() -> None:
+    polls = [(0.0, 0.1, "200"), (1.0, 0.1, "503"), (2.0, 0.1, "timeout"), (3.0, 0.5, "200"), (4.0, 0.1, "503")]
+    assert longest_outage(polls) == pytest.approx(2.5)
