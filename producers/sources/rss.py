@@ -3,22 +3,44 @@
 Cursor: `etag` and `modified` of the last answer, `url` where a 301 led.
 """
 
+import io
+import re
 from calendar import timegm
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import feedparser
+from feedparser.mixin import _FeedParserMixin
 
 from contracts.errors import BadEvent
 from contracts.events import MAX_TITLE_CHARACTERS, make_raw
 from contracts.identity import article_id
 from contracts.instants import iso_ms
 from producers.fetch import Answer, FetchFailed
+from producers.sources.feed_document import OverLimit, feed_document
 from producers.sources.registry import Fetched, Rejected, Request
 from producers.sources.text import plain_text
 
 ACCEPT: Final = "application/rss+xml, application/atom+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.1"
 MAX_ENTRIES: Final = 1_000
+_ROOT_ENDS: Final = re.compile(rb"</(?:\w+:)?(?:rss|feed|rdf)\s*>", re.IGNORECASE)
+_END_BYTES: Final = 1_000
+#: Authors up to here may be searched for an e-mail address.
+MAX_AUTHOR_CHARACTERS: Final = 200
+
+
+def _bounded(search: Any) -> Any:
+    """feedparser looks for an e-mail address in every author, in quadratic time that nothing interrupts: a long one
+    would stop the whole program."""
+
+    def sync(feed: Any, key: str = "author") -> None:
+        if len(str(feed._get_context().get(key) or "")) <= MAX_AUTHOR_CHARACTERS:
+            search(feed, key)
+
+    return sync
+
+
+_FeedParserMixin._sync_author_detail = _bounded(_FeedParserMixin._sync_author_detail)
 
 
 def fetch(request: Request) -> Fetched:
@@ -36,9 +58,11 @@ def fetch(request: Request) -> Fetched:
     if answer.status == 410:
         return Fetched(cursor=cursor, gone=True)
     feed = parse_feed(answer, url)
+    # A feed that was cut off is asked for again as if it had never come: "unchanged" would be half of it for good.
+    whole = _ROOT_ENDS.search(answer.body[-_END_BYTES:].replace(b"\0", b"")) is not None
     following = {
-        "etag": answer.headers.get("ETag"),
-        "modified": answer.headers.get("Last-Modified"),
+        "etag": answer.headers.get("ETag") if whole else None,
+        "modified": answer.headers.get("Last-Modified") if whole else None,
         "url": answer.moved_to or cursor.get("url"),
     }
     return _fetched(request, feed, {name: value for name, value in following.items() if value})
@@ -46,13 +70,24 @@ def fetch(request: Request) -> Fetched:
 
 def parse_feed(answer: Answer, url: str) -> Any:
     """A feed from an answer's body; feedparser repairs what it can. Raises `FetchFailed` when it is no feed."""
-    feed = feedparser.parse(
-        answer.body,
-        response_headers={"content-type": answer.headers.get("Content-Type", ""), "content-location": url},
-    )
+    host, kind = urlsplit(url).hostname or "?", answer.headers.get("Content-Type", "an unnamed type").partition(";")[0]
+    try:
+        document = feed_document(answer.body, answer.headers.get("Content-Type", ""))
+    except OverLimit as error:
+        raise FetchFailed(host, f"answered with {error}, not a feed", 413) from None
+    try:
+        feed = feedparser.parse(
+            io.BytesIO(document),  # bytes themselves it would take for the name of a file
+            response_headers={"content-type": "text/xml; charset=utf-8", "content-location": url},
+            # HTML is reduced to text here; cleaning it before is twice the work.
+            sanitize_html=False,
+            resolve_relative_uris=False,
+        )
+    except (LookupError, TypeError, ValueError, AttributeError, AssertionError, RecursionError) as error:
+        # Elements where its extensions do not expect them: the feed's fault, not a bug of ours.
+        raise FetchFailed(host, f"answered with a feed that cannot be read ({type(error).__name__})", 422) from None
     if not feed.get("version") and not feed.entries:
-        kind = answer.headers.get("Content-Type", "an unnamed type").partition(";")[0]
-        raise FetchFailed(urlsplit(url).hostname or "?", f"answered with {kind[:60]}, not a feed", answer.status)
+        raise FetchFailed(host, f"answered with {kind[:60]}, not a feed", answer.status)
     return feed
 
 
@@ -66,7 +101,9 @@ def _fetched(request: Request, feed: Any, cursor: dict[str, Any]) -> Fetched:
             place = str(fields["url"] or fields["title"] or "an entry")
             told = repr([entry.get(name) for name in ("id", "link", "title", "summary", "published")])
             rejected.append(Rejected(BadEvent(error.reason, f"{error.detail} ({place[:200]})"), told.encode()))
-    return Fetched(tuple(articles), tuple(rejected), cursor)
+    more = len(feed.entries) - MAX_ENTRIES
+    note = f"{more} entries after the first {MAX_ENTRIES:,} were left out" if more > 0 else None
+    return Fetched(tuple(articles), tuple(rejected), cursor, note=note)
 
 
 def _fields(request: Request, feed: Any, entry: Any) -> dict[str, Any]:
