@@ -96,7 +96,8 @@ bench-replay: $(VENV)/.dev ## rebuilding from the lake, beside the live path: bu
 bench-model: $(VENV)/.baselines ## the sentiment model's speed: build/bench/model.json
 	@$(PY) tests/bench/bench_model.py
 
-fuzz: $(VENV)/.dev ## the API against its own description, 300 examples an operation
+fuzz: $(VENV)/.dev ## what reads bytes from outside, 5,000 inputs each; the API against its own description, 300 an operation
+	@CANDLEWICK_FUZZ=5000 $(PY) -m pytest tests/fuzz
 	@CANDLEWICK_FUZZ=300 $(PY) -m pytest tests/unit/api/test_openapi.py
 
 sim: $(VENV)/.dev ## the simulator: SEEDS=300 of them, or SEED=n to replay one

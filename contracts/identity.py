@@ -21,7 +21,8 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 def canonical_url(url: str) -> str:
     """The URL by which a page is known: lower-case scheme and host, no fragment, default port or tracking
     parameters, sorted query. Text that is not an absolute http(s) URL comes back stripped, unchanged."""
-    text = url.strip()
+    # A lone surrogate is no text; bytes of a query that are no UTF-8 stay what they are, told apart from others.
+    text = url.strip().encode("utf-8", "backslashreplace").decode()
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -34,9 +35,8 @@ def canonical_url(url: str) -> str:
     if ":" in host:
         host = f"[{host}]"
     netloc = host if port in (None, _DEFAULT_PORTS[scheme]) else f"{host}:{port}"
-    query = urlencode(
-        sorted((k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if not _TRACKING.match(k))
-    )
+    pairs = parse_qsl(parts.query, keep_blank_values=True, errors="surrogateescape")
+    query = urlencode(sorted((k, v) for k, v in pairs if not _TRACKING.match(k)), errors="surrogateescape")
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
     return urlunsplit((scheme, netloc, path, query, ""))
 

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from contracts.bucket import Bucket, Summary
+from contracts.errors import Unusable
 from contracts.ports import Change, NewEvent
 
 _SummaryRow = tuple[
@@ -21,6 +22,8 @@ _decode_summary: Final = msgspec.msgpack.Decoder(_SummaryRow).decode
 _decode_children: Final = msgspec.msgpack.Decoder(tuple[_ChildRow, ...]).decode
 _decode_change: Final = msgspec.msgpack.Decoder(_ChangeRow).decode
 _row = msgspec.structs.astuple
+#: What the decoders say of bytes that we did not write.
+_DAMAGE: Final = (msgspec.DecodeError, UnicodeDecodeError)
 
 assert len(Summary.__struct_fields__) == 15, "the row above is out of step with contracts.bucket.Summary"
 assert len(NewEvent.__struct_fields__) == 6, "the row above is out of step with contracts.ports.NewEvent"
@@ -32,8 +35,11 @@ def encode_summary(summary: Summary) -> bytes:
 
 
 def decode_summary(data: bytes) -> Summary:
-    """Inverse of `encode_summary`. Raises `msgspec.DecodeError` for damaged bytes."""
-    return Summary(*_decode_summary(data))
+    """Inverse of `encode_summary`. Raises `Unusable` for damaged bytes, as all of these."""
+    try:
+        return Summary(*_decode_summary(data))
+    except _DAMAGE as error:
+        raise _damaged(error) from None
 
 
 def encode_children(children: Sequence[tuple[int, Summary]]) -> bytes | None:
@@ -43,7 +49,10 @@ def encode_children(children: Sequence[tuple[int, Summary]]) -> bytes | None:
 
 def decode_children(data: bytes | None) -> tuple[tuple[int, Summary], ...]:
     """Inverse of `encode_children`."""
-    return tuple([(at, Summary(*row)) for at, row in _decode_children(data)]) if data else ()
+    try:
+        return tuple([(at, Summary(*row)) for at, row in _decode_children(data)]) if data else ()
+    except _DAMAGE as error:
+        raise _damaged(error) from None
 
 
 def encode_change(change: Change) -> bytes:
@@ -58,7 +67,10 @@ def encode_change(change: Change) -> bytes:
 
 def decode_change(data: bytes) -> Change:
     """Inverse of `encode_change`."""
-    generation, subject, buckets, events, origin_ms, written_ms = _decode_change(data)
+    try:
+        generation, subject, buckets, events, origin_ms, written_ms = _decode_change(data)
+    except _DAMAGE as error:
+        raise _damaged(error) from None
     return Change(
         generation,
         subject,
@@ -66,4 +78,11 @@ def decode_change(data: bytes) -> Change:
         tuple([NewEvent(*row) for row in events]),
         origin_ms,
         written_ms,
+    )
+
+
+def _damaged(error: Exception) -> Unusable:
+    return Unusable(
+        f"a stored bucket or change is damaged ({error}); move the buckets' file away and build it again: "
+        "docs/howto/repair.md"
     )
