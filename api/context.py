@@ -75,7 +75,9 @@ class Offload:
         future = asyncio.get_running_loop().run_in_executor(self._pool, functools.partial(function, *arguments))
         future.add_done_callback(self._done)
         try:
-            return await asyncio.wait_for(asyncio.shield(future), timeout_s)
+            # Not `wait_for`: before Python 3.12 it loses a cancellation that comes together with the answer.
+            async with asyncio.timeout(timeout_s):
+                return await asyncio.shield(future)
         except Unusable as error:
             # Missing rights, say: to whoever asks, a dependency that does not answer. The operator finds it in the log.
             raise Transient(dependency, str(error)) from error

@@ -24,7 +24,9 @@ HEADER_DEADLINE_S = 15.0
 #: A client that takes nothing of an answer for so long is dropped; the answer would else wait in memory for ever.
 STALL_S = 55.0
 NO_LINGERING = struct.pack("ii", 1, 0)
-#: After this, connections that did not go by themselves are cut.
+#: How long a stream's client may take to read the farewell.
+FAREWELL_S = 2.0
+#: After this, whatever else is still being answered is cut.
 GRACE_S = 3
 #: Files and connections beside the streams: stores, requests that are answered in one piece, refusals.
 OTHER_FILES = 1_000
@@ -148,6 +150,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then stop."""
         self._streams.drain()
+        asyncio.get_running_loop().call_later(FAREWELL_S, self._streams.abort_rest)
         await super().shutdown(sockets)
 
 

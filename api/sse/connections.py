@@ -93,6 +93,11 @@ class Connections:
         self.draining = True
         self.end_all("shutdown")
 
+    def abort_rest(self) -> None:
+        """Drop who has not taken the farewell."""
+        for stream in list(self.open):
+            stream.abort()
+
     async def stop(self) -> None:
         """Drain, and stop the timers and the poller."""
         self.drain()

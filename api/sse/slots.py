@@ -6,7 +6,7 @@ in the middle of a change gets that change again, and one cut behind it does not
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,6 +20,8 @@ from contracts.ports import Change, NewEvent, StoredChange
 
 #: Newly scored articles told of per change; the buckets hold them all.
 MAX_ITEMS_PER_CHANGE = 200
+#: Events of each kind that are kept encoded: after a restart everybody comes back and asks for the same ones.
+EVENTS_KEPT = 4_096
 _encoder = msgspec.json.Encoder()
 
 
@@ -99,8 +101,16 @@ def _origin(origin_ms: int) -> str | None:
 
 def bucket_event(bucket: Bucket, origin_ms: int, now_ms: int) -> StreamEvent:
     """`bucket_update` for a window that has ended, `partial_bucket` for one that has not."""
-    name, make = ("bucket_update", _final_data) if end_ms(bucket) <= now_ms else ("partial_bucket", _partial_data)
-    return StreamEvent(name, partial(make, bucket, origin_ms, now_ms), bucket.subject, bucket.resolution)
+    if end_ms(bucket) <= now_ms:
+        return _final_event(bucket, origin_ms)
+    make = partial(_partial_data, bucket, origin_ms, now_ms)
+    return StreamEvent("partial_bucket", make, bucket.subject, bucket.resolution)
+
+
+@lru_cache(maxsize=EVENTS_KEPT)
+def _final_event(bucket: Bucket, origin_ms: int) -> StreamEvent:
+    make = partial(_final_data, bucket, origin_ms, end_ms(bucket))
+    return StreamEvent("bucket_update", make, bucket.subject, bucket.resolution)
 
 
 def _final_data(bucket: Bucket, origin_ms: int, now_ms: int) -> dict[str, Any]:
@@ -123,22 +133,30 @@ def _partial_data(bucket: Bucket, origin_ms: int, now_ms: int) -> dict[str, Any]
     }
 
 
-def _item_data(change: Change, event: NewEvent, titles: Mapping[str, str]) -> dict[str, Any]:
+@lru_cache(maxsize=EVENTS_KEPT)
+def _item_event(subject: str, event: NewEvent, origin_ms: int, title: str | None) -> StreamEvent:
+    return StreamEvent("new_item", partial(_item_data, subject, event, origin_ms, title), subject)
+
+
+def _item_data(subject: str, event: NewEvent, origin_ms: int, title: str | None) -> dict[str, Any]:
     return {
-        "ticker": change.subject,
+        "ticker": subject,
         "event_id": event.event_id,
         "article_id": event.article_id,
-        "title": titles.get(event.article_id),
+        "title": title,
         "event_time": event.event_time,
         "source": event.source,
         "label": event.label,
         "polarity": event.polarity_e4 / E4,
-        "origin_timestamp": _origin(change.origin_ms),
+        "origin_timestamp": _origin(origin_ms),
     }
 
 
-def _newest_data(change: Change, event: NewEvent, titles: Mapping[str, str]) -> dict[str, Any]:
-    return _item_data(change, event, titles) | {"count": len(change.events)}
+@lru_cache(maxsize=EVENTS_KEPT)
+def _newest_event(subject: str, event: NewEvent, origin_ms: int, title: str | None, count: int) -> StreamEvent:
+    return StreamEvent(
+        "sentiment_update", lambda: _item_data(subject, event, origin_ms, title) | {"count": count}, subject
+    )
 
 
 def item_events(change: Change, titles: Mapping[str, str]) -> list[StreamEvent]:
@@ -146,11 +164,13 @@ def item_events(change: Change, titles: Mapping[str, str]) -> list[StreamEvent]:
     if not change.events:
         return []
     ordered = sorted(change.events, key=lambda event: (event.event_time, event.event_id))
+    subject, origin_ms, newest = change.subject, change.origin_ms, ordered[-1]
     items = [
-        StreamEvent("new_item", partial(_item_data, change, event, titles), change.subject)
+        _item_event(subject, event, origin_ms, titles.get(event.article_id))
         for event in ordered[-MAX_ITEMS_PER_CHANGE:]
     ]
-    return [*items, StreamEvent("sentiment_update", partial(_newest_data, change, ordered[-1], titles), change.subject)]
+    last = _newest_event(subject, newest, origin_ms, titles.get(newest.article_id), len(ordered))
+    return [*items, last]
 
 
 def change_slots(

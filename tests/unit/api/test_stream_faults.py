@@ -2,14 +2,12 @@
 
 import asyncio
 import contextlib
-import random
 import resource
 import select
 import socket
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -151,117 +149,6 @@ async def test_a_client_of_a_killed_server_goes_on_at_another(home: TestHome, li
         await task
 
 
-class Cut(Exception):
-    """The connection is gone."""
-
-
-class Page:
-    """A client's series by (ticker, resolution, start), applied as the protocol says: only a higher `rev` counts."""
-
-    def __init__(self) -> None:
-        self.buckets: dict[tuple[str, str, str], dict[str, Any]] = {}
-        self.last_id: str | None = None
-        self.reasons: Counter[str] = Counter()
-
-    def apply(self, ticker: str, resolution: str, bucket: dict[str, Any] | None) -> None:
-        if bucket is None:
-            return
-        key = (ticker, resolution, bucket["start"])
-        known = self.buckets.get(key)
-        if known is None or bucket["rev"] > known["rev"]:
-            self.buckets[key] = bucket
-
-    def hear(self, name: str, identity: str | None, data: dict[str, Any]) -> None:
-        if name in ("bucket_update", "partial_bucket"):
-            self.apply(data["ticker"], data["resolution"], data["bucket"])
-        elif name == "snapshot":
-            for row in data["series"]:
-                self.apply(row["ticker"], row["resolution"], row["final"])
-                self.apply(row["ticker"], row["resolution"], row["partial"])
-        elif name == "hello":
-            self.reasons[data["reason"]] += 1
-        if identity is not None:
-            self.last_id = identity
-
-
-async def connect_until_cut(app: Any, page: Page, cut_after: int, query: bytes) -> None:
-    """One connection in process, cut behind a number of bytes, wherever that falls."""
-    import json
-
-    received = bytearray()
-
-    async def receive() -> dict[str, Any]:
-        await asyncio.sleep(3600)
-        return {"type": "http.disconnect"}
-
-    async def send(message: dict[str, Any]) -> None:
-        received.extend(message.get("body", b""))
-        if len(received) >= cut_after:
-            raise Cut
-
-    headers = [(b"last-event-id", page.last_id.encode())] if page.last_id else []
-    scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
-        "path": "/api/v2/stream", "raw_path": b"/api/v2/stream", "query_string": query, "root_path": "",
-        "headers": headers, "client": ("test", 1), "server": ("test", 80),
-    }  # fmt: skip
-    with contextlib.suppress(Cut, TimeoutError):
-        async with asyncio.timeout(0.02):
-            await app(scope, receive, send)
-    for block in bytes(received[:cut_after]).split(b"\n\n")[:-1]:
-        fields = dict(part.split(b": ", 1) for part in block.split(b"\n"))
-        if b"data" in fields:
-            identity = fields.get(b"id")
-            name = fields[b"event"].decode()
-            page.hear(name, identity.decode() if identity else None, json.loads(fields[b"data"]))
-
-
-@pytest.mark.slow
-@live
-async def test_a_thousand_random_cuts_end_with_the_same_series_as_a_fresh_load(home: TestHome, line: Line) -> None:
-    """Two processes, two lanes, changes all the while, cuts at any byte; then everything heals."""
-    chance = random.Random(4)
-    lines = {"AAPL": line, "MSFT": Line(home, lane="shardId-000000000001")}
-    resolutions = ["1m", "5m", "1h"]
-    query = b"tickers=AAPL,MSFT&resolutions=1m,5m,1h"
-    page = Page()
-    apps = [create_app(home, options()) for _ in range(2)]
-    async with calling(apps[0]) as client, calling(apps[1]):
-        series = (await client.get("/api/v2/timeseries?tickers=AAPL,MSFT&resolution=1m")).json()["series"]
-        page.last_id = f"g1.{series[0]['stream_cursor']}"
-        number = 0
-        for _ in range(1_000):
-            for _ in range(chance.choice((0, 0, 1, 1, 2))):
-                number += 1
-                subject = chance.choice(("AAPL", "MSFT"))
-                ago = chance.choice((-0.5, -0.5, 0.5, 1, 3, 7, 70))
-                event = told(number, subject, ago, chance.randrange(-10_000, 10_000))
-                lines[subject].tell(event, resolutions=resolutions)
-            await connect_until_cut(chance.choice(apps), page, round(chance.expovariate(1 / 4_000)), query)
-        for app in apps:
-            while app.state.services.hub.vector != home.buckets.changes_head():
-                await asyncio.sleep(0.01)
-        for _ in range(3):
-            await asyncio.sleep(0.12)
-            await connect_until_cut(apps[0], page, 10_000_000, query)
-        fresh = Page()
-        for resolution in resolutions:
-            answer = await client.get(f"/api/v2/timeseries?tickers=AAPL,MSFT&resolution={resolution}")
-            for each in answer.json()["series"]:
-                for bucket in (*each["buckets"], each["partial_bucket"]):
-                    fresh.apply(each["ticker"], resolution, bucket)
-    assert {key: bucket["rev"] for key, bucket in page.buckets.items()} == {
-        key: bucket["rev"] for key, bucket in fresh.buckets.items()
-    }
-    bookkeeping = ("progress_pct", "next_update_at", "is_partial", "last_updated")
-    for key, bucket in fresh.buckets.items():
-        assert {name: value for name, value in bucket.items() if name not in bookkeeping} == {
-            name: value for name, value in page.buckets[key].items() if name not in bookkeeping
-        }
-    assert number > 500
-    assert page.reasons["ok"] > 300
-
-
 @pytest.fixture
 def many_files() -> Iterator[int]:
     """As many open files as allowed; how many that is."""
@@ -291,6 +178,31 @@ async def test_a_client_that_never_reads_is_closed_and_holds_little(home: TestHo
                 await asyncio.sleep(0.002)
             assert not reader.ended
         sleeper.close()
+
+
+@live
+async def test_a_client_that_never_reads_does_not_hold_up_the_end(
+    home: TestHome, line: Line, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("api.server.FAREWELL_S", 0.2)
+    async with serving(home) as (base, app):
+        reader = await Listener(url_of(base, tickers="AAPL")).__aenter__()
+        sleeper = socket.socket()
+        sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        sleeper.connect(("127.0.0.1", int(base.rpartition(":")[2])))
+        sleeper.sendall(b"GET /api/v2/stream?resolutions=1m,5m,10m,1h HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.until(lambda c: c.named("snapshot"))
+        number = 0
+        while not any(each.sending_since_ms is not None for each in app.state.services.connections.open):
+            number += 1
+            line.tell(told(number, minutes_ago=3 + number % 5), resolutions=NAMES)
+            await asyncio.sleep(0.002)
+    await reader.until(lambda c: c.ended)
+    assert reader.got[-1].event == "bye"
+    await reader.__aexit__()
+    assert not app.state.services.connections.open
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+    sleeper.close()
 
 
 @live
