@@ -197,7 +197,8 @@ def by_symbol(request: Request, symbols: Sequence[str], ask: Callable[[str, int 
         for article in found:
             known = articles.get(article.article_id)
             articles[article.article_id] = _with_tickers(known, article) if known else article
-            newest_ms[symbol] = max(newest_ms.get(symbol, 0), article.published_ms)
+            # One article dated next year must not make us ask for nothing older until then.
+            newest_ms[symbol] = max(newest_ms.get(symbol, 0), min(article.published_ms, request.now_ms))
     if len(refused) == len(symbols) and refused:
         raise next(iter(refused.values()))
     note = f"refused for {', '.join(refused)}: {next(iter(refused.values())).detail}" if refused else None

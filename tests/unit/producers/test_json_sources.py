@@ -156,6 +156,15 @@ def test_finnhub_fields_and_days(site: FakeSite) -> None:
     assert query(asking.asked[1])["from"] == "2021-06-07", "the day of the newest one seen"
 
 
+def test_an_article_dated_next_year_does_not_move_the_cursor_there(site: FakeSite) -> None:
+    asking = Asking(site, "finnhub", {"symbols": ["AAPL"], "category": None})
+    row = golden("finnhub_company_news.json")[0]
+    asking.put(told([row | {"datetime": (NOW_MS + 365 * 86_400_000) // 1000}]))
+    assert len(asking.ask().articles) == 1
+    asking.ask()
+    assert query(asking.asked[1])["from"] == "2021-06-08"
+
+
 def test_finnhub_an_empty_answer_is_no_failure_and_watched_tickers_are_asked_for(site: FakeSite) -> None:
     asking = Asking(site, "finnhub", {"category": None})
     asking.put(told([]))
