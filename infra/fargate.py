@@ -20,10 +20,11 @@ from infra.data_stack import DataStack
 from infra.functions import ROWS, settings_of
 from infra.names import physical
 from infra.stages import Stage
-from stores.dynamo_schema import CHANGES, CONTROL, TIMESERIES
+from stores.dynamo_schema import CHANGES, CONTROL, ITEMS_DASHBOARD, ITEMS_PRIMARY, TIMESERIES
 
 PORT: Final = 8000
 CONNECTIONS: Final = 1_000
+LIFETIME_S: Final = 900
 IMAGE: Final = "candlewick-stream"
 
 
@@ -90,7 +91,8 @@ class StreamService(Construct):
             ),
         )
         environment = settings_of(ROWS["stream"], stage, data.lake.bucket_name)
-        environment |= {"CANDLEWICK_MAX_CONNECTIONS": str(CONNECTIONS), "CANDLEWICK_HOST": "0.0.0.0", "PORT": str(PORT)}
+        environment |= {"CANDLEWICK_MAX_CONNECTIONS": str(CONNECTIONS), "CANDLEWICK_MAX_LIFETIME_S": str(LIFETIME_S)}
+        environment |= {"CANDLEWICK_HOST": "0.0.0.0", "PORT": str(PORT)}
         image = f"{stack.account}.dkr.ecr.{stack.region}.{stack.url_suffix}/{physical(stage.name, IMAGE)}:latest"
         group = logs.LogGroup(
             self, "Logs", retention=logs.RetentionDays.ONE_WEEK, removal_policy=cdk.RemovalPolicy.DESTROY
@@ -110,7 +112,7 @@ class StreamService(Construct):
                 arn = stack.format_arn(
                     service="dynamodb", resource="table", resource_name=physical(stage.name, f"{TIMESERIES}-*")
                 )
-            assert access.table in (CONTROL, CHANGES, TIMESERIES)
+            assert access.table in (CONTROL, CHANGES, TIMESERIES, ITEMS_PRIMARY, ITEMS_DASHBOARD)
             task.add_to_task_role_policy(iam.PolicyStatement(actions=list(access.actions), resources=[arn]))
         data.secret.grant_read(task.task_role)
         return task

@@ -88,13 +88,20 @@ ROWS: Final[dict[str, Row]] = {
                 Access(CONTROL, READ + WRITE + DELETE), Access(TIMESERIES, READ), Access(CHANGES, READ),
                 Access(ITEMS_PRIMARY, READ + SCAN), Access(ITEMS_DASHBOARD, READ),
             ),
-            (), False, (), True,
+            (), False, (), True, 0,
+            (("behind_tls", "true"),),
         ),
         Row(
             "stream", "run.sh", "api", 256, 900,
-            (Access(CONTROL, READ + WRITE), Access(TIMESERIES, READ), Access(CHANGES, READ)),
+            (
+                # Headlines, the metrics event and the probes of /ready read articles too; a process takes its row out
+                # of the fleet when it goes.
+                Access(CONTROL, READ + WRITE + DELETE), Access(TIMESERIES, READ), Access(CHANGES, READ),
+                Access(ITEMS_PRIMARY, READ), Access(ITEMS_DASHBOARD, READ),
+            ),
             (), False, (), True, 0,
-            (("max_connections", "1"), ("heartbeat_s", "10"), ("max_lifetime_s", "840")),
+            # A closed browser does not stop a streaming function: it is billed to the stream's planned end.
+            (("max_connections", "1"), ("heartbeat_s", "10"), ("max_lifetime_s", "300"), ("behind_tls", "true")),
         ),
     )
 }  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from api.options import ApiOptions
+from api.sse.stream import JITTER
 from contracts import events, metrics
 from contracts.settings import PREFIX, AggregatorSettings, ClassifierSettings, ProducerSettings, Settings, load
 from infra import names
@@ -154,3 +155,32 @@ def test_the_aws_home_reckons_with_expiry_unless_told_not_to():
     assert load(AggregatorSettings, {PREFIX + "HOME": "aws"}).expire
     assert not load(AggregatorSettings, {PREFIX + "HOME": "aws", PREFIX + "EXPIRE": "false"}).expire
     assert not load(AggregatorSettings, {}).expire
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_a_stream_says_farewell_before_its_function_is_cut(stage: str):
+    """A planned lifetime varies by a fifth; what comes after the function's own end is cut without a word."""
+    given = functions(stage)["stream"]
+    longest_s = float(given["Environment"]["Variables"][f"{PREFIX}MAX_LIFETIME_S"]) * (1 + JITTER)
+    assert longest_s < given["Timeout"]
+    for name in ("api", "stream"):
+        assert functions(stage)[name]["Environment"]["Variables"][f"{PREFIX}BEHIND_TLS"] == "true"
+
+
+def test_the_stream_may_read_all_that_its_application_reads():
+    """Headlines and the probes of /ready read articles, the end of a process deletes its row."""
+    resources = json.loads((GOLDEN / "dev-api.json").read_text())["Resources"]
+    (policy,) = [each for name, each in resources.items() if name.startswith("StreamRoleDefaultPolicy")]
+    needed = {
+        "ItemsPrimary": {"dynamodb:GetItem", "dynamodb:BatchGetItem"},
+        "ItemsDashboard": {"dynamodb:Query"},
+        "SentimentControl": {"dynamodb:DeleteItem"},
+    }
+    for table, actions in needed.items():
+        allowed = {
+            action
+            for one in policy["Properties"]["PolicyDocument"]["Statement"]
+            if table in json.dumps(one["Resource"])
+            for action in one["Action"]
+        }
+        assert actions <= allowed, table
