@@ -23,7 +23,7 @@ def iso_time(value: object) -> str:
     if "," in text[:5]:
         try:
             moment = parsedate_to_datetime(text)
-        except ValueError:
-            return text
-        return moment.astimezone(UTC).isoformat() if moment.tzinfo else text
+            return moment.astimezone(UTC).isoformat() if moment.tzinfo else text
+        except (ValueError, OverflowError):
+            return text  # no instant that a calendar has
     return text
