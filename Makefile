@@ -14,7 +14,7 @@ RATE ?= 200
 CLIENTS ?= 1000
 DATA ?= ../shared/data
 
-.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web bench-replay fuzz sim sim-canaries model test-train eval soak chaos infra-venv test-infra infra-golden line-aws pages clean browser
+.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web bench-replay fuzz sim sim-canaries model test-train eval soak chaos infra-venv test-infra infra-golden line-aws docs pages lock sbom audit clean browser
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -124,8 +124,21 @@ infra-golden: infra-venv ## write the golden templates anew
 line-aws: $(VENV)/.dev ## 50,000 events through the AWS adapters with throttling, a split and a merge
 	@$(PY) -m tests.aws.line 50000
 
+docs: $(VENV)/.dev ## docs/reference/ and the licence table from the code, docs/faults.md and docs/soak.md from their results
+	@$(PY) -m ops.reference && $(PY) -m tests.docs.make_pages
+
 pages: $(VENV)/.dev ## docs/cost.md and docs/scale.md from their scripts
 	@$(PY) -m ops.cost_cmd && $(PY) -m ops.scale
+
+lock: $(VENV)/.dev ## requirements.lock: every package of an installation by digest
+	@$(PY) -m tests.supply.lock
+
+sbom: $(VENV)/.dev ## a CycloneDX bill of materials: build/sbom.json
+	@$(PY) -m tests.supply.sbom
+
+audit: $(VENV)/.dev ## pinned versions, digests, licences; known vulnerabilities when a database can be reached
+	@$(PY) -m pip install -q pip-audit || true
+	@$(PY) -m tests.supply.audit
 
 sim-canaries: $(VENV)/.dev ## planted bugs, each of which the simulator must catch
 	@$(PY) -m tests.sim --canary all
