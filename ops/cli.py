@@ -230,7 +230,7 @@ def doctor(data_dir: DataDirOption = DEFAULT_DATA_DIR, as_json: JsonOption = Fal
 
 @app.command()
 def export(
-    what: Annotated[str, typer.Argument(help="buckets, scored or items.")],
+    what: Annotated[str, typer.Argument(help="buckets, raw, scored, items, late or quarantined.")],
     form: Annotated[str, typer.Option("--format", help="jsonl or parquet.")] = "jsonl",
     out: Annotated[str | None, typer.Option(help="File to write; unset: standard output.")] = None,
     subject: Annotated[str | None, typer.Option(help="Only this ticker or tag:name.")] = None,
@@ -238,7 +238,7 @@ def export(
     end: Annotated[str | None, typer.Option(help="Before.")] = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
 ) -> None:
-    """All buckets, scored events or articles as JSON lines or parquet."""
+    """Buckets, events, articles or what was set aside, as JSON lines or parquet."""
     with plain_errors():
         from ops.export import export as run_export
 

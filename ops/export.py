@@ -1,48 +1,94 @@
-"""`candlewick export buckets|scored|items`: everything as jsonl or parquet, to a file or standard output."""
+"""`candlewick export`: buckets, events, articles and what was set aside, as jsonl or parquet.
+
+A file appears whole or not at all: it is written beside its place and moved there at the end.
+"""
 
 import itertools
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from contracts.aside import list_asides
 from contracts.bucket import LANE_SEPARATOR
 from contracts.documents import bucket_document
 from contracts.errors import BadEvent, BadRequest, Unusable
-from contracts.events import SCORED_STREAM, ScoredEvent, decode_scored
+from contracts.events import RAW_STREAM, SCORED_STREAM, ScoredEvent, decode_raw, decode_scored
 from contracts.generation import live_generation
-from contracts.instants import date_of, parse_ms
-from contracts.resolution import COARSEST, DAY_MS
-from ops.bucket_output import flat
+from contracts.instants import parse_ms
+from contracts.ports import Scanning
+from contracts.subjects import parse_subject
+from ops.export_columns import COLUMNS, row_of
 from ops.replay.stitch import Start, heads, pieces
 from stores.home import Home
 
-WHAT: Final = ("buckets", "scored", "items")
+WHAT: Final = tuple(COLUMNS)
 FORMATS: Final = ("jsonl", "parquet")
+#: What belongs to no subject: raw articles are found before anybody knows what they are about.
+_WITHOUT_SUBJECT: Final = ("raw", "late", "quarantined")
 GROUP_ROWS: Final = 20_000
-DAY_ITEMS: Final = 500
 
 
 def export(
     home: Home, what: str, form: str, out: str | None, subject: str | None, start: str | None, end: str | None
 ) -> int:
-    """Write all rows; returns how many. Times bound buckets by their start, events and items by their own time.
-    Raises `BadRequest` naming what is allowed, `Unusable` without pyarrow."""
+    """Write all rows; returns how many. Times bound buckets by their start, events by their own time, raw articles by
+    their publication, items and what was set aside by their arrival. Raises `BadRequest` naming what is allowed,
+    `Unusable` without pyarrow."""
     if what not in WHAT:
         raise BadRequest(f"cannot export {what!r}", WHAT)
     if form not in FORMATS:
         raise BadRequest(f"no format {form!r}", FORMATS)
+    if form == "parquet" and out is None and sys.stdout.isatty():
+        raise BadRequest("parquet is not for a screen; name a file with --out, or send it into one")
+    if subject is not None and what in _WITHOUT_SUBJECT:
+        raise BadRequest(
+            f"--subject: {what} has no subjects", tuple(each for each in WHAT if each not in _WITHOUT_SUBJECT)
+        )
     try:
+        wanted = parse_subject(subject) if subject is not None else None
         start_ms = parse_ms(start) if start else 0
         end_ms = parse_ms(end) if end else 1 << 62
     except BadEvent as error:
         raise BadRequest(error.detail) from None
-    rows = {"buckets": _buckets, "scored": _scored, "items": _items}[what](home, subject, start_ms, end_ms)
-    with ExitStack() as stack:
-        file: BinaryIO = stack.enter_context(Path(out).open("wb")) if out else sys.stdout.buffer
-        return _write_jsonl(file, rows) if form == "jsonl" else _write_parquet(file, rows)
+    if start_ms >= end_ms:
+        raise BadRequest(f"--start {start} is not before --end {end}")
+    rows = _rows(home, what, wanted, start_ms, end_ms)
+    with _opened(out) as file:
+        return _write_jsonl(file, rows) if form == "jsonl" else _write_parquet(file, what, rows)
+
+
+def _rows(home: Home, what: str, subject: str | None, start_ms: int, end_ms: int) -> Iterator[dict[str, Any]]:
+    match what:
+        case "buckets":
+            return _buckets(home, subject, start_ms, end_ms)
+        case "scored":
+            return _scored(home, subject, start_ms, end_ms)
+        case "items":
+            return _items(home, subject, start_ms, end_ms)
+        case "raw":
+            return _raw(home, start_ms, end_ms)
+    return _set_aside(home, what, start_ms, end_ms)
+
+
+@contextmanager
+def _opened(out: str | None) -> Iterator[BinaryIO]:
+    if out is None:
+        yield sys.stdout.buffer
+        return
+    place = Path(out)
+    waiting = place.with_name(f"{place.name}.part")
+    try:
+        with waiting.open("wb") as file:
+            yield file
+        waiting.replace(place)
+    except OSError as error:
+        raise BadRequest(f"{out}: {error.strerror}") from None
+    finally:
+        waiting.unlink(missing_ok=True)
 
 
 def _buckets(home: Home, subject: str | None, start_ms: int, end_ms: int) -> Iterator[dict[str, Any]]:
@@ -54,70 +100,75 @@ def _buckets(home: Home, subject: str | None, start_ms: int, end_ms: int) -> Ite
             yield {"ticker": bucket.subject, "resolution": bucket.resolution} | bucket_document(bucket, now_ms)
 
 
+def _lines(home: Home, stream: str) -> Iterator[bytes]:
+    """Every record of lake and log, once, in the order of the log."""
+    for piece in pieces(home, "auto", stream, heads(home.log, stream), Start()):
+        yield from piece.lines
+
+
+def _raw(home: Home, start_ms: int, end_ms: int) -> Iterator[dict[str, Any]]:
+    """Every article as it was published; what cannot be read is left out (it is among the quarantined)."""
+    for line in _lines(home, RAW_STREAM):
+        try:
+            article = decode_raw(line)
+        except BadEvent:
+            continue
+        if start_ms <= article.published_ms < end_ms:
+            yield article.model_dump(by_alias=True, mode="json")
+
+
 def _scored(home: Home, subject: str | None, start_ms: int, end_ms: int) -> Iterator[dict[str, Any]]:
-    """Every event of lake and log, once a record, in the order of the log; what cannot be read is left out."""
-    for piece in pieces(home, "auto", SCORED_STREAM, heads(home.log, SCORED_STREAM), Start()):
-        for line in piece.lines:
-            try:
-                event = decode_scored(line)
-                at_ms = parse_ms(event.event_time)
-            except BadEvent:
-                continue
-            if start_ms <= at_ms < end_ms and subject in (None, event.subject):
-                yield {name: getattr(event, name) for name in ScoredEvent.__struct_fields__}
+    """Every event; what cannot be read is left out (it is among the quarantined)."""
+    for line in _lines(home, SCORED_STREAM):
+        try:
+            event = decode_scored(line)
+            at_ms = parse_ms(event.event_time)
+        except BadEvent:
+            continue
+        if start_ms <= at_ms < end_ms and subject in (None, event.subject):
+            yield {name: getattr(event, name) for name in ScoredEvent.__struct_fields__}
 
 
 def _items(home: Home, subject: str | None, start_ms: int, end_ms: int) -> Iterator[dict[str, Any]]:
-    """Every article of the read model, by the day it came in, newest first within the day."""
-    live = live_generation(home.control)
-    oldest = [home.buckets.range(live, each, COARSEST.name, limit=1) for each in home.buckets.subjects(live)]
-    first_ms = max(start_ms, min((found[0].start_ms for found in oldest if found), default=home.clock.now_ms()))
-    for day_ms in range(first_ms - first_ms % DAY_MS, min(end_ms, home.clock.now_ms() + DAY_MS), DAY_MS):
-        before = None
-        while page := home.items.dashboard_day(date_of(day_ms), before, DAY_ITEMS):
-            before = page[-1]["item_key"]
-            found = home.items.get_primaries([each["source_id"] for each in page])
-            for item in found.values():
-                tags = [f"tag:{tag}" for tag in item["matched_tags"]]
-                if subject is None or subject in [*item["matched_tickers"], *tags]:
-                    yield item
+    """Every article of the primary table, in no order."""
+    assert isinstance(home.items, Scanning), "both homes' item stores can be scanned"
+    for item in home.items.scan_primary():
+        subjects = [*(item.get("matched_tickers") or ()), *(f"tag:{tag}" for tag in item.get("matched_tags") or ())]
+        if start_ms <= parse_ms(item["ingested_at"]) < end_ms and subject in (None, *subjects):
+            yield item
+
+
+def _set_aside(home: Home, what: str, start_ms: int, end_ms: int) -> Iterator[dict[str, Any]]:
+    for aside in list_asides(home.lake, "late" if what == "late" else "quarantined"):
+        if start_ms <= parse_ms(aside["arrived_at"]) < end_ms:
+            yield aside
+
+
+def _json_value(value: object) -> float | str:
+    return float(value) if isinstance(value, Decimal) else str(value)
 
 
 def _write_jsonl(file: BinaryIO, rows: Iterable[dict[str, Any]]) -> int:
     count = 0
     for row in rows:
-        file.write(json.dumps(row, separators=(",", ":"), default=str).encode() + b"\n")
+        file.write(json.dumps(row, separators=(",", ":"), default=_json_value).encode() + b"\n")
         count += 1
     file.flush()
     return count
 
 
-def _write_parquet(file: BinaryIO, rows: Iterable[dict[str, Any]]) -> int:
-    """In row groups, so that memory does not grow with the export."""
+def _write_parquet(file: BinaryIO, what: str, rows: Iterable[dict[str, Any]]) -> int:
+    """In row groups, so that memory does not grow with the export; without rows a table without rows."""
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
         raise Unusable("parquet needs the package pyarrow: pip install 'candlewick[parquet]'") from None
-    source = map(_flat, rows)
+    schema = pyarrow.schema([(name, pyarrow.type_for_alias(kind)) for name, kind in COLUMNS[what].items()])
+    source = (row_of(what, row) for row in rows)
     count = 0
-    writer = None
-    while group := list(itertools.islice(source, GROUP_ROWS)):
-        table = pyarrow.Table.from_pylist(group, schema=writer.schema if writer else None)
-        if writer is None:
-            writer = pyarrow.parquet.ParquetWriter(file, table.schema)
-        writer.write_table(table)
-        count += len(group)
-    if writer is None:
-        raise BadRequest("there is nothing to export, and parquet cannot say nothing; use --format jsonl")
-    writer.close()
+    with pyarrow.parquet.ParquetWriter(file, schema) as writer:
+        while group := list(itertools.islice(source, GROUP_ROWS)):
+            writer.write_table(pyarrow.Table.from_pylist(group, schema=schema))
+            count += len(group)
     return count
-
-
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    if "open_at" in row:
-        return flat(row)
-    return {
-        name: json.dumps(value, default=str) if isinstance(value, (dict, list)) else value
-        for name, value in row.items()
-    }

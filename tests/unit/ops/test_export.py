@@ -1,0 +1,128 @@
+"""`candlewick export`: everything there is, each once, in columns that do not depend on the first rows."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from consumers.archiver.service import Archiver
+from consumers.classifier.service import ClassifierService
+from consumers.classifier.subjects import shipped_symbols
+from contracts.events import RAW_STREAM
+from contracts.kinesis import records_of
+from contracts.ports import Entry, Position
+from contracts.settings import Settings
+from ops import export as export_module
+from ops.cli import app
+from ops.export import WHAT
+from ops.export_columns import COLUMNS
+from stores.home import Home, forget_homes, open_home
+from tests.fakes.kinesis import kinesis_event
+from tests.unit.consumers.classifying import NOW_MS, WordModel, article
+
+parquet = pytest.importorskip("pyarrow.parquet")
+FIRST_AUTHOR = 6
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "data"
+    forget_homes()
+
+
+@pytest.fixture
+def home(data: Path) -> Home:
+    """Eight articles and a bad record, classified and in the lake; the authors are known of the last two only."""
+    home = open_home(Settings(data_dir=str(data)))
+    articles = [
+        article(
+            f"{'Apple' if n % 2 else 'Microsoft'} shares, number {n}", published_ms=NOW_MS - n * 60_000,
+            author="Jo" if n >= FIRST_AUTHOR else None,
+        )
+        for n in range(8)
+    ]  # fmt: skip
+    home.log.put_records(RAW_STREAM, [Entry("a", each) for each in [*articles, b"{bad"]])
+    (shard,) = home.log.shards(RAW_STREAM)
+    page = home.log.get_records(home.log.iterator(RAW_STREAM, shard.shard_id, Position("TRIM_HORIZON")))
+    records = records_of(kinesis_event(RAW_STREAM, page.records, shard.shard_id))
+    Archiver(home.lake).archive(records[:5])
+    service = ClassifierService(
+        log=home.log, items=home.items, control=home.control, lake=home.lake, clock=home.clock, model=WordModel(),
+        symbols=shipped_symbols(),
+    )  # fmt: skip
+    assert service.process(records).retry_from is None
+    return home
+
+
+def run(data: Path, *arguments: str, code: int = 0) -> str:
+    done = CliRunner().invoke(app, ["export", *arguments, "--data-dir", str(data)])
+    assert done.exit_code == code, done.output
+    return done.stdout if code == 0 else done.output
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_raw_articles_items_and_what_was_set_aside(home: Home, data: Path) -> None:
+    raw = lines(run(data, "raw"))
+    assert sorted(row["title"] for row in raw) == sorted(row["metadata"]["title"] for row in lines(run(data, "items")))
+    assert len({row["article_id"] for row in raw}) == len(raw) == 8
+    (bad,) = lines(run(data, "quarantined"))
+    assert bad["reason"] == "unparseable"
+    assert lines(run(data, "late")) == []
+    assert len(lines(run(data, "scored", "--subject", "aapl"))) == 4
+    assert len(lines(run(data, "items", "--subject", "AAPL"))) == 4
+    assert len(lines(run(data, "raw", "--start", "2025-12-21T09:38:00Z", "--end", "2025-12-21T09:39:30Z"))) == 2
+
+
+@pytest.mark.parametrize("what", WHAT)
+def test_parquet_has_the_same_columns_with_and_without_rows(home: Home, data: Path, tmp_path: Path, what: str) -> None:
+    for name, more in (("full", ()), ("empty", ("--end", "2001-01-01T00:00:00Z"))):
+        out = tmp_path / f"{name}.parquet"
+        run(data, what, "--format", "parquet", "--out", str(out), *more)
+        table = parquet.read_table(out)
+        assert {each.name: str(each.type) for each in table.schema} == COLUMNS[what]
+        assert table.num_rows == (0 if more else len(lines(run(data, what))))
+
+
+def test_a_column_that_only_later_rows_fill_is_kept(
+    home: Home, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_module, "GROUP_ROWS", 2)
+    out = tmp_path / "raw.parquet"
+    run(data, "raw", "--format", "parquet", "--out", str(out))
+    table = parquet.read_table(out).to_pydict()
+    assert sorted(filter(None, table["author"])) == ["Jo", "Jo"]
+    assert table["tickers"] == ["[]"] * 8
+
+
+def test_a_file_appears_whole_or_not_at_all(
+    home: Home, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "raw.jsonl"
+    out.write_text("what was there before")
+    monkeypatch.setattr(export_module, "decode_raw", lambda line: 1 / 0)
+    assert isinstance(CliRunner().invoke(app, ["export", "raw", "--out", str(out), "--data-dir", str(data)]).exception,
+                      ZeroDivisionError)  # fmt: skip
+    assert out.read_text() == "what was there before"
+    assert list(tmp_path.glob("*.part")) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("everything",), "quarantined"),
+        (("raw", "--format", "xml"), "parquet"),
+        (("raw", "--subject", "AAPL"), "no subjects"),
+        (("scored", "--subject", "not one"), "neither a ticker"),
+        (("scored", "--start", "yesterday"), "yesterday"),
+        (("scored", "--start", "2025-01-02T00:00:00Z", "--end", "2025-01-01T00:00:00Z"), "not before"),
+        (("scored", "--out", "/nowhere/at/all.jsonl"), "/nowhere/at/all.jsonl"),
+    ],
+)
+def test_wrong_arguments_are_named(home: Home, data: Path, arguments: tuple[str, ...], says: str) -> None:
+    assert says in run(data, *arguments, code=2)
