@@ -1,6 +1,7 @@
 """What the dashboard's browser tests share: the mock server of `web/dev`, axe, and a place for screenshots."""
 
 import json
+import os
 import shutil
 import subprocess
 import urllib.request
@@ -13,8 +14,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "web"
-SHOTS = ROOT / "build" / "web-shots"
+SHOTS = ROOT / "build" / "screenshots"
 START_TIMEOUT_S = 20
+PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
+#: `make test-web` asks for the long tests at their full length.
+FULL = os.environ.get("CANDLEWICK_WEB_FULL") == "1"
 
 
 def need_web() -> None:
