@@ -14,7 +14,7 @@ RATE ?= 200
 CLIENTS ?= 1000
 DATA ?= ../shared/data
 
-.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web bench-replay fuzz sim sim-canaries model test-train eval soak chaos infra-venv test-infra infra-golden line-aws docs pages lock sbom audit clean browser
+.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web bench-replay bench-recognition fuzz sim sim-canaries model test-train eval soak chaos infra-venv test-infra infra-golden line-aws docs pages lock sbom audit clean browser
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -95,6 +95,9 @@ bench-replay: $(VENV)/.dev ## rebuilding from the lake, beside the live path: bu
 
 bench-model: $(VENV)/.baselines ## the sentiment model's speed: build/bench/model.json
 	@$(PY) tests/bench/bench_model.py
+
+bench-recognition: $(VENV)/.dev ## precision and recall of recognising companies in labelled headlines
+	@$(PY) -m tests.bench.recognition $(ARGS)
 
 fuzz: $(VENV)/.dev ## what reads bytes from outside, 5,000 inputs each; the API against its own description, 300 an operation
 	@CANDLEWICK_FUZZ=5000 $(PY) -m pytest tests/fuzz

@@ -48,7 +48,10 @@ def refreshed(origin: str, folder: Path) -> dict[str, object]:
         settings = load(ProducerSettings, os.environ)
         text = Web(SystemClock(), settings.user_agent, Reach(settings.networks)).get(origin).body
     else:
-        text = Path(origin).read_bytes()
+        try:
+            text = Path(origin).read_bytes()
+        except OSError as error:
+            raise BadRequest(f"{origin}: {error.strerror}") from None
     try:
         listing = json.loads(text)
     except ValueError as error:

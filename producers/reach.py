@@ -34,9 +34,8 @@ class NotPublic(Exception):
     """A name leads to no address that may be connected to."""
 
     def __init__(self, host: str, address: str) -> None:
-        super().__init__(
-            f"{host} is at {address}, which is not a public address; {PRIVATE_NETWORKS} names networks to allow"
-        )
+        where = address if host == address else f"{host} is at {address}, which"
+        super().__init__(f"{where} is not a public address; {PRIVATE_NETWORKS} names networks to allow")
 
 
 class Reach:

@@ -117,6 +117,24 @@ def test_the_circuit_opens_after_five_failures_and_closes_after_a_good_probe(sit
     assert polling.state("flaky")["state"] == "healthy"
 
 
+def test_an_open_circuit_is_remembered_over_a_restart(site: FakeSite) -> None:
+    polling = Polling(source("flaky", site.put("/feed", (500, {}, b""))))
+    while polling.state("flaky").get("state") != "circuit open":
+        polling.restart().poll()
+        polling.clock.advance(1_000)
+    asked = len(site.asked)
+    for _ in range(50):
+        polling.restart().poll()
+        polling.clock.advance(1_000)
+    assert len(site.asked) == asked
+    polling.clock.advance(PROBE_AFTER_MS)
+    assert polling.restart().poll().failed == 1, "one probe"
+    assert polling.state("flaky")["state"] == "circuit open"
+    site.put("/feed", page(FEED))
+    polling.clock.advance(PROBE_AFTER_MS)
+    assert polling.restart().poll().published == 2
+
+
 def test_a_source_that_asks_for_patience_gets_it(site: FakeSite) -> None:
     polling = Polling(source("busy", site.put("/feed", (429, {"Retry-After": "900"}, b""))))
     polling.service.poll()
