@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -75,6 +75,38 @@ def create_app(
     options = options_of(settings)
     services = Services(home, options, status, names or {}, live)
 
+    app = FastAPI(
+        title="Candlewick",
+        version=health.version_of_package(),
+        summary="Sentiment candles from a live stream of news",
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_life(services, live),
+        redirect_slashes=False,
+        generate_unique_id_function=operation_id,
+    )
+    app.state.services = services
+    problems.install(app)
+    for noun in NOUNS:
+        app.include_router(noun.router, prefix=PREFIX)
+    app.include_router(health.bare)
+    app.router.default = web_fallback(options.web_dir)
+    document: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not document:
+            document.update(make_openapi(app))
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    _shield(app, services)
+    return app
+
+
+def _life(services: Services, live: bool) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """What runs while the application does, and its farewell."""
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         duties = (
@@ -96,31 +128,12 @@ def create_app(
                 await services.run("control", services.fleet.leave)
             services.offload.close()
 
-    app = FastAPI(
-        title="Candlewick",
-        version=health.version_of_package(),
-        summary="Sentiment candles from a live stream of news",
-        openapi_url=f"{PREFIX}/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        lifespan=lifespan,
-        redirect_slashes=False,
-        generate_unique_id_function=operation_id,
-    )
-    app.state.services = services
-    problems.install(app)
-    for noun in NOUNS:
-        app.include_router(noun.router, prefix=PREFIX)
-    app.include_router(health.bare)
-    app.router.default = web_fallback(options.web_dir)
-    document: dict[str, Any] = {}
+    return lifespan
 
-    def openapi() -> dict[str, Any]:
-        if not document:
-            document.update(make_openapi(app))
-        return document
 
-    app.openapi = openapi  # type: ignore[method-assign]
+def _shield(app: FastAPI, services: Services) -> None:
+    """The middlewares; the last one added sees a request first."""
+    options = services.options
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=GZIP_LEVEL)
     app.add_middleware(BodyLimit, max_bytes=options.max_body_bytes)
     app.add_middleware(RateLimit, clock=services.clock, per_s=options.rate_per_s, burst=options.rate_burst)
@@ -134,7 +147,6 @@ def create_app(
             allow_headers=["Authorization", "Content-Type", "If-None-Match", "Last-Event-ID", "X-Admin-Key"],
             expose_headers=["ETag", "Location", "Retry-After"],
         )
-    return app
 
 
 async def tell_metrics(services: Services) -> None:
