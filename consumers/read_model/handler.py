@@ -24,7 +24,9 @@ def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         processed = process(items, records)
     except Transient as error:
         logger.warning(json.dumps({"message": "batch to be retried", "cause": str(error)}))
-        return {"batchItemFailures": [{"itemIdentifier": records[0]["dynamodb"]["SequenceNumber"]}]}
+        # Without a number to begin at, Lambda takes it for a failure of the whole batch, which it is.
+        first = records[0].get("dynamodb") or {}
+        return {"batchItemFailures": [{"itemIdentifier": str(first.get("SequenceNumber", ""))}]}
     record(processed.metrics())
     logger.info(json.dumps({"message": "read model", **processed._asdict()}))
     return {"batchItemFailures": []}

@@ -9,6 +9,7 @@ expires_at = now + 7 days                           ingested_at + 7 days: the sa
 floats                                              Decimal, as DynamoDB sends them
 """
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -76,7 +77,8 @@ def process(items: ItemStore, records: Sequence[Mapping[str, Any]]) -> Processed
             success += 1
         except BadEvent as error:
             errors += 1
-            logger.error("read model: record %s skipped: %s", record.get("eventID"), error)
+            told = {"message": "read model: record skipped", "event_id": record.get("eventID"), "cause": str(error)}
+            logger.error(json.dumps(told | {"source_id": _source_id(record)}))
     if written:
         items.put_dashboard(list(written.values()))
     return Processed(success, errors, len(records), skipped, len(written))
@@ -102,11 +104,22 @@ def dashboard_items(image: Mapping[str, Any]) -> list[Item]:
     return [base, *(base | {"tag": tag, "item_key": f"~{tag}#{base['item_key']}"} for tag in tags)]
 
 
+def _source_id(record: Mapping[str, Any]) -> str | None:
+    """Of a record that may lack anything, for the log."""
+    change = record.get("dynamodb")
+    for part in ("Keys", "NewImage") if isinstance(change, Mapping) else ():
+        found = change.get(part)
+        if isinstance(found, Mapping) and isinstance(found.get("source_id"), Mapping):
+            return str(found["source_id"].get("S"))[:200]
+    return None
+
+
 def _analysed_image(record: Mapping[str, Any]) -> dict[str, Any] | None:
     """The new image, or None when there is nothing to copy: a removal, or an item still pending."""
     if record.get("eventName") == "REMOVE":
         return None
-    image = (record.get("dynamodb") or {}).get("NewImage")
+    change = record.get("dynamodb")
+    image = change.get("NewImage") if isinstance(change, Mapping) else None
     if not isinstance(image, Mapping):
         raise BadEvent("missing_field", "dynamodb.NewImage")
     plain = plain_item(image)

@@ -115,6 +115,8 @@ def test_removals_and_pending_items_are_no_errors(record: dict[str, Any]) -> Non
 BAD = {
     "no image": {"eventName": "INSERT", "eventID": "9", "dynamodb": {}},
     "nothing": {"eventName": "INSERT"},
+    "a list for a change": {"eventName": "INSERT", "dynamodb": [1]},
+    "a list for an image": {"eventName": "INSERT", "dynamodb": {"NewImage": [1], "Keys": {"source_id": 7}}},
     "no source_id": changed(source_id=None),
     "empty sentiment": changed(sentiment={"S": ""}),
     "unknown sentiment": changed(sentiment={"S": "great"}),
@@ -131,11 +133,17 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_malformed_record_is_skipped_and_counted(name: str) -> None:
+def test_a_malformed_record_is_skipped_and_counted(name: str, caplog: pytest.LogCaptureFixture) -> None:
     items = FakeItems()
     done = process(items, [BAD[name], changed()])
     assert (done.StreamProcessorErrors, done.StreamProcessorSuccess) == (1, 1)
     assert len(items.dashboard) == 4
+    (line,) = caplog.records
+    told = json.loads(line.getMessage())
+    assert told["event_id"] == BAD[name].get("eventID")
+    assert told["cause"]
+    if BAD[name].get("dynamodb") and isinstance(BAD[name]["dynamodb"], dict) and BAD[name].get("eventID") == "1":
+        assert told["source_id"] == "newsapi#bbc-news-ai-regulation-2025-11-16"
 
 
 def test_a_store_that_fails_gives_the_batch_back() -> None:
