@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from contracts.bucket import E4, Bucket, content_bytes
+from contracts.bucket import E4, Bucket, content_bytes, pairs
 from contracts.documents import bucket_document
 from contracts.ports import BucketStore
 
@@ -20,7 +20,7 @@ def compare(store: BucketStore, a: str, b: str, now_ms: int) -> dict[str, Any]:
     by_resolution: dict[str, Counter[str]] = {}
     worst: list[Any] = []
     read = [0, 0]
-    for here, there in _pairs(_counting(store.scan(a), read, 0), _counting(store.scan(b), read, 1)):
+    for here, there in pairs(_counting(store.scan(a), read, 0), _counting(store.scan(b), read, 1)):
         one = here or there
         assert one is not None
         verdict = _verdict(here, there)
@@ -61,21 +61,6 @@ def _counting(buckets: Iterator[Bucket], read: list[int], side: int) -> Iterator
             return
         if "~" not in bucket.subject:
             yield bucket
-
-
-def _pairs(here: Iterator[Bucket], there: Iterator[Bucket]) -> Iterator[tuple[Bucket | None, Bucket | None]]:
-    """The buckets of two scans by key, each with its counterpart or None."""
-    one, other = next(here, None), next(there, None)
-    while one is not None or other is not None:
-        if other is None or (one is not None and one.key < other.key):
-            yield one, None
-            one = next(here, None)
-        elif one is None or other.key < one.key:
-            yield None, other
-            other = next(there, None)
-        else:
-            yield one, other
-            one, other = next(here, None), next(there, None)
 
 
 def _verdict(here: Bucket | None, there: Bucket | None) -> str:

@@ -21,7 +21,7 @@ from stores.bucket_codec import (
     encode_children,
     encode_summary,
 )
-from stores.sqlite_connection import Database, Schema, Seen
+from stores.sqlite_connection import Database, OnOneFile, Schema
 
 SCAN_CHUNK: Final = 1_000
 DROP_CHUNK: Final = 2_000
@@ -76,7 +76,7 @@ def _bucket(row: Sequence[Any]) -> Bucket:
     )
 
 
-class SqliteBucketStore:
+class SqliteBucketStore(OnOneFile):
     """`contracts.ports.BucketStore` in `buckets.db`."""
 
     def __init__(self, path: Path, synchronous: str = "full") -> None:
@@ -231,23 +231,6 @@ class SqliteBucketStore:
                 ).rowcount
                 connection.execute("UPDATE lanes SET tail = ? WHERE lane = ?", (tail, lane))
         return dropped
-
-    # ---- waking -----------------------------------------------------------------------------------------------
-    def seen(self) -> Seen:
-        """Take before reading; hand to `wait` after finding nothing new."""
-        return self._database.seen()
-
-    def wait(self, seen: Seen, timeout_ms: float) -> bool:
-        """Sleep until anything was committed since `seen`, by this or (within 25 ms) another process."""
-        return self._database.wait(seen, timeout_ms)
-
-    def wake(self) -> None:
-        """Wake this process' waiters without a write, to stop them."""
-        self._database.wake()
-
-    def close(self) -> None:
-        """Nothing may be using the store any more."""
-        self._database.close()
 
 
 class _GuardFailed(Exception):

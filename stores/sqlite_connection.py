@@ -224,3 +224,26 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
+
+
+class OnOneFile:
+    """What a store on one database file offers besides its port: `contracts.ports.Waking`, and closing."""
+
+    _database: Database
+
+    def seen(self) -> Seen:
+        """Take before reading; hand to `wait` after finding nothing new."""
+        return self._database.seen()
+
+    def wait(self, seen: Seen, timeout_ms: float) -> bool:
+        """Sleep until anything was committed since `seen`, by this or (within 25 ms) another process, or time is
+        over."""
+        return self._database.wait(seen, timeout_ms)
+
+    def wake(self) -> None:
+        """Wake this process' waiters without a write, to stop them."""
+        self._database.wake()
+
+    def close(self) -> None:
+        """Nothing may be using the store any more."""
+        self._database.close()

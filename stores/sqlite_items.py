@@ -14,7 +14,7 @@ from contracts.subjects import TAG_PREFIX
 from contracts.tally import Tally
 from stores import sqlite_tallies
 from stores.item_codec import decode_item, encode_item
-from stores.sqlite_connection import Database, Schema, Seen
+from stores.sqlite_connection import Database, OnOneFile, Schema
 
 STREAM_SHARD: Final = "shardId-00000000000000000000-00000000"
 SEQUENCE_DIGITS: Final = 21
@@ -42,7 +42,7 @@ _SCHEMA: Final = Schema(
 )
 
 
-class SqliteItemStore:
+class SqliteItemStore(OnOneFile):
     """`contracts.ports.ItemStore` in `items.db`."""
 
     def __init__(self, path: Path, clock: Clock, synchronous: str = "full") -> None:
@@ -257,23 +257,6 @@ class SqliteItemStore:
 
     def _items(self, statement: str, parameters: Sequence[Any]) -> list[Item]:
         return [decode_item(body) for (body,) in self._database.read(statement, parameters)]
-
-    # ---- waking -----------------------------------------------------------------------------------------------
-    def seen(self) -> Seen:
-        """Take before reading; hand to `wait` after finding nothing new."""
-        return self._database.seen()
-
-    def wait(self, seen: Seen, timeout_ms: float) -> bool:
-        """Sleep until anything was committed since `seen`, by this or (within 25 ms) another process."""
-        return self._database.wait(seen, timeout_ms)
-
-    def wake(self) -> None:
-        """Wake this process' waiters without a write, to stop them."""
-        self._database.wake()
-
-    def close(self) -> None:
-        """Nothing may be using the store any more."""
-        self._database.close()
 
 
 def _body(connection: sqlite3.Connection, source_id: str) -> bytes | None:

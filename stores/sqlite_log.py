@@ -27,7 +27,7 @@ from contracts.ports import (
     Shard,
 )
 from stores.put_limits import RECORD_TOO_LARGE, checked_sizes, routing_hash
-from stores.sqlite_connection import Database, Schema, Seen
+from stores.sqlite_connection import Database, OnOneFile, Schema
 
 MAX_SHARDS: Final = 1_000
 TRIM_CHUNK: Final = 10_000
@@ -76,7 +76,7 @@ def _sequence(position: int, shard_number: int) -> str:
     return f"49{position:034d}{shard_number:020d}"
 
 
-class SqliteEventLog:
+class SqliteEventLog(OnOneFile):
     """`contracts.ports.EventLog` in `log.db`; any number of processes and threads may write and read at once."""
 
     def __init__(self, path: Path, clock: Clock, synchronous: str = "full") -> None:
@@ -285,23 +285,6 @@ class SqliteEventLog:
                     chunk = cut - row.first_position
                     dropped += chunk
         return dropped
-
-    # ---- waking -----------------------------------------------------------------------------------------------
-    def seen(self) -> Seen:
-        """Take before reading; hand to `wait` after finding nothing new."""
-        return self._database.seen()
-
-    def wait(self, seen: Seen, timeout_ms: float) -> bool:
-        """Sleep until anything was put since `seen`, by this or (within 25 ms) another process, or time is over."""
-        return self._database.wait(seen, timeout_ms)
-
-    def wake(self) -> None:
-        """Wake this process' waiters without a put, to stop them."""
-        self._database.wake()
-
-    def close(self) -> None:
-        """Nothing may be using the log any more."""
-        self._database.close()
 
 
 def _position_in(row: _ShardRow, sequence_number: str) -> int:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from contracts.bucket import E4, LANE_SEPARATOR, Bucket
+from contracts.bucket import E4, LANE_SEPARATOR, Bucket, pairs
 from contracts.documents import bucket_document, end_ms
 from contracts.generation import COMPARE_KIND, POINTER, live_generation
 from contracts.instants import iso_ms, parse_ms
@@ -100,21 +100,6 @@ def _walk(home: Home, a: str, b: str, tally: "_Tally", bounds: Bounds, progress:
 def _plain(buckets: Iterator[Bucket]) -> Iterator[Bucket]:
     """Lanes are how a bucket is written, not what it says."""
     return (bucket for bucket in buckets if LANE_SEPARATOR not in bucket.subject)
-
-
-def pairs(here: Iterator[Bucket], there: Iterator[Bucket]) -> Iterator[tuple[Bucket | None, Bucket | None]]:
-    """Two scans in key order, each bucket with its counterpart or None."""
-    one, other = next(here, None), next(there, None)
-    while one is not None or other is not None:
-        if other is None or (one is not None and one.key < other.key):
-            yield one, None
-            one = next(here, None)
-        elif one is None or other.key < one.key:
-            yield None, other
-            other = next(there, None)
-        else:
-            yield one, other
-            one, other = next(here, None), next(there, None)
 
 
 def same_content(here: Bucket, there: Bucket) -> bool:
