@@ -39,7 +39,7 @@ def acknowledged(stage: Stage, account: str) -> tuple[Acknowledged, ...]:
         Acknowledged(f"AwsSolutions-IAM5[Resource::{timeseries}/index/by_touch]", ("Pipeline", "Api"), generations),
         *(
             Acknowledged(f"AwsSolutions-IAM5[Resource::{lake}/{prefix}/*]", ("Pipeline",), prefixes)
-            for prefix in ("late", "quarantined", "raw", "raw-pages", "scored")
+            for prefix in ("late", "opinions", "quarantined", "raw", "scored")
         ),
         *(
             Acknowledged(

@@ -17,6 +17,7 @@ from stores.dynamo_schema import CHANGES, CONTROL, ITEMS_DASHBOARD, ITEMS_PRIMAR
 READ: Final = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
 WRITE: Final = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem")
 DELETE: Final = ("dynamodb:DeleteItem",)
+STREAM_READ: Final = ("kinesis:ListShards", "kinesis:GetShardIterator", "kinesis:GetRecords")
 SCAN: Final = ("dynamodb:Scan", "dynamodb:DescribeTable")
 
 
@@ -30,8 +31,8 @@ class Access(NamedTuple):
 class Row(NamedTuple):
     """One function. `timeout_s` of a mapping's function x 6 is what Lambda advises for queues; streams need none.
 
-    `lake`: prefixes it may write ("" reads everything). `streams`: it puts on. `environment`: settings beyond those all
-    have, by field name; `{…}` is filled in from the stage.
+    `lake_writes`: prefixes it may write. `lake_reads`: it lists keys. `streams`: it puts on. `reads`: it reads without
+    a mapping. `environment`: settings beyond those all have, by field name; `{…}` is filled in from the stage.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Row(NamedTuple):
     secret: bool = False
     concurrency: int = 0
     environment: tuple[tuple[str, str], ...] = ()
+    reads: tuple[str, ...] = ()
 
 
 ROWS: Final[dict[str, Row]] = {
@@ -54,7 +56,7 @@ ROWS: Final[dict[str, Row]] = {
         Row(
             "producers", "producers.handler.lambda_handler", "producers", 512, 240,
             (Access(CONTROL, READ + WRITE),),
-            ("raw-pages/", "quarantined/"), False, ("raw-articles",), True, 1,
+            ("opinions/", "quarantined/"), False, ("raw-articles",), True, 1,
         ),
         Row(
             "classifier", "consumers.classifier.handler.lambda_handler", "classifier", 2_048, 120,
@@ -70,9 +72,9 @@ ROWS: Final[dict[str, Row]] = {
         ),
         Row(
             "finalizer", "aggregation.finalizer.lambda_handler", "core", 512, 240,
-            (Access(CONTROL, READ), Access(TIMESERIES, READ + WRITE), Access(CHANGES, READ + WRITE)),
+            (Access(CONTROL, READ + WRITE), Access(TIMESERIES, READ + WRITE), Access(CHANGES, READ + WRITE)),
             (), False, (), False, 1,
-            (("expire", "true"), ("lanes", "{lanes}")),
+            (("expire", "true"), ("lanes", "{lanes}")), ("scored-articles",),
         ),
         Row(
             "archiver", "consumers.archiver.handler.lambda_handler", "core", 512, 120,
@@ -172,6 +174,8 @@ def _grant(scope: Construct, row: Row, stage: Stage, data: DataStack, role: iam.
                 actions=["kinesis:PutRecords", "kinesis:ListShards"], resources=[data.streams[name].stream_arn]
             )
         )
+    for name in row.reads:
+        role.add_to_policy(iam.PolicyStatement(actions=list(STREAM_READ), resources=[data.streams[name].stream_arn]))
     if row.secret:
         data.secret.grant_read(role)
 
