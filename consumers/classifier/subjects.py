@@ -2,7 +2,8 @@
 
 Precision first: a wrong candle misleads, a missed mention only thins one. Three ways to be recognised:
 
-1. explicitly, `$AAPL` or `(NASDAQ: AAPL)`: always, even for tickers that are words (`$ALL`, `(NYSE: IT)`);
+1. explicitly, `$AAPL`, `(NASDAQ: AAPL)` or `Evolution Petroleum Corporation (EPM)`: always, even for tickers that are
+   words (`$ALL`, `(NYSE: IT)`);
 2. by a name that means one thing (`Microsoft`, `Goldman Sachs`): always, when capitalised as written in the table;
 3. by a name that also means something else (`Apple`, `Oracle`, `Meta`): only in company context, that is a possessive,
    a company suffix or verb right after it or its own ticker in brackets, or a business word, another company or one of
@@ -36,11 +37,17 @@ _LISTED: Final = re.compile(
     re.IGNORECASE,
 )
 
+#: A legal form and a symbol in brackets: a company's full name is told with its ticker.
+_TOLD: Final = re.compile(
+    r"\b(?:Inc|Corp|Corporation|Incorporated|plc|PLC|Ltd|Limited|N\.V|S\.A)\.?,? \(([A-Z]{2,5}(?:[.\-][A-Z])?)\)"
+)
+
 
 def _word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+_NO_TICKERS: Final = _word_set("US USA UK EU CEO CFO CTO COO IPO ETF SEC FDA UAE PR HK NZ CA AU IN DE FR JP")
 _SUFFIXES: Final = _word_set(
     """
     inc inc. corp corp. co co. ltd ltd. plc llc holdings group incorporated corporation shares share stock stocks
@@ -134,6 +141,7 @@ def recognise(text: str, symbols: Symbols, watched: Collection[str] = ()) -> set
     """The tickers a text names. A cashtag counts when the table knows it or somebody watches it."""
     found = {ticker for ticker in _CASHTAG.findall(text) if ticker in symbols.tickers or ticker in watched}
     found |= {ticker.upper() for ticker in _LISTED.findall(text) if is_ticker(ticker.upper())}
+    found |= {ticker for ticker in _TOLD.findall(text) if ticker not in _NO_TICKERS}
     words = _words(text)
     lower = {word.text.lower() for word in words}
     flat = f" {' '.join(word.text.lower() for word in words)} "
