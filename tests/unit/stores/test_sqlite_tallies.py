@@ -80,6 +80,21 @@ def test_counters_equal_a_recount_whatever_was_written(tmp_path: Path, seed: int
     assert store.ingestion_range() == (min(keys), max(keys))
 
 
+def test_windows_add_up_to_the_span_and_hold_what_was_ingested_in_them(tmp_path: Path) -> None:
+    path = tmp_path / "items.db"
+    store = SqliteItemStore(path, ManualClock())
+    times = [NOW_MS - n * 37 * MINUTE_MS - n for n in range(80)]
+    store.put_dashboard([row for n, at_ms in enumerate(times) for row in dashboard_item(n, at_ms)])
+    for width_ms in (MINUTE_MS, 10 * MINUTE_MS, HOUR_MS, 3 * HOUR_MS):
+        start_ms = (NOW_MS - DAY_MS) // width_ms * width_ms
+        end_ms = NOW_MS // width_ms * width_ms
+        windows = store.tally_windows(width_ms, start_ms, end_ms)
+        for window_ms, tally in windows.items():
+            assert tally.total == sum(window_ms <= at_ms < window_ms + width_ms for at_ms in times)
+            assert tally.of("source")["rss"] == tally.total
+        assert sum(tally.total for tally in windows.values()) == sum(start_ms <= at_ms < end_ms for at_ms in times)
+
+
 def test_a_write_that_is_rolled_back_counts_nothing(tmp_path: Path) -> None:
     store = SqliteItemStore(tmp_path / "items.db", ManualClock())
     good, bad = dashboard_item(1, NOW_MS)[0], dashboard_item(2, NOW_MS)[0] | {"polarity": float("nan")}

@@ -3,7 +3,7 @@ import "./styles/questions.css";
 import "./styles/analytics.css";
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import type { Facets } from "../model/facets.ts";
+import { type Facets, windowTotal } from "../model/facets.ts";
 import { facetsQuery, isFiltered, withFilters } from "../model/filter_queries.ts";
 import { type Filters, listFilters, NO_FILTERS } from "../model/filters.ts";
 import { articlesText, momentText } from "../model/format.ts";
@@ -44,7 +44,7 @@ function SpanBar() {
 /** What the page is narrowed to; each can be taken off. */
 function Chosen({ filters }: { filters: Filters }) {
   const { zone } = prefs.value;
-  if (!isFiltered(filters)) return <p class="chosen muted">Press any column, bar or name to narrow everything else to it.</p>;
+  if (!isFiltered(filters)) return <p class="chosen muted">Press any column, bar or name to narrow everything else to it; with Shift, a stretch of time grows.</p>;
   return (
     <div class="chosen" role="group" aria-label="Narrowed to">
       {listFilters(filters)
@@ -127,8 +127,14 @@ function Panels({ facets, filters }: { facets: Facets; filters: Filters }) {
 
 function body(facets: Facets | null, problem: string | null, filters: Filters): ComponentChildren {
   if (facets !== null) {
-    const nothing = facets.total === 0 && facets.windows.every((row) => row.positive + row.neutral + row.negative === 0);
-    return nothing && facets.coverage.length === 0 ? <Nothing filters={filters} /> : <Panels facets={facets} filters={filters} />;
+    // Each dimension is counted without its own filter, so there may be bars to go on from although nothing answers all.
+    const hasBars = facets.total > 0 || facets.windows.some((row) => windowTotal(row) > 0) || facets.coverage.length > 0;
+    return (
+      <>
+        {facets.total === 0 && <Nothing filters={filters} />}
+        {hasBars && <Panels facets={facets} filters={filters} />}
+      </>
+    );
   }
   if (problem !== null) {
     return (

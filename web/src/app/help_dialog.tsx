@@ -6,14 +6,14 @@ import { helpOpen } from "./state.ts";
 const KEYS: readonly (readonly [string, string])[] = [
   ["Ctrl K  ⌘ K", "Everything by name: pages, subjects, resolutions, actions"],
   ["1 – 8", "Resolution, from 1 minute to 24 hours"],
-  ["j  k", "Next and previous watched subject"],
+  ["j  k", "Next and previous watched subject; on Records, next and previous record"],
   ["← →", "Earlier and later candle"],
   ["Home End", "First and last candle (chart focused)"],
   ["l", "Go to live"],
   ["f", "Score axis: −1 to +1, or fitted"],
   ["u", "Local time or UTC"],
   ["t", "Light, dark or as the system says"],
-  ["/", "Add a ticker or a tag"],
+  ["/", "Add a ticker or a tag; on Records, the filters"],
   [`g then ${PAGE_NAMES.map((row) => row.key).join(", ")}`, PAGE_NAMES.map((row) => row.label).join(", ")],
   ["?", "This help"],
 ];

@@ -1,6 +1,6 @@
 import "./styles/record.css";
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { momentText } from "../model/format.ts";
 import type { ArticleRecord, FedRow } from "../model/record.ts";
 import { recordCurl } from "../model/record_export.ts";
@@ -13,7 +13,7 @@ import { copy } from "./files.ts";
 import { go } from "./navigation.ts";
 import { follow } from "./page_link.tsx";
 import { RecordCandles } from "./record_candles.tsx";
-import { list } from "./record_list_state.ts";
+import { leftFor, list } from "./record_list_state.ts";
 import { RecordScore } from "./record_rows.tsx";
 import { RecordTimeline } from "./record_timeline.tsx";
 import { firstShown } from "./shown.ts";
@@ -192,8 +192,15 @@ function RawJson({ record }: { record: ArticleRecord }) {
 export function RecordDetail({ id }: { id: string }) {
   const { loaded, load } = useRecord(id);
   const { record, fed, shownAt, gone, problem } = loaded;
+  const main = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // Another page begins at its top, for the eye and for the keyboard; the list finds its row again on the way back.
+    leftFor.value = id;
+    main.current?.focus({ preventScroll: true });
+    window.scrollTo(0, 0);
+  }, []);
   return (
-    <main class={`page record-page${problem === null ? "" : " has-problem"}`} id="main" tabIndex={-1}>
+    <main ref={main} class={`page record-page${problem === null ? "" : " has-problem"}`} id="main" tabIndex={-1}>
       <div class="record-head">
         <BackLink />
         <Steps id={id} />

@@ -27,6 +27,8 @@ const MAX_SHORT_PAGES = 5;
 export const MAX_DOWNLOAD = 5_000;
 
 export const list = signal<RecordList>(EMPTY);
+/** The record that was opened last: where the list goes on when the reader comes back. */
+export const leftFor = signal<string | null>(null);
 let running: AbortController | null = null;
 
 export const nameOfFilters = (filters: Filters): string => listFilters(filters).map((pair) => pair.join("=")).join("&");

@@ -42,7 +42,7 @@ function Row({ record, now }: { record: ArticleRecord; now: Ms }) {
         <RecordScore record={record} />
       </td>
       <td class="record-what">
-        <a class="record-title" href={formatRoute(target)} onClick={(event) => follow(event, target)} dir="auto">
+        <a class="record-title" data-id={record.id} href={formatRoute(target)} onClick={(event) => follow(event, target)} dir="auto">
           {record.title || "(no headline)"}
         </a>
         <span class="record-from" dir="auto">

@@ -10,7 +10,7 @@ import { copy, download } from "./files.ts";
 import { RecordDetail } from "./record_detail.tsx";
 import { RecordEmpty } from "./record_empty.tsx";
 import { RecordFilters } from "./record_filters.tsx";
-import { collect, list, loadFirst, loadMore, MAX_DOWNLOAD, nameOfFilters } from "./record_list_state.ts";
+import { collect, leftFor, list, loadFirst, loadMore, MAX_DOWNLOAD, nameOfFilters } from "./record_list_state.ts";
 import { RecordTable } from "./record_rows.tsx";
 import { link, prefs, route, serverNow } from "./state.ts";
 
@@ -74,6 +74,18 @@ function useListKeys(): void {
   }, []);
 }
 
+/** Whoever comes back from a record finds the list where it was left. */
+function useReturn(): void {
+  useEffect(() => {
+    const id = leftFor.peek();
+    leftFor.value = null;
+    if (id === null) return;
+    const title = document.querySelector<HTMLElement>(`.record-title[data-id="${CSS.escape(id)}"]`);
+    title?.scrollIntoView({ block: "center" });
+    title?.focus({ preventScroll: true });
+  }, []);
+}
+
 function Problem() {
   const { problem, loadedAt, records } = list.value;
   if (problem === null) return null;
@@ -117,6 +129,7 @@ function Listing() {
     if (list.peek().name !== name || list.peek().problem !== null) void loadFirst(filters);
   }, [name]);
   useListKeys();
+  useReturn();
   const empty = records.length === 0 && nextCursor === null && !isOther && busy === null && problem === null;
   return (
     <main class="page records-page" id="main" tabIndex={-1}>
