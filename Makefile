@@ -118,7 +118,7 @@ $(VENV)-infra/.installed: pyproject.toml
 	@$(VENV)-infra/bin/python local/link_node.py $(VENV)-infra
 	@touch $@
 
-test-infra: infra-venv $(VENV)/.dev ## assertions, nag, lint, golden templates, a deployment on an emulator
+test-infra: infra-venv $(VENV)/.dev web/dist/.built ## assertions, nag, lint, golden templates, a deployment on an emulator
 	@$(VENV)-infra/bin/python -m pytest tests/infra -n 2 --dist loadfile -p no:cacheprovider
 
 infra-golden: infra-venv ## write the golden templates anew
