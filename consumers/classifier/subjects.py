@@ -37,9 +37,10 @@ _LISTED: Final = re.compile(
     re.IGNORECASE,
 )
 
-#: A legal form and a symbol in brackets: a company's full name is told with its ticker.
+#: A legal form and a symbol in brackets: a company's full name is told with its ticker (Reuters adds the exchange: .O).
 _TOLD: Final = re.compile(
-    r"\b(?:Inc|Corp|Corporation|Incorporated|plc|PLC|Ltd|Limited|N\.V|S\.A)\.?,? \(([A-Z]{2,5}(?:[.\-][A-Z])?)\)"
+    r"\b(?:Inc|Corp|Corporation|Incorporated|plc|PLC|Ltd|Limited|N\.V|S\.A)\.?,? "
+    r"\(([A-Z]{2,5}(?:[.\-][AB])?)(?:\.[ONK]|\.OQ)?\)"
 )
 
 

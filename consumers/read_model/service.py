@@ -107,7 +107,9 @@ def dashboard_items(image: Mapping[str, Any]) -> list[Item]:
 def _source_id(record: Mapping[str, Any]) -> str | None:
     """Of a record that may lack anything, for the log."""
     change = record.get("dynamodb")
-    for part in ("Keys", "NewImage") if isinstance(change, Mapping) else ():
+    if not isinstance(change, Mapping):
+        return None
+    for part in ("Keys", "NewImage"):
         found = change.get(part)
         if isinstance(found, Mapping) and isinstance(found.get("source_id"), Mapping):
             return str(found["source_id"].get("S"))[:200]

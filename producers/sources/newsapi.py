@@ -1,7 +1,9 @@
-"""NewsAPI: one question in its own query language, newest first, a hundred articles a page.
+"""NewsAPI: one question in its own query language, newest first, a hundred articles at a time.
 
-Docs: https://newsapi.org/docs/endpoints/everything. Free plan: 100 calls a day, articles a day late, and nothing past
-the first hundred results (that refusal is the end of the pages). Cursor: see `paging.Walk`, by publication.
+Docs: https://newsapi.org/docs/endpoints/everything. Free plan: 100 calls a day, articles a day late, and only the first
+page of any question: so older ones are asked for as the first page of what was published up to the oldest one seen
+(`to`), which is the same on every plan. Cursor: see `paging.Walk`, by publication; its `page` is `to` in seconds, 0 for
+the newest.
 """
 
 from collections.abc import Mapping
@@ -15,7 +17,7 @@ from contracts.resolution import DAY_MS, HOUR_MS
 from producers.fetch import FetchFailed
 from producers.pace import Limit
 from producers.sources.json_api import JsonApi, Limits, articles_of, message_of, text_of
-from producers.sources.paging import Page, Walk
+from producers.sources.paging import MAX_PAGES_A_POLL, Page, Walk
 from producers.sources.registry import Fetched, Request
 
 LIMITS: Final = (Limit(100, DAY_MS),)
@@ -23,7 +25,6 @@ MAX_QUERY_CHARACTERS: Final = 500
 #: What is asked for when nobody watches anything and no query is set.
 DEFAULT_QUERY: Final = 'stocks OR earnings OR "stock market"'
 _REMOVED: Final = "[Removed]"
-_NO_FURTHER: Final = "maximumResultsReached"
 #: Statuses of the documented codes, for a refusal that came with another one.
 CODES: Final = {
     "apiKeyDisabled": 401,
@@ -41,7 +42,8 @@ CODES: Final = {
 
 class Options(BaseModel):
     """`query` in NewsAPI's language (none: the watched tags and tickers); `language`; `days_back` of the very first
-    question; `limits` of another plan."""
+    question; `pages`: so many at most each time (the free plan allows two every half hour); `limits` of another
+    plan."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -49,6 +51,7 @@ class Options(BaseModel):
     language: str = Field("en", pattern=r"^[a-z]{2}$")
     days_back: int = Field(2, ge=1, le=30)
     page_size: int = Field(100, ge=1, le=100)
+    pages: int = Field(2, ge=1, le=MAX_PAGES_A_POLL)
     limits: Limits = ()
 
 
@@ -58,34 +61,43 @@ def fetch(request: Request) -> Fetched:
     api = JsonApi(request, LIMITS, patience_ms=HOUR_MS)
     query = options.query or query_of(request)
     walk = Walk(request, options.days_back * DAY_MS)
+    asked = left_out = 0
 
-    def ask(_: int, page: int) -> Page:
+    def ask(_: int, until_s: int) -> Page:
+        nonlocal asked, left_out
         params = {
             "q": query,
             "from": iso_s(walk.since_ms - walk.since_ms % 1000),
             "language": options.language,
             "sortBy": "publishedAt",
             "pageSize": str(options.page_size),
-            "page": str(page + 1),
+            "page": "1",
         }
-        try:
-            document = api.get(request.source.url, params, {"X-Api-Key": api.secret})
-        except FetchFailed as error:
-            if page > 0 and _NO_FURTHER.encode() in error.body:
-                return Page((), (), 0, last=True)
-            raise
+        if until_s:
+            params["to"] = iso_s(until_s * 1000)
+        document = api.get(request.source.url, params, {"X-Api-Key": api.secret})
         rows = document.get("articles") if isinstance(document, dict) else None
         if not isinstance(rows, list):
             raise _refusal(api, document)
-        seen = (page + 1) * options.page_size
+        published = [at_ms for row in rows if (at_ms := _published_ms(row))]
         total = document.get("totalResults")
+        more = len(rows) >= options.page_size and not (isinstance(total, int) and total <= len(rows))
+        oldest_s = min(published, default=0) // 1000
+        asked += 1
+        if more and asked == options.pages:
+            left_out = total - len(rows) if isinstance(total, int) else 1
         return Page(
             *articles_of(request, rows, _fields),
-            newest_ms=max((_published_ms(row) for row in rows), default=0),
-            last=len(rows) < options.page_size or (isinstance(total, int) and seen >= total),
+            newest_ms=max(published, default=0),
+            # More articles in one second than are told at a time cannot be asked for.
+            last=not more or left_out > 0 or oldest_s in (0, until_s),
+            following=oldest_s,
         )
 
-    return walk.run([query], ask)
+    fetched = walk.run([query], ask)
+    if left_out:
+        return fetched._replace(note=f"{left_out:,} or so older ones were left out; `pages` may ask for more")
+    return fetched
 
 
 def query_of(request: Request) -> str:

@@ -19,12 +19,14 @@ OVERLAP_MS: Final = HOUR_MS
 
 
 class Page(NamedTuple):
-    """One page. `newest_ms`: the newest instant on it, in the source's own order; `last`: nothing comes after it."""
+    """One page. `newest_ms`: the newest instant on it, in the source's own order; `last`: nothing comes after it;
+    `following`: what the next one is asked for by, when that is not the next number."""
 
     articles: Sequence[RawArticle]
     rejected: Sequence[Rejected]
     newest_ms: int
     last: bool
+    following: int | None = None
 
 
 class Walk:
@@ -59,7 +61,8 @@ class Walk:
             articles |= {article.article_id: article for article in page.articles}
             rejected += page.rejected
             self._newest_ms = max(self._newest_ms, page.newest_ms)
-            number, page_number = (number + 1, 0) if page.last else (number, page_number + 1)
+            following = page.following if page.following is not None else page_number + 1
+            number, page_number = (number + 1, 0) if page.last else (number, following)
             if number == len(questions):
                 # A clock of the source that is ahead must not make us skip what its others publish until then.
                 until_ms = min(max(self._newest_ms, self._cursor_ms), self._now_ms)

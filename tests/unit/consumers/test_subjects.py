@@ -28,6 +28,7 @@ CASES = {
     "Tiny firm (NASDAQ: ZZZQ) soars": "ZZZQ",
     "What hedge funds think of Evolution Petroleum Corporation (EPM)": "EPM",
     "ReNeuron Group plc (RNUGF) on its results": "RNUGF",
+    "Apple Inc (AAPL.O) and Berkshire Hathaway Inc. (BRK.B)": "AAPL BRK.B",
     "Acme Inc. (USA) and Acme Ltd (UK) merge": "",
     "The limited partnership (LP) and its company (CO)": "",
     "Hackers Target Microsoft Shares": "MSFT",

@@ -290,16 +290,50 @@ def test_newsapi_removed_articles_are_passed_over_and_missing_titles_rejected(si
     assert query(asking.asked[1])["from"] == "2021-06-07T23:00:00Z"
 
 
-def test_newsapi_pages_end_where_the_plan_ends(site: FakeSite) -> None:
-    asking = Asking(site, "newsapi", {"query": "x", "page_size": 5})
-    page = golden("newsapi_everything.json")
-    first = page | {"totalResults": 900, "articles": page["articles"][5:]}
-    end = {"status": "error", "code": "maximumResultsReached", "message": "You have requested too many results."}
-    asking.put(told(first), told(end, 426))
+def newsapi(*minutes: int, total: int) -> Any:
+    """A page of articles published so many minutes before now."""
+    template = golden("newsapi_everything.json")["articles"][0]
+    articles = [
+        template | {"url": f"https://x.example/{minute}", "publishedAt": iso_ms(NOW_MS - minute * 60_000)[:19] + "Z"}
+        for minute in minutes
+    ]
+    return told({"status": "ok", "totalResults": total, "articles": articles})
+
+
+def test_newsapi_asks_for_older_ones_by_time_so_that_no_plan_ends_the_pages(site: FakeSite) -> None:
+    asking = Asking(site, "newsapi", {"query": "x", "page_size": 3, "pages": 10})
+    asking.put(newsapi(1, 2, 3, total=6), newsapi(3, 4, 5, total=4), newsapi(5, 6, total=2))
     fetched = asking.ask()
-    assert (len(fetched.articles), fetched.trouble, len(asking.asked)) == (5, None, 2)
-    assert "since_ms" in asking.cursor
-    assert "page" not in asking.cursor
+    assert len(fetched.articles) == 6
+    assert [(query(path).get("to"), query(path)["page"]) for path in asking.asked] == [
+        (None, "1"),
+        ("2021-06-08T00:07:00Z", "1"),
+        ("2021-06-08T00:05:00Z", "1"),
+    ]
+    assert asking.cursor == {"since_ms": NOW_MS - 60_000}
+    assert fetched.note is None
+
+
+def test_newsapi_leaves_out_what_its_allowance_would_not_last_for_and_says_so(site: FakeSite) -> None:
+    asking = Asking(site, "newsapi", {"query": "x", "page_size": 3})
+    asking.put(newsapi(1, 2, 3, total=900), newsapi(3, 4, 5, total=898))
+    fetched = asking.ask()
+    assert (len(fetched.articles), len(asking.asked), fetched.more) == (5, 2, False)
+    assert fetched.note is not None
+    assert "895 or so older ones were left out" in fetched.note
+    assert asking.cursor == {"since_ms": NOW_MS - 60_000}
+
+
+def test_newsapi_resumes_a_walk_that_was_cut_and_ends_one_that_cannot_go_on(site: FakeSite) -> None:
+    asking = Asking(site, "newsapi", {"query": "x", "page_size": 3})
+    asking.put(newsapi(1, 2, 3, total=9), told({"status": "error", "code": "rateLimited", "message": "Slow down"}, 429))
+    fetched = asking.ask()
+    assert (len(fetched.articles), fetched.trouble is None) == (3, False)
+    asking.put(newsapi(3, 3, 3, total=9))
+    fetched = asking.ask()
+    assert fetched.trouble is None
+    assert [query(path).get("to") for path in asking.asked] == [None] + ["2021-06-08T00:07:00Z"] * 2
+    assert asking.cursor == {"since_ms": NOW_MS - 60_000}
 
 
 # ---- Alpha Vantage --------------------------------------------------------------------------------------------------
