@@ -1,9 +1,11 @@
 """How a stream begins: where the client stands, whether it can go on from there, and what it is told first."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from api.sse.cursor import Point, Vector, covers, decode_point
+from api.sse.cursor import Point, Vector, covers, decode_point, encode_vector
 from api.sse.filters import Filter
 from api.sse.hub import Hub
 from api.sse.slots import Slot, change_slots, control_event, control_slot
@@ -31,9 +33,10 @@ class Start(NamedTuple):
     since_ms: int | None
 
 
-class Opening(NamedTuple):
+@dataclass(slots=True)
+class Opening:
     """How to begin in an epoch: `slots` to send first, `ring_index` to go on from, and the id that stands behind
-    them."""
+    them. Shared by all who stand at one place with one filter."""
 
     epoch: str
     resumed: bool
@@ -41,6 +44,13 @@ class Opening(NamedTuple):
     slots: list[Slot]
     ring_index: int
     cursor: str
+    _body: bytes | None = None
+
+    def body(self, wanted: Filter) -> bytes:
+        """The slots as the stream carries them; worked out once, so always for the same filter."""
+        if self._body is None:
+            self._body = b"".join(slot.render(wanted) for slot in self.slots)
+        return self._body
 
 
 def start_of(last_event_id: str | None, cursor: str | None, since_ms: int | None) -> Start:
@@ -121,6 +131,7 @@ class Opener:
         self._store = store
         self._run = run
         self._snapshots: dict[Filter, tuple[int, int, Slot]] = {}
+        self._resumes: dict[tuple[Any, ...], asyncio.Future[Opening | None]] = {}
 
     async def open(self, start: Start, wanted: Filter, until_ms: int | None = None) -> Opening:
         """Resume if possible, else a snapshot; of what was written before `until_ms`. Raises `Transient` when the
@@ -154,6 +165,18 @@ class Opener:
         return Opening(hub.generation, False, reason, [slot], index, slot.before)
 
     async def _resume(self, vector: Vector, wanted: Filter, until_ms: int | None) -> Opening | None:
+        """After a restart everybody comes back, most of them from one place: what they missed is read once."""
+        hub = self._hub
+        moment = (hub.generation, hub.ring.next_index, hub.clock.now_ms() // 1000)
+        key = (encode_vector(vector), wanted, until_ms, *moment)
+        found = self._resumes.get(key)
+        if found is None or (found.done() and (found.cancelled() or found.exception() is not None)):
+            self._resumes = {each: kept for each, kept in self._resumes.items() if each[-len(moment) :] == moment}
+            found = self._resumes[key] = asyncio.ensure_future(self._read_missed(vector, wanted, until_ms))
+            found.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(found)
+
+    async def _read_missed(self, vector: Vector, wanted: Filter, until_ms: int | None) -> Opening | None:
         hub = self._hub
         index, until = hub.ring.next_index, dict(hub.vector)
         changes = _recent(hub, vector)

@@ -212,9 +212,7 @@ class EventStream:
             "max_lifetime_s": self._lifetime_s,
             "filters": self.wanted.document(),
         }
-        parts = [control_event("hello", hello).body, hub.heartbeat().body]
-        parts += [slot.render(self.wanted) for slot in opening.slots]
-        return b"".join(parts)
+        return control_event("hello", hello).body + hub.heartbeat().body + opening.body(self.wanted)
 
     async def _pump(self, send: Send) -> None:
         while not self.gone:

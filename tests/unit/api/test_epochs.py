@@ -8,12 +8,13 @@ import httpx
 import pytest
 
 from api.app import create_app
+from api.sse import opening as opening_module
 from api.sse.cursor import decode_point
 from api.sse.filters import make_filter
 from api.sse.latest import Latest
 from api.sse.opening import Start
 from api.sse.stream import EventStream
-from contracts.errors import Unusable
+from contracts.errors import Transient, Unusable
 from tests.unit.api.kit import NOW_MS, Line, Listener, TestHome, Told, article, calling, live, options, serving
 
 WANTED = make_filter(["AAPL"], ["1m"])
@@ -163,3 +164,42 @@ async def test_a_token_in_the_cookie_has_its_own_allowance(home: TestHome) -> No
             asked = [await client.get("/api/v2/sources", headers={"Cookie": cookie}) for _ in range(4)]
             assert [answer.status_code for answer in asked] == [200, 200, 200, 429], cookie
             assert "this token" in asked[-1].json()["detail"]
+
+
+@live
+async def test_what_many_missed_is_read_once(home: TestHome, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has just begun remembers nothing, and everybody comes back from the same place."""
+    for number in range(20):
+        line.tell(told(number), resolutions=["1m"])
+    reads: list[Any] = []
+    plain = opening_module.missed_changes
+
+    def counted(*arguments: Any) -> Any:
+        reads.append(arguments)
+        return plain(*arguments)
+
+    monkeypatch.setattr(opening_module, "missed_changes", counted)
+    app = create_app(home, options())
+    async with calling(app):
+        opener = app.state.services.opener
+        start = Start(decode_point("g1.0:1"), None)
+        openings = await asyncio.gather(*(opener.open(start, WANTED) for _ in range(200)))
+        assert len(reads) == 1
+        assert {opening.body(WANTED).count(b"event: bucket_update") for opening in openings} == {19}
+        await opener.open(start, make_filter(["AAPL"], ["1m", "5m"]))
+        await opener.open(Start(decode_point("g1.0:2"), None), WANTED)
+        assert len(reads) == 3
+
+
+@live
+async def test_a_failure_to_read_what_was_missed_is_not_kept(home: TestHome, line: Line) -> None:
+    line.tell(told(1))
+    line.tell(told(2))
+    app = create_app(home, options())
+    async with calling(app):
+        opener, start = app.state.services.opener, Start(decode_point("g1.0:1"), None)
+        home.buckets.down = True
+        failed = await asyncio.gather(*(opener.open(start, WANTED) for _ in range(5)), return_exceptions=True)
+        assert {type(each) for each in failed} == {Transient}
+        home.buckets.down = False
+        assert (await opener.open(start, WANTED)).resumed
