@@ -102,7 +102,8 @@ class FaultyUp(Up):
 
 
 def stored_by_oracle_key(data: Path) -> dict[Any, dict[str, Any]]:
-    """Every bucket of the live generation, in the oracle's fields."""
+    """Every bucket of the live generation, in the oracle's fields, read from the files that are there now."""
+    close_home(AggregatorSettings(data_dir=str(data)))  # type: ignore[call-arg]
     home = open_home(AggregatorSettings(data_dir=str(data)))  # type: ignore[call-arg]
     try:
         return {tuple(b.key): oracle.fields_of(b) for b in home.buckets.scan(live_generation(home.control))}
