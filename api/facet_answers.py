@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from api.answers import ISO, Bucket, LabelCounts
+from api.answers import ISO, ISO_MS, Bucket, LabelCounts
 
 
 class FedCandle(BaseModel):
@@ -18,11 +18,13 @@ class FedCandle(BaseModel):
 
 
 class FedSubject(BaseModel):
-    """An article's candles of one subject, finest first. `counted`: null when nobody can tell any more."""
+    """An article's candles of one subject, finest first. `counted`: null when nobody can tell any more. `stored_at`:
+    when its event was first written into them; null once the change log has forgotten (a day)."""
 
     subject: str = Field(examples=["AAPL"])
     event_id: str = Field(examples=["finnhub#9f86d081884c7d65@AAPL"])
     counted: bool | None
+    stored_at: str | None = Field(examples=[ISO_MS])
     candles: list[FedCandle]
 
 

@@ -1,5 +1,7 @@
 """Which candles an article fed: the way from a record to the chart, the drill-down's other direction.
 
+When it got there is told by the change log, which names the events of every write and is kept for a day.
+
 An article is in a candle when its event is a *member* of the minute of its publication; the coarser candles are made of
 that minute, so it is then in all eight. Where the minute is gone by TTL nobody can tell any more.
 """
@@ -7,16 +9,21 @@ that minute, so it is then in all eight. Where the minute is gone by TTL nobody 
 from typing import Any
 
 from api.drilldown import Behind, behind, minutes_of
+from api.sse.opening import find_since
 from contracts.bucket import Bucket, BucketKey
 from contracts.documents import bucket_document
+from contracts.errors import BadEvent
 from contracts.hashing import member_hash
 from contracts.identity import event_id
-from contracts.instants import iso_s, parse_ms
+from contracts.instants import iso_ms, iso_s, parse_ms
 from contracts.ports import BucketStore, Item
-from contracts.resolution import FINEST, RESOLUTIONS, window_start_ms
+from contracts.resolution import DAY_MS, FINEST, RESOLUTIONS, window_start_ms
 from contracts.subjects import TAG_PREFIX
 
 MAX_SUBJECTS = 20
+#: How far behind the score the write is looked for, and how much before it: clocks of two machines differ.
+MAX_CHANGES = 1_000
+CLOCKS_DIFFER_MS = 2_000
 
 
 def candles_fed(buckets: BucketStore, generation: str, item: Item, now_ms: int) -> dict[str, Any]:
@@ -33,14 +40,36 @@ def candles_fed(buckets: BucketStore, generation: str, item: Item, now_ms: int) 
         for row in RESOLUTIONS
     ]
     stored = buckets.get_many(generation, keys)
+    written = _written(
+        buckets, generation, item, {event_id(item["source_id"], subject) for subject in subjects}, now_ms
+    )
     return {
         "article_id": item["source_id"],
         "generation": generation,
         "subjects": [
             _subject(buckets, generation, item, [key for key in keys if key.subject == subject], stored, now_ms)
+            | {"stored_at": written.get(event_id(item["source_id"], subject))}
             for subject in subjects
         ],
     }
+
+
+def _written(buckets: BucketStore, generation: str, item: Item, wanted: set[str], now_ms: int) -> dict[str, str]:
+    """When each event was first written into its buckets, as far as the change log still tells."""
+    try:
+        scored_ms = parse_ms(str(item.get("scored_at")))
+    except BadEvent:
+        return {}
+    vector = find_since(buckets, scored_ms - CLOCKS_DIFFER_MS) if scored_ms > now_ms - DAY_MS else None
+    found: dict[str, str] = {}
+    if vector is None:
+        return found
+    for _, _, change in buckets.changes_after(vector, MAX_CHANGES):
+        if change.generation == generation:
+            for event in change.events:
+                if event.event_id in wanted:
+                    found.setdefault(event.event_id, iso_ms(change.written_ms))
+    return found
 
 
 def _subject(

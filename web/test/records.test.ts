@@ -167,6 +167,9 @@ describe("records", () => {
     const steps = timeline(RECORD, parseFedRows(FED), NOW);
     expect(steps.map(({ name, after }) => [name, after])).toEqual([["Published", null], ["Taken in", 10_000], ["Scored", 250], ["Stored", 750], ["Shown", 49_000]]);
     expect(steps[3]?.note).toContain("at the latest");
+    const [row] = parseFedRows({ subjects: [{ ...FED.subjects[0], stored_at: "2025-12-21T09:39:10.300Z" }] });
+    const told = timeline(RECORD, [row!], NOW);
+    expect([told[3]?.after, told[3]?.note]).toEqual([50, "in its candles"]);
     const unknown = timeline({ ...RECORD, scoredAt: null }, [], NOW);
     expect(unknown.map(({ after }) => after)).toEqual([null, 10_000, null, null, 50_000]);
   });

@@ -194,9 +194,13 @@ async def test_facets_over_http(home: TestHome) -> None:
 async def test_an_article_leads_to_its_candles(home: TestHome, line: Line) -> None:
     at_ms = NOW_MS - 10 * MINUTE_MS
     events = [Told("AAPL", at_ms + n, value, article(n)) for n, value in enumerate((200, 900, -400))]
+    line.tell(Told("NVDA", at_ms, 0, article(8)))
+    home.clock.instant_ms += 30
     line.tell(*events)
+    home.clock.instant_ms += 30_000
+    line.tell(Told("AAPL", at_ms + 100, 100, article(7)))
     for event in events:
-        line.item(event, matched_tickers=["AAPL", "MSFT"])
+        line.item(event, matched_tickers=["AAPL", "MSFT"], scored_at=iso_ms(NOW_MS - 20))
     line.item(Told("AAPL", at_ms, 0, article(9)))
     async with calling(create_app(home, options())) as client:
 
@@ -209,10 +213,11 @@ async def test_an_article_leads_to_its_candles(home: TestHome, line: Line) -> No
         apple, other = await fed(1)
         assert (apple["subject"], apple["counted"], other["subject"], other["counted"]) == ("AAPL", True, "MSFT", None)
         assert [each["resolution"] for each in apple["candles"]] == list(WIDTH_MS)
-        assert all(each["roles"] == ["high"] and each["bucket"]["count"] == 3 for each in apple["candles"])
+        assert all(each["roles"] == ["high"] and each["bucket"]["count"] == 4 for each in apple["candles"])
         assert all(each["bucket"] is None and each["roles"] == [] for each in other["candles"])
+        assert (apple["stored_at"], other["stored_at"]) == (iso_ms(NOW_MS + 30), None)
         assert (await fed(0))[0]["candles"][0]["roles"] == ["open"]
-        assert (await fed(2))[0]["candles"][7]["roles"] == ["low", "close"]
+        assert (await fed(2))[0]["candles"][7]["roles"] == ["low"]
         (stranger,) = await fed(9)
-        assert (stranger["counted"], stranger["candles"][0]["roles"]) == (False, [])
+        assert (stranger["counted"], stranger["stored_at"], stranger["candles"][0]["roles"]) == (False, None, [])
         assert (await client.get("/api/v2/items/none/candles")).status_code == 404

@@ -11,7 +11,7 @@ import { formatRoute } from "../model/route.ts";
 import { CoveragePanel, DelayPanel, LabelPanel, NamesPanel, RatePanel, ScorePanel } from "./analytics_panels.tsx";
 import { DEFAULT_HOURS, hoursOf, useFacets } from "./analytics_state.ts";
 import { copy } from "./files.ts";
-import { filterText } from "./filter_text.ts";
+import { filterText, rangeText } from "./filter_text.ts";
 import { CloseIcon } from "./icons.tsx";
 import { go } from "./navigation.ts";
 import { follow } from "./page_link.tsx";
@@ -41,19 +41,26 @@ function SpanBar() {
   );
 }
 
+function Chip({ text, remove }: { text: string; remove: Parameters<typeof withFilters>[1] }) {
+  return (
+    <button type="button" class="chip-button" aria-label={`Remove ${text}`} onClick={() => go({ filters: withFilters(route.value.filters, remove) })}>
+      {text} <CloseIcon />
+    </button>
+  );
+}
+
 /** What the page is narrowed to; each can be taken off. */
 function Chosen({ filters }: { filters: Filters }) {
   const { zone } = prefs.value;
   if (!isFiltered(filters)) return <p class="chosen muted">Press any column, bar or name to narrow everything else to it; with Shift, a stretch of time grows.</p>;
+  const range = rangeText(filters, zone);
+  const single = listFilters(filters).filter(([name]) => name !== "hours" && (range === null || (name !== "from" && name !== "to")));
   return (
     <div class="chosen" role="group" aria-label="Narrowed to">
-      {listFilters(filters)
-        .filter(([name]) => name !== "hours")
-        .map(([name, value]) => (
-          <button key={name} type="button" class="chip-button" aria-label={`Remove ${filterText(name, value, zone)}`} onClick={() => go({ filters: withFilters(filters, { [name]: null }) })}>
-            {filterText(name, value, zone)} <CloseIcon />
-          </button>
-        ))}
+      {single.map(([name, value]) => (
+        <Chip key={name} text={filterText(name, value, zone)} remove={{ [name]: null }} />
+      ))}
+      {range !== null && <Chip text={range} remove={{ from: null, to: null }} />}
       <button type="button" class="link-button" onClick={() => go({ filters: withFilters(NO_FILTERS, filters.hours === undefined ? {} : { hours: filters.hours }) })}>
         Clear
       </button>

@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import { delayText, scoreEdges } from "../model/facets.ts";
-import type { FilterName } from "../model/filters.ts";
-import { momentText, scoreText, type Zone } from "../model/format.ts";
+import type { FilterName, Filters } from "../model/filters.ts";
+import { momentText, scoreText, windowText, type Zone } from "../model/format.ts";
 import { type Ms, parseIso, polarityToE4 } from "../model/units.ts";
 
 /** The edges of the bins of delays, as the newest answer with facets had them: a bin's lower edge is its neighbour. */
@@ -11,6 +11,12 @@ export const delayEdges = signal<readonly (Ms | null)[]>([]);
 export function scoreRangeText(name: string): string {
   const [from, to] = scoreEdges(name);
   return `${scoreText(polarityToE4(from))} to ${scoreText(polarityToE4(to))}`;
+}
+
+/** The chosen stretch of time as one: `Nov 27, 14:00–15:00`; null unless both ends are given. */
+export function rangeText(filters: Filters, zone: Zone): string | null {
+  const [from, to] = [parseIso(filters.from), parseIso(filters.to)];
+  return from === null || to === null || to <= from ? null : windowText(from, to, zone);
 }
 
 /** A filter in the reader's words. */

@@ -99,6 +99,8 @@ export interface FedRow {
   readonly subject: Subject;
   /** Null when nobody can tell any more: the minute is no longer stored. */
   readonly counted: boolean | null;
+  /** When the event was first written into its candles; null once the change log has forgotten. */
+  readonly storedAt: Ms | null;
   readonly candles: readonly Fed[];
 }
 
@@ -118,7 +120,8 @@ export function parseFedRows(value: unknown): FedRow[] {
   return rawList<FedSubject>(raw<ItemCandles>(value).subjects).flatMap((wire) => {
     const subject = parseSubject(textOf(wire.subject));
     if (subject === null) return [];
-    return [{ subject, counted: typeof wire.counted === "boolean" ? wire.counted : null, candles: rawList<FedCandle>(wire.candles).flatMap(parseFed) }];
+    const counted = typeof wire.counted === "boolean" ? wire.counted : null;
+    return [{ subject, counted, storedAt: parseIso(wire.stored_at), candles: rawList<FedCandle>(wire.candles).flatMap(parseFed) }];
   });
 }
 
@@ -130,17 +133,25 @@ export interface Step {
   readonly after: Ms | null;
 }
 
-/**
- * From publication to this screen. `stored` is when the article's minute was last written, so the
- * article was in it then at the latest.
- */
+const earliest = (times: readonly (Ms | null)[]): Ms | null => {
+  const known = times.filter((at) => at !== null);
+  return known.length === 0 ? null : ms(Math.min(...known));
+};
+
+/** When it was in a candle, and how well that is known: by the change log, or by when the minute was last written. */
+function storedStep(fed: readonly FedRow[] | null): readonly [note: string, at: Ms | null] {
+  if (fed === null) return ["", null];
+  const counted = fed.filter((row) => row.counted === true);
+  const told = earliest(counted.map(({ storedAt }) => storedAt));
+  if (told !== null) return ["in its candles", told];
+  const minutes = counted.flatMap(({ candles }) => candles.filter(({ resolution }) => resolution === "1m"));
+  const written = earliest(minutes.map(({ bucket }) => bucket?.lastUpdated ?? null));
+  return [written === null ? "in no candle that is kept" : "in its candles, at the latest", written];
+}
+
+/** From publication to this screen. */
 export function timeline(record: ArticleRecord, fed: readonly FedRow[] | null, shownAt: Ms): Step[] {
-  const written = (fed ?? []).flatMap((row) => (row.counted === true ? row.candles.filter((c) => c.resolution === "1m") : []));
-  const stored = written.map(({ bucket }) => bucket?.lastUpdated ?? null).filter((at) => at !== null);
-  const revised = written.some(({ bucket }) => (bucket?.rev ?? 0) > 1);
-  const storedAt = stored.length === 0 ? null : ms(Math.min(...stored));
-  const storedNote =
-    storedAt === null ? (fed === null ? "" : "in no candle that is kept") : revised ? "in its minute candle, at the latest" : "in its minute candle";
+  const [storedNote, storedAt] = storedStep(fed);
   const steps: [string, string, Ms | null][] = [
     ["Published", `by ${record.publisher || "its publisher"}`, record.publishedAt],
     ["Taken in", `from ${record.source || "its source"}`, record.ingestedAt],

@@ -145,11 +145,12 @@ export interface FedCandle {
   readonly roles: readonly ("open" | "high" | "low" | "close")[];
 }
 
-/** An article's candles of one subject, finest first. `counted`: null when nobody can tell any more. */
+/** An article's candles of one subject, finest first. `counted`: null when nobody can tell any more. `stored_at`: when its event was first written into them; null once the change log has forgotten (a day). */
 export interface FedSubject {
   readonly subject: string;
   readonly event_id: string;
   readonly counted: boolean | null;
+  readonly stored_at: string | null;
   readonly candles: readonly FedCandle[];
 }
 
