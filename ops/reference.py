@@ -23,6 +23,8 @@ OTHER_VARIABLES: Final[dict[str, str]] = {
     "TIINGO_API_KEY": "secret: key of Tiingo",
     "NEWSAPI_API_KEY": "secret: key of NewsAPI",
     "ALPHAVANTAGE_API_KEY": "secret: key of Alpha Vantage",
+    "CANDLEWICK_CDK": "the CDK command line `deploy` runs, when one is installed; else `npx` fetches the pinned one",
+    "CANDLEWICK_DATA": "folder of the training data: `models eval`, the trainer",
     "AWS_ENDPOINT_URL": "the AWS-compatible endpoint to run on, as `up --endpoint-url`",
 }
 

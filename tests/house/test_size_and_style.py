@@ -14,11 +14,14 @@ LONGER: dict[str, str] = {}
 #: A broad `except` says what becomes of the error, in the words of its own line.
 HANDED_ON = re.compile(r"except (Base)?Exception.*# noqa: BLE001 — \w+")
 UNFINISHED = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "X" + "XX", "HA" + "CK")))
+MARKUP = re.compile(
+    r"\b(innerHTML|outerHTML|insertAdjacentHTML|document\.write|dangerouslySetInnerHTML)\b|\beval\(|new Function\("
+)
 UNSAFE = {"pickle", "shelve", "marshal", "dill", "cloudpickle", "joblib"}
 
 
 def web_files() -> list[Path]:
-    return sorted(path.relative_to(ROOT) for path in (ROOT / "web" / "src").rglob("*.ts"))
+    return sorted(path.relative_to(ROOT) for path in (ROOT / "web" / "src").rglob("*.ts*"))
 
 
 def all_python() -> list[Path]:
@@ -100,6 +103,16 @@ def test_nothing_unpickles_or_evaluates() -> None:
     assert [fault for path in shipped for fault in unsafe(path, tree_of(path))] == []
 
 
+def test_the_page_writes_text_and_never_markup() -> None:
+    """What an article says goes into text nodes; nothing in the page parses HTML or runs what it was told."""
+    found = []
+    for path in sorted((ROOT / "web" / "src").rglob("*.ts*")):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if MARKUP.search(line):
+                found.append(f"{path.relative_to(ROOT)}:{number} {line.strip()[:80]}")
+    assert found == []
+
+
 def test_canary_each_check_sees_a_planted_fault() -> None:
     place = Path("x.py")
     body = "\n".join("    a = 1" for _ in range(MAX_FUNCTION_LINES))
@@ -112,4 +125,5 @@ def test_canary_each_check_sees_a_planted_fault() -> None:
     handed_on = "try:\n    pass\nexcept Exception as error:\n    tell(error)\n"
     assert swallowing(place, ast.parse(handed_on), handed_on) == []
     assert unsafe(place, ast.parse("import pickle\neval('1')\n")) == [f"{place} uses eval", f"{place} uses pickle"]
+    assert MARKUP.search("cell.innerHTML = title")
     assert UNFINISHED.search("# TO" + "DO: later")

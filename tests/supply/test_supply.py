@@ -1,0 +1,45 @@
+"""What the program is made of is what was pinned, and is written down."""
+
+import re
+
+import pytest
+
+from tests.house.source_tree import ROOT
+from tests.supply import lock, sbom
+from tests.supply.audit import faults
+from tests.supply.licences import KNOWN, PAGE, canonical, licence_of, runtime
+
+
+def test_what_is_installed_is_what_is_pinned() -> None:
+    pins = dict(
+        line.split(";")[0].strip().split("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    )
+    pinned = {canonical(name): version for name, version in pins.items()}
+    locked = {name: version for name, (version, _) in lock.read().items()}
+    assert {name: pinned.get(name) for name in locked} == locked
+    digests = [digest for _, digest in lock.read().values()]
+    assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in digests)
+
+
+def test_every_package_has_a_licence_somebody_read_and_is_in_the_table() -> None:
+    table = PAGE.read_text()
+    for installed in runtime():
+        licence = licence_of(installed)
+        assert KNOWN.search(licence), f"{installed.name}: {licence}"
+        assert f"| {canonical(installed.name)} |" in table
+
+
+def test_the_bill_of_materials_names_everything() -> None:
+    document = sbom.document()
+    names = {component["name"] for component in document["components"]}
+    assert {canonical(installed.name) for installed in runtime()} <= names
+    assert any(component["type"] == "machine-learning-model" for component in document["components"])
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+
+
+def test_canary_another_version_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = lock.read() | {"fastapi": ("0.0.1", "0" * 64)}
+    monkeypatch.setattr(lock, "read", lambda: known)
+    assert any(fault.startswith("fastapi ") for fault in faults())
