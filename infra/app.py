@@ -1,5 +1,6 @@
 """The CDK app. `-c stage=dev|preprod|prod`, and for one deployment `-c replicas=R,R`, `-c cache=on`, `-c active=off`,
-`-c region=R`, `-c stream=fargate`, `-c standby=on`, `-c bundle=lambda|source|stub`, `-c windows=driver`.
+`-c region=R`, `-c stream=fargate`, `-c standby=on`, `-c telemetry_layer=ARN`; for tests `-c bundle=source|stub`,
+`-c windows=driver`.
 """
 
 import os
@@ -103,6 +104,7 @@ def main() -> None:
         asked("stream"),
         asked("standby"),
         asked("items_stream"),
+        asked("telemetry_layer"),
     )
     build(
         app,

@@ -10,7 +10,11 @@ _COMMON: Final = (
 )  # fmt: skip
 _HTTP: Final = ("certifi", "charset-normalizer", "idna", "requests", "urllib3")
 SHARED: Final = ("contracts", "stores")
-RUN: Final = "#!/bin/sh\nexec python -m uvicorn api.stream_app:app --host 127.0.0.1 --port 8000\n"
+#: What the Web Adapter starts. The runtime does not start it, so the runtime's folder, where boto3 is, must be named.
+RUN: Final = """#!/bin/sh
+export PYTHONPATH="$LAMBDA_TASK_ROOT:$LAMBDA_RUNTIME_DIR:$PYTHONPATH"
+exec python -m uvicorn api.stream_app:app --host 127.0.0.1 --port 8000
+"""
 
 
 class Bundle(NamedTuple):

@@ -153,6 +153,9 @@ def make_function(
         tracing=lambda_.Tracing.ACTIVE,
         **{"environment": settings_of(row, stage, data.lake.bucket_name), **concurrency, **more},
     )
+    if stage.telemetry_layer and "layers" not in more:
+        function.add_layers(lambda_.LayerVersion.from_layer_version_arn(scope, f"{title}Sdk", stage.telemetry_layer))
+        function.add_environment("AWS_LAMBDA_EXEC_WRAPPER", "/opt/otel-instrument")
     _grant(scope, row, stage, data, role)
     return function
 

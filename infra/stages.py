@@ -37,6 +37,9 @@ class Stage:
     replicas: tuple[str, ...] = ()
     cache: bool = False
     active: bool = True
+    #: ARN of a layer that brings the OpenTelemetry SDK (AWS' is AWSOpenTelemetryDistroPython, another in each region);
+    #: without one, spans of ours go nowhere and X-Ray has the functions' own.
+    telemetry_layer: str = ""
     #: In another region, over the copies that the stage's own region keeps there (`replicas`).
     standby: bool = False
     #: The change stream of the copied articles' table there; only DynamoDB knows its name.
@@ -71,6 +74,7 @@ def stage_of(
     stream_on: str = "",
     standby: str = "",
     items_stream: str = "",
+    telemetry_layer: str = "",
 ) -> Stage:
     """A stage with what the command line changes about it. Raises `ValueError` naming what is allowed."""
     if name not in STAGES:
@@ -80,6 +84,7 @@ def stage_of(
     if unknown:
         raise ValueError(f"replicas {', '.join(unknown)}: any of {', '.join(REPLICA_REGIONS)}")
     stage = replace(STAGES[name], replicas=asked, cache=cache == "on", active=active != "off")
+    stage = replace(stage, telemetry_layer=telemetry_layer)
     if stream_on == "fargate":
         stage = replace(stage, stream_on="fargate")
     stage = replace(stage, region=region) if region else stage

@@ -26,7 +26,10 @@ Template = dict[str, Any]
 VARIANTS: dict[str, dict[str, str]] = {
     "dev": {"name": "dev"},
     "prod": {"name": "prod"},
-    "all": {"name": "preprod", "replicas": "us-west-2,eu-west-1", "cache": "on", "stream_on": "fargate"},
+    "all": {
+        "name": "preprod", "replicas": "us-west-2,eu-west-1", "cache": "on", "stream_on": "fargate",
+        "telemetry_layer": "arn:aws:lambda:us-east-1:615299751070:layer:AWSOpenTelemetryDistroPython:16",
+    },
     "standby": {
         "name": "prod", "active": "off", "region": "us-west-2", "standby": "on",
         "items_stream": "arn:aws:dynamodb:us-west-2:111122223333:table/prod-sentiment-items-primary/stream/2026-01-01",

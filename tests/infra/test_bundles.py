@@ -20,4 +20,5 @@ def test_a_zip_is_below_the_limit_and_holds_what_runs_there(tmp_path: Path, bund
     assert bool(list(tmp_path.rglob("model.onnx"))) == (bundle == "classifier")
     if bundle == "api":
         assert (tmp_path / "run.sh").stat().st_mode & 0o111
+        assert "$LAMBDA_RUNTIME_DIR" in (tmp_path / "run.sh").read_text(), "boto3 is the runtime's"
     print(f"{bundle}: {size_mb:.0f} MB")

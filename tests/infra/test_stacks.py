@@ -124,6 +124,16 @@ def test_the_stream_answers_piece_by_piece_behind_the_web_adapter(templates: Tem
     assert {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"} <= actions
 
 
+def test_spans_go_where_a_layer_sends_them_when_one_is_named(templates: Templates):
+    for variant, wanted in (("all", True), ("dev", False)):
+        functions = resources(templates(variant)["Pipeline"], "AWS::Lambda::Function").values()
+        for each in (function["Properties"] for function in functions):
+            assert each["TracingConfig"] == {"Mode": "Active"}
+            assert ("AWSOpenTelemetryDistroPython" in json.dumps(each.get("Layers", []))) == wanted
+            wrapper = each["Environment"]["Variables"].get("AWS_LAMBDA_EXEC_WRAPPER")
+            assert wrapper == ("/opt/otel-instrument" if wanted else None)
+
+
 def test_a_gap_in_a_stream_is_shorter_than_cloudfront_waits(templates: Templates):
     (distribution,) = resources(templates("dev")["Api"], "AWS::CloudFront::Distribution").values()
     origins = distribution["Properties"]["DistributionConfig"]["Origins"]
@@ -138,6 +148,10 @@ def test_on_fargate_there_is_a_service_and_no_stream_function(templates: Templat
     api = templates("all")["Api"]
     assert len(resources(api, "AWS::ECS::Service")) == 1
     assert not resources(api, "AWS::Lambda::Url")
+    (task,) = resources(api, "AWS::ECS::TaskDefinition").values()
+    (container,) = task["Properties"]["ContainerDefinitions"]
+    image = (ROOT / "infra" / "stream.Dockerfile").read_text()
+    assert f"CMD {json.dumps(container['Command'])}" in image
     names = [each["Properties"]["FunctionName"] for each in resources(api, "AWS::Lambda::Function").values()]
     assert names == ["preprod-candlewick-api"]
     alarms = resources(templates("all")["Ops"], "AWS::CloudWatch::Alarm").values()
