@@ -55,8 +55,14 @@ def read_rows(path: str, columns: Mapping[str, str] | None = None, stdin: Binary
     if head.lstrip()[:1] == b"[":
         raise BadRequest(f"{path}: a JSON array; what is read is JSON lines, one object a line")
     looks_json = head.lstrip()[:1] == b"{"
-    is_csv = Path(path).name.removesuffix(".gz").endswith(".csv") and not looks_json
+    # Standard input has no name to tell by: a first line with commas names columns.
+    named_csv = b"," in head.partition(b"\n")[0] if path == STDIN else _is_named_csv(path)
+    is_csv = named_csv and not looks_json
     return _csv_rows(stream, columns or {}) if is_csv else _json_rows(stream, columns or {})
+
+
+def _is_named_csv(path: str) -> bool:
+    return Path(path).name.removesuffix(".gz").endswith(".csv")
 
 
 def _opened(path: str, stdin: BinaryIO | None) -> io.BufferedReader:

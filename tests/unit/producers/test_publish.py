@@ -300,3 +300,15 @@ def test_the_publisher_is_patient_but_not_forever() -> None:
         Publisher(log, clock).publish("s", entries)
     big = [Entry("k", b"x" * 900_000)] * 30
     assert max(len(chunk) for chunk in chunks(big)) == 11
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_columns_on_standard_input_are_told_by_their_first_line(run: Publishing, packed: bool) -> None:
+    text = b"title,published_at,tickers\nApple shares rise,2025-12-21T09:00:00Z,AAPL\nno columns\n"
+    assert run.publish("-", stdin=io.BytesIO(gzip.compress(text) if packed else text)) == Report(2, 1, 1)
+    assert run.problems == ["-:3: unparseable: not as many columns as the first line names"]
+
+
+def test_what_is_neither_json_nor_columns_on_standard_input_is_bad_json(run: Publishing) -> None:
+    assert run.publish("-", stdin=io.BytesIO(b"hello\nworld\n")) == Report(2, 0, 2)
+    assert "JSON is malformed" in run.problems[0]
