@@ -128,12 +128,13 @@ def test_the_canary_is_caught() -> None:
         _emit = ClassifierService._store
         _store = ClassifierService._emit
 
-    caught = faults = 0
-    for seed in range(20):
+    caught = faults = seed = 0
+    while seed < 20 and (caught == 0 or faults <= 100):
         calm = Line()
         drain(calm, calm.service, news(seed), seed + 2, None)
         _, weather, after_storm = stormy(seed, SeenFirst)
         caught += after_storm != result(calm)
         faults += weather.faults
+        seed += 1
     assert faults > 100
     assert caught > 0
