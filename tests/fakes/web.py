@@ -1,6 +1,7 @@
 """A web server on 127.0.0.1 that answers, or misbehaves, as it is told."""
 
 import gzip
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -53,8 +54,8 @@ def gzip_bomb(size: int) -> Reply:
 
 
 @contextmanager
-def fake_site() -> Iterator[FakeSite]:
-    """A site that is gone afterwards."""
+def fake_site(encrypted: ssl.SSLContext | None = None) -> Iterator[FakeSite]:
+    """A site that is gone afterwards; over TLS when it is given a context."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -80,6 +81,9 @@ def fake_site() -> Iterator[FakeSite]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if encrypted is not None:
+        server.socket = encrypted.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # handshakes that fail on purpose
     site = FakeSite(f"http://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()

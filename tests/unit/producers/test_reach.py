@@ -1,18 +1,26 @@
 """Sources are on public addresses, or where an operator permits them: by address, by name, after a redirect."""
 
 import socket
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from contracts.clock import ManualClock
 from contracts.errors import Unusable
 from contracts.settings import ProducerSettings, load
 from producers.fetch import FetchFailed, Web
 from producers.reach import NotPublic, Reach
-from tests.fakes.web import HERE, FakeSite, page
+from tests.fakes.web import HERE, FakeSite, fake_site, page
 from tests.unit.producers.test_service import FEED, Polling, source
 
 ONLY_ONE = Reach((ip_network("127.0.0.1/32"),))
@@ -24,6 +32,7 @@ PRIVATE = [
 ]  # fmt: skip
 PUBLIC = ["93.184.216.34", "8.8.8.8", "2606:2800:220:1:248:1893:25c8:1946", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 Names = Callable[..., None]
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -158,3 +167,45 @@ def test_networks_are_a_setting_and_a_wrong_one_is_named() -> None:
 def test_an_address_that_is_refused_is_named() -> None:
     with pytest.raises(NotPublic, match=r"127\.0\.0\.1"):
         Reach().addresses("127.0.0.1", 80)
+
+
+# ---- TLS ------------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def encrypted(tmp_path: Path) -> Iterator[tuple[int, Path, list[str | None]]]:
+    """A server with a certificate of `news.example`: its port, who vouches for it, and the names it was called by."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "news.example")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - DAY, now + DAY)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("news.example")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    vouches, secret = tmp_path / "cert.pem", tmp_path / "key.pem"
+    vouches.write_bytes(certificate.public_bytes(Encoding.PEM))
+    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(vouches, secret)
+    called: list[str | None] = []
+    context.sni_callback = lambda _, server_name, __: called.append(server_name)
+    with fake_site(context) as up:
+        up.put("/a", page(FEED))
+        yield int(up.address.rsplit(":", 1)[1]), vouches, called
+
+
+def test_a_certificate_is_checked_against_the_name_although_the_address_is_connected_to(
+    encrypted: tuple[int, Path, list[str | None]], names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, vouches, called = encrypted
+    names("news.example", ["127.0.0.1"])
+    names("other.example", ["127.0.0.1"])
+    with pytest.raises(FetchFailed, match="TLS connection failed"):
+        web(HERE).get(f"https://news.example:{port}/a")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(vouches))
+    assert web(HERE).get(f"https://news.example:{port}/a").body == FEED
+    with pytest.raises(FetchFailed, match="TLS connection failed"):
+        web(HERE).get(f"https://other.example:{port}/a")
+    with pytest.raises(FetchFailed, match="not a public address"):
+        web().get(f"https://news.example:{port}/a")
+    assert set(called) == {"news.example", "other.example"}
