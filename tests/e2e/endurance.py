@@ -33,7 +33,7 @@ from tests.e2e.soak_page import page
 
 LOOK_EVERY_S = 2.0
 WARM_UP = 0.2
-QUIET_S = 2.0
+QUIET_S = 1.0
 #: Stages that gather batches for five seconds on purpose: that is not lag.
 GATHERING = "archiver"
 RESULTS = ROOT / "docs" / "soak.json"
