@@ -1,6 +1,7 @@
 """uvicorn for the stream: bounded send buffers, a deadline for headers, and a farewell before the end."""
 
 import asyncio
+import gc
 import logging
 import resource
 import socket
@@ -77,8 +78,11 @@ class BoundedProtocol(_Protocol):  # type: ignore[misc]
         self.transport.abort()
 
     def when_lost(self, callback: Callable[[], None] | None) -> None:
-        """Be told when the connection ends; it saves a stream the task that would wait for it."""
+        """Be told when the connection ends, or at once that it has: a client may go while its stream is being opened.
+        It saves a stream the task that would wait for it."""
         self._when_lost = callback
+        if callback is not None and self.transport.is_closing():
+            callback()
 
     def data_received(self, data: bytes) -> None:
         """Start the clock at the first byte of a request, stop it when its headers are complete."""
@@ -181,6 +185,13 @@ def allow_open_files(wanted: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
     if granted < wanted:
         note(logging.WARNING, "fewer files may be opened than streams need", wanted=wanted, granted=granted)
+
+
+def settle_memory() -> None:
+    """Take what lives as long as the process out of the garbage collector's sight: a full collection would walk it all,
+    and every stream waits meanwhile (140 ms measured). For composition roots, when all is loaded and made."""
+    gc.collect()
+    gc.freeze()
 
 
 def make_server(app: FastAPI, log_level: str = "warning") -> Server:

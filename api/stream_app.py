@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.options import ApiOptions
-from api.server import bind, make_server
+from api.server import bind, make_server, settle_memory
 from contracts.errors import Unusable
 from contracts.settings import load
 from stores.home import open_home
@@ -71,6 +71,7 @@ def main() -> None:
         sys.exit(str(error))
     server = make_server(application, "info")
     listener = bind(os.environ.get("CANDLEWICK_HOST", "127.0.0.1"), int(os.environ.get("PORT", "8000")))
+    settle_memory()
     asyncio.run(server.serve(sockets=[listener]))
 
 

@@ -16,10 +16,10 @@ from typing import Any, Final, cast
 
 from api.app import create_app
 from api.options import ApiOptions
-from api.server import bind, make_server
+from api.server import bind, make_server, settle_memory
 from contracts.errors import Unusable
-from contracts.ports import Tallying, Waking
-from contracts.resolution import DAY_MS, HOUR_MS, MINUTE_MS
+from contracts.ports import Waking
+from contracts.resolution import HOUR_MS, MINUTE_MS
 from contracts.settings import AggregatorSettings, load
 from contracts.telemetry import totals
 from local.demo import DemoFeed
@@ -28,6 +28,7 @@ from local.driver_runner import Runner
 from local.driver_schedule import Schedule, ScheduleDriver
 from local.line import ITEMS_TABLE, apply_settings, drivers_of, entry_point
 from local.line_lease import line_lease
+from local.retention import forget_old
 from stores.data_dir import DataDir, UpLock
 from stores.home import Home, open_home
 
@@ -35,8 +36,6 @@ from stores.home import Home, open_home
 POLL_SOURCES_MS: Final = 1_000
 FINALISE_MS: Final = 5 * MINUTE_MS
 DEMO_STEP_MS: Final = 500
-KEEP_CHANGES_MS: Final = DAY_MS
-KEEP_MINUTES_MS: Final = 8 * DAY_MS
 
 log = logging.getLogger(__name__)
 #: What an administrator may ask over HTTP, by name: (home, settings, …) → answer (`ops/admin_actions.py`).
@@ -59,7 +58,7 @@ class Line:
     def _schedules(self, sources: bool) -> list[Schedule]:
         schedules = [
             Schedule("finalizer", entry_point("aggregation.finalizer"), FINALISE_MS),
-            Schedule("trim", lambda event, context: self._trim(), HOUR_MS),
+            Schedule("trim", lambda event, context: forget_old(self._home), HOUR_MS),
         ]
         if sources:
             schedules.append(Schedule("producers", entry_point("producers.handler"), POLL_SOURCES_MS))
@@ -67,14 +66,6 @@ class Line:
             feed = self.demo
             schedules.append(Schedule("demo", lambda event, context: feed.step(), DEMO_STEP_MS))
         return schedules
-
-    def _trim(self) -> None:
-        """The change log is for reconnecting watchers; what is older than a day they load afresh. Counters by minute
-        are for `/metrics`, which looks back a week at most."""
-        now_ms = self._home.clock.now_ms()
-        self._home.buckets.trim_changes(now_ms - KEEP_CHANGES_MS)
-        if isinstance(self._home.items, Tallying):
-            self._home.items.forget_minutes(now_ms - KEEP_MINUTES_MS)
 
     def start(self) -> None:
         for runner in self._runners:
@@ -145,6 +136,7 @@ def run_up(
             with line_lease(home, settings):
                 _announce(listener, data_dir, demo, as_json)
                 line.start()
+                settle_memory()
                 try:
                     _serve(make_server(app), listener)
                 finally:

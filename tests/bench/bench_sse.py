@@ -107,7 +107,7 @@ def serve_ours(port: int, rate: float) -> None:
 
     from api.app import create_app
     from api.options import ApiOptions
-    from api.server import bind, make_server
+    from api.server import bind, make_server, settle_memory
     from contracts.clock import SystemClock
     from tests.fakes.stores import FakeControl, FakeItems, FakeSecrets
 
@@ -118,7 +118,9 @@ def serve_ours(port: int, rate: float) -> None:
     options = ApiOptions(max_connections=10_000, rate_per_s=1e6, rate_burst=1_000_000)  # type: ignore[call-arg]
     app = create_app(home, options)  # type: ignore[arg-type]
     watch_stdin(feed)
-    asyncio.run(make_server(app).serve(sockets=[bind("127.0.0.1", port)]))
+    server = make_server(app)
+    settle_memory()
+    asyncio.run(server.serve(sockets=[bind("127.0.0.1", port)]))
 
 
 def serve_peer(port: int, rate: float) -> None:
@@ -128,6 +130,7 @@ def serve_peer(port: int, rate: float) -> None:
     from starlette.requests import Request
     from starlette.routing import Route
 
+    from api.server import settle_memory
     from api.sse.cursor import encode_vector
     from api.sse.slots import bucket_event
     from contracts.clock import SystemClock
@@ -170,6 +173,7 @@ def serve_peer(port: int, rate: float) -> None:
 
     routes = Starlette(routes=[Route("/api/v2/stream", stream)])
     watch_stdin(feed)
+    settle_memory()
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", backlog=4096, access_log=False)
 
 
@@ -231,7 +235,9 @@ async def measure(
             made.append(client)
             futures.append(opened)
         await asyncio.wait_for(asyncio.gather(*futures), 60)
+    # The clients' own collections would show as latency of either server.
     gc.collect()
+    gc.disable()
     await asyncio.sleep(0.5)
     each = (rss_bytes(process.pid) - idle) / clients
     assert process.stdin is not None
@@ -296,6 +302,7 @@ def run_one(variant: str, clients: int, rate: float, seconds: float) -> dict[str
         wait_for_port(port)
         return {"variant": variant} | asyncio.run(measure(port, process, clients, rate, seconds))
     finally:
+        gc.enable()
         process.send_signal(signal.SIGKILL)
         process.wait()
 
