@@ -16,7 +16,6 @@ PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "scale.md"
 SHARD_RECORDS_S: Final = 1_000
 SHARD_BYTES_S: Final = 1_000_000
 EVENT_BYTES: Final = 420
-AGGREGATE_BYTES: Final = 51_200
 #: DynamoDB's limit on one partition key.
 PARTITION_WRITES_S: Final = 1_000
 SUBJECTS: Final = 500

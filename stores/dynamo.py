@@ -11,8 +11,6 @@ from stores.dynamo_tables import NO_TABLE
 MAX_BATCH_GET: Final = 100
 MAX_BATCH_WRITE: Final = 25
 MAX_WORKERS: Final = 8
-#: DynamoDB's limit on an item, names included, less room for what we count roughly.
-MAX_ITEM_BYTES: Final = 390_000
 GUARD_FAILED: Final = "ConditionalCheckFailedException"
 TRANSACTION_CANCELED: Final = "TransactionCanceledException"
 

@@ -151,13 +151,13 @@ class SqliteItemStore(OnOneFile):
             for sequence, at_ms, new, old in rows
         ]
 
-    def trim_stream(self, before_ms: int) -> int:
-        """Retention: drop stream entries written before an instant, up to the first that was not; returns how many."""
+    def trim_stream(self, before_ms: int, read_through: str) -> int:
+        """Retention: drop stream entries written before an instant that their reader is done with, up to the first that
+        was not; returns how many."""
         with self._database.write() as connection:
             kept = connection.execute("SELECT min(sequence) FROM stream WHERE at_ms >= ?", (before_ms,)).fetchone()[0]
-            if kept is None:
-                return connection.execute("DELETE FROM stream").rowcount
-            return connection.execute("DELETE FROM stream WHERE sequence < ?", (kept,)).rowcount
+            end = int(read_through or 0) + 1 if kept is None else min(kept, int(read_through or 0) + 1)
+            return connection.execute("DELETE FROM stream WHERE sequence < ?", (end,)).rowcount
 
     # ---- dashboard --------------------------------------------------------------------------------------------
     def put_dashboard(self, items: Sequence[Item]) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from contracts.errors import BadEvent, BadRequest
 from contracts.events import SCORED_STREAM
-from contracts.instants import date_of, iso_ms, parse_ms
+from contracts.instants import iso_ms, parse_ms
 from contracts.settings import AggregatorSettings
 from contracts.subjects import parse_subject
 from ops.replay.scan import Census, Scan
@@ -242,11 +242,6 @@ def outlook(home: Home, plan: Plan, events_per_second: float = EVENTS_PER_SECOND
         "cost_usd": round(census.write_units * DOLLARS_PER_MILLION_WRITES / 1e6, 4),
         "created_at": plan.created_at,
     }
-
-
-def day_of(instant_ms: int) -> str:
-    """The UTC day of an event, as groups name it."""
-    return date_of(instant_ms)
 
 
 def tasks_of(plan: Plan, target_records: int) -> Iterator[tuple[Group, ...]]:

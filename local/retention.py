@@ -1,0 +1,31 @@
+"""What the embedded home forgets. Log, buckets, articles and lake are kept; this only helps others read them."""
+
+from typing import Final
+
+from contracts.ports import Tallying
+from contracts.resolution import DAY_MS
+from local.driver_checkpoint import Checkpoints
+from local.line import ITEMS_TABLE, LINE
+from stores.home import Home
+from stores.sqlite_items import SqliteItemStore
+
+#: The change log is for reconnecting watchers; what is older they load afresh.
+KEEP_CHANGES_MS: Final = DAY_MS
+#: Counters by minute are for `/metrics`, which looks back a week at most.
+KEEP_MINUTES_MS: Final = 8 * DAY_MS
+#: As long as DynamoDB keeps a table's stream; what its reader is not done with is kept however old.
+KEEP_ITEM_CHANGES_MS: Final = DAY_MS
+
+
+def forget_old(home: Home) -> None:
+    """Drop what nobody will ask for any more. Raises `Transient`; doing it again is harmless."""
+    now_ms = home.clock.now_ms()
+    home.buckets.trim_changes(now_ms - KEEP_CHANGES_MS)
+    if isinstance(home.items, Tallying):
+        home.items.forget_minutes(now_ms - KEEP_MINUTES_MS)
+    if isinstance(home.items, SqliteItemStore):
+        (reader,) = (row for row in LINE if row.stream == ITEMS_TABLE)
+        checkpoints = Checkpoints(home.control, reader.name)
+        for shard_id in home.items.stream_shards():
+            read_through = checkpoints.load(shard_id).sequence_number or ""
+            home.items.trim_stream(now_ms - KEEP_ITEM_CHANGES_MS, read_through)

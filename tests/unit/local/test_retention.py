@@ -1,0 +1,62 @@
+"""What is forgotten, and above all what is not: nothing that its reader is not done with."""
+
+from pathlib import Path
+
+import pytest
+
+from contracts.clock import ManualClock
+from contracts.resolution import DAY_MS
+from contracts.settings import AggregatorSettings
+from local.driver_checkpoint import Checkpoint, Checkpoints
+from local.retention import forget_old
+from stores.home import Home, close_home, open_home
+
+SHARD = "shardId-00000000000000000000-00000000"
+
+
+@pytest.fixture
+def home(tmp_path: Path):
+    settings = AggregatorSettings(data_dir=str(tmp_path), synchronous="normal")  # type: ignore[call-arg]
+    yield open_home(settings, ManualClock())
+    close_home(settings)
+
+
+def put(home: Home, number: int) -> None:
+    home.items.put_primary({"source_id": f"rss#{number}", "title": "t", "published_at": "2025-12-21T10:00:00.000Z"})
+
+
+def sequences(home: Home, after: str = "") -> list[int]:
+    return [int(change.sequence_number) for change in home.items.stream_read(SHARD, after)]
+
+
+def test_the_items_stream_is_kept_for_a_day_and_as_long_as_it_is_unread(home: Home) -> None:
+    (shard,) = home.items.stream_shards()
+    assert shard == SHARD
+    for number in range(4):
+        put(home, number)
+    first = sequences(home)
+    home.clock.advance(2 * DAY_MS)  # type: ignore[attr-defined]
+    forget_old(home)
+    assert sequences(home) == first, "nobody has read them"
+    read = home.items.stream_read(SHARD, "")[1].sequence_number
+    Checkpoints(home.control, "read-model").save(SHARD, Checkpoint(read))
+    forget_old(home)
+    assert sequences(home) == first[2:], "the read ones are gone, the others are not"
+    put(home, 9)
+    Checkpoints(home.control, "read-model").save(
+        SHARD, Checkpoint(home.items.stream_read(SHARD, "")[-1].sequence_number)
+    )
+    forget_old(home)
+    assert len(sequences(home)) == 1, "young ones are kept"
+
+
+def test_numbers_are_never_given_out_again(home: Home) -> None:
+    """Else what is written after the stream was emptied would stand before the reader's checkpoint."""
+    put(home, 1)
+    last = home.items.stream_read(SHARD, "")[-1].sequence_number
+    Checkpoints(home.control, "read-model").save(SHARD, Checkpoint(last))
+    home.clock.advance(2 * DAY_MS)  # type: ignore[attr-defined]
+    forget_old(home)
+    assert sequences(home) == []
+    put(home, 2)
+    assert len(sequences(home, last)) == 1
