@@ -22,7 +22,7 @@ from contracts.telemetry import record
 from producers.fetch import FetchFailed, OverBudget, Web
 from producers.fetch_round import ROUND_MS, Done, FetchRound
 from producers.publisher import Publisher
-from producers.source_state import after_answer, after_failure, next_due_ms, without_key
+from producers.source_state import after_answer, after_failure, next_due_ms, remembered, without_key
 from producers.sources.registry import KINDS, Fetched, Rejected, Request, Source, adapter
 
 KIND: Final = "source"
@@ -204,14 +204,16 @@ class ProducerService:
         """Publish first, remember second."""
         now_ms = self._clock.now_ms()
         seen = set(state.get("seen", ()))
-        fresh = {each.article_id: each for each in fetched.articles if each.article_id not in seen}
-        bad = {digest_key(each.data): each for each in fetched.rejected if digest_key(each.data) not in seen}
+        articles = {remembered(each.article_id): each for each in fetched.articles}
+        rejects = {remembered(digest_key(each.data)): each for each in fetched.rejected}
+        fresh = {each.article_id: each for name, each in articles.items() if name not in seen}
+        bad = {digest_key(each.data): each for name, each in rejects.items() if name not in seen}
         published = self._publisher.publish(
             RAW_STREAM, (Entry(article.article_id, article.encode()) for article in fresh.values())
         )
         put_asides(self._lake, [_aside(source, key, each, now_ms) for key, each in bad.items()])
         self._keep_opinions(source, [each for each in fetched.opinions if each["article_id"] in fresh], now_ms)
-        self._remember(source, after_answer(state, fetched, [*fresh, *bad], published, now_ms), version)
+        self._remember(source, after_answer(state, fetched, [*articles, *rejects], published, now_ms), version)
         self._note(source, fetched.trouble)
         failed = fetched.trouble is not None and not isinstance(fetched.trouble, OverBudget)
         return Polled(1, int(failed), len(fetched.articles), published, len(bad))

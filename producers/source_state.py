@@ -5,6 +5,8 @@ new ──> healthy ──failure──> unreachable ──5 failures in 5 min�
 paused: by an operator.  no key: its key is not in Secrets.  gone: it said so (410); not asked again.
 """
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -18,18 +20,27 @@ PROBE_AFTER_MS: Final = MINUTE_MS
 FIRST_RETRY_MS: Final = 10_000
 #: How far the clocks of two processes may be apart; what was done later than that was done before a clock was set back.
 CLOCK_TOLERANCE_MS: Final = MINUTE_MS
-MAX_SEEN: Final = 2_000
+#: Articles a source is known to have told: twice its last answer, within these bounds, as every poll writes them. What
+#: is told beyond that is published again, which the classifier notices.
+MIN_SEEN: Final = 500
+MAX_SEEN: Final = 10_000
 MAX_ERROR_CHARACTERS: Final = 300
 
 
+def remembered(identity: str) -> str:
+    """What is remembered of an id: 64 bits of its hash, in 11 characters."""
+    return base64.urlsafe_b64encode(hashlib.blake2b(identity.encode(), digest_size=8).digest()).decode()[:11]
+
+
 def after_answer(
-    state: Mapping[str, Any], fetched: Fetched, new_ids: Sequence[str], published: int, now_ms: int
+    state: Mapping[str, Any], fetched: Fetched, told: Sequence[str], published: int, now_ms: int
 ) -> dict[str, Any]:
-    """A source's state after an answer, whole or in part."""
+    """A source's state after an answer, whole or in part. `told`: what is remembered of all that was in it, known or
+    new: who goes on telling something is not to have it forgotten."""
     newest_ms = max((article.published_ms for article in fetched.articles), default=0)
     following = dict(state) | {
         "cursor": dict(fetched.cursor),
-        "seen": [*state.get("seen", ()), *new_ids][-MAX_SEEN:],
+        "seen": _remembering(state.get("seen", ()), told),
         "published": int(state.get("published", 0)) + published,
         "newest_published_ms": max(int(state.get("newest_published_ms") or 0), min(newest_ms, now_ms)) or None,
         "recent": [*state.get("recent", ()), [now_ms, published]] if published else list(state.get("recent", ())),
@@ -46,6 +57,14 @@ def after_answer(
         "error": "the source says it is gone (HTTP 410)" if fetched.gone else None,
         "note": _short(fetched.note),
     }
+
+
+def _remembering(before: Sequence[str], told: Sequence[str]) -> list[str]:
+    if not told:
+        return list(before)
+    now = frozenset(told)
+    limit = min(MAX_SEEN, max(MIN_SEEN, 2 * len(now)))
+    return [*(each for each in before if each not in now), *dict.fromkeys(told)][-limit:]
 
 
 def after_failure(state: Mapping[str, Any], error: FetchFailed, now_ms: int) -> dict[str, Any]:

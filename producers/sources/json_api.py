@@ -20,6 +20,9 @@ from producers.sources.text import plain_text
 
 MAX_SYMBOLS: Final = 200
 MAX_ROW_TICKERS: Final = 50
+#: An answer with more rows, or more rows that are no articles, is not the one that is expected.
+MAX_ROWS: Final = 20_000
+MAX_REJECTED: Final = 1_000
 MAX_REFUSAL_CHARACTERS: Final = 200
 _MESSAGES: Final = ("message", "error", "detail", "Information", "Note", "Error Message")
 _LIMIT_WORDS: Final = re.compile(r"limit|allocation|frequency|too many|run over|requests per", re.IGNORECASE)
@@ -125,11 +128,16 @@ def message_of(document: object) -> str | None:
 
 
 def articles_of(
-    request: Request, rows: Iterable[object], fields_of: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+    request: Request, rows: Sequence[object], fields_of: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 ) -> tuple[list[RawArticle], list[Rejected]]:
     """Articles of an answer's rows. `fields_of` gives a row's fields, or None for one that is to be passed over; what
-    every article of the source has is added. A row no article can be made of is rejected, the next one follows."""
-    articles, rejected = [], []
+    every article of the source has is added. A row no article can be made of is rejected, the next one follows.
+    Raises `FetchFailed` for far too many of either."""
+    articles: list[RawArticle] = []
+    rejected: list[Rejected] = []
+    host = urlsplit(request.source.url).hostname or "?"
+    if len(rows) > MAX_ROWS:
+        raise FetchFailed(host, f"answered with {len(rows):,} rows, more than {MAX_ROWS:,}", 413)
     shared = {"ingested_at": iso_ms(request.now_ms), "tags": request.source.tags}
     for row in rows:
         try:
@@ -139,6 +147,8 @@ def articles_of(
             if fields is not None:
                 articles.append(make_raw(request.source.name, shared | dict(fields)))
         except BadEvent as error:
+            if len(rejected) == MAX_REJECTED:
+                raise FetchFailed(host, f"answered with over {MAX_REJECTED:,} rows like this: {error}", 422) from None
             rejected.append(Rejected(error, msgspec.json.encode(row)))
     return articles, rejected
 

@@ -1,5 +1,6 @@
 """Polling: isolation, memory, the circuit breaker."""
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from producers.fetch import Web
 from producers.fetch_round import FetchRound
 from producers.reach import Reach
 from producers.service import KIND, LOOK_AGAIN_MS, SETTING_KIND, WATCH_KIND, Polled, ProducerService
-from producers.source_state import PROBE_AFTER_MS
+from producers.source_state import MAX_SEEN, PROBE_AFTER_MS
+from producers.sources.json_api import MAX_REJECTED, MAX_ROWS
 from producers.sources.registry import Source
 from tests.fakes.log import FakeLog
 from tests.fakes.stores import FakeControl, FakeLake, FakeSecrets
 from tests.fakes.web import HERE, FakeSite, page
 
+POSTS: dict[str, Any] = {"fields": {"id": "id", "title": "title", "text": "body"}}
 FEED = (Path(__file__).parents[2] / "golden" / "sources" / "rss_cnbc.xml").read_bytes()
 NOW_MS = parse_ms("2025-12-21T09:40:00Z")
 
@@ -333,3 +336,46 @@ def test_however_many_hang_who_answers_goes_on(monkeypatch: pytest.MonkeyPatch, 
         polling.service.poll()
     assert polling.state("later")["state"] == "healthy", "those that hang were left behind"
     back.set()
+
+
+def rows_of(*numbers: int) -> bytes:
+    rows = [{"id": n, "title": f"Title {n}", "body": ""} for n in numbers]
+    return json.dumps(rows).encode()
+
+
+def test_a_page_longer_than_what_is_new_is_not_told_anew_every_time(
+    site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producers.source_state.MIN_SEEN", 20)
+    url = site.put("/rows", page(rows_of(*range(20)), "application/json"))
+    polling = Polling(Source(name="rows", kind="json", url=url, options=POSTS))
+    assert polling.service.poll("rows").published == 20
+    for newest in range(21, 51):
+        polling.clock.advance(1_000)
+        site.put("/rows", page(rows_of(*range(20), newest), "application/json"))
+        assert polling.service.poll("rows").published == 1, newest
+    assert len(polling.state("rows")["seen"]) == 42, "twice the answer"
+    for rows in ((), range(20)):
+        polling.clock.advance(1_000)
+        site.put("/rows", page(rows_of(*rows), "application/json"))
+        assert polling.restart().poll("rows").published == 0
+
+
+def test_what_is_remembered_of_ten_thousand_articles_fits_a_control_document(site: FakeSite) -> None:
+    url = site.put("/rows", page(rows_of(*range(MAX_SEEN + 100)), "application/json"))
+    polling = Polling(Source(name="rows", kind="json", url=url, options=POSTS))
+    assert polling.service.poll().published == MAX_SEEN + 100
+    assert len(json.dumps(polling.state("rows"))) < 200_000
+
+
+def test_an_answer_with_far_too_many_rows_is_a_failure_that_shows(site: FakeSite) -> None:
+    bad = [[1] * (MAX_REJECTED + 1), [1] * (MAX_ROWS + 1)]
+    sources = [
+        Source(name=f"many-{n}", kind="json", options=POSTS,
+               url=site.put(f"/{n}", page(json.dumps(rows).encode(), "application/json")))
+        for n, rows in enumerate(bad)
+    ]  # fmt: skip
+    polling = Polling(*sources)
+    assert (polling.service.poll().failed, polling.log.records, polling.lake.keys("")) == (2, {}, [])
+    assert "over 1,000 rows like this: unparseable" in polling.state("many-0")["error"]
+    assert "20,001 rows, more than 20,000" in polling.state("many-1")["error"]
