@@ -1,6 +1,7 @@
 """The faults, one function each: given a fresh folder it breaks the running system, lets it heal, and checks that
 nothing was lost. Each answers a `Row` for docs/faults.md, or raises `AssertionError`."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Final
 from tests.e2e.chaos_damage import lake_object_lost, log_damaged, page_damaged, source_down
 from tests.e2e.chaos_row import Row
 from tests.e2e.chaos_scene import Scene
-from tests.e2e.harness import environment
+from tests.e2e.harness import candlewick, environment
 
 HOUR_MS: Final = 3_600_000
 SLOW_MS: Final = 5_000
@@ -91,7 +92,7 @@ def disk_full(folder: Path) -> Row:
                 if mounted:
                     _fill(filler)
                 time.sleep(0.5)
-            detail = _complaint(scene)
+            detail = _complaint(scene) if mounted else "nothing: there is room, only not for these files"
             scene.up.wrong()
             filler.unlink(missing_ok=True)
             healed_s = scene.wait_healed()
@@ -100,7 +101,7 @@ def disk_full(folder: Path) -> Row:
             if mounted:
                 assert checked["refused"] > 0, "the disk was not full for the publisher"
             return Row(
-                "the disk is full", f"{done}; `status` said: {detail}", seen,
+                "the disk is full", f"{done}; `doctor` said: “{detail}”", seen,
                 "by itself once there was space: what was refused was offered again, nothing acknowledged was lost",
                 healed_s, checked,
             )  # fmt: skip
@@ -128,13 +129,11 @@ def _fill(filler: Path) -> None:
 
 
 def _complaint(scene: Scene) -> str:
-    """What `status` says of the stages that are being retried; the one that names the disk, when there is one."""
-    status = scene.up.get("/api/v2/status")
-    told = [shard["error"] for stage in status["stages"] for shard in stage["shards"] if shard["error"]]
-    told += [fault["error"] for fault in status["faults"] if fault["error"]]
-    told += [stage["error"] for stage in (*status["stages"], *status["timers"]) if stage["error"]]
-    named = sorted(told, key=lambda text: "space" not in text)
-    return str(named[0]).replace(str(scene.data), "DATA") if named else "nothing"
+    """What `doctor` says of the disk."""
+    done = candlewick("doctor", "--json", "--data-dir", str(scene.data))
+    finding = next(each for each in json.loads(done.stdout) if each["check"] == "disk")
+    assert finding["state"] != "ok", finding
+    return f"{finding['detail']}; {finding['remedy']}".replace(str(scene.data), "DATA")
 
 
 def clock_jumps(folder: Path, hours: int) -> Row:

@@ -32,7 +32,8 @@ def _seen(row: dict[str, Any]) -> str:
         if failed
         else f"REST: all {seen['polls']} polls answered"
     )
-    stream = f"{seen['reconnects']} reconnects" if seen["reconnects"] else "never disconnected"
+    times = {0: "never disconnected", 1: "reconnected once"}
+    stream = times.get(seen["reconnects"], f"reconnected {seen['reconnects']} times")
     more = f"; {seen['more']}" if seen.get("more") else ""
     return (
         f"{rest}, the slowest good one in {seen['slowest_s']} s; stream: {stream}, candles stood "
