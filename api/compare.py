@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from contracts.bucket import E4, Bucket, content_bytes, pairs
+from contracts.bucket import E4, Bucket, content_bytes
 from contracts.documents import bucket_document
+from contracts.pairs import pairs
 from contracts.ports import BucketStore
 
 MAX_BUCKETS = 200_000

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from contracts.bucket import E4, LANE_SEPARATOR, Bucket, pairs
+from contracts.bucket import E4, LANE_SEPARATOR, Bucket
 from contracts.documents import bucket_document, end_ms
 from contracts.generation import COMPARE_KIND, POINTER, live_generation
 from contracts.instants import iso_ms, parse_ms
+from contracts.pairs import pairs
 from contracts.resolution import FINEST, NAMES, WIDTH_MS
 from ops.replay.runs import KIND
 from stores.home import Home
