@@ -1,12 +1,15 @@
 """The keys that sign tokens. The first one signs, all of them verify, so a key can be rotated while tokens live.
 
-Where the secret `CANDLEWICK_SIGNING_KEYS` is set (`id:secret,id:secret`, newest first) it is used; otherwise the keys
-live in the control store, made at first use and rotated by themselves.
+Where the secret `CANDLEWICK_SIGNING_KEYS` is set (`id:secret,id:secret`, the one that signs first) it is used, and read
+again, so that a rotated key reaches a running process; otherwise the keys live in the control store, made at first use
+and rotated by themselves.
 """
 
+import logging
 import secrets
 import threading
 
+from api.logs import note
 from contracts.clock import Clock
 from contracts.errors import Conflict, Unusable
 from contracts.ports import ControlStore, Secrets
@@ -23,7 +26,7 @@ ATTEMPTS = 20
 
 
 class Keyring:
-    """Signing keys by id, newest first; read from the store at most once a minute."""
+    """Signing keys by id, the one that signs first; read at most once a minute."""
 
     def __init__(self, control: ControlStore, secret_store: Secrets, clock: Clock, token_days: int) -> None:
         self._control = control
@@ -32,14 +35,12 @@ class Keyring:
         self._lock = threading.Lock()
         self._keys: dict[str, bytes] = {}
         self._read_ms = float("-inf")
-        given = secret_store.get(SECRET_NAME)
-        self._fixed = parse_keys(given) if given else None
+        self._secrets = secret_store
+        self._of_operator()
 
     def keys(self, must_hold: str | None = None) -> dict[str, bytes]:
         """The keys. Another process may have made the one a token names: then the store is asked at once, though not
         more than once a second. Blocking. Raises `Transient`."""
-        if self._fixed is not None:
-            return self._fixed
         with self._lock:
             age_ms = self._clock.monotonic_ms() - self._read_ms
             unknown = must_hold is not None and must_hold not in self._keys
@@ -48,7 +49,21 @@ class Keyring:
                 self._read_ms = self._clock.monotonic_ms()
             return self._keys
 
+    def _of_operator(self) -> dict[str, bytes]:
+        """The secret's keys. Raises `Unusable` for one that is none, at the start: later the last good ones stay."""
+        given = self._secrets.get(SECRET_NAME)
+        try:
+            return parse_keys(given) if given else {}
+        except Unusable as error:
+            if not self._keys:
+                raise
+            note(logging.ERROR, "signing keys cannot be read", cause=str(error))
+            return self._keys
+
     def _read(self) -> dict[str, bytes]:
+        operators = self._of_operator()
+        if operators:
+            return operators
         for _ in range(ATTEMPTS):
             stored = self._control.get(KIND, NAME)
             known = list((stored.value or {}).get("keys", ()))

@@ -93,6 +93,25 @@ def test_keys_of_the_operator_win_and_are_checked(home: TestHome) -> None:
         assert "x" * 20 not in str(told.value)
 
 
+def test_a_rotated_secret_reaches_a_running_process(home: TestHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.keyring.UNKNOWN_AGAIN_MS", 0.0)
+    old, new = f"a1:{'o' * 20}", f"b2:{'n' * 20}"
+    secrets = FakeSecrets(**{SECRET_NAME: old})
+    running = keyring(home, secrets)
+    token, _ = issue(running, NOW_MS, 30)
+    secrets.values[SECRET_NAME] = f"{new},{old}"
+    fresh, _ = issue(keyring(home, secrets), NOW_MS, 30)
+    assert verify(running, fresh, NOW_MS), "an unknown key is looked up at once"
+    assert verify(running, token, NOW_MS)
+    assert issue(running, NOW_MS, 30)[0].split(".")[1] == "b2"
+    monkeypatch.setattr("api.keyring.READ_AGAIN_MS", 0.0)
+    secrets.values[SECRET_NAME] = "nonsense"
+    assert verify(running, fresh, NOW_MS), "a broken secret takes nobody's token away"
+    secrets.values[SECRET_NAME] = new
+    with pytest.raises(BadToken, match="no longer in use"):
+        verify(running, token, NOW_MS)
+
+
 @live
 async def test_watch_lists_need_a_token_that_is_good(home: TestHome) -> None:
     async with calling(create_app(home, options())) as client:

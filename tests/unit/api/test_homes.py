@@ -14,6 +14,7 @@ import pytest
 
 from api.app import create_app
 from api.auth import issue, verify
+from api.fleet import EXPIRES_AFTER_MS, KIND
 from api.keyring import Keyring
 from api.watch_lists import MAX_SUBJECTS, WatchLists
 from contracts.errors import Conflict
@@ -136,6 +137,11 @@ async def _go_on_elsewhere(home: Any) -> None:
             await one.state.services.run("control", one.state.services.fleet._report)
             status = (await rest.get(f"{second}/api/v2/stream/status")).json()
             assert (len(status["processes"]), status["connections"]) == (2, 1)
+        home.control.put(KIND, "died", one.state.services.fleet.own(), expires_ms=NOW_MS + EXPIRES_AFTER_MS)
+        assert len((await rest.get(f"{second}/api/v2/stream/status")).json()["processes"]) == 3
+        home.clock.instant_ms += EXPIRES_AFTER_MS
+        alive = (await rest.get(f"{second}/api/v2/stream/status")).json()["processes"]
+        assert "died" not in [process["process"] for process in alive]
         series = (await rest.get(f"{first}/api/v2/timeseries/AAPL?resolution=1m")).json()
         assert [bucket["rev"] for bucket in series["buckets"]] == [4]
         assert (await rest.get(f"{first}/ready")).status_code == 200
