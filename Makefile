@@ -140,8 +140,8 @@ sbom: $(VENV)/.dev ## a CycloneDX bill of materials: build/sbom.json
 	@$(PY) -m tests.supply.sbom
 
 audit: $(VENV)/.dev ## pinned versions, digests, licences; known vulnerabilities when a database can be reached
-	@$(PY) -m pip install -q pip-audit || true
-	@$(PY) -m tests.supply.audit
+	@test -x $(VENV)-audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)-audit && $(VENV)-audit/bin/pip install -q pip-audit || true; }
+	@$(PY) -m tests.supply.audit $(VENV)-audit/bin/pip-audit
 
 sim-canaries: $(VENV)/.dev ## planted bugs, each of which the simulator must catch
 	@$(PY) -m tests.sim --canary all
@@ -174,4 +174,4 @@ chaos: $(VENV)/.dev setup ## faults on the running system, each watched (ONLY=pr
 	@$(PY) -m tests.e2e.chaos --only '$(ONLY)'
 
 clean: ## remove everything that was built (never the data)
-	@rm -rf build web/dist web/node_modules $(VENV) $(VENV)-train $(VENV)-infra .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	@rm -rf build web/dist web/node_modules $(VENV) $(VENV)-train $(VENV)-infra $(VENV)-audit .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -6,7 +6,7 @@ import pytest
 
 from tests.house.source_tree import ROOT
 from tests.supply import lock, sbom
-from tests.supply.audit import faults
+from tests.supply.audit import faults, told_of
 from tests.supply.licences import KNOWN, PAGE, canonical, licence_of, runtime
 
 
@@ -43,3 +43,12 @@ def test_canary_another_version_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> N
     known = lock.read() | {"fastapi": ("0.0.1", "0" * 64)}
     monkeypatch.setattr(lock, "read", lambda: known)
     assert any(fault.startswith("fastapi ") for fault in faults())
+
+
+def test_what_could_not_be_looked_up_is_not_called_well() -> None:
+    skipped = {"name": "a", "version": "1", "skip_reason": "not found"}
+    bad = {"name": "b", "version": "2", "vulns": [{"id": "CVE-1"}]}
+    assert "could be reached" in told_of([skipped])
+    assert told_of([skipped, bad]).splitlines() == [
+        "1 packages looked up; 1 could not be looked up, Found 1 known vulnerabilities", "b 2: CVE-1",
+    ]  # fmt: skip
