@@ -9,7 +9,6 @@ connected to: after the name was looked up, for each connection anew, after ever
 
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -26,6 +25,8 @@ from contracts.settings import PRIVATE_NETWORKS
 
 #: Addresses of one name that are tried, one after the other.
 MAX_ADDRESSES: Final = 4
+#: Names behind a proxy that are remembered as unknown here.
+MAX_NAMES: Final = 1_000
 #: IPv6 addresses that are another way to write an IPv4 address (NAT64): that one is judged.
 _NAT64: Final = ip_network("64:ff9b::/96")
 
@@ -77,6 +78,7 @@ class GuardedAdapter(HTTPAdapter):
 
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
+        self._only_the_proxy_knows: set[str] = set()  # a look-up that fails may take long: it is made once a name
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -85,10 +87,17 @@ class GuardedAdapter(HTTPAdapter):
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         if select_proxy(str(request.url), kwargs.get("proxies")):
-            parts = urlsplit(str(request.url))
-            with suppress(socket.gaierror, UnicodeError):  # else only the proxy knows the name
-                self._reach.addresses(parts.hostname or "", parts.port or 443)
+            self._check(urlsplit(str(request.url)).hostname or "")
         return super().send(request, *args, **kwargs)
+
+    def _check(self, host: str) -> None:
+        if host in self._only_the_proxy_knows:
+            return
+        try:
+            self._reach.addresses(host, 443)
+        except (socket.gaierror, UnicodeError):
+            if len(self._only_the_proxy_knows) < MAX_NAMES:
+                self._only_the_proxy_knows.add(host)
 
 
 def _pools(reach: Reach) -> dict[str, type[HTTPConnectionPool]]:
