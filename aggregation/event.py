@@ -11,7 +11,6 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from contracts.bucket import E4
 from contracts.events import MAX_EVENT_BYTES, Label, decode_with
 
 
@@ -57,16 +56,3 @@ def decode_all(payloads: Sequence[bytes]) -> list[Event] | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return events if len(events) == len(payloads) else None
-
-
-class _Polarities(dict[float, int]):
-    """Polarity → the same in 1/10,000. There are 20,001 proper ones, so a table hit replaces a rounding."""
-
-    def __missing__(self, polarity: float) -> int:
-        polarity_e4 = round(polarity * E4)
-        if len(self) < 4 * E4:
-            self[polarity] = polarity_e4
-        return polarity_e4
-
-
-POLARITIES_E4: Final = _Polarities()

@@ -1,21 +1,26 @@
 """From a batch of events to groups by (subject, minute), each event judged and counted once.
 
-This is the hot loop of the project. What makes it fast, measured (docs/decisions/0003-hot-loop.md): the minute is the
-first sixteen characters of the time, so no time is parsed; the verdict is two comparisons with bounds that are computed
-once per minute; sums, extremes and labels wait until the group is whole (`Group.summary`). Whatever the fast path will
-not vouch for (another spelling of a time, a stamp outside the bounds, a bad subject) is judged by itself in `_judge`.
+`_collect` is the hot loop of the project. What makes it fast, measured (docs/decisions/0003-hot-loop.md): every event
+is touched once, in the order it came; the minute is the first sixteen characters of the time, and times compare as
+text, so no time is parsed (their form is checked for the whole batch at once); the verdict is two comparisons with
+bounds that are computed once per minute. Whatever the fast path will not vouch for (another spelling of a time, a stamp
+outside the bounds, a bad subject) is judged by itself in `_judge`.
 """
 
+import re
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+import msgspec
+
 from aggregation.event import Event
-from aggregation.group import Group
-from aggregation.instant_table import MINUTE_CHARACTERS, MINUTES, RESTS, NotCanonical, instant_ms
+from aggregation.group import ROUNDER, Group, Single, group_of
+from aggregation.instant_table import MINUTE_CHARACTERS, MINUTES, NotCanonical, instant_ms
 from aggregation.verdict import ALLOWED_LATENESS_MS, SetAside, judge, late_from_ms
-from contracts.bucket import LANE_SEPARATOR, BucketKey
+from contracts.bucket import E4, LANE_SEPARATOR, BucketKey, new_key
 from contracts.errors import BadEvent
 from contracts.events import FUTURE_TOLERANCE_MS
 from contracts.hashing import member_hash
@@ -24,14 +29,19 @@ from contracts.resolution import FINEST, MINUTE_MS, window_start_ms
 from contracts.subjects import is_subject
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-#: No instant is at or after the one and before the other: every event of such a group takes the slow path.
+#: No instant is at or after the one and before the other: every event of such a minute takes the slow path.
 _NEVER: Final = (datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
+_CANONICAL: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:[0-5]\d\.\d{3}Z\Z", re.ASCII)
+_SHAPE: Final = b"0000-00-00T00:00:00.000Z\n"
+_TENS_OF_SECONDS: Final = slice(17, None, len(_SHAPE))
+_DIGITS_TO_0: Final = bytes.maketrans(b"123456789", b"000000000")
+_known_subject: Final = lru_cache(maxsize=100_000)(is_subject)
 
 
 class Gathered(NamedTuple):
     """A batch, judged. `newest_event_ms` is over accepted events only: a bad stamp must not move the watermark."""
 
-    groups: dict[BucketKey, Group]
+    groups: dict[BucketKey, Single | Group]
     too_late: list[SetAside]
     quarantined: list[SetAside]
     received: int
@@ -40,53 +50,88 @@ class Gathered(NamedTuple):
 
 def gather(events: Sequence[Event], allowed_lateness_ms: int = ALLOWED_LATENESS_MS, lanes: int = 1) -> Gathered:
     """Group a batch by the 1m bucket (of the event's lane when `lanes` > 1) and set aside what may not count."""
-    minutes: dict[str, dict[str, Group]] = {}
-    groups: dict[BucketKey, Group] = {}
-    doubtful: list[Event] = []
-    rests, hash_of = RESTS, member_hash
-    minute, subjects = "", minutes.setdefault("", {})
-    for event in events:
-        time = event.event_time
-        if time[:MINUTE_CHARACTERS] != minute:
-            minute = time[:MINUTE_CHARACTERS]
-            subjects = minutes.get(minute) or minutes.setdefault(minute, {})
-        group = subjects.get(event.subject)
-        if group is None:
-            group = subjects[event.subject] = _group_of(event.subject, minute, allowed_lateness_ms)
-        if not group.since <= event.ingested_at < group.until:
-            doubtful.append(event)
-            continue
-        try:
-            within_ms = rests[time[MINUTE_CHARACTERS:]]
-        except NotCanonical:
-            doubtful.append(event)
-            continue
-        hashed = hash_of(event.event_id)
-        members = group.members
-        if hashed in members:
-            group.repeats += 1
-            continue
-        members[hashed] = event
-        # News mostly comes in the order of its time: one comparison, and only what is not the newest is looked at.
-        if within_ms > group.close_ms:
-            group.close_ms = within_ms
-            group.closes = event
-        else:
-            group.order(event, within_ms)
-
+    usual, doubtful = _by_spelling(events)
+    minutes = _Minutes(allowed_lateness_ms)
+    _collect(usual, minutes, doubtful)
     name = FINEST.name
-    for by_subject in minutes.values():
-        for subject, group in by_subject.items():
-            if group.members:
-                groups[BucketKey(subject, name, group.start_ms)] = group
+    groups: dict[BucketKey, Single | Group] = {}
+    for within in minutes.values():
+        start_ms = within.start_ms
+        for subject, single in within.singles.items():
+            groups[new_key((subject, name, start_ms))] = single
+        for subject, group in within.groups.items():
+            groups[new_key((subject, name, start_ms))] = group
     too_late: list[SetAside] = []
     quarantined: list[SetAside] = []
     if doubtful:
         _judge(events, doubtful, allowed_lateness_ms, groups, too_late, quarantined)
-    newest_ms = max((group.start_ms + group.close_ms for group in groups.values()), default=None)
+    last_ms = max([group.start_ms for group in groups.values()], default=None)
+    newest_ms = max([last_ms + group.close_ms for group in groups.values() if group.start_ms == last_ms], default=None)
     if lanes > 1:
         groups = _spread(groups, lanes)
     return Gathered(groups, too_late, quarantined, len(events), newest_ms)
+
+
+def _collect(events: Sequence[Event], minutes: "_Minutes", doubtful: list[Event]) -> None:
+    """The hot loop: every event is looked at once, in the order it came, while it is still in the processor's cache."""
+    first_characters, hash_of, scale, rounder = slice(MINUTE_CHARACTERS), member_hash, E4, ROUNDER
+    minute, within = "", minutes[""]
+    for event in events:
+        time = event.event_time
+        if time[first_characters] != minute:
+            minute = time[first_characters]
+            within = minutes[minute]
+        if not within.since <= event.ingested_at < within.until:
+            doubtful.append(event)
+            continue
+        group = within.groups.get(event.subject)
+        if group is None:
+            within.begin(event, time, doubtful)
+            continue
+        # From here on it is `Group.add`, written out.
+        hashed, members = hash_of(event.event_id), group.members
+        if hashed in members:
+            group.repeats += 1
+            continue
+        members[hashed] = event
+        polarity, label = event.polarity, event.label
+        group.total += polarity * scale + rounder - rounder
+        if polarity > group.high:
+            group.high = polarity
+        elif polarity < group.low:
+            group.low = polarity
+        if label == "positive":
+            group.positive += 1
+        elif label == "negative":
+            group.negative += 1
+        if event.source not in group.sources:
+            group.sources.add(event.source)
+        if event.model_version != group.version:
+            group.note_version(event.model_version)
+        # News mostly comes in the order of its time: one comparison, and only what is not the newest is looked at.
+        if time > group.close_time:
+            group.close_time = time
+            group.closes = event
+        else:
+            group.order(event, time)
+
+
+def _by_spelling(events: Sequence[Event]) -> tuple[Sequence[Event], list[Event]]:
+    """(events whose time has the canonical form `2025-12-21T10:35:12.345Z`, the others).
+
+    Almost always all have it, and that is seen for the whole batch at once: written one a line, with every digit
+    replaced by 0, the text must be a repetition of the form. What a minute may be is checked where groups are made.
+    """
+    lines = "\n".join([event.event_time for event in events])
+    if lines.isascii():
+        shape = lines.encode().translate(_DIGITS_TO_0)
+        if shape == _SHAPE * (len(events) - 1) + _SHAPE[:-1] and not lines[_TENS_OF_SECONDS].strip("012345"):
+            return events, []
+    usual: list[Event] = []
+    doubtful: list[Event] = []
+    for event in events:
+        (usual if _CANONICAL.match(event.event_time) else doubtful).append(event)
+    return usual, doubtful
 
 
 def milliseconds(instant: datetime) -> int:
@@ -95,35 +140,61 @@ def milliseconds(instant: datetime) -> int:
     return delta.days * 86_400_000 + delta.seconds * 1_000 + delta.microseconds // 1_000
 
 
-def _group_of(subject: str, minute: str, allowed_lateness_ms: int) -> Group:
-    """An empty group with the ingestion bounds within which every event of its minute is accepted."""
-    try:
-        start_ms = MINUTES[minute]
-    except (NotCanonical, BadEvent):
-        return Group(0, *_NEVER)
-    if start_ms < MIN_MS or not is_subject(subject):
-        return Group(start_ms, *_NEVER)
-    return Group(start_ms, *_bounds(start_ms, allowed_lateness_ms))
+class _Minute(msgspec.Struct):
+    """One minute of a batch: what came for each subject, and when it may have come. Ingested at or after `since`, no
+    event of the minute is from the future; before `until`, none is late."""
+
+    start_ms: int
+    since: datetime
+    until: datetime
+    singles: dict[str, Single]
+    groups: dict[str, Group]
+
+    def begin(self, event: Event, time: str, doubtful: list[Event]) -> None:
+        """The first event of a subject stands alone, the second makes a group."""
+        subject = event.subject
+        single = self.singles.pop(subject, None)
+        if single is None:
+            if _known_subject(subject):
+                self.singles[subject] = Single(self.start_ms, event, time)
+            else:
+                doubtful.append(event)
+            return
+        self.groups[subject] = group = Group(self.start_ms, single.event, single.time)
+        group.add(event, time)
 
 
-@lru_cache(maxsize=100_000)
-def _bounds(start_ms: int, allowed_lateness_ms: int) -> tuple[datetime, datetime]:
-    """Ingested at or after the first, no event of the minute is from the future; before the second, none is late."""
-    since_ms = start_ms + MINUTE_MS - FUTURE_TOLERANCE_MS
-    until_ms = late_from_ms(start_ms, allowed_lateness_ms)
-    return _EPOCH + timedelta(milliseconds=since_ms), _EPOCH + timedelta(milliseconds=until_ms)
+class _Minutes(dict[str, _Minute]):
+    """`2025-12-21T10:35` → the minute. For what is no minute nothing may have come: its events take the slow path."""
+
+    def __init__(self, allowed_lateness_ms: int) -> None:
+        self._allowed_lateness_ms = allowed_lateness_ms
+
+    def __missing__(self, text: str) -> _Minute:
+        try:
+            start_ms = MINUTES[text]
+        except (NotCanonical, BadEvent):
+            start_ms = 0
+        since, until = _NEVER
+        if start_ms >= MIN_MS:
+            since = _EPOCH + timedelta(milliseconds=start_ms + MINUTE_MS - FUTURE_TOLERANCE_MS)
+            until = _EPOCH + timedelta(milliseconds=late_from_ms(start_ms, self._allowed_lateness_ms))
+        self[text] = minute = _Minute(start_ms, since, until, {}, {})
+        return minute
 
 
 def _judge(
     events: Sequence[Event],
     doubtful: list[Event],
     allowed_lateness_ms: int,
-    groups: dict[BucketKey, Group],
+    groups: dict[BucketKey, Single | Group],
     too_late: list[SetAside],
     quarantined: list[SetAside],
 ) -> None:
     """The slow path, one event at a time in log order: say why it may not count, or add it to its group."""
-    order: dict[int, int] = {}
+    order = {id(event): at for at, event in enumerate(events)}
+    doubtful.sort(key=lambda event: order[id(event)])
+    accepted: defaultdict[BucketKey, list[tuple[Event, str]]] = defaultdict(list)
     for event in doubtful:
         try:
             if not is_subject(event.subject):
@@ -138,30 +209,26 @@ def _judge(
             (too_late if verdict == "too_late" else quarantined).append(SetAside(event, verdict, detail))
             continue
         start_ms = window_start_ms(event_ms, MINUTE_MS)
-        group = groups.setdefault(BucketKey(event.subject, FINEST.name, start_ms), Group(start_ms, *_NEVER))
-        hashed = member_hash(event.event_id)
-        first = group.members.get(hashed)
-        if first is None:
-            group.add(event, hashed, event_ms - start_ms)
-            continue
-        group.repeats += 1
-        order = order or {id(each): at for at, each in reversed(list(enumerate(events)))}
-        if order[id(event)] < order[id(first)]:
-            # The fast path met a later event of this id first; the first in the log stands.
-            group.keep((group.members | {hashed: event}).items())
+        accepted[BucketKey(event.subject, FINEST.name, start_ms)].append((event, iso_ms(event_ms)))
+    for key, more in accepted.items():
+        known = groups.get(key)
+        if known is not None:
+            more += known.times()
+        # The first in the log stands, on whichever path it came.
+        more.sort(key=lambda pair: order[id(pair[0])])
+        groups[key] = group = group_of(key.start_ms, more)
+        group.repeats += known.repeats if known else 0
 
 
-def _spread(groups: dict[BucketKey, Group], lanes: int) -> dict[BucketKey, Group]:
+def _spread(groups: dict[BucketKey, Single | Group], lanes: int) -> dict[BucketKey, Single | Group]:
     """Split every group over the subject's lanes: lane = hash of the event id, so duplicates meet."""
-    spread: dict[BucketKey, Group] = {}
+    spread: dict[BucketKey, Single | Group] = {}
     for (subject, name, start_ms), group in groups.items():
-        parts: dict[int, list[tuple[int, Event]]] = {}
-        for hashed, event in group.members.items():
-            parts.setdefault(hashed % lanes, []).append((hashed, event))
+        parts: defaultdict[int, list[tuple[Event, str]]] = defaultdict(list)
+        for event, time in group.times():
+            parts[member_hash(event.event_id) % lanes].append((event, time))
         repeats = group.repeats
         for lane, part in parts.items():
-            split = Group(start_ms, group.since, group.until)
-            split.keep(part)
+            split = spread[BucketKey(f"{subject}{LANE_SEPARATOR}{lane}", name, start_ms)] = group_of(start_ms, part)
             split.repeats, repeats = repeats, 0
-            spread[BucketKey(f"{subject}{LANE_SEPARATOR}{lane}", name, start_ms)] = split
     return spread

@@ -1,88 +1,192 @@
 """The events of one batch that fall into one 1m bucket: distinct by id, with what they say kept up to date.
 
-A mutable accumulator, private to one batch. `gather` fills it in its hot loop, which is `add` written out; a test
-compares the two.
+Two forms with one face: `Single`, what most minutes of most subjects are, costs next to nothing; `Group` holds any
+number. A `Group` is a mutable accumulator, private to one batch; `gather` fills it in its hot loop, which is `add`
+written out (a test compares the two).
 """
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
-from aggregation.event import POLARITIES_E4, Event
-from aggregation.instant_table import instant_ms
-from aggregation.summary import union
-from contracts.bucket import Summary
+import msgspec
 
-NO_TIME: Final = 1 << 62
+from aggregation.event import Event
+from aggregation.instant_table import within_minute_ms
+from contracts.bucket import E4, Summary
+from contracts.hashing import member_hash
+
+#: Adding and taking away 1.5 × 2^52 rounds a float to the nearest whole number, halves to even, exactly as `round`
+#: does, at a fifth of its price: up there one step of a float is one. Sums of such whole floats are exact.
+ROUNDER: Final = 6_755_399_441_055_744.0
+
+
+class Single(msgspec.Struct, gc=False):
+    """One event alone in its minute; `time` is its event time in the canonical form."""
+
+    start_ms: int
+    event: Event
+    time: str
+    repeats = 0  # not a field: the same of every one
+
+    @property
+    def members(self) -> dict[int, Event]:
+        """Hash of the event id → the event."""
+        return {member_hash(self.event.event_id): self.event}
+
+    def hashes(self) -> frozenset[int]:
+        """The member by its hash."""
+        return frozenset((member_hash(self.event.event_id),))
+
+    def times(self) -> Iterator[tuple[Event, str]]:
+        """The event with its time in the canonical form."""
+        return iter([(self.event, self.time)])
+
+    @property
+    def open_ms(self) -> int:
+        """Milliseconds after the minute's start."""
+        return within_minute_ms(self.time)
+
+    close_ms = open_ms
+
+    def summary(self) -> Summary:
+        """What the event says."""
+        return of_one(self.event, self.start_ms + within_minute_ms(self.time))
 
 
 class Group:
     """`members`: hash of the event id → the first event of the batch with it. `repeats`: events after the first.
     `since <= ingested < until` is when an event of this minute may have come in; outside it takes the slow path.
-    `opens` and `closes` are the first and the last member by (event time, event id)."""
+    `opens` and `closes` are the first and the last member by (event time, event id); times are in the canonical form,
+    so they compare as text."""
 
-    __slots__ = ("close_ms", "closes", "members", "open_ms", "opens", "repeats", "since", "start_ms", "until")
+    __slots__ = (
+        "close_time", "closes", "high", "low", "members", "negative", "open_time", "opens", "positive", "repeats",
+        "respelled", "sources", "start_ms", "total", "version", "versions",
+    )  # fmt: skip
 
-    def __init__(self, start_ms: int, since: datetime, until: datetime) -> None:
+    def __init__(self, start_ms: int, event: Event, time: str) -> None:
+        """A group begins with its first event."""
         self.start_ms = start_ms
-        self.since = since
-        self.until = until
         self.repeats = 0
-        self.clear()
+        self.members = {member_hash(event.event_id): event}
+        self.opens = self.closes = event
+        self.open_time = self.close_time = time
+        self.high = self.low = event.polarity
+        self.total = event.polarity * E4 + ROUNDER - ROUNDER
+        self.positive = 1 if event.label == "positive" else 0
+        self.negative = 1 if event.label == "negative" else 0
+        self.sources = {event.source}
+        self.version = event.model_version
+        self.versions: set[str] | None = None  # only where there is more than one
+        self.respelled: dict[int, str] | None = None  # only where a time was not in the canonical form
+        if event.event_time != time:
+            self.respell(event, time)
 
-    def clear(self) -> None:
-        """Forget the events."""
-        self.members: dict[int, Event] = {}
-        self.opens: Event | None = None
-        self.closes: Event | None = None
-        self.open_ms = self.close_ms = NO_TIME  # nothing is later, so the first member is put in `order`
-
-    def add(self, event: Event, hashed: int, within_ms: int) -> None:
-        """Add an accepted event that is not a member; `within_ms` is its time after the minute's start."""
+    def add(self, event: Event, time: str) -> None:
+        """Add an accepted event; one that repeats an id is only counted."""
+        hashed = member_hash(event.event_id)
+        if hashed in self.members:
+            self.repeats += 1
+            return
         self.members[hashed] = event
-        self.order(event, within_ms)
+        polarity, label = event.polarity, event.label
+        self.total += polarity * E4 + ROUNDER - ROUNDER
+        self.high, self.low = max(self.high, polarity), min(self.low, polarity)
+        self.positive += label == "positive"
+        self.negative += label == "negative"
+        self.sources.add(event.source)
+        if event.model_version != self.version:
+            self.note_version(event.model_version)
+        if event.event_time != time:
+            self.respell(event, time)
+        self.order(event, time)
 
-    def order(self, event: Event, within_ms: int) -> None:
+    def order(self, event: Event, time: str) -> None:
         """Let a new member open or close the group if it is the first or the last."""
         identity = event.event_id
-        if self.closes is None or (within_ms, identity) > (self.close_ms, self.closes.event_id):
-            self.close_ms, self.closes = within_ms, event
-        if self.opens is None or (within_ms, identity) < (self.open_ms, self.opens.event_id):
-            self.open_ms, self.opens = within_ms, event
+        if (time, identity) > (self.close_time, self.closes.event_id):
+            self.close_time, self.closes = time, event
+        if (time, identity) < (self.open_time, self.opens.event_id):
+            self.open_time, self.opens = time, event
 
-    def keep(self, members: Iterable[tuple[int, Event]]) -> None:
-        """Build anew from some of the events; repeats stay counted."""
-        kept = list(members)
-        self.clear()
-        for hashed, event in kept:
-            self.add(event, hashed, instant_ms(event.event_time) - self.start_ms)
+    def note_version(self, version: str) -> None:
+        """Remember a second model version, a third …"""
+        self.versions = (self.versions or {self.version}) | {version}
+
+    def respell(self, event: Event, time: str) -> None:
+        """Remember the canonical form of a member's time."""
+        self.respelled = (self.respelled or {}) | {id(event): time}
+
+    def hashes(self) -> frozenset[int]:
+        """The members by their hashes."""
+        return frozenset(self.members)
+
+    def times(self) -> Iterator[tuple[Event, str]]:
+        """The members in the order they came, each with its time in the canonical form."""
+        other = self.respelled or {}
+        return ((event, other.get(id(event), event.event_time)) for event in self.members.values())
+
+    @property
+    def open_ms(self) -> int:
+        """Milliseconds after the minute's start."""
+        return within_minute_ms(self.open_time)
+
+    @property
+    def close_ms(self) -> int:
+        """Milliseconds after the minute's start."""
+        return within_minute_ms(self.close_time)
 
     def summary(self) -> Summary:
-        """What the events say; there is at least one. Whole-list built-ins: a few C calls an event."""
-        opens, closes, events = self.opens, self.closes, self.members.values()
-        assert opens is not None, "a group without events has nothing to say"
-        assert closes is not None, "a group without events has nothing to say"
-        if opens is closes and len(events) == 1:
-            return of_one(opens, self.start_ms + self.open_ms)
-        polarities_e4 = [POLARITIES_E4[event.polarity] for event in events]
-        labels = [event.label for event in events]
+        """What the members say."""
+        opens, closes, count = self.opens, self.closes, len(self.members)
         return Summary(
-            len(polarities_e4), sum(polarities_e4), max(polarities_e4), min(polarities_e4),
-            POLARITIES_E4[opens.polarity], self.start_ms + self.open_ms, opens.event_id,
-            POLARITIES_E4[closes.polarity], self.start_ms + self.close_ms, closes.event_id,
-            labels.count("positive"), labels.count("neutral"), labels.count("negative"),
-            union(tuple(sorted({event.source for event in events})), ()),
-            union(tuple(sorted({event.model_version for event in events})), ()),
+            count, int(self.total), round(self.high * E4), round(self.low * E4),
+            round(opens.polarity * E4), self.start_ms + self.open_ms, opens.event_id,
+            round(closes.polarity * E4), self.start_ms + self.close_ms, closes.event_id,
+            self.positive, count - self.positive - self.negative, self.negative,
+            names(self.sources), NAMES[self.version] if self.versions is None else names(self.versions),
         )  # fmt: skip
 
 
+def group_of(start_ms: int, members: Iterable[tuple[Event, str]]) -> Group:
+    """A group of some events, each with its time in the canonical form; at least one."""
+    rest = iter(members)
+    group = Group(start_ms, *next(rest))
+    for event, time in rest:
+        group.add(event, time)
+    return group
+
+
 def of_one(event: Event, event_ms: int) -> Summary:
-    """The summary of a single event: what most minutes of most subjects are."""
-    polarity_e4, identity, label = POLARITIES_E4[event.polarity], event.event_id, event.label
+    """The summary of a single event."""
+    polarity_e4, identity, label = round(event.polarity * E4), event.event_id, event.label
     return Summary(
         1, polarity_e4, polarity_e4, polarity_e4,
         polarity_e4, event_ms, identity,
         polarity_e4, event_ms, identity,
-        int(label == "positive"), int(label == "neutral"), int(label == "negative"),
-        union((event.source,), ()), union((event.model_version,), ()),
+        1 if label == "positive" else 0, 1 if label == "neutral" else 0, 1 if label == "negative" else 0,
+        NAMES[event.source], NAMES[event.model_version],
     )  # fmt: skip
+
+
+class _Names(dict[str | frozenset[str], tuple[str, ...]]):
+    """A name, or a set of names → the same as a sorted tuple. There are few distinct ones, so each is made once and
+    shared."""
+
+    def __missing__(self, key: str | frozenset[str]) -> tuple[str, ...]:
+        if len(self) >= MAX_NAMES:
+            self.clear()
+        if isinstance(key, str):
+            self[key] = found = self[frozenset((key,))]
+        else:
+            self[key] = found = tuple(sorted(key))
+        return found
+
+
+MAX_NAMES: Final = 10_000
+NAMES: Final = _Names()
+
+
+def names(distinct: Collection[str]) -> tuple[str, ...]:
+    """Names as a sorted tuple."""
+    return NAMES[frozenset(distinct)]

@@ -1,9 +1,8 @@
-"""Reading millions of instants: two table look-ups instead of a parse.
+"""Reading millions of instants: small table look-ups instead of a parse.
 
-The canonical form `2025-12-21T10:35:12.345Z` splits into a minute (16 characters, a few distinct ones per batch) and
-the rest (8 characters, 60,000 possible). Both tables fill themselves on a miss, where the text is checked in full; so
-every instant is validated, and a known one costs two dictionary hits (0.15 µs, against 1.1 µs for
-`datetime.fromisoformat`).
+The canonical form `2025-12-21T10:35:12.345Z` splits into a minute (16 characters, a few distinct ones per batch), a
+second and a millisecond. The tables are small enough to stay in the processor's cache, and only hold what is valid; a
+parse costs 1.1 µs (`datetime.fromisoformat`).
 """
 
 import re
@@ -14,7 +13,6 @@ from contracts.instants import parse_ms
 
 MINUTE_CHARACTERS: Final = 16
 _MINUTE: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}\Z", re.ASCII)
-_REST: Final = re.compile(r":([0-5]\d)\.(\d{3})Z\Z", re.ASCII)
 _MAX_MINUTES: Final = 200_000
 
 
@@ -23,7 +21,7 @@ class NotCanonical(Exception):
 
 
 class _Minutes(dict[str, int]):
-    """`2025-12-21T10:35` → its milliseconds."""
+    """`2025-12-21T10:35` → its milliseconds. Fills itself on a miss, where the text is checked in full."""
 
     def __missing__(self, text: str) -> int:
         if not _MINUTE.match(text):
@@ -35,24 +33,21 @@ class _Minutes(dict[str, int]):
         return minute_ms
 
 
-class _Rests(dict[str, int]):
-    """`:12.345Z` → milliseconds within the minute. At most 60,000 entries, as only valid ones are kept."""
-
-    def __missing__(self, text: str) -> int:
-        found = _REST.match(text)
-        if not found:
-            raise NotCanonical
-        self[text] = rest_ms = int(found[1]) * 1000 + int(found[2])
-        return rest_ms
-
-
 MINUTES: Final = _Minutes()
-RESTS: Final = _Rests()
+SECONDS: Final = {f"{second:02d}": 1_000 * second for second in range(60)}
+MILLISECONDS: Final = {f"{millisecond:03d}": millisecond for millisecond in range(1_000)}
+
+
+def within_minute_ms(time: str) -> int:
+    """Milliseconds after its minute's start of a time that is known to have the canonical form."""
+    return SECONDS[time[17:19]] + MILLISECONDS[time[20:23]]
 
 
 def instant_ms(text: str) -> int:
     """Milliseconds of any ISO-8601 instant with a zone. Raises `BadEvent("bad_time")`."""
     try:
-        return MINUTES[text[:MINUTE_CHARACTERS]] + RESTS[text[MINUTE_CHARACTERS:]]
-    except (NotCanonical, BadEvent):
-        return parse_ms(text)
+        if len(text) == 24 and text[16] == ":" and text[19] == "." and text[23] == "Z":
+            return MINUTES[text[:MINUTE_CHARACTERS]] + within_minute_ms(text)
+    except (NotCanonical, KeyError, BadEvent):
+        pass
+    return parse_ms(text)

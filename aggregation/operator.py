@@ -4,23 +4,21 @@ It decides and returns writes as values; the shell (`service.py`) loads what it 
 lost guard re-reads and decides again. `now_ms` only marks `is_partial`, `last_updated` and idleness: never what counts.
 """
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from aggregation.event import Event
 from aggregation.gather import Gathered
-from aggregation.group import Group
-from aggregation.rollup import CASCADE, is_lane, parent_of, past_ttl, replace, summary_of
+from aggregation.group import Group, Single, group_of
+from aggregation.rollup import CASCADE, Children, child_key, is_lane, past_ttl, replace, summary_of
 from aggregation.summary import merge
 from aggregation.verdict import SetAside
 from aggregation.watermark import IDLE_AFTER_MS, NEVER_MS, OUT_OF_ORDERNESS_MS, ShardProgress, advance, combined_ms
-from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary
+from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary, new_key
 from contracts.resolution import FINEST, WIDTH_MS
 
 _NOTHING: frozenset[int] = frozenset()
-#: `BucketKey` from a tuple without the detour through Python that the class itself takes.
-_key: Callable[[tuple[str, str, int]], BucketKey] = partial(tuple.__new__, BucketKey)
 
 
 class Limits(NamedTuple):
@@ -37,12 +35,12 @@ DEFAULT_LIMITS = Limits()
 class State(NamedTuple):
     """What the operator knows between steps. Losing it costs nothing but a later "final": the store is the truth.
 
-    `open` holds the touched windows that end after the watermark, by their end.
+    `open` holds the touched windows that end after the watermark, by their end, in the order they were touched.
     """
 
     shards: Mapping[str, ShardProgress]
     watermark_ms: int
-    open: Mapping[int, frozenset[BucketKey]]
+    open: Mapping[int, Sequence[BucketKey]]
 
 
 EMPTY = State({}, NEVER_MS, {})
@@ -57,21 +55,34 @@ class Batch(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What should happen. `writes` are in commit order, 1m first, then up. `touched` holds the current state of every
-    bucket of the cascade, changed or not; `fresh` the newly counted events by subject; `too_late` includes the
-    events of the `expired` buckets."""
+    """What should happen. `changed` are the buckets to write, in commit order, 1m first, then up. `touched` holds the
+    current state of every bucket of the cascade, changed or not; `added` the newly counted events in groups; `too_late`
+    includes the events of the `expired` buckets."""
 
     state: State
-    writes: list[BucketWrite]
+    changed: list[Bucket]
     touched: dict[BucketKey, Bucket]
     finals: list[BucketKey]
     revised: list[BucketKey]
     too_late: list[SetAside]
     expired: list[BucketKey]
     quarantined: list[SetAside]
-    fresh: dict[str, list[Event]]
+    added: list[tuple[BucketKey, Single | Group]]
     counted: int
     duplicates: int
+
+    @property
+    def writes(self) -> list[BucketWrite]:
+        """The changed buckets, each guarded by the revision it was made from."""
+        return [BucketWrite(bucket, bucket.rev - 1) for bucket in self.changed]
+
+    @property
+    def fresh(self) -> dict[str, list[Event]]:
+        """The newly counted events by subject. Made on demand: touching every event once more costs a tenth of all."""
+        found: defaultdict[str, list[Event]] = defaultdict(list)
+        for key, group in self.added:
+            found[key.subject.partition(LANE_SEPARATOR)[0]] += group.members.values()
+        return found
 
 
 def keys_needed(gathered: Gathered) -> list[BucketKey]:
@@ -96,13 +107,16 @@ def step(state: State, batch: Batch, now_ms: int, limits: Limits = DEFAULT_LIMIT
         newest_ms = NEVER_MS if gathered.newest_event_ms is None else gathered.newest_event_ms
         shards[batch.shard_id] = advance(before, newest_ms, now_ms)
 
-    work = _Cascade(batch.stored, now_ms, limits.expire)
-    for key, group in gathered.groups.items():
-        work.add_group(key, group)
-    work.roll_up()
+    work = _Cascade(batch.stored, now_ms, state.watermark_ms, limits.expire)
+    work.run(gathered.groups)
+    if work.forgotten:
+        # Something above remembers a bucket that is not there. That is rare, so the question is put to every group only
+        # now, and the batch is decided again without those whose buckets are gone.
+        work = _Cascade(batch.stored, now_ms, state.watermark_ms, limits.expire, careful=True)
+        work.run(gathered.groups)
 
     watermark_ms = combined_ms(shards, now_ms, state.watermark_ms, limits.out_of_orderness_ms, limits.idle_after_ms)
-    open_windows, finals, revised = _windows(state, work.changed, watermark_ms)
+    open_windows, finals = _windows(state, work.opened, watermark_ms)
     expired = [
         SetAside(event, "expired", f"{event.event_id}: the bucket of its minute is gone")
         for key in work.expired
@@ -110,129 +124,157 @@ def step(state: State, batch: Batch, now_ms: int, limits: Limits = DEFAULT_LIMIT
     ]
     return Step(
         State(shards, watermark_ms, open_windows),
-        [BucketWrite(bucket, bucket.rev - 1) for bucket in work.changed.values()],
+        work.changed,
         work.touched,
         finals,
-        revised,
+        work.revised,
         gathered.too_late + expired,
         work.expired,
         gathered.quarantined,
-        work.fresh,
+        work.added,
         work.counted,
         work.duplicates,
     )
 
 
 class _Cascade:
-    """One batch working its way up: the buckets it touched, level by level."""
+    """One batch working its way up: the buckets it touched, level by level. Changed windows that end after `before_ms`,
+    the watermark before the batch, are `opened`, by their end; the others are `revised`. `forgotten`: a bucket was made
+    anew that something above remembers; with `careful` set that cannot happen."""
 
-    def __init__(self, stored: Mapping[BucketKey, Bucket], now_ms: int, expire: bool) -> None:
+    def __init__(
+        self, stored: Mapping[BucketKey, Bucket], now_ms: int, before_ms: int, expire: bool, careful: bool = False
+    ) -> None:
         self._stored = stored
         self._now_ms = now_ms
+        self._before_ms = before_ms
         self._expire = expire
+        self._careful = careful
+        self.forgotten = False
         self.touched: dict[BucketKey, Bucket] = {}
-        self.changed: dict[BucketKey, Bucket] = {}
-        self.fresh: dict[str, list[Event]] = {}
+        self.changed: list[Bucket] = []
+        self.opened: defaultdict[int, list[BucketKey]] = defaultdict(list)
+        self.revised: list[BucketKey] = []
+        self.added: list[tuple[BucketKey, Single | Group]] = []
         self.expired: list[BucketKey] = []
         self.counted = 0
         self.duplicates = 0
 
-    def add_group(self, key: BucketKey, group: Group) -> None:
-        """Add a group's events to its 1m (or lane) bucket; a member is not added again."""
-        self.duplicates += group.repeats
+    def run(self, groups: Mapping[BucketKey, Single | Group]) -> None:
+        """Add the groups to their 1m (or lane) buckets, then replace the summaries of all touched buckets in their
+        parents, finest level first."""
+        level: defaultdict[str, list[tuple[int, Summary]]] = defaultdict(list)
+        for key, group in groups.items():
+            summary = self._add(key, group)
+            if summary is not None:
+                subject, _, start_ms = key
+                level[subject].append((start_ms, summary))
+        if any(LANE_SEPARATOR in subject for subject in level):
+            level = self._lift(level)
+        for children in level.values():
+            children.sort()  # by start: no two are equal, so summaries are never compared
+        for fine, coarse in CASCADE:
+            for subject, children in level.items():
+                level[subject] = self._roll_up(subject, children, fine.name, coarse.name, coarse.width_ms)
+
+    def _add(self, key: BucketKey, group: Single | Group) -> Summary | None:
+        """Add a group's events to its 1m (or lane) bucket; a member is not added again. None when it is expired."""
         stored = self._stored.get(key)
+        self.duplicates += group.repeats
         # Past its TTL a minute is expired, whether it ever was or not: else its first batch would count and its second
         # would not, and a crash between them would leave half of it above.
-        if self._past_ttl(key) or (stored is None and self._is_gone(key)):
+        if (self._expire and past_ttl(key, self._now_ms)) or (self._careful and stored is None and self._is_gone(key)):
             self.expired.append(key)
-            return
-        members = _NOTHING if stored is None else stored.members
-        if not members.isdisjoint(group.members):
-            new = [(hashed, event) for hashed, event in group.members.items() if hashed not in members]
-            self.duplicates += len(group.members) - len(new)
-            if not new:
-                assert stored is not None, "a duplicate of nothing"
-                self.touched[key] = stored
-                return
-            fresh = Group(group.start_ms, group.since, group.until)
-            fresh.keep(new)
-            group = fresh
-        self.counted += len(group.members)
-        subject = key.subject.partition(LANE_SEPARATOR)[0]
-        fresh_events = self.fresh.get(subject)
-        if fresh_events is None:
-            self.fresh[subject] = list(group.members.values())
+            return None
+        hashes = group.hashes()
+        if stored is None:
+            summary = self._put(key, None, group.summary(), hashes, ())
         else:
-            fresh_events += group.members.values()
-        summary = group.summary()
-        if stored is not None:
-            summary = merge(stored.summary, summary)
-        self._put(key, stored, summary, members.union(group.members), ())
+            if not hashes.isdisjoint(stored.members):
+                timed = zip(group.members, group.times(), strict=True)
+                new = [pair for hashed, pair in timed if hashed not in stored.members]
+                self.duplicates += len(hashes) - len(new)
+                if not new:
+                    self.touched[key] = stored
+                    return stored.summary
+                group = group_of(group.start_ms, new)
+                hashes = group.hashes()
+            summary = self._put(key, stored, merge(stored.summary, group.summary()), stored.members | hashes, ())
+        self.counted += len(hashes)
+        self.added.append((key, group))
+        return summary
 
-    def roll_up(self) -> None:
-        """Replace the summaries of all touched buckets in their parents, finest level first."""
-        level = list(self.touched.values())
-        if any(is_lane(key) for key in self.touched):
-            level = self._lift()
-        for _fine, coarse in CASCADE:
-            width_ms = coarse.width_ms
-            updates: dict[tuple[str, int], list[tuple[int, Summary]]] = {}
-            for bucket in level:
-                start_ms = bucket.start_ms
-                above = (bucket.subject, start_ms - start_ms % width_ms)
-                found = updates.get(above)
-                if found is None:
-                    updates[above] = [(start_ms, bucket.summary)]
-                else:
-                    found.append((start_ms, bucket.summary))
-            name, replaced = coarse.name, self._replaced
-            level = [replaced(_key((subject, name, start_ms)), new) for (subject, start_ms), new in updates.items()]
+    def _lift(self, level: dict[str, list[tuple[int, Summary]]]) -> defaultdict[str, list[tuple[int, Summary]]]:
+        """From lanes to their subjects' 1m buckets. A lane is no window: it neither opens nor is revised."""
+        self.revised = [key for key in self.revised if not is_lane(key)]
+        for end_ms, keys in self.opened.items():
+            self.opened[end_ms] = [key for key in keys if not is_lane(key)]
+        lifted: defaultdict[str, list[tuple[int, Summary]]] = defaultdict(list)
+        minutes: defaultdict[BucketKey, list[tuple[int, Summary]]] = defaultdict(list)
+        for name, children in level.items():
+            subject, _, lane = name.partition(LANE_SEPARATOR)
+            if not lane:
+                lifted[subject] += children
+            for start_ms, summary in children if lane else ():
+                minutes[new_key((subject, FINEST.name, start_ms))].append((int(lane), summary))
+        for key, children in minutes.items():
+            lifted[key.subject].append((key.start_ms, self._replaced(key, tuple(sorted(children)), "")))
+        return lifted
 
-    def _lift(self) -> list[Bucket]:
-        """From lanes to their subjects' 1m buckets."""
-        updates: dict[BucketKey, list[tuple[int, Summary]]] = {}
-        for key, bucket in self.touched.items():
-            link = parent_of(key) if is_lane(key) else None
-            if link is not None:
-                updates.setdefault(link[0], []).append((link[1], bucket.summary))
-        plain = [bucket for key, bucket in self.touched.items() if not is_lane(key)]
-        return plain + [self._replaced(key, summaries) for key, summaries in updates.items()]
+    def _roll_up(
+        self, subject: str, children: list[tuple[int, Summary]], fine: str, coarse: str, width_ms: int
+    ) -> list[tuple[int, Summary]]:
+        """One subject, one level up: runs of children that share a parent. Summaries in, summaries out, ascending."""
+        parents = []
+        start_ms = end_ms = 0
+        run: Children = ()
+        for child in children:
+            if child[0] < end_ms:
+                run = (*run, child)
+                continue
+            if run:
+                parents.append((start_ms, self._replaced(new_key((subject, coarse, start_ms)), run, fine)))
+            run = (child,)
+            start_ms = child[0] - child[0] % width_ms
+            end_ms = start_ms + width_ms
+        parents.append((start_ms, self._replaced(new_key((subject, coarse, start_ms)), run, fine)))
+        return parents
 
-    def _replaced(self, key: BucketKey, updates: list[tuple[int, Summary]]) -> Bucket:
-        """A bucket with child summaries replaced. The common cases, one new child or one after all others, need no
-        second look at the children that are there."""
+    def _replaced(self, key: BucketKey, updates: Children, fine: str) -> Summary:
+        """What a bucket says with the summaries of children, ascending, replaced; `fine` is their resolution, empty for
+        lanes. The common cases, all children new or one after all others, need no second look at those there are."""
         stored = self._stored.get(key)
         if stored is None:
-            children = tuple(updates) if len(updates) == 1 else replace((), dict(updates))
-            return self._put(key, None, summary_of(children), _NOTHING, children)
+            summary = updates[0][1] if len(updates) == 1 else summary_of(updates)
+            return self._put(key, None, summary, _NOTHING, updates)
         assert not stored.members, f"{key} has members of its own: lanes cannot change inside a generation"
-        if len(updates) == 1 and updates[0][0] > stored.children[-1][0]:
-            return self._put(
-                key, stored, merge(stored.summary, updates[0][1]), _NOTHING, (*stored.children, updates[0])
-            )
-        children = replace(stored.children, dict(updates))
-        if children is stored.children:
+        before = stored.children
+        if len(updates) == 1 and updates[0][0] > before[-1][0]:
+            return self._put(key, stored, merge(stored.summary, updates[0][1]), _NOTHING, (*before, *updates))
+        known = dict(before)
+        for name, _ in updates:
+            if name in known:
+                child = new_key((key.subject, fine, name)) if fine else child_key(stored, name)
+                self.forgotten |= child not in self._stored
+        children = replace(before, dict(updates))
+        if children is before:
             self.touched[key] = stored
-            return stored
+            return stored.summary
         return self._put(key, stored, summary_of(children), _NOTHING, children)
 
     def _put(
-        self,
-        key: BucketKey,
-        stored: Bucket | None,
-        summary: Summary,
-        members: frozenset[int],
-        children: tuple[tuple[int, Summary], ...],
-    ) -> Bucket:
+        self, key: BucketKey, stored: Bucket | None, summary: Summary, members: frozenset[int], children: Children
+    ) -> Summary:
         subject, resolution, start_ms = key
-        rev = 1 if stored is None else stored.rev + 1
-        is_partial = start_ms + WIDTH_MS[resolution] > self._now_ms
-        bucket = Bucket(subject, resolution, start_ms, summary, members, children, rev, self._now_ms, is_partial)
-        self.touched[key] = self.changed[key] = bucket
-        return bucket
-
-    def _past_ttl(self, key: BucketKey) -> bool:
-        return self._expire and past_ttl(key, self._now_ms)
+        now_ms, rev, end_ms = self._now_ms, 0 if stored is None else stored.rev, start_ms + WIDTH_MS[resolution]
+        bucket = Bucket(subject, resolution, start_ms, summary, members, children, rev + 1, now_ms, end_ms > now_ms)
+        self.touched[key] = bucket
+        self.changed.append(bucket)
+        if end_ms > self._before_ms:
+            self.opened[end_ms].append(key)
+        else:
+            self.revised.append(key)
+        return summary
 
     def _is_gone(self, key: BucketKey) -> bool:
         """Expired is not empty: a bucket that is missing while something above still holds its summary is gone, and
@@ -240,12 +282,12 @@ class _Cascade:
         subject, resolution, start_ms = key
         if is_lane(key):
             subject, _, lane = subject.partition(LANE_SEPARATOR)
-            parent = self._stored.get(_key((subject, resolution, start_ms)))
+            parent = self._stored.get(new_key((subject, resolution, start_ms)))
             if parent is not None:
                 return _remembers(parent, int(lane))
         for _fine, coarse in CASCADE:
             above_ms = start_ms - start_ms % coarse.width_ms
-            parent = self._stored.get(_key((subject, coarse.name, above_ms)))
+            parent = self._stored.get(new_key((subject, coarse.name, above_ms)))
             if parent is not None:
                 return _remembers(parent, start_ms)
             start_ms = above_ms
@@ -258,25 +300,13 @@ def _remembers(parent: Bucket, name: int) -> bool:
 
 
 def _windows(
-    state: State, changed: Mapping[BucketKey, Bucket], watermark_ms: int
-) -> tuple[dict[int, frozenset[BucketKey]], list[BucketKey], list[BucketKey]]:
-    """(windows still open, windows that became final now, final windows an event landed in)."""
-    opened: dict[int, set[BucketKey]] = {}
-    revised: list[BucketKey] = []
-    for key, bucket in changed.items():
-        end_ms = bucket.start_ms + WIDTH_MS[bucket.resolution]
-        if LANE_SEPARATOR in bucket.subject:
-            continue
-        if end_ms <= state.watermark_ms:
-            revised.append(key)
-        elif end_ms in opened:
-            opened[end_ms].add(key)
-        else:
-            opened[end_ms] = {key}
+    state: State, opened: Mapping[int, list[BucketKey]], watermark_ms: int
+) -> tuple[dict[int, Sequence[BucketKey]], list[BucketKey]]:
+    """(windows still open, windows that became final now)."""
     still_open = dict(state.open)
     for end_ms, keys in opened.items():
-        still_open[end_ms] = still_open.get(end_ms, frozenset()) | keys
+        still_open[end_ms] = list(dict.fromkeys((*still_open[end_ms], *keys))) if end_ms in still_open else keys
     finals: list[BucketKey] = []
-    for end_ms in sorted(end for end in still_open if end <= watermark_ms):
-        finals += sorted(still_open.pop(end_ms))
-    return still_open, finals, revised
+    for end_ms in sorted([end for end in still_open if end <= watermark_ms]):
+        finals += still_open.pop(end_ms)
+    return still_open, finals

@@ -47,7 +47,7 @@ class Processed(NamedTuple):
             "duplicates": self.step.duplicates,
             "too_late": len(self.step.too_late),
             "quarantined": len(self.step.quarantined) + len(self.bad),
-            "written": len(self.step.writes),
+            "written": len(self.step.changed),
             "conflicts": self.conflicts,
             "revised": len(self.step.revised),
             "finals": len(self.step.finals),

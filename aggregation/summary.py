@@ -27,24 +27,36 @@ def union(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
 
 def merge(a: Summary, b: Summary) -> Summary:
     """The summary of the union of two disjoint sets of events."""
-    opens_a = a.open_ms < b.open_ms or (a.open_ms == b.open_ms and a.open_id <= b.open_id)
-    closes_a = a.close_ms > b.close_ms or (a.close_ms == b.close_ms and a.close_id >= b.close_id)
-    o = a if opens_a else b
-    c = a if closes_a else b
-    return Summary(
-        a.count + b.count, a.sum_e4 + b.sum_e4,
-        a.high_e4 if a.high_e4 >= b.high_e4 else b.high_e4,
-        a.low_e4 if a.low_e4 <= b.low_e4 else b.low_e4,
-        o.open_e4, o.open_ms, o.open_id,
-        c.close_e4, c.close_ms, c.close_id,
-        a.positive + b.positive, a.neutral + b.neutral, a.negative + b.negative,
-        union(a.sources, b.sources), union(a.model_versions, b.model_versions),
-    )  # fmt: skip
+    return merge_all((a, b))
 
 
 def merge_all(summaries: Sequence[Summary]) -> Summary:
-    """The summary of several disjoint sets, at least one."""
-    total = summaries[0]
-    for summary in summaries[1:]:
-        total = merge(total, summary)
-    return total
+    """The summary of the union of several disjoint sets of events, at least one."""
+    opens = closes = first = summaries[0]
+    count, sum_e4, high_e4, low_e4 = first.count, first.sum_e4, first.high_e4, first.low_e4
+    positive, neutral, negative = first.positive, first.neutral, first.negative
+    sources, model_versions = first.sources, first.model_versions
+    for each in summaries[1:]:
+        count += each.count
+        sum_e4 += each.sum_e4
+        if each.high_e4 > high_e4:
+            high_e4 = each.high_e4
+        if each.low_e4 < low_e4:
+            low_e4 = each.low_e4
+        if each.open_ms < opens.open_ms or (each.open_ms == opens.open_ms and each.open_id < opens.open_id):
+            opens = each
+        if each.close_ms > closes.close_ms or (each.close_ms == closes.close_ms and each.close_id > closes.close_id):
+            closes = each
+        positive += each.positive
+        neutral += each.neutral
+        negative += each.negative
+        if each.sources is not sources:
+            sources = union(sources, each.sources)
+        if each.model_versions is not model_versions:
+            model_versions = union(model_versions, each.model_versions)
+    return Summary(
+        count, sum_e4, high_e4, low_e4,
+        opens.open_e4, opens.open_ms, opens.open_id,
+        closes.close_e4, closes.close_ms, closes.close_id,
+        positive, neutral, negative, sources, model_versions,
+    )  # fmt: skip

@@ -6,7 +6,8 @@ summaries) and its bookkeeping. The functions that combine them are in `aggregat
 
 import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
@@ -23,6 +24,10 @@ class BucketKey(NamedTuple):
     subject: str
     resolution: str
     start_ms: int
+
+
+#: A `BucketKey` from a tuple without the detour through Python that the class itself takes.
+new_key: Final[Callable[[tuple[str, str, int]], BucketKey]] = partial(tuple.__new__, BucketKey)
 
 
 class Summary(msgspec.Struct, frozen=True, gc=False):

@@ -14,7 +14,7 @@ from aggregation import operator, service, summary
 from aggregation.event import Event
 from aggregation.instant_table import instant_ms
 from aggregation.operator import Step
-from contracts.bucket import E4, Bucket, BucketWrite, Summary
+from contracts.bucket import E4, Bucket, Summary
 from contracts.resolution import DAY_MS, MINUTE_MS, WIDTH_MS, window_start_ms
 from tests.sim.checkers import Violation
 from tests.sim.client import Client
@@ -131,9 +131,9 @@ def no_cascade_on_a_duplicate() -> Iterator[None]:
 
     def step(*arguments: Any) -> Step:
         done = real(*arguments)
-        changed = [write.bucket for write in done.writes if not write.bucket.children]
-        writes = [write for write in done.writes if any(_holds(write.bucket, fine) for fine in changed)]
-        return done._replace(writes=writes)
+        fine = [bucket for bucket in done.changed if not bucket.children]
+        changed = [bucket for bucket in done.changed if any(_holds(bucket, each) for each in fine)]
+        return done._replace(changed=changed)
 
     with swapped(service, step=step):
         yield
@@ -146,18 +146,18 @@ def coarse_by_addition() -> Iterator[None]:
 
     def step(state: Any, batch: Any, *more: Any) -> Step:
         done = real(state, batch, *more)
-        writes, touched = [], dict(done.touched)
-        for bucket, expected_rev in done.writes:
+        changed, touched = [], dict(done.touched)
+        for bucket in done.changed:
             if not bucket.children:
-                writes.append(BucketWrite(bucket, expected_rev))
+                changed.append(bucket)
                 continue
             before = batch.stored.get(bucket.key)
             parts = [before.summary] if before else []
             parts += [_alone(event) for event in done.fresh.get(bucket.subject, ()) if _inside(bucket, event)]
             if len(parts) > (before is not None):
                 touched[bucket.key] = _replaced(bucket, summary=summary.merge_all(parts))
-                writes.append(BucketWrite(touched[bucket.key], expected_rev))
-        return done._replace(writes=writes, touched=touched)
+                changed.append(touched[bucket.key])
+        return done._replace(changed=changed, touched=touched)
 
     with swapped(service, step=step):
         yield

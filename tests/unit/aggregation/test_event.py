@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from aggregation.event import POLARITIES_E4, Event, decode, decode_all
+from aggregation.event import Event, decode, decode_all
 from aggregation.instant_table import instant_ms
 from contracts.errors import QUARANTINE_REASONS, BadEvent
 from contracts.events import ScoredEvent
@@ -53,10 +53,6 @@ def test_every_fault_has_a_reason(change: object, reason: str) -> None:
         decode(data)
     assert caught.value.reason == reason
     assert reason in QUARANTINE_REASONS
-
-
-def test_every_four_decimal_polarity_is_exact() -> None:
-    assert [POLARITIES_E4[e4 / 10_000] for e4 in range(-10_000, 10_001)] == list(range(-10_000, 10_001))
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,13 @@
 import random
 
 import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aggregation.event import Event
 from aggregation.gather import Gathered, gather
-from aggregation.group import Group
+from aggregation.group import ROUNDER, Group, Single
 from aggregation.instant_table import instant_ms
-from contracts.hashing import member_hash
 from tests import oracle
 from tests.events import BASE_MS, scored, stream
 
@@ -23,17 +24,40 @@ def facts(gathered: Gathered) -> dict:
 
 def test_the_hot_loop_is_group_add_written_out() -> None:
     events = as_events(stream(2_000, seed=21, bad_stamps=0))
-    plain: dict = {}
+    plain: dict[tuple[str, str, int], Group] = {}
     for event in events:
         start_ms = instant_ms(event.event_time) // 60_000 * 60_000
-        group = plain.setdefault((event.subject, "1m", start_ms), Group(start_ms, event.ingested_at, event.ingested_at))
-        hashed = member_hash(event.event_id)
-        if hashed in group.members:
-            group.repeats += 1
+        key = (event.subject, "1m", start_ms)
+        if key in plain:
+            plain[key].add(event, event.event_time)
         else:
-            group.add(event, hashed, instant_ms(event.event_time) - start_ms)
+            plain[key] = Group(start_ms, event, event.event_time)
     expected = {key: (group.summary(), set(group.members), group.repeats) for key, group in plain.items()}
-    assert {tuple(key): value for key, value in facts(gather(events)).items()} == expected
+    found = gather(events)
+    assert {tuple(key): value for key, value in facts(found).items()} == expected
+    assert {type(group) for group in found.groups.values()} == {Single, Group}
+    for key, group in found.groups.items():
+        assert (group.open_ms, group.close_ms) == (plain[key].open_ms, plain[key].close_ms)
+        assert group.hashes() == frozenset(group.members)
+        assert [time for _, time in group.times()] == [event.event_time for event in group.members.values()]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.floats(-1, 1) | st.integers(-10_000, 10_000).map(lambda e4: e4 / 10_000), min_size=1, max_size=60))
+def test_sums_and_extremes_are_those_of_rounded_polarities(polarities: list[float]) -> None:
+    gathered = gather(as_events([scored(n, "AAPL", BASE_MS + n, each) for n, each in enumerate(polarities)]))
+    (group,) = gathered.groups.values()
+    rounded = [round(each * 10_000) for each in polarities]
+    said = group.summary()
+    assert (said.sum_e4, said.high_e4, said.low_e4) == (sum(rounded), max(rounded), min(rounded))
+    assert (said.open_e4, said.close_e4) == (rounded[0], rounded[-1])
+
+
+def test_the_fast_rounding_is_round_for_every_polarity_there_is() -> None:
+    whole = [e4 / 10_000 for e4 in range(-10_000, 10_001)]
+    assert [each * 10_000 + ROUNDER - ROUNDER for each in whole] == list(range(-10_000, 10_001))
+    halves = [(e4 + 0.5) / 10_000 for e4 in range(-10_000, 10_000)]
+    assert [each * 10_000 + ROUNDER - ROUNDER for each in halves] == [round(each * 10_000) for each in halves]
 
 
 def test_other_spellings_of_a_time_fall_into_the_same_groups() -> None:
@@ -72,3 +96,20 @@ def test_a_bad_subject_or_minute_never_reaches_a_group() -> None:
     assert gathered.groups == {}
     assert [aside.reason for aside in gathered.quarantined] == ["bad_subject", "bad_time", "bad_time", "bad_time"]
     assert gathered.newest_event_ms is None
+
+
+def test_a_spelling_cannot_hide_behind_its_neighbours() -> None:
+    """The form is checked for all times of a batch at once; two that only together have its length are still seen."""
+    good = [scored(n, "AAPL", BASE_MS + n, 0.1) for n in range(3)]
+    time = good[0]["event_time"]
+    for pair in (
+        [time[:-1], "Z" + time],
+        [time + "\n" + time, ""],
+        [time + "0", time[:-1]],
+        [time[:17] + "60.000Z", time],
+    ):
+        bad = [scored(7 + n, "AAPL", BASE_MS, 0.1) | {"event_time": text} for n, text in enumerate(pair)]
+        right = [text for text in pair if text == time]
+        gathered = gather(as_events([*good[:1], *bad, *good[1:]]))
+        assert sum(len(group.members) for group in gathered.groups.values()) == len(good) + len(right)
+        assert [aside.reason for aside in gathered.quarantined] == ["bad_time"] * (len(pair) - len(right))
