@@ -29,6 +29,10 @@ MAX_ADDRESSES: Final = 4
 MAX_NAMES: Final = 1_000
 #: IPv6 addresses that are another way to write an IPv4 address (NAT64): that one is judged.
 _NAT64: Final = ip_network("64:ff9b::/96")
+#: Where public IPv6 addresses are; all others are local, reserved or a way to write something else.
+_PUBLIC_IPV6: Final = ip_network("2000::/3")
+#: Reserved, although older versions of Python take them for global.
+_RESERVED: Final = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
 
 
 class NotPublic(Exception):
@@ -48,9 +52,11 @@ class Reach:
     def permits(self, address: str) -> bool:
         """Whether an address (as `getaddrinfo` gives it) may be connected to."""
         judged = _judged(address)
-        if any(judged.version == network.version and judged in network for network in self._networks):
+        if _is_in(judged, self._networks):
             return True
-        return judged.is_global and not judged.is_multicast
+        if isinstance(judged, IPv6Address) and judged not in _PUBLIC_IPV6:
+            return False
+        return judged.is_global and not judged.is_multicast and not _is_in(judged, _RESERVED)
 
     def addresses(self, host: str, port: int) -> list[str]:
         """The addresses of a host that may be connected to, at least one. Raises `NotPublic`, `socket.gaierror`."""
@@ -60,6 +66,10 @@ class Reach:
         if not permitted:
             raise NotPublic(host, addresses[0])
         return permitted[:MAX_ADDRESSES]
+
+
+def _is_in(address: IPv4Address | IPv6Address, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    return any(address.version == network.version and address in network for network in networks)
 
 
 def _judged(address: str) -> IPv4Address | IPv6Address:
