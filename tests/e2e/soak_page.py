@@ -21,7 +21,7 @@ share the machine: {machine}.
 | age of an item at its watcher, p50 / p95 / p99 | {_ages(steady)} | {_ages(burst)} |
 | furthest behind | {steady["behind_max_s"]:g} s | {burst["behind_max_s"]:g} s |
 | memory at its beginning and end | {_memory(steady)} | {_memory(burst)} |
-| slope of memory (first fifth left out) | {steady["rss_slope_mb_per_hour"]:+g} MB an hour | |
+| slope of memory (second half) | {steady["rss_slope_mb_per_hour"]:+g} MB an hour | |
 | cores used by the program | {steady["cores"]:g} | {burst["cores"]:g} |
 | then nothing pending after | {steady["drained_s"]:g} s | **{burst["recovery_s"]:g} s** |
 
