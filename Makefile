@@ -14,7 +14,7 @@ RATE ?= 200
 CLIENTS ?= 1000
 DATA ?= ../shared/data
 
-.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web bench-replay bench-recognition fuzz sim sim-canaries model test-train eval soak chaos infra-venv test-infra infra-golden line-aws docs pages lock sbom audit clean browser
+.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web bench-replay bench-recognition fuzz sim sim-canaries model test-train eval soak chaos infra-venv test-infra infra-golden line-aws docs pages screenshots lock sbom audit clean browser
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -132,6 +132,9 @@ docs: $(VENV)/.dev ## docs/reference/ and the licence table from the code, docs/
 
 pages: $(VENV)/.dev ## docs/cost.md and docs/scale.md from their scripts
 	@$(PY) -m ops.cost_cmd && $(PY) -m ops.scale
+
+screenshots: $(VENV)/.dev setup browser ## docs/images/ from the recorded day
+	@$(PY) -m tests.docs.screenshots
 
 lock: $(VENV)/.dev ## requirements.lock: every package of an installation by digest
 	@$(PY) -m tests.supply.lock
