@@ -84,13 +84,14 @@ def fetch(request: Request) -> Fetched:
         more = len(rows) >= options.page_size and not (isinstance(total, int) and total <= len(rows))
         oldest_s = min(published, default=0) // 1000
         asked += 1
-        if more and asked == options.pages:
+        enough = asked == options.pages
+        if more and enough and oldest_s * 1000 > walk.known_ms:
             left_out = total - len(rows) if isinstance(total, int) else 1
         return Page(
             *articles_of(request, rows, _fields),
             newest_ms=max(published, default=0),
             # More articles in one second than are told at a time cannot be asked for.
-            last=not more or left_out > 0 or oldest_s in (0, until_s),
+            last=not more or enough or oldest_s in (0, until_s),
             following=oldest_s,
         )
 

@@ -42,6 +42,8 @@ class Walk:
         self._cursor_ms = int(cursor.get("since_ms", request.now_ms - first_ms))
         fresh_ms = self._cursor_ms - (OVERLAP_MS if "since_ms" in cursor else 0)
         self.since_ms = int(cursor.get("asked_ms", fresh_ms))
+        #: What is older was asked for before; it is only asked again for what came to the source late.
+        self.known_ms = self._cursor_ms
 
     def run(self, questions: Sequence[str], ask: Callable[[int, int], Page]) -> Fetched:
         """Ask question after question, page after page (`ask` gets the index of both). Raises `FetchFailed` when the

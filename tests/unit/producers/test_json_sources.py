@@ -322,6 +322,8 @@ def test_newsapi_leaves_out_what_its_allowance_would_not_last_for_and_says_so(si
     assert fetched.note is not None
     assert "895 or so older ones were left out" in fetched.note
     assert asking.cursor == {"since_ms": NOW_MS - 60_000}
+    asking.put(newsapi(0, 1, 2, total=900), newsapi(2, 3, 4, total=898))
+    assert asking.ask().note is None, "what is older than the last answer's newest has been told"
 
 
 def test_newsapi_resumes_a_walk_that_was_cut_and_ends_one_that_cannot_go_on(site: FakeSite) -> None:
