@@ -32,9 +32,7 @@ class Emulator:
     """ministack in a process of its own, on this machine's own address only, its data in memory."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "emulator.log"
         program = shutil.which("ministack", path=str(Path(sys.executable).parent))
@@ -165,22 +163,56 @@ def scored_event(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def counted(port: int) -> int:
+    """Events in the hours that a running line shows; 0 while it does not answer yet."""
+    try:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{port}/api/v2/timeseries/AAPL?resolution=1h", timeout=5
+        ) as answer:
+            series = json.loads(answer.read())
+    except OSError:
+        return 0
+    return sum(bucket["count"] for bucket in [*series["buckets"], series["partial_bucket"]] if bucket)
+
+
 @pytest.mark.skipif(not LIBRARIES, reason="the command line lives in the ordinary venv")
 def test_the_one_process_line_runs_on_an_endpoint_and_agrees_with_a_rebuild(tmp_path: Path, emulator: Emulator):
-    """publish, drain and verify on an emulator that has nothing yet: the home makes what is missing."""
+    """publish, up, drain and verify on an emulator that has nothing yet: the home makes what is missing."""
     file = tmp_path / "events.jsonl"
     file.write_text("".join(json.dumps(scored_event(number % 150)) + "\n" for number in range(200)))
-    program = str(ROOT / ".venv" / "bin" / "candlewick")
-    given = {**environment(emulator), "CANDLEWICK_HOME": "aws", "CANDLEWICK_ENDPOINT_URL": emulator.url}
-    answers = []
-    for command in (["publish", str(file), "--as", "scored"], ["drain"], ["verify", "--json"]):
+    program, folder = str(ROOT / ".venv" / "bin" / "candlewick"), ["--data-dir", str(tmp_path / "data")]
+    plain = {name: value for name, value in environment(emulator).items() if not name.startswith("AWS_ENDPOINT_URL")}
+    given = {**plain, "CANDLEWICK_HOME": "aws", "CANDLEWICK_ENDPOINT_URL": emulator.url}
+
+    def answer(*command: str) -> dict[str, Any]:
         ended = subprocess.run(
-            [program, *command, "--data-dir", str(tmp_path / "data")],
-            env=given, capture_output=True, text=True, timeout=200, check=False,
-        )  # fmt: skip
+            [program, *command, *folder], env=given, capture_output=True, text=True, timeout=200, check=False
+        )
         assert ended.returncode == 0, f"{command}: {ended.stdout}\n{ended.stderr}"
-        answers.append(json.loads(ended.stdout))
-    published, drained, verified = answers
-    assert published == {"read": 200, "published": 200, "rejected": 0}
+        found: dict[str, Any] = json.loads(ended.stdout)
+        return found
+
+    assert answer("publish", str(file), "--as", "scored") == {"read": 200, "published": 200, "rejected": 0}
+    port, log = free_port(), tmp_path / "up.log"
+    up = [program, "up", "--no-demo", "--no-sources", "--port", str(port), "--endpoint-url", emulator.url, *folder]
+    with log.open("wb") as out:
+        running = subprocess.Popen(up, env=plain, stdout=out, stderr=out)
+    try:
+        for _ in range(600):
+            if counted(port) == 150:
+                break
+            assert running.poll() is None, log.read_text()[-3_000:]
+            time.sleep(0.2)
+        assert counted(port) == 150, log.read_text()[-3_000:]
+    finally:
+        running.send_signal(signal.SIGTERM)
+        running.wait(30)
+    drained = answer("drain")
     assert (drained["received"], drained["counted"], drained["duplicates"]) == (150, 150, 50)
-    assert verified["total_differences"] == 0
+    assert answer("verify", "--json")["total_differences"] == 0
