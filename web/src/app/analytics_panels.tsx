@@ -4,10 +4,10 @@ import { labelMark } from "../model/candle_text.ts";
 import { type CoverageRow, type Delays, delayName, delayText, type Facets, type Named, niceCeiling, percentileText, scoreName, subjectFilter, type Window, windowTotal } from "../model/facets.ts";
 import { withFilters } from "../model/filter_queries.ts";
 import { type FilterName, type Filters } from "../model/filters.ts";
-import { articlesText, clockText, countText, dateText, windowText } from "../model/format.ts";
+import { articlesText, clockText, countText, dateText, scoreText, windowText } from "../model/format.ts";
 import { spokenOf } from "../model/resolution.ts";
 import { parseSubject } from "../model/subject.ts";
-import { DAY, formatIso, HOUR } from "../model/units.ts";
+import { DAY, e4, formatIso, HOUR } from "../model/units.ts";
 import { isInRange, pick, pickWindow, sumOf } from "./analytics_state.ts";
 import { BarList } from "./bar_list.tsx";
 import { CoverageMap } from "./coverage_map.tsx";
@@ -125,13 +125,7 @@ export function ScorePanel({ facets, filters }: PanelProps) {
     parts: [{ tone: tenthTone(place), value }],
     text: `${scoreRangeText(scoreName(place))}: ${articlesText(value)}`,
   }));
-  const ticks = [
-    { column: 0, text: "−1" },
-    { column: 5, text: "−0.5" },
-    { column: 10, text: "0" },
-    { column: 15, text: "+0.5" },
-    { column: 20, text: "+1" },
-  ];
+  const ticks = [0, 5, 10, 15, 20].map((column): Tick => ({ column, text: scoreText(e4((column - 10) * 1_000)) }));
   return (
     <Panel title="Scores" span={4} note={pointed.value ?? "polarity, by tenths"}>
       <Plot
@@ -150,8 +144,8 @@ export function ScorePanel({ facets, filters }: PanelProps) {
 export function DelayPanel({ title, name, delays, filters }: { title: string; name: "arrival" | "scoring"; delays: Delays; filters: Filters }) {
   const pointed = useSignal<string | null>(null);
   const { edges, counts } = delays;
-  // History that is published afterwards is stamped as taken in when it happened, and scored much later.
-  const filledIn = name === "scoring" && delays.count > 0 && (delays.p95 === null || delays.p95 >= HOUR);
+  // Backfilled history is stamped as taken in when it happened, and was scored much later.
+  const backfilled = name === "scoring" && delays.count > 0 && (delays.p95 === null || delays.p95 >= HOUR);
   const columns = counts.map((value, i): Column => {
     const bin = delayName(edges[i] ?? null);
     return { key: bin, parts: [{ tone: "plain", value }], text: `${delayText(edges, bin)}: ${articlesText(value)}` };
@@ -161,7 +155,7 @@ export function DelayPanel({ title, name, delays, filters }: { title: string; na
     return column < 0 ? [] : [{ column, text: { 10: "10 ms", 1_000: "1 s", 60_000: "1 min", 3_600_000: "1 h" }[edge] ?? "" }];
   });
   return (
-    <Panel title={title} span={4} note={pointed.value ?? `half ${percentileText(delays, "p50")}, 95 % ${percentileText(delays, "p95")}${filledIn ? "; filled-in history counts from its own time" : ""}`}>
+    <Panel title={title} span={4} note={pointed.value ?? `half ${percentileText(delays, "p50")}, 95 % ${percentileText(delays, "p95")}${backfilled ? "; backfilled history counts from its own time" : ""}`}>
       <Plot
         label={`Articles by delay, ${title}`}
         columns={columns}

@@ -142,7 +142,7 @@ function Listing() {
       <section class="panel records-panel" aria-label="Records">
         {busy === null && problem === null && hasNewer() && (
           <button type="button" class="records-newer" onClick={() => void loadFirst(filters)}>
-            Newer articles have been taken in. Show them
+            Newer articles have been taken in. Look again
           </button>
         )}
         {loadedAt === null && problem === null ? (
