@@ -17,6 +17,8 @@ TODAY_FRESH_MS: Final = 10_000.0
 PAST_FRESH_MS: Final = 300_000.0
 #: The read model keeps seven days; a recount of everything looks at these.
 KEPT_DAYS: Final = 9
+#: Some 250 bytes each; days that would go beyond it are read again for every question.
+MAX_KEPT: Final = 300_000
 
 
 class Fact(NamedTuple):
@@ -76,5 +78,9 @@ class Facts:
                     # One object per distinct cell: a day of many articles then costs a few words each.
                     facts.append(Fact(counted[0], tuple(self._cells.setdefault(cell, cell) for cell in counted[1])))
             key = chunk[-1]["item_key"]
-        self._days[day] = (at_ms, facts)
+        kept_elsewhere = sum(len(kept[1]) for name, kept in self._days.items() if name != day)
+        if kept_elsewhere + len(facts) <= MAX_KEPT:
+            self._days[day] = (at_ms, facts)
+        else:
+            self._days.pop(day, None)
         return facts

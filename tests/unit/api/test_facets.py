@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from api import facets as module
+from api import facts as facts_module
 from api.app import create_app
 from api.facets import NAMED, Wanted, count, facets_document, span_of
 from api.facts import Facts
@@ -154,6 +155,27 @@ def test_a_bound_on_articles_is_told(
     assert found.whole_from_ms == window_start_ms(NOW_MS, DAY_MS)
     newer = [each for each in items if item_ms(each, "ingested") >= found.whole_from_ms]
     assert found.total == sum(each["source_type"] == "rss" for each in newer)
+
+
+def test_what_is_kept_is_bounded_and_fresh(
+    stocked: tuple[SqliteItemStore, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, items = stocked
+    half = HalfDown(store)
+    facts = Facts(ItemReads(half, ManualClock(NOW_MS)))  # type: ignore[arg-type]
+
+    def asked(at_ms: float) -> int:
+        before = half.asked
+        assert facts.tally(0, NOW_MS, at_ms).total == len(items)
+        return half.asked - before
+
+    first = asked(0.0)
+    assert asked(5_000.0) == 0, "fresh enough"
+    assert 0 < asked(20_000.0) < first, "today again, and tomorrow's fast clocks"
+    monkeypatch.setattr(facts_module, "MAX_KEPT", 50)
+    asked(1_000_000.0)
+    assert sum(len(kept) for _, kept in facts._days.values()) <= 50
+    assert asked(1_000_001.0) > 0, "what is not kept is read again"
 
 
 def test_spans_are_whole_windows() -> None:

@@ -6,6 +6,7 @@ import { withFilters } from "../model/filter_queries.ts";
 import { type FilterName, type Filters } from "../model/filters.ts";
 import { articlesText, clockText, countText, dateText, scoreText, windowText } from "../model/format.ts";
 import { spokenOf } from "../model/resolution.ts";
+import { shareText } from "../model/share.ts";
 import { parseSubject } from "../model/subject.ts";
 import { DAY, e4, formatIso, HOUR } from "../model/units.ts";
 import { isInRange, pick, pickWindow, sumOf } from "./analytics_state.ts";
@@ -23,7 +24,7 @@ interface PanelProps {
 
 const LABELS = ["positive", "neutral", "negative"] as const;
 const TICKS = 6;
-const percentText = (count: number, total: number): string => `${Math.round((100 * count) / Math.max(1, total))} %`;
+const percentText = (count: number, total: number): string => shareText(count / Math.max(1, total));
 
 function Panel({ title, note, span, children }: { title: string; note?: ComponentChildren; span: 4 | 8 | 12; children: ComponentChildren }) {
   return (
@@ -155,7 +156,7 @@ export function DelayPanel({ title, name, delays, filters }: { title: string; na
     return column < 0 ? [] : [{ column, text: { 10: "10 ms", 1_000: "1 s", 60_000: "1 min", 3_600_000: "1 h" }[edge] ?? "" }];
   });
   return (
-    <Panel title={title} span={4} note={pointed.value ?? `half ${percentileText(delays, "p50")}, 95 % ${percentileText(delays, "p95")}${backfilled ? "; backfilled history counts from its own time" : ""}`}>
+    <Panel title={title} span={4} note={pointed.value ?? `half ${percentileText(delays, "p50")}, ${shareText(0.95)} ${percentileText(delays, "p95")}${backfilled ? "; backfilled history counts from its own time" : ""}`}>
       <Plot
         label={`Articles by delay, ${title}`}
         columns={columns}

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { articlesText, countText } from "../model/format.ts";
+import { shareText } from "../model/share.ts";
 
 export interface Bar {
   readonly name: string;
@@ -30,7 +31,7 @@ export function BarList({ label, bars, chosen, onPick, empty, most = 8 }: Props)
       <ul class={`bars${chosen === undefined ? "" : " has-choice"}`} aria-label={label}>
         {shown.map(({ name, shown: text, count, tone }) => (
           <li key={name}>
-            <button type="button" class="bar" aria-pressed={chosen === name} title={`${articlesText(count)}, ${Math.round((100 * count) / Math.max(1, sum))} %`} onClick={() => onPick(name)}>
+            <button type="button" class="bar" aria-pressed={chosen === name} title={`${articlesText(count)}, ${shareText(count / Math.max(1, sum))}`} onClick={() => onPick(name)}>
               <span class={`bar-name${tone === undefined ? "" : ` tone-${tone}`}`}>{text}</span>
               <span class="bar-count">{countText(count)}</span>
               <svg class="bar-line" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" focusable="false">

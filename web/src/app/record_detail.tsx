@@ -5,6 +5,7 @@ import { momentText } from "../model/format.ts";
 import type { ArticleRecord, FedRow } from "../model/record.ts";
 import { recordCurl } from "../model/record_export.ts";
 import { formatRoute } from "../model/route.ts";
+import { shareText } from "../model/share.ts";
 import { shortName } from "../model/subject.ts";
 import { type Ms, ms } from "../model/units.ts";
 import { ApiError } from "../store/api.ts";
@@ -137,7 +138,7 @@ function Article({ record }: { record: ArticleRecord }) {
         </div>
         <div>
           <dt>Confidence</dt>
-          <dd>{record.confidence === null ? "—" : `${Math.round(record.confidence * 100)} %`}</dd>
+          <dd>{record.confidence === null ? "—" : shareText(record.confidence)}</dd>
         </div>
         <div>
           <dt>Model</dt>

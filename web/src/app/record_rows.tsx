@@ -2,6 +2,7 @@ import { labelMark } from "../model/candle_text.ts";
 import { latencyText, momentText, scoreText, secondsText, type Zone } from "../model/format.ts";
 import type { ArticleRecord } from "../model/record.ts";
 import { formatRoute } from "../model/route.ts";
+import { shareText } from "../model/share.ts";
 import { shortName } from "../model/subject.ts";
 import { DAY, type Ms, ms } from "../model/units.ts";
 import { follow } from "./page_link.tsx";
@@ -17,7 +18,7 @@ function timeText(at: Ms, now: Ms, zone: Zone): string {
 
 export function RecordScore({ record }: { record: ArticleRecord }) {
   const { label, polarity, confidence } = record;
-  const sure = confidence === null ? "" : `, confidence ${Math.round(confidence * 100)} %`;
+  const sure = confidence === null ? "" : `, confidence ${shareText(confidence)}`;
   return (
     <span class={label === null ? "muted" : `tone-${label}`} title={label === null ? "not scored" : `${label}${sure}`}>
       <span class="mark" aria-hidden="true">

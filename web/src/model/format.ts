@@ -44,7 +44,7 @@ export function countdownText(left: Ms): string {
 /** `340 ms`, `2.4 s`, `5 min`. */
 export function latencyText(latency: Ms): string {
   if (latency < SECOND) return `${Math.round(latency)} ms`;
-  if (latency < MINUTE) return `${(latency / SECOND).toFixed(1)} s`;
+  if (latency < MINUTE) return `${countText(Math.round(latency / 100) / 10)} s`;
   return ageText(latency);
 }
 
