@@ -7,6 +7,7 @@ import resource
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -60,6 +61,8 @@ class BoundedProtocol(_Protocol):  # type: ignore[misc]
     def bound(self) -> None:
         """Bound what waits for the client, in the kernel and in the process. Only for streams: an ordinary answer of
         some size would be sent in many small turns."""
+        if self.transport.is_closing():
+            return
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
@@ -74,7 +77,8 @@ class BoundedProtocol(_Protocol):  # type: ignore[misc]
     def abort(self) -> None:
         """Drop the connection with whatever was not sent, also what the kernel holds: without lingering it would
         keep that for a client that never takes it."""
-        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGERING)
+        with suppress(OSError):  # it has just been closed
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGERING)
         self.transport.abort()
 
     def when_lost(self, callback: Callable[[], None] | None) -> None:

@@ -163,14 +163,14 @@ class EventStream:
         self._connections.release()
         self._connections.add(self)
         watcher = None
-        if self._wire is None:
-            watcher = asyncio.create_task(self._watch(receive))
-        else:
-            self._wire.bound()
-            if scope["http_version"] == "1.1":
-                self._chunked = self._wire
-            self._wire.when_lost(self._lost)
         try:
+            if self._wire is None:
+                watcher = asyncio.create_task(self._watch(receive))
+            else:
+                self._wire.bound()
+                if scope["http_version"] == "1.1":
+                    self._chunked = self._wire
+                self._wire.when_lost(self._lost)
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
             await self._write(send, self._greeting())
             await self._pump(send)

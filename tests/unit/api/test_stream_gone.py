@@ -1,4 +1,4 @@
-"""A client that is gone before its stream is open takes no place: a reader who flips through filters makes such."""
+"""A client that is gone before its stream is open takes no place: who flips through filters leaves many of those."""
 
 import asyncio
 import socket
