@@ -48,7 +48,7 @@ web/node_modules/.installed: $(VENV)/.node web/package.json web/package-lock.jso
 	@touch $@
 
 web/dist/.built: web/node_modules/.installed $(WEB_SOURCES)
-	@cd web && npm run --silent build
+	@cd web && npm run --silent build -- --logLevel warn
 	@touch $@
 
 setup: $(VENV)/.runtime web/dist/.built ## install everything the program needs (leaves .venv/bin/candlewick)

@@ -19,6 +19,7 @@ State = Literal["ok", "warning", "fault"]
 MIN_FREE_BYTES: Final = 1 << 30
 BEHIND_MS: Final = 5 * MINUTE_MS
 AHEAD_MS: Final = MINUTE_MS
+MAX_SOURCE_LINES: Final = 3
 
 
 class Finding(NamedTuple):
@@ -129,11 +130,21 @@ def _runs(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _sources(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
-    for row in seen["sources"]:
-        if row.get("error"):
-            yield Finding(
-                f"source {row['name']}", "warning", str(row["error"]), "`candlewick sources test` tries it now"
-            )
+    """One line a source; where many do not answer that is one thing wrong, and one line."""
+    silent = [row for row in seen["sources"] if row.get("error")]
+    if len(silent) > MAX_SOURCE_LINES:
+        detail = (
+            f"{len(silent)} of {len(seen['sources'])} do not answer, such as {silent[0]['name']}: {silent[0]['error']}"
+        )
+        yield Finding("sources", "warning", detail, "is there a network? `candlewick sources list` shows them all")
+        return
+    for row in silent:
+        yield Finding(
+            f"source {row['name']}",
+            "warning",
+            str(row["error"]),
+            f"`candlewick sources test {row['name']}` tries it now",
+        )
 
 
 def print_findings(findings: list[Finding], out: Callable[[str], Any]) -> None:
