@@ -139,12 +139,8 @@ def _sources(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("sources", "warning", detail, "is there a network? `candlewick sources list` shows them all")
         return
     for row in silent:
-        yield Finding(
-            f"source {row['name']}",
-            "warning",
-            str(row["error"]),
-            f"`candlewick sources test {row['name']}` tries it now",
-        )
+        remedy = f"`candlewick sources test {row['name']}` tries it now"
+        yield Finding(f"source {row['name']}", "warning", str(row["error"]), remedy)
 
 
 def print_findings(findings: list[Finding], out: Callable[[str], Any]) -> None:

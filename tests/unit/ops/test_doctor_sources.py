@@ -8,9 +8,8 @@ from ops.doctor import _sources
 
 
 def seen(*silent: bool) -> dict[str, Any]:
-    return {
-        "sources": [{"name": f"rss-{n}", "error": "unreachable" if each else None} for n, each in enumerate(silent)]
-    }
+    rows = [{"name": f"rss-{n}", "error": "unreachable" if each else None} for n, each in enumerate(silent)]
+    return {"sources": rows}
 
 
 @pytest.mark.parametrize(("silent", "lines"), [((False,), 0), ((True, False, True), 2), ((True,) * 17 + (False,), 1)])
