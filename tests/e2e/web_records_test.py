@@ -105,13 +105,15 @@ def test_pages_are_accessible_in_both_themes_and_ask_nobody_else(browser: Any, u
         assert watched.errors == []
 
 
-def test_pages_fit_a_phone(browser: Any, up: Up) -> None:
+def test_pages_fit_a_phone_and_a_tablet(browser: Any, up: Up) -> None:
     with open_page(browser, up.url, "/records", **PHONE) as watched:
         for name, address in addresses(up).items():
             watched.page.goto(up.url + address)
             watched.page.wait_for_selector(DRAWN[name])
             shot(watched.page, f"{name}-phone")
-            assert watched.page.evaluate("document.documentElement.scrollWidth") <= 390, name
+            for width in (320, 820, 390):
+                watched.page.set_viewport_size({"width": width, "height": 844})
+                assert watched.page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
         assert axe(watched.page) == []
         watched.page.goto(up.url + "/records")
         watched.page.click(".filters-fold")
