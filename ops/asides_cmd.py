@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from contracts.aside import Kind
-from ops.console import PARTIAL, existing_data_dir, plain_errors, put_json, say
+from ops.console import PARTIAL, plain_errors, put_json, say
 
 MAX_SHOWN_PROBLEMS = 20
 
@@ -21,11 +21,9 @@ Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
 
 def _asides(kind: Kind, data_dir: str) -> Any:
     from contracts.aside import list_asides
-    from contracts.settings import Settings
-    from stores.home import open_home
+    from ops.cli import home_of
 
-    home = open_home(Settings(data_dir=existing_data_dir(data_dir)))
-    return list_asides(home.lake, kind)
+    return list_asides(home_of(data_dir)[0].lake, kind)
 
 
 def _print_list(kind: Kind, data_dir: str, limit: int, as_json: bool) -> None:
@@ -74,11 +72,8 @@ def quarantine_redrive(
 ) -> None:
     """Put records that are good now back on their stream; prints {"read","redriven","still_bad","kept_in_part"}."""
     with plain_errors():
-        import os
-
-        from contracts.settings import AggregatorSettings, load
+        from ops.cli import home_of
         from ops.redrive import redrive
-        from stores.home import open_home
 
         shown = itertools.count(1)
 
@@ -86,8 +81,8 @@ def quarantine_redrive(
             if next(shown) <= MAX_SHOWN_PROBLEMS:
                 say(line)
 
-        settings = load(AggregatorSettings, {**os.environ, "CANDLEWICK_DATA_DIR": existing_data_dir(data_dir)})
-        done = redrive(open_home(settings), settings, sequence_number, reason, dry_run, problem)
+        home, settings = home_of(data_dir)
+        done = redrive(home, settings, sequence_number, reason, dry_run, problem)
         put_json(done._asdict())
         if done.still_bad or done.kept_in_part:
             raise typer.Exit(PARTIAL)

@@ -320,6 +320,7 @@ def version(as_json: JsonOption = False) -> None:
 def _add_groups() -> None:
     from ops.asides_cmd import late_app, quarantine_app
     from ops.dashboards_cmd import app as dashboards_app
+    from ops.failed_cmd import app as failed_app
     from ops.models_cmd import app as models_app
     from ops.replay.replay_cmd import app as replay_app
     from ops.runs_cmd import app as runs_app
@@ -328,6 +329,7 @@ def _add_groups() -> None:
 
     app.add_typer(quarantine_app, name="quarantine", help="Records set aside as bad.")
     app.add_typer(late_app, name="late", help="Events that came too late to count.")
+    app.add_typer(failed_app, name="failed", help="Batches that were given up on.")
     app.add_typer(dashboards_app, name="dashboards", help="The operators' dashboard on AWS.")
     app.add_typer(models_app, name="models", help="The sentiment models.")
     app.add_typer(symbols_app, name="symbols", help="The companies that are recognised in text.")

@@ -42,12 +42,11 @@ def list_sources(data_dir: DataDir = ".candlewick", sources: SourcesFile = None,
 def _known(data_dir: str) -> tuple[int, dict[str, dict[str, Any]]]:
     """The time, and what the producers remember; nothing in a folder that is not there yet."""
     from contracts.clock import SystemClock
-    from contracts.settings import Settings
-    from stores.home import open_home
+    from ops.cli import home_of, settings_of
 
-    if not Path(data_dir).is_dir():
+    if settings_of(data_dir).home == "embedded" and not Path(data_dir).is_dir():
         return SystemClock().now_ms(), {}
-    home = open_home(Settings(data_dir=data_dir))
+    home = home_of(data_dir)[0]
     return home.clock.now_ms(), home.control.list("source")
 
 

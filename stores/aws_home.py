@@ -32,7 +32,7 @@ class AwsHome:
         self._environment = settings.environment
         self._services = services = Services(settings.endpoint_url, clock)
         self._dynamodb = services.open("dynamodb")
-        self._s3 = services.open("s3")
+        self.s3 = services.open("s3")
         self.log = KinesisEventLog(services.open("kinesis"), settings.environment, clock)
         self.buckets = DynamoBucketStore(
             self._dynamodb, settings.environment, DynamoChanges(self._table(CHANGES), clock), clock
@@ -41,7 +41,7 @@ class AwsHome:
             self._table(ITEMS_PRIMARY), self._table(ITEMS_DASHBOARD), services.open("dynamodbstreams"), clock
         )
         self.control = DynamoControlStore(self._table(CONTROL), clock)
-        self.lake = S3Lake(self._s3, settings.lake_bucket or self._default_bucket())
+        self.lake = S3Lake(self.s3, settings.lake_bucket or self.bucket_name("lake"))
         self.secrets = SecretsManagerSecrets(services.open("secretsmanager"), settings.environment)
 
     def provision(self, shard_counts: dict[str, int]) -> None:
@@ -51,7 +51,7 @@ class AwsHome:
         for name, table in TABLES.items():
             generation = FIRST_GENERATION if name == TIMESERIES else ""
             create_table(self._dynamodb, physical_name(self._environment, name, generation), table)
-        create_bucket(self._s3, self.lake.bucket, self._services.region)
+        create_bucket(self.s3, self.lake.bucket, self._services.region)
 
     def close(self) -> None:
         """Let the writing threads go."""
@@ -61,6 +61,7 @@ class AwsHome:
     def _table(self, name: str) -> Table:
         return Table(self._dynamodb, physical_name(self._environment, name))
 
-    def _default_bucket(self) -> str:
+    def bucket_name(self, kind: str) -> str:
+        """`{env}-candlewick-{kind}-{account}-{region}`, as `infra/` names them."""
         account = self._services.open("sts").call("get_caller_identity")["Account"]
-        return f"{self._environment}-candlewick-lake-{account}-{self._services.region}"
+        return f"{self._environment}-candlewick-{kind}-{account}-{self._services.region}"

@@ -21,14 +21,14 @@ def test_a_large_object_goes_in_parts_and_comes_back(world: World, monkeypatch):
     monkeypatch.setattr(s3, "PART_BYTES", 5 << 20)
     lines = [os.urandom(60_000).replace(b"\n", b"") for _ in range(200)]
     world.aws.lake.put(KEY, lines)
-    head = world.aws._s3.client.head_object(Bucket="lake", Key=KEY)
+    head = world.aws.s3.client.head_object(Bucket="lake", Key=KEY)
     assert head["ETag"].strip('"').endswith("-3"), "three parts"
     assert list(world.aws.lake.read(KEY)) == lines
 
 
 def test_a_part_that_fails_leaves_no_upload_behind(world: World, monkeypatch):
     monkeypatch.setattr(s3, "PART_BYTES", 5 << 20)
-    client = world.aws._s3.client
+    client = world.aws.s3.client
 
     def broken(**given: object) -> None:
         raise KeyboardInterrupt
@@ -42,7 +42,7 @@ def test_a_part_that_fails_leaves_no_upload_behind(world: World, monkeypatch):
 
 def test_a_damaged_object_is_told_apart_from_an_absent_one(world: World):
     world.aws.lake.put(KEY, [b"%d" % number for number in range(5_000)])
-    client = world.aws._s3.client
+    client = world.aws.s3.client
     whole = client.get_object(Bucket="lake", Key=KEY)["Body"].read()
     for damaged in (whole[:2_000], b"plain text, not gzip\n"):
         client.put_object(Bucket="lake", Key=KEY, Body=damaged)
@@ -58,20 +58,20 @@ def test_the_same_lines_give_the_same_bytes_on_either_home(world: World, tmp_pat
     lines = [b'{"a":1}', "ü🙂".encode(), b""]
     world.aws.lake.put(KEY, lines)
     FilesLake(tmp_path).put(KEY, lines)
-    assert world.aws._s3.client.get_object(Bucket="lake", Key=KEY)["Body"].read() == (tmp_path / KEY).read_bytes()
+    assert world.aws.s3.client.get_object(Bucket="lake", Key=KEY)["Body"].read() == (tmp_path / KEY).read_bytes()
 
 
 def test_more_keys_than_one_page_are_listed(world: World, monkeypatch):
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "10")
     keys = [f"late/stream=a/date=2025-12-21/{number:04d}.jsonl.gz" for number in range(25)]
     for key in keys:
-        world.aws._s3.client.put_object(Bucket="lake", Key=key, Body=b"")
-    assert world.aws._s3.client.list_objects_v2(Bucket="lake")["KeyCount"] == 10, "it does come in pages"
+        world.aws.s3.client.put_object(Bucket="lake", Key=key, Body=b"")
+    assert world.aws.s3.client.list_objects_v2(Bucket="lake")["KeyCount"] == 10, "it does come in pages"
     assert world.aws.lake.keys("late/") == keys
 
 
 def test_a_missing_bucket_is_named_with_the_remedy(world: World):
-    lake = S3Lake(world.aws._s3, "no-such-bucket-of-ours")
+    lake = S3Lake(world.aws.s3, "no-such-bucket-of-ours")
     for call in (lambda: lake.put(KEY, [b"1"]), lambda: lake.read(KEY), lambda: lake.keys()):
         with pytest.raises(Unusable, match="CANDLEWICK_LAKE_BUCKET"):
             call()

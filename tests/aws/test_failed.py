@@ -1,0 +1,126 @@
+"""What operators ask of an installation on AWS by the command line: what was set aside, and what was given up on."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from typer.testing import CliRunner
+
+from contracts.aside import Aside, put_asides
+from contracts.clock import ManualClock
+from contracts.errors import Transient
+from contracts.events import SCORED_STREAM
+from contracts.ports import Entry
+from contracts.settings import AggregatorSettings, to_env
+from local.driver import kinesis_driver
+from local.mappings import Mapping
+from ops.cli import app
+from stores.aws_home import AwsHome
+from stores.home import SHARD_COUNTS, Home, forget_homes, open_home
+from tests.aws.moto_aws import moto_aws
+from tests.events import BASE_MS, scored
+
+runner = CliRunner()
+EVENTS = [scored(number, "AAPL", BASE_MS + number, 0.5) for number in range(3)]
+BUCKET = "dev-candlewick-failed-123456789012-us-east-1"
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Home]:
+    clock = ManualClock(BASE_MS)
+    settings = AggregatorSettings(home="aws", lake_bucket="lake", data_dir=str(tmp_path / "none"))
+    with moto_aws(clock):
+        AwsHome(settings, clock).provision(SHARD_COUNTS)
+        for name, value in to_env(settings).items():
+            monkeypatch.setenv(name, value)
+        yield open_home(settings, clock)
+        forget_homes()
+
+
+def run(*arguments: str) -> Any:
+    ended = runner.invoke(app, list(arguments))
+    assert ended.exit_code == 0, ended.output
+    return [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+def event_of(bodies: list[bytes]) -> dict[str, Any]:
+    """What Lambda gives a function that reads scored-articles."""
+    arn = "arn:aws:kinesis:us-east-1:123456789012:stream/dev-scored-articles"
+    return {
+        "Records": [
+            {
+                "kinesis": {
+                    "data": base64.b64encode(body).decode(), "partitionKey": "AAPL", "sequenceNumber": str(number),
+                    "approximateArrivalTimestamp": BASE_MS / 1000, "kinesisSchemaVersion": "1.0",
+                },
+                "eventID": f"shardId-000000000000:{number}", "eventSourceARN": arn, "eventSource": "aws:kinesis",
+            }
+            for number, body in enumerate(bodies, 1)
+        ]
+    }  # fmt: skip
+
+
+def document_of(event: dict[str, Any]) -> dict[str, Any]:
+    """What Lambda writes to an on-failure bucket."""
+    return {
+        "requestContext": {
+            "requestId": "6b1d0d43", "condition": "RetryAttemptsExhausted", "approximateInvokeCount": 101,
+            "functionArn": "arn:aws:lambda:us-east-1:123456789012:function:dev-candlewick-aggregator",
+        },
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+        "version": "1.0", "timestamp": "2025-12-21T12:00:00.000Z",
+        "KinesisBatchInfo": {
+            "shardId": "shardId-000000000000", "startSequenceNumber": "1", "endSequenceNumber": "3", "batchSize": 3,
+            "streamArn": "arn:aws:kinesis:us-east-1:123456789012:stream/dev-scored-articles",
+        },
+        "payload": json.dumps(event),
+    }  # fmt: skip
+
+
+def test_batches_that_lambda_gave_up_on_are_listed_and_can_be_published_again(home: Home, tmp_path: Path) -> None:
+    assert run("failed", "list", "--json") == [], "there is no bucket yet"
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket=BUCKET)
+    event = event_of([json.dumps(each).encode() for each in EVENTS])
+    for name in ("one", "the-same-again"):
+        body = json.dumps(document_of(event)).encode()
+        s3.put_object(Bucket=BUCKET, Key=f"aws/lambda/uuid/shardId-000000000000/2025/12/21/{name}", Body=body)
+    first, second = run("failed", "list", "--json")
+    assert first["place"].endswith("/one")
+    assert second["place"].endswith("/the-same-again")
+    assert (first["function"], first["stream"]) == ("dev-candlewick-aggregator", "dev-scored-articles")
+    assert (first["records"], first["why"]) == (3, "RetryAttemptsExhausted")
+    (fetched,) = run("failed", "fetch", str(tmp_path / "out"))
+    assert fetched == {"batches": 2, "raw-articles": 0, "scored-articles": 3, "not_of_a_stream": 0}
+    file = tmp_path / "out" / "scored-articles.jsonl"
+    assert [json.loads(line) for line in file.read_text().splitlines()] == EVENTS
+    (published,) = run("publish", str(file), "--as", "scored")
+    assert published == {"read": 3, "published": 3, "rejected": 0}
+
+
+def test_batches_of_our_own_driver_are_listed_alike(home: Home, tmp_path: Path) -> None:
+    home.log.put_records(SCORED_STREAM, [Entry("AAPL", json.dumps(each).encode()) for each in EVENTS])
+
+    def away(event: dict[str, Any], context: Any) -> None:
+        raise Transient("store", "away")
+
+    mapping = Mapping("aggregator", SCORED_STREAM, away, batch_size=10, max_retries=1)
+    kinesis_driver(mapping, home.log, home.control, home.lake, home.clock).run_until_idle(final=True)
+    (row,) = run("failed", "list", "--json")
+    assert (row["stream"], row["records"]) == (SCORED_STREAM, 3)
+    assert "away" in row["why"]
+    (fetched,) = run("failed", "fetch", str(tmp_path / "out"))
+    assert fetched == {"batches": 1, "raw-articles": 0, "scored-articles": 3, "not_of_a_stream": 0}
+
+
+def test_what_was_set_aside_and_the_sources_are_shown_without_a_folder(home: Home) -> None:
+    bad = Aside("quarantined", "unparseable", "no JSON", SCORED_STREAM, "shardId-0", "7", 0, BASE_MS, "sha256:1", b"a")
+    put_asides(home.lake, [bad])
+    (shown,) = run("quarantine", "list", "--json")
+    assert shown["sequence_number"] == "7"
+    assert run("late", "list", "--json") == []
+    assert len(run("sources", "list", "--json")) >= 1
