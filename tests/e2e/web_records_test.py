@@ -338,7 +338,17 @@ def test_another_span_counts_another_time(browser: Any, up: Up) -> None:
         page.wait_for_url("**hours=1*")
         wanted = up.get("/api/v2/analytics/facets?hours=1&ticker=AAPL")
         page.wait_for_selector(f".page-count:has-text('{wanted['total']} article')")
-        assert page.locator('[aria-label="Ingestion rate"] .plot-hit').count() == len(wanted["windows"])
+        columns = page.locator('[aria-label="Ingestion rate"] .plot-hit')
+        assert columns.count() == len(wanted["windows"])
+        page.click('.segments button:has-text("24 h")')
+        page.wait_for_function("document.querySelectorAll('[aria-label=\"Ingestion rate\"] .plot-hit').length < 30")
+        columns.nth(-6).click()
+        page.wait_for_url("**from=*")
+        columns.nth(-3).click(modifiers=["Shift"])
+        page.wait_for_function("document.querySelectorAll('.plot-hit[aria-pressed=true]').length === 4")
+        windows = up.get("/api/v2/analytics/facets?hours=24&ticker=AAPL")["windows"][-6:-2]
+        inside = sum(each["positive"] + each["neutral"] + each["negative"] for each in windows)
+        page.wait_for_selector(f".page-count:has-text('{inside} article')")
 
 
 def test_nothing_leads_to_what_there_is(browser: Any, up: Up) -> None:

@@ -104,18 +104,21 @@ def test_a_write_that_is_rolled_back_counts_nothing(tmp_path: Path) -> None:
     assert store.ingestion_range() is None
 
 
-def test_a_file_of_the_format_before_is_counted_when_it_is_opened(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_a_format_before_is_counted_when_it_is_opened(tmp_path: Path, version: int) -> None:
     path = tmp_path / "items.db"
     store = SqliteItemStore(path, ManualClock())
     store.put_dashboard([row for number in range(7) for row in dashboard_item(number, NOW_MS - number * HOUR_MS)])
     before = store.tally(0).counts
     store.close()
     with sqlite3.connect(path) as connection:
-        connection.execute("DROP TABLE tallies")
-        connection.execute("PRAGMA user_version=1")
+        # Format 1 had no counters, format 2 none of models, scores and delays.
+        connection.execute("DROP TABLE tallies" if version == 1 else "DELETE FROM tallies WHERE dimension = 'model'")
+        connection.execute(f"PRAGMA user_version={version}")
     connection.close()
     again = SqliteItemStore(path, ManualClock())
     assert again.tally(0).counts == before
+    assert again.tally(0).of("model")
     assert again.tally(0).total == 7
 
 
