@@ -129,3 +129,24 @@ def axe(page: Any) -> list[str]:
 def shot(page: Any, name: str) -> None:
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=str(SHOTS / f"{name}.png"))
+
+
+#: The series a reader would download, caught on its way to the file.
+_SERIES = """async () => {
+  const made = URL.createObjectURL;
+  const caught = new Promise((done) => {
+    URL.createObjectURL = (blob) => {
+      done(blob.text());
+      return 'data:text/plain,';
+    };
+  });
+  [...document.querySelectorAll('.export-bar button')].find((each) => each.textContent === 'JSON lines').click();
+  URL.createObjectURL = made;
+  return caught;
+}"""
+
+
+def series_of(page: Any) -> list[dict[str, Any]]:
+    """The page's own state of the series it shows, as its JSON lines have it."""
+    page.wait_for_selector(".export-bar")
+    return [json.loads(line) for line in page.evaluate(_SERIES).splitlines()]

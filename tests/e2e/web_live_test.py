@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.chromium import browser as chromium
-from tests.e2e.web_bench import COUNT_FRAMES
+from tests.e2e.web_load import COUNT_FRAMES
 from tests.e2e.web_browser import Mock, axe, mock_server, need_web, open_page, shot
 
 pytestmark = pytest.mark.browser
