@@ -14,7 +14,7 @@ RATE ?= 200
 CLIENTS ?= 1000
 DATA ?= ../shared/data
 
-.PHONY: help setup run test lint types format web bench bench-engine bench-sse bench-model bench-web bench-replay bench-recognition fuzz sim sim-canaries model test-train eval soak chaos infra-venv test-infra infra-golden line-aws docs pages screenshots lock sbom audit clean browser
+.PHONY: help setup run test test-web lint types format web bench bench-engine bench-sse bench-model bench-web bench-replay bench-recognition fuzz sim sim-canaries model test-train eval soak chaos infra-venv test-infra infra-golden line-aws docs pages screenshots lock sbom audit clean browser
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -66,6 +66,10 @@ run: setup ## start the whole line on recorded and live news: http://127.0.0.1:8
 test: $(VENV)/.dev setup browser ## run every test
 	@cd web && npm test --silent
 	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-web: $(VENV)/.dev setup browser ## the dashboard's tests at full length: every fault, floods, half an hour of use
+	@cd web && npm test --silent
+	@CANDLEWICK_WEB_FULL=1 $(PY) -m pytest tests/e2e/web_*.py $(ARGS)
 
 lint: $(VENV)/.dev ## ruff
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
