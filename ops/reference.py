@@ -1,8 +1,9 @@
-"""docs/reference/: settings, metrics, alarms, commands, events and endpoints, each from the table the program itself
+"""docs/reference/: settings, metrics, alarms, commands, events, endpoints and targets, each from the table the program itself
 uses. `python -m ops.reference` writes the pages; a test writes them again and compares.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -194,6 +195,15 @@ def _openapi() -> dict[str, Any]:
     return create_app(home, ApiOptions()).openapi()
 
 
+# ---- targets --------------------------------------------------------------------------------------------------------
+def targets_page() -> str:
+    text = (FOLDER.parent.parent / "Makefile").read_text()
+    lines = _table("target", "what it does")
+    for name, told in re.findall(r"^([a-z-]+):.*?## (.*)$", text, re.MULTILINE):
+        lines.append(_row(f"`make {name}`", told))
+    return _page("Targets of make", "the `Makefile`", lines)
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "settings.md": settings_page,
     "metrics.md": metrics_page,
@@ -201,6 +211,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "commands.md": commands_page,
     "events.md": events_page,
     "endpoints.md": endpoints_page,
+    "targets.md": targets_page,
 }
 
 if __name__ == "__main__":

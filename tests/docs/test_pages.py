@@ -85,12 +85,6 @@ def test_every_page_of_a_folder_is_in_its_index(folder: str) -> None:
     assert sorted(name for name in names if f"({name})" not in index) == []
 
 
-def test_every_target_of_make_is_told() -> None:
-    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    told = text_of(Path("CONTRIBUTING.md"))
-    assert [name for name in targets if f"`make {name}" not in told] == []
-
-
 def test_every_test_the_threat_model_names_exists() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text_of(Path("docs/security.md")))
     assert len(named) > 30
