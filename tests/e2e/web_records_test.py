@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
@@ -341,13 +341,16 @@ def test_another_span_counts_another_time(browser: Any, up: Up) -> None:
         columns = page.locator('[aria-label="Ingestion rate"] .plot-hit')
         assert columns.count() == len(wanted["windows"])
         page.click('.segments button:has-text("24 h")')
-        page.wait_for_function("document.querySelectorAll('[aria-label=\"Ingestion rate\"] .plot-hit').length < 30")
+        page.wait_for_function(
+            "() => document.querySelectorAll('[aria-label=\"Ingestion rate\"] .plot-hit').length < 30"
+        )
         columns.nth(-6).click()
         page.wait_for_url("**from=*")
         columns.nth(-3).click(modifiers=["Shift"])
-        page.wait_for_function("document.querySelectorAll('.plot-hit[aria-pressed=true]').length === 4")
-        windows = up.get("/api/v2/analytics/facets?hours=24&ticker=AAPL")["windows"][-6:-2]
-        inside = sum(each["positive"] + each["neutral"] + each["negative"] for each in windows)
+        page.wait_for_function("() => document.querySelectorAll('.plot-hit[aria-pressed=true]').length === 4")
+        chosen = dict(parse_qsl(urlsplit(page.url).query))
+        inside = len(every(up, f"ticker=AAPL&since={chosen['from']}&until={chosen['to']}"))
+        assert inside > 0
         page.wait_for_selector(f".page-count:has-text('{inside} article')")
 
 
