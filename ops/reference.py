@@ -1,5 +1,5 @@
-"""docs/reference/: settings, metrics, alarms, commands, events, endpoints and targets, each from the table the program itself
-uses. `python -m ops.reference` writes the pages; a test writes them again and compares.
+"""docs/reference/: settings, metrics, alarms, commands, events, endpoints and targets, each from the table the program
+itself uses. `python -m ops.reference` writes the pages; a test writes them again and compares.
 """
 
 import inspect

@@ -22,7 +22,6 @@ from contracts.ports import Entry, Lake
 from contracts.settings import AggregatorSettings
 from producers.publisher import Publisher
 from producers.service import SETTING_KIND, WATCH_KIND
-from stores.data_dir import DataDir
 from stores.files_lake import FilesLake
 from stores.home import Home
 from stores.sqlite_control import SqliteControlStore
@@ -117,8 +116,8 @@ def _entry(key: str, line: bytes, lanes: int) -> tuple[str, Entry]:
 
 def _carry_over(source: Path, home: Home, target: Path) -> int | None:
     """Watch lists, source settings, and the table of companies, as far as they can be read."""
-    symbols = DataDir(source).symbols if (source / "candlewick.json").exists() else source / "symbols.csv"
-    if symbols.exists():
+    symbols = source / "symbols.csv"
+    if symbols.exists() and target.is_dir():
         shutil.copy2(symbols, target / symbols.name)
     if not (source / "control.db").exists():
         return None
