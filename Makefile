@@ -103,8 +103,8 @@ bench-model: $(VENV)/.baselines ## the sentiment model's speed: build/bench/mode
 bench-recognition: $(VENV)/.dev ## precision and recall of recognising companies in labelled headlines
 	@$(PY) -m tests.bench.recognition $(ARGS)
 
-fuzz: $(VENV)/.dev ## what reads bytes from outside, 5,000 inputs each; the API against its own description, 300 an operation
-	@CANDLEWICK_FUZZ=5000 $(PY) -m pytest tests/fuzz
+fuzz: $(VENV)/.dev ## what reads bytes from outside, 5,000 inputs each; the API against its own description, 300 an operation: docs/fuzz.md
+	@CANDLEWICK_FUZZ=5000 $(PY) -m pytest tests/fuzz && $(PY) -m tests.fuzz.page
 	@CANDLEWICK_FUZZ=300 $(PY) -m pytest tests/unit/api/test_openapi.py
 
 sim: $(VENV)/.dev ## the simulator: SEEDS=300 of them, or SEED=n to replay one

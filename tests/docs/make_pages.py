@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.e2e import chaos_page, soak_page
+from tests.fuzz import page as fuzz_page
 from tests.house.source_tree import ROOT
 from tests.supply import licences
 
@@ -32,6 +33,7 @@ def _index(folder: str, title: str, lead: str) -> Callable[[], str]:
 PAGES: dict[str, Callable[[], str]] = {
     "faults.md": _from("faults.json", chaos_page.page),
     "soak.md": _from("soak.json", soak_page.page),
+    "fuzz.md": _from("fuzz.json", fuzz_page.page),
     "runbooks/README.md": _index(
         "runbooks",
         "Runbooks",

@@ -5,6 +5,7 @@ a target is written to `corpus/<target>/` and is a seed from then on.
 """
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from producers.sources.registry import KINDS
 from tests.fuzz.mutations import mutated
+from tests.fuzz.page import COUNTS
 from tests.fuzz.targets import OPTIONS, TARGETS
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -42,6 +44,7 @@ def test_no_seed_breaks_it(target: str) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_nothing_near_a_seed_breaks_it(target: str) -> None:
     broke: list[bytes] = []
+    tried = [0]
 
     @settings(
         max_examples=LONG or SHORT,
@@ -53,6 +56,7 @@ def test_nothing_near_a_seed_breaks_it(target: str) -> None:
     )
     @given(st.binary(max_size=60) | mutated(seeds(target)))
     def fuzz(data: bytes) -> None:
+        tried[0] += 1
         try:
             TARGETS[target](data)
         except BaseException:
@@ -67,6 +71,11 @@ def test_nothing_near_a_seed_breaks_it(target: str) -> None:
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_bytes(broke[-1])
         raise
+    finally:
+        if LONG:
+            COUNTS.mkdir(parents=True, exist_ok=True)
+            told = {"seeds": len(seeds(target)), "inputs": tried[0], "broke": len(broke)}
+            (COUNTS / f"{target}.json").write_text(json.dumps(told))
 
 
 def test_every_kind_of_source_that_is_polled_is_fuzzed() -> None:
