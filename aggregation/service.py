@@ -6,7 +6,6 @@ else wrote: everything is read again and decided again, which is free of harm be
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from heapq import nlargest
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -19,11 +18,11 @@ from aggregation.rollup import ancestors
 from aggregation.verdict import SetAside
 from aggregation.watermark import NEVER_MS, ShardProgress
 from contracts.aside import Aside, Kind, aside_of, digest_key, put_asides
-from contracts.bucket import Bucket, BucketKey
+from contracts.bucket import E4, LANE_SEPARATOR, Bucket, BucketKey
 from contracts.clock import Clock
 from contracts.errors import BadEvent, Conflict, Transient
 from contracts.generation import live_generation
-from contracts.kinesis import StreamRecord
+from contracts.kinesis import StreamRecord, WholeRecords
 from contracts.ports import BucketStore, Change, ControlStore, Lake, NewEvent
 from contracts.settings import AggregatorSettings
 
@@ -77,9 +76,9 @@ class Aggregator:
         decided, conflicts = self._commit(shard_id, gathered, window)
         asides = bad
         if decided.too_late or decided.quarantined:
-            place_of = {id(event): place for event, place in zip(events, places, strict=True)}
-            asides = asides + [_aside(place_of[id(aside.event)], aside, "late") for aside in decided.too_late]
-            asides += [_aside(place_of[id(aside.event)], aside, "quarantined") for aside in decided.quarantined]
+            place_of = {id(event): at for at, event in enumerate(events)}
+            asides = asides + [_aside(places[place_of[id(aside.event)]], aside, "late") for aside in decided.too_late]
+            asides += [_aside(places[place_of[id(aside.event)]], aside, "quarantined") for aside in decided.quarantined]
         if asides:
             put_asides(self._lake, sorted(asides, key=lambda aside: (int(aside.sequence_number), aside.part)))
         self._remember(shard_id, decided.state)
@@ -174,11 +173,15 @@ def _aside(record: StreamRecord, aside: SetAside, kind: Kind) -> Aside:
 
 def _decode(records: Sequence[StreamRecord]) -> tuple[list[Event], Sequence[StreamRecord], list[Aside]]:
     """(events, the record of each, records that are no events)."""
-    if all(record.error is None for record in records):
-        events = decode_all([record.data for record in records])
-        if events is not None:
-            return events, records, []
-    events = []
+    if isinstance(records, WholeRecords):
+        payloads = records.payloads
+    else:
+        payloads = [record.data for record in records if record.error is None]
+    if len(payloads) == len(records):
+        found = decode_all(payloads)
+        if found is not None:
+            return found, records, []
+    events: list[Event] = []
     places: list[StreamRecord] = []
     bad: list[Aside] = []
     for record in records:
@@ -198,19 +201,26 @@ def _changes(generation: str, decided: Step, fresh: dict[str, list[Event]], now_
     buckets and the change record still tells the watchers (at least once; they apply by `rev`)."""
     by_subject: dict[str, list[Bucket]] = {}
     for key, bucket in decided.touched.items():
-        if "~" not in key.subject:
+        if LANE_SEPARATOR not in key.subject:
             slim = msgspec.structs.replace(bucket, members=frozenset(), children=())
             by_subject.setdefault(key.subject, []).append(slim)
     changes: list[Change] = []
     for subject, buckets in by_subject.items():
-        events = fresh.get(subject, ())
-        newest = nlargest(MAX_CHANGE_EVENTS, events, key=attrgetter("event_time", "event_id"))
-        news = tuple(_new_event(event) for event in reversed(newest))
-        origin_ms = milliseconds(max(event.ingested_at for event in events)) if events else 0
+        events = fresh.get(subject, [])
+        news = tuple([_new_event(event) for event in _newest(events)])
+        origin_ms = milliseconds(max([event.ingested_at for event in events])) if events else 0
         changes.append(Change(generation, subject, tuple(buckets), news, origin_ms, now_ms))
     return changes
 
 
+def _newest(events: list[Event]) -> list[Event]:
+    """The newest events a watcher is told of, by (event time, event id)."""
+    if len(events) > MAX_CHANGE_EVENTS:
+        oldest = sorted([event.event_time for event in events])[-MAX_CHANGE_EVENTS]
+        events = [event for event in events if event.event_time >= oldest]
+    return sorted(events, key=attrgetter("event_time", "event_id"))[-MAX_CHANGE_EVENTS:]
+
+
 def _new_event(event: Event) -> NewEvent:
-    polarity_e4 = round(event.polarity * 10_000)
+    polarity_e4 = round(event.polarity * E4)
     return NewEvent(event.event_id, event.article_id, event.event_time, event.source, event.label, polarity_e4)

@@ -73,7 +73,7 @@ class Bucket(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def key(self) -> BucketKey:
-        return BucketKey(self.subject, self.resolution, self.start_ms)
+        return new_key((self.subject, self.resolution, self.start_ms))
 
 
 class BucketWrite(NamedTuple):
