@@ -14,6 +14,7 @@ from aggregation import operator, service, summary
 from aggregation.event import Event
 from aggregation.instant_table import instant_ms
 from aggregation.operator import Step
+from aggregation.watermark import NEVER_MS
 from contracts.bucket import E4, Bucket, Summary
 from contracts.resolution import DAY_MS, MINUTE_MS, WIDTH_MS, window_start_ms
 from tests.sim.checkers import Violation
@@ -40,7 +41,7 @@ def swapped(owner: Any, **names: Any) -> Iterator[None]:
 
 @contextmanager
 def no_membership() -> Iterator[None]:
-    """Stored members are not looked at: a duplicate in another batch counts again."""
+    """Stored members are not looked at: a duplicate in another batch counts again (law 1)."""
     real = service.step
 
     def step(state: Any, batch: Any, *more: Any) -> Step:
@@ -53,7 +54,7 @@ def no_membership() -> Iterator[None]:
 
 @contextmanager
 def ties_by_arrival() -> Iterator[None]:
-    """Of two events at one instant, the one that came first opens and the one that came last closes."""
+    """Of two events at one instant, the one that came first opens and the one that came last closes (law 1)."""
     real = operator.merge
 
     def merge(a: Summary, b: Summary) -> Summary:
@@ -70,7 +71,7 @@ def ties_by_arrival() -> Iterator[None]:
 
 @contextmanager
 def float_sums() -> Iterator[None]:
-    """Sums are floats: they depend on the order of addition."""
+    """Sums are floats: they depend on the order of addition (law 1)."""
     real = summary.merge
 
     def merge(a: Summary, b: Summary) -> Summary:
@@ -82,14 +83,14 @@ def float_sums() -> Iterator[None]:
 
 @contextmanager
 def acknowledge_before_commit() -> Iterator[None]:
-    """The batch is acknowledged before it is durable."""
+    """The batch is acknowledged before it is durable (law 3)."""
     with swapped(Pipeline, acknowledges_first=True):
         yield
 
 
 @contextmanager
 def verdict_from_the_clock() -> Iterator[None]:
-    """Lateness is judged by when an event is processed, not by when it was ingested."""
+    """Lateness is judged by when an event is processed, not by when it was ingested (law 4)."""
     real = service.gather
     worlds: list[World] = []
     begin = World.rage
@@ -113,7 +114,7 @@ def verdict_from_the_clock() -> Iterator[None]:
 
 @contextmanager
 def watermark_from_the_fastest_shard() -> Iterator[None]:
-    """The watermark follows the shard that is furthest, not the slowest that is not idle."""
+    """The watermark follows the shard that is furthest, not the slowest that is not idle (law 5)."""
     real = operator.combined_ms
 
     def combined_ms(shards: Any, now_ms: int, held_ms: int, out_of_orderness_ms: int, idle_after_ms: int) -> int:
@@ -126,7 +127,7 @@ def watermark_from_the_fastest_shard() -> Iterator[None]:
 
 @contextmanager
 def no_cascade_on_a_duplicate() -> Iterator[None]:
-    """A minute that already has the event is taken as done, though a crash may have left the levels above undone."""
+    """A minute that already has the event is taken as done, though a crash left the levels above undone (law 2)."""
     real = service.step
 
     def step(*arguments: Any) -> Step:
@@ -141,7 +142,7 @@ def no_cascade_on_a_duplicate() -> Iterator[None]:
 
 @contextmanager
 def coarse_by_addition() -> Iterator[None]:
-    """A coarse bucket adds the new events to what it says, instead of replacing its child's summary."""
+    """A coarse bucket adds the new events to what it says, instead of replacing its child's summary (law 2)."""
     real = service.step
 
     def step(state: Any, batch: Any, *more: Any) -> Step:
@@ -165,15 +166,52 @@ def coarse_by_addition() -> Iterator[None]:
 
 @contextmanager
 def nothing_set_aside() -> Iterator[None]:
-    """What may not count is dropped without a trace."""
+    """What may not count is dropped without a trace (law 3)."""
     with swapped(service, put_asides=lambda lake, asides: None):
         yield
 
 
 @contextmanager
 def client_by_arrival() -> Iterator[None]:
-    """A watcher applies changes as they come, not by `rev`."""
+    """A watcher applies changes as they come, not by `rev` (law 6)."""
     with swapped(Client, by_rev=False):
+        yield
+
+
+@contextmanager
+def watermark_goes_back() -> Iterator[None]:
+    """A shard that wakes up with old news pulls the watermark back (law 5)."""
+    real = operator.combined_ms
+
+    def combined_ms(shards: Any, now_ms: int, held_ms: int, *more: Any) -> int:
+        return real(shards, now_ms, NEVER_MS, *more)
+
+    with swapped(operator, combined_ms=combined_ms):
+        yield
+
+
+@contextmanager
+def last_of_an_id_stands() -> Iterator[None]:
+    """Of two events with one id in a batch the last stands: the batching shows, and a replay differs (law 4)."""
+    real = service.gather
+
+    def gather(events: list[Event], *more: Any) -> Any:
+        return real(events[::-1], *more)
+
+    with swapped(service, gather=gather):
+        yield
+
+
+@contextmanager
+def candles_of_confidence() -> Iterator[None]:
+    """Candles are made of how sure the classifier is, not of what it says (law 8)."""
+    real = service._decode
+
+    def decode(records: Any) -> Any:
+        events, places, bad = real(records)
+        return [_replaced(event, polarity=event.confidence) for event in events], places, bad
+
+    with swapped(service, _decode=decode):
         yield
 
 
@@ -182,7 +220,7 @@ CANARIES: Final[dict[str, Callable[[], Any]]] = {
     for canary in (
         no_membership, ties_by_arrival, float_sums, acknowledge_before_commit, verdict_from_the_clock,
         watermark_from_the_fastest_shard, no_cascade_on_a_duplicate, coarse_by_addition, nothing_set_aside,
-        client_by_arrival,
+        client_by_arrival, watermark_goes_back, last_of_an_id_stands, candles_of_confidence,
     )
 }  # fmt: skip
 
