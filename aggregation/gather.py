@@ -112,7 +112,7 @@ def _collect(events: Sequence[Event], minutes: "_Minutes", doubtful: list[Event]
         if time > group.close_time:
             group.close_time = time
             group.closes = event
-        else:
+        elif time <= group.open_time or time == group.close_time:
             group.order(event, time)
 
 
