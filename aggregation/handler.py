@@ -16,6 +16,7 @@ from contracts.kinesis import item_failures, records_of, shard_of
 from contracts.logs import invoked
 from contracts.settings import AggregatorSettings, load
 from contracts.telemetry import record
+from contracts.trouble import tell
 from stores.home import open_home
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ def handle(service: Aggregator, event: dict[str, Any]) -> dict[str, Any]:
         try:
             done = service.process(shard_id, records, event.get("state") or {})
         except Transient as error:
+            tell(error)
             log.warning(json.dumps({"message": "batch to be retried", "shard": shard_id, "cause": str(error)}))
             failures = item_failures(records[:1])
         else:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from contracts import trouble
 from contracts.errors import BadRequest, Transient, Unusable
 from local.driver_answers import Answer, judged
 from local.driver_checkpoint import Checkpoint, Checkpoints
@@ -233,13 +234,16 @@ class ShardReader:
         event = self._event(records, final)
         context = LambdaContext(self._mapping.name, self._request_id(sequence_numbers))
         self._invocations += 1
+        trouble.take()  # what an invocation before this one left behind
         try:
             given = self._mapping.handler(event, context)
         except (AssertionError, Unusable):
             raise
         except Exception as error:  # noqa: BLE001 — a failed invocation: retried, counted, shown, set aside; not swallowed
             return Answer(0, f"{type(error).__name__}: {error}")
-        return judged(given, sequence_numbers, self._window is not None, self._mapping.report_item_failures)
+        answer = judged(given, sequence_numbers, self._window is not None, self._mapping.report_item_failures)
+        cause = trouble.take()
+        return answer._replace(failure=f"{answer.failure}: {cause}") if answer.failure and cause else answer
 
     def _event(self, records: Sequence[Any], final: bool) -> dict[str, Any]:
         event_record, shard_id = self._source.event_record, self.shard_id

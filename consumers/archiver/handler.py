@@ -10,6 +10,7 @@ from contracts.errors import Transient
 from contracts.kinesis import item_failures, records_of
 from contracts.logs import invoked
 from contracts.settings import Settings, load
+from contracts.trouble import tell
 from stores.home import open_home
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     try:
         archived = archiver.archive(records)
     except Transient as error:
+        tell(error)
         logger.warning(json.dumps({"message": "batch to be retried", "cause": str(error)}))
         return {"batchItemFailures": item_failures(records[:1])}
     logger.info(json.dumps({"message": "archived", **archived._asdict()}))

@@ -8,6 +8,7 @@ from typing import Final
 from contracts.clock import Clock
 from contracts.errors import Transient
 from contracts.ports import MAX_PUT_RECORDS, Entry, EventLog
+from contracts.trouble import tell
 
 MAX_TRIES: Final = 5
 BACK_OFF_MS: Final = 100
@@ -31,7 +32,8 @@ def _put(log: EventLog, clock: Clock, stream: str, chunk: Sequence[Entry]) -> li
     for attempt in range(MAX_TRIES):
         try:
             results = log.put_records(stream, [chunk[index] for index in pending])
-        except Transient:
+        except Transient as error:
+            tell(error)
             results = []
         if results:
             pending = [index for index, result in zip(pending, results, strict=True) if result.error_code]

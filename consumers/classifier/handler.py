@@ -15,6 +15,7 @@ from contracts.kinesis import item_failures, records_of
 from contracts.logs import invoked
 from contracts.settings import ClassifierSettings, load
 from contracts.telemetry import observe, record
+from contracts.trouble import told
 from stores.home import Home, open_home
 
 logger = logging.getLogger(__name__)
@@ -63,5 +64,6 @@ def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     observe({"ClassifierLatency": round(clock.monotonic_ms() - started_ms, 1)})
     record({METRIC_OF[name]: count for name, count in outcome.counts.items() if name in METRIC_OF and count})
     retry = [outcome.retry_from] if outcome.retry_from else []
-    logger.info(json.dumps({"message": "classified", **outcome.counts, "retry_from": item_failures(retry)}))
+    cause = {"cause": told()} if retry else {}
+    logger.info(json.dumps({"message": "classified", **outcome.counts, "retry_from": item_failures(retry), **cause}))
     return {"batchItemFailures": item_failures(retry)}

@@ -36,6 +36,7 @@ from contracts.identity import event_id
 from contracts.instants import iso_ms
 from contracts.kinesis import StreamRecord
 from contracts.ports import ControlStore, Entry, EventLog, Item, ItemStore, Lake
+from contracts.trouble import tell
 
 WATCH_KIND: Final = "watch"
 
@@ -122,7 +123,8 @@ class ClassifierService:
         try:
             self._drop_known(batch)
             watched = self._watched()
-        except Transient:
+        except Transient as error:
+            tell(error)
             batch.fail(0)
             return batch.outcome()
         self._claim(batch, watched)
@@ -147,7 +149,8 @@ class ClassifierService:
             batch.works.append(_Work(position, record, article, model_text(article.title, article.snippet)))
         try:
             put_asides(self._lake, asides)
-        except Transient:
+        except Transient as error:
+            tell(error)
             batch.fail(first_bad)
         else:
             batch.counts["quarantined"] += len(asides)
@@ -241,7 +244,8 @@ class ClassifierService:
         if scored:
             try:
                 self._items.put_primaries([self._item(work, work.score) for work in scored if work.score is not None])
-            except Transient:
+            except Transient as error:
+                tell(error)
                 batch.fail(scored[0].position)
         for position, item in batch.known:
             self._link(batch, position, item["story_key"], item["source_id"])
@@ -256,7 +260,8 @@ class ClassifierService:
             first_id, sources = links(self._control, story_key, article_id)
             for source in sources:
                 self._items.add_source(first_id, source)
-        except Transient:
+        except Transient as error:
+            tell(error)
             batch.fail(position)
             return False
         return True

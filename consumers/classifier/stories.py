@@ -23,6 +23,7 @@ from contracts.errors import Transient
 from contracts.identity import normalised_headline
 from contracts.ports import ControlStore, ControlWrite, Versioned
 from contracts.resolution import HOUR_MS
+from contracts.trouble import tell
 
 KIND: Final = "story"
 BUCKET_MS: Final = 6 * HOUR_MS
@@ -84,7 +85,8 @@ def claim_all(control: ControlStore, claimants: Sequence[Claimant], now_ms: int)
         try:
             decided, writes = _decide(control, [(index, claimants[index]) for index in pending], now_ms)
             lost = _write(control, writes)
-        except Transient:
+        except Transient as error:
+            tell(error)
             break
         for index, claimed in decided.items():
             if claimed.story_key not in lost:

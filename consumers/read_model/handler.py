@@ -10,6 +10,7 @@ from contracts.errors import Transient
 from contracts.logs import invoked
 from contracts.settings import Settings, load
 from contracts.telemetry import record
+from contracts.trouble import tell
 from stores.home import open_home
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     try:
         processed = process(items, records)
     except Transient as error:
+        tell(error)
         logger.warning(json.dumps({"message": "batch to be retried", "cause": str(error)}))
         # Without a number to begin at, Lambda takes it for a failure of the whole batch, which it is.
         first = records[0].get("dynamodb") or {}
