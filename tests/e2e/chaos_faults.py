@@ -101,7 +101,7 @@ def disk_full(folder: Path) -> Row:
             if mounted:
                 assert checked["refused"] > 0, "the disk was not full for the publisher"
             return Row(
-                "the disk is full", f"{done}; `doctor` said: “{detail}”", seen,
+                "the disk is full", f"{done}; `status` said: “{detail}”", seen,
                 "by itself once there was space: what was refused was offered again, nothing acknowledged was lost",
                 healed_s, checked,
             )  # fmt: skip
@@ -129,11 +129,15 @@ def _fill(filler: Path) -> None:
 
 
 def _complaint(scene: Scene) -> str:
-    """What `doctor` says of the disk."""
+    """What `status` says of a stage that is being retried; `doctor` must warn of the disk."""
     done = candlewick("doctor", "--json", "--data-dir", str(scene.data))
     finding = next(each for each in json.loads(done.stdout) if each["check"] == "disk")
     assert finding["state"] != "ok", finding
-    return f"{finding['detail']}; {finding['remedy']}".replace(str(scene.data), "DATA")
+    stages = scene.up.get("/api/v2/status")["stages"]
+    told = [shard["error"] for stage in stages for shard in stage["shards"] if shard["error"]]
+    assert any("space" in text for text in told), told
+    cause = next(text for text in told if "space" in text)
+    return cause.replace(str(scene.data), "DATA").partition(": ")[2]
 
 
 def clock_jumps(folder: Path, hours: int) -> Row:
