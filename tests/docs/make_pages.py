@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from ops.made_page import replaced
 from tests.e2e import chaos_page, soak_page
 from tests.fuzz import page as fuzz_page
 from tests.house.source_tree import ROOT
@@ -47,9 +48,34 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
+def figures() -> list[str]:
+    """The README's table, from the results beside the pages it links to."""
+    soak, faults, fuzz = (json.loads((DOCS / f"{name}.json").read_text()) for name in ("soak", "faults", "fuzz"))
+    steady, burst, counted = soak["steady"], soak["burst"], soak["account"]
+    tried = sum(row["inputs"] for row in fuzz.values())
+    broke = sum(row["broke"] for row in fuzz.values())
+    slowest = max(row["healed_s"] for row in faults if row["name"] != "source")
+    return [
+        "| | measured | with |",
+        "|---|---|---|",
+        f"| {soak['clients']:,} watchers, {steady['articles_per_s']:.0f} articles a second for "
+        f"{soak['asked']['minutes']:g} min, then {burst['articles_per_s']:,.0f} for {burst['seconds']:.0f} s | "
+        f"{counted['items_received']:,} items told of, none missed, none twice; nothing pending "
+        f"{burst['recovery_s']:.0f} s after the burst | [`make soak`](docs/soak.md) |",
+        f"| {len(faults)} faults on the running system | nothing acknowledged lost or counted twice; whole at most "
+        f"{slowest:g} s after the cause was gone | [`make chaos`](docs/faults.md) |",
+        f"| odd bytes at {len(fuzz)} places | {tried:,} inputs, {broke} broke anything | [`make fuzz`](docs/fuzz.md) |",
+    ]
+
+
+def readme() -> str:
+    return replaced((ROOT / "README.md").read_text(), {"figures": figures()})
+
+
 def write(folder: Path = DOCS) -> None:
     for name, make in PAGES.items():
         (folder / name).write_text(make())
+    (ROOT / "README.md").write_text(readme())
     licences.write()
 
 

@@ -55,6 +55,10 @@ def test_pages_of_results_are_made_from_them(name: str) -> None:
     assert (ROOT / "docs" / name).read_text() == make_pages.PAGES[name](), f"{name} is stale: run `make docs`"
 
 
+def test_the_figures_of_the_readme_are_those_of_the_pages() -> None:
+    assert text_of(Path("README.md")) == make_pages.readme(), "the README is stale: run `make docs`"
+
+
 def test_every_variable_the_program_reads_is_in_the_reference() -> None:
     told = (FOLDER / "settings.md").read_text()
     read = {
