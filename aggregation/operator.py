@@ -88,13 +88,13 @@ class Step(NamedTuple):
 def keys_needed(gathered: Gathered) -> list[BucketKey]:
     """Every bucket a batch may touch: its 1m (or lane) buckets and all above them."""
     needed = dict.fromkeys(gathered.groups)
-    minutes = {(key.subject.partition(LANE_SEPARATOR)[0], key.start_ms) for key in needed}
-    needed |= dict.fromkeys(BucketKey(subject, FINEST.name, start_ms) for subject, start_ms in minutes)
+    minutes = {(subject.partition(LANE_SEPARATOR)[0], start_ms) for subject, _, start_ms in needed}
+    needed |= dict.fromkeys([new_key((subject, FINEST.name, start_ms)) for subject, start_ms in minutes])
     level = minutes
     for _fine, coarse in CASCADE:
         width_ms = coarse.width_ms
         level = {(subject, start_ms - start_ms % width_ms) for subject, start_ms in level}
-        needed |= dict.fromkeys(BucketKey(subject, coarse.name, start_ms) for subject, start_ms in level)
+        needed |= dict.fromkeys([new_key((subject, coarse.name, start_ms)) for subject, start_ms in level])
     return list(needed)
 
 

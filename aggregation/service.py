@@ -9,8 +9,6 @@ from contextlib import suppress
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-import msgspec
-
 from aggregation.event import Event, decode, decode_all
 from aggregation.gather import Gathered, gather, milliseconds
 from aggregation.operator import EMPTY, Batch, Limits, State, Step, keys_needed, step
@@ -30,6 +28,7 @@ MAX_COMMIT_ATTEMPTS = 20
 MAX_CACHED_BUCKETS = 100_000
 MAX_CHANGE_EVENTS = 200  # a watcher is told of the newest of them; the bucket itself holds all
 PROGRESS_EVERY_MS = 1_000
+_NOTHING: frozenset[int] = frozenset()
 
 
 class Processed(NamedTuple):
@@ -202,8 +201,7 @@ def _changes(generation: str, decided: Step, fresh: dict[str, list[Event]], now_
     by_subject: dict[str, list[Bucket]] = {}
     for key, bucket in decided.touched.items():
         if LANE_SEPARATOR not in key.subject:
-            slim = msgspec.structs.replace(bucket, members=frozenset(), children=())
-            by_subject.setdefault(key.subject, []).append(slim)
+            by_subject.setdefault(key.subject, []).append(_slim(bucket))
     changes: list[Change] = []
     for subject, buckets in by_subject.items():
         events = fresh.get(subject, [])
@@ -211,6 +209,14 @@ def _changes(generation: str, decided: Step, fresh: dict[str, list[Event]], now_
         origin_ms = milliseconds(max([event.ingested_at for event in events])) if events else 0
         changes.append(Change(generation, subject, tuple(buckets), news, origin_ms, now_ms))
     return changes
+
+
+def _slim(bucket: Bucket) -> Bucket:
+    """What watchers need of a bucket: what it says, not what it was made from."""
+    return Bucket(
+        bucket.subject, bucket.resolution, bucket.start_ms, bucket.summary, _NOTHING, (), bucket.rev,
+        bucket.last_updated_ms, bucket.is_partial,
+    )  # fmt: skip
 
 
 def _newest(events: list[Event]) -> list[Event]:

@@ -1,5 +1,6 @@
 """The aggregator's handler: CPU milliseconds an invocation, store excluded, and DynamoDB write units an article."""
 
+import gc
 import json
 import math
 import time
@@ -55,6 +56,7 @@ class Excluded(MemoryBuckets):
 
 def aggregator(buckets: MemoryBuckets) -> Aggregator:
     clock = ManualClock(BASE_MS)
+    gc.freeze()  # as `aggregation.handler.aggregator` does
     return Aggregator(buckets, FakeControl(clock), FakeLake(), clock, AggregatorSettings())
 
 
