@@ -116,8 +116,8 @@ def _curve(engine: dict[str, Any]) -> list[str]:
         "## As it grows",
         "",
         "What an event costs follows how many buckets it opens, the third column, not how many events or subjects "
-        "there are: of few events in a day, and of a day of 5,000 subjects, nearly every one opens a minute of its own and "
-        "levels above it; of many events a bucket is shared by many.",
+        "there are: of few events in a day, and of a day of 5,000 subjects, nearly every one opens a minute of its own "
+        "and levels above it; of many events a bucket is shared by many.",
         "",
         "| events | subjects | buckets an event | µs an event | µs a bucket and event |",
         "|---|---|---|---|---|",
