@@ -68,6 +68,8 @@ export default defineConfig({
     // The browsers that know light-dark(); without this the minifier expands every token into a fallback.
     cssTarget: ["chrome123", "firefox120", "safari17.5"],
     rolldownOptions: {
+      // How long the minifier takes is no news to whoever sets this up.
+      checks: { pluginTimings: false },
       output: {
         codeSplitting: {
           groups: [
