@@ -45,7 +45,7 @@ FIRST = """async () => {
   return performance.now();
 }"""
 #: Looked at in every frame; a selector would be looked for at growing intervals.
-SEEN = "(title) => [...document.querySelectorAll('.headline-text')].some((row) => row.textContent.includes(title))"
+CLOSES_AT = "(text) => [...document.querySelectorAll('.legend-value')].some((each) => each.textContent === text)"
 #: The mark of the day's candle names every swap of the day; an emptied series has no legend at all.
 FLAGGED = (
     "(n) => [...document.querySelectorAll('.legend .chip')].some((chip) => chip.textContent.split('live').length > n)"
@@ -105,16 +105,15 @@ def switches(browser: Any, server: WebServer) -> dict[str, Any]:
 
 
 def reconnects(browser: Any, server: WebServer) -> dict[str, Any]:
-    """From the cut to the sight of an article that was published while the line was down."""
+    """From the cut to the sight of a candle that changed while the line was down."""
     taken = []
     with proxy(server.port) as line, open_page(browser, line.url, f"/?s=AAPL&w={WATCHED}") as watched:
         watched.pill("live")
         for cut in range(RECONNECTS):
-            title = f"Published during cut {cut}."
             line.cut()
             started = time.monotonic()
-            server.publish("AAPL", title=title)
-            watched.page.wait_for_function(SEEN, arg=title, timeout=20_000)
+            server.publish("AAPL", polarity=-(cut + 10) / 100)
+            watched.page.wait_for_function(CLOSES_AT, arg=f"C \u22120.{cut + 10}", timeout=20_000)
             taken.append((time.monotonic() - started) * 1_000)
             # A line that is cut more often than once a second counts as unusable, and the page polls instead.
             watched.page.wait_for_timeout(1_300)
