@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,14 @@ from tests.docs.pages import anchors_of, links_of, pages, text_of
 from tests.house.source_tree import ROOT, python_files
 
 
-def test_every_link_resolves() -> None:
-    broken = []
+def tracked() -> set[Path] | None:
+    """What a fresh clone has; None outside a repository."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return {Path(name) for name in listed.stdout.splitlines()} if listed.returncode == 0 else None
+
+
+def test_every_link_resolves_in_a_fresh_clone() -> None:
+    broken, known = [], tracked()
     for page in pages():
         for target in links_of(page):
             if re.match(r"[a-z]+:", target):
@@ -26,6 +33,8 @@ def test_every_link_resolves() -> None:
             place = (ROOT / page.parent / name).resolve() if name else ROOT / page
             if not place.exists():
                 broken.append(f"{page} -> {target}")
+            elif known is not None and place.is_file() and place.relative_to(ROOT) not in known:
+                broken.append(f"{page} -> {target}: not in the repository")
             elif anchor and place.suffix == ".md" and anchor not in anchors_of(place.relative_to(ROOT)):
                 broken.append(f"{page} -> {target}: no such heading")
     assert broken == []
