@@ -24,16 +24,19 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT)}
 
 
-def candlewick(*arguments: str, stdin: bytes | None = None, timeout: float = 300) -> subprocess.CompletedProcess[bytes]:
+def candlewick(
+    *arguments: str, stdin: bytes | None = None, timeout: float = 300, settings: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     """Run a command to its end."""
+    env = environment() | (settings or {})
     return subprocess.run(
-        [*CANDLEWICK, *arguments], input=stdin, capture_output=True, timeout=timeout, env=environment(), check=False
+        [*CANDLEWICK, *arguments], input=stdin, capture_output=True, timeout=timeout, env=env, check=False
     )
 
 
-def answer(*arguments: str, code: int = 0) -> Any:
+def answer(*arguments: str, code: int = 0, settings: dict[str, str] | None = None) -> Any:
     """A command's JSON answer; fails unless it ends with `code`."""
-    done = candlewick(*arguments)
+    done = candlewick(*arguments, settings=settings)
     assert done.returncode == code, f"{arguments} ended with {done.returncode}: {done.stderr.decode()[-2000:]}"
     return json.loads(done.stdout)
 

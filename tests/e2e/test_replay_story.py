@@ -1,41 +1,84 @@
-"""The whole story on the real program: a day of news, another model, a kill, a promote under live traffic with somebody
-watching, and back again. Every figure is checked against an oracle that shares no code with the engine."""
+"""The whole story on the real program and on both homes: a day of news, another model, a kill, a promote under live
+traffic with somebody watching, and back again. Every figure is checked against an oracle that shares no code with the
+engine. `CANDLEWICK_TEST_ENDPOINT` names another AWS-compatible endpoint than the one the tests start."""
 
 import json
+import math
+import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from consumers.classifier.models import registry
 from consumers.classifier.text import model_text
+from contracts.clock import SystemClock
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.instants import iso_ms
 from contracts.ports import Entry, Position
-from contracts.settings import AggregatorSettings
+from contracts.resolution import HOUR_MS
+from contracts.settings import AggregatorSettings, load
 from local.demo import DATA_FILE, read_day
 from local.driver_checkpoint import Checkpoints
 from ops.replay.stitch import heads
 from stores.home import forget_homes, open_home
 from tests import oracle
+from tests.aws.moto_aws import CREDENTIALS
+from tests.aws.moto_endpoint import moto_endpoint
 from tests.bench.sse_client import SseClient
 from tests.e2e.chromium import find
 from tests.e2e.harness import CANDLEWICK, ROOT, Up, answer, candlewick, environment
 
 DAY_MS = 1_766_275_200_000
-FIRST, SECOND = 120, 160
+#: Articles that may come while it is promoted: more than it takes.
+DURING = 200
 
 
-def articles(first: int, last: int) -> list[dict[str, Any]]:
+class Place(NamedTuple):
+    """A home, empty: the environment that says so, what `up` is told besides, when its news begins, how many articles
+    come before the plan, and how long after one another the others (an emulator takes some milliseconds a write)."""
+
+    settings: dict[str, str]
+    up: tuple[str, ...]
+    begins_ms: int
+    before: int
+    pause_s: float
+
+
+@contextmanager
+def _embedded() -> Iterator[Place]:
+    yield Place({}, (), DAY_MS, 120, 0.03)
+
+
+@contextmanager
+def _aws() -> Iterator[Place]:
+    name = f"t{uuid.uuid4().hex[:10]}"
+    named = {"CANDLEWICK_HOME": "aws", "CANDLEWICK_ENVIRONMENT": name, "CANDLEWICK_LAKE_BUCKET": f"{name}-lake"}
+    given = os.environ.get("CANDLEWICK_TEST_ENDPOINT")
+    with moto_endpoint() if given is None else nullcontext(given) as url, pytest.MonkeyPatch.context() as patch:
+        for variable, value in CREDENTIALS.items():
+            patch.setenv(variable, value)
+        # Of this morning: what is older than 48 hours has left the 1m buckets of this home.
+        begins_ms = (SystemClock().now_ms() // HOUR_MS - 6) * HOUR_MS
+        settings = CREDENTIALS | named | {"CANDLEWICK_ENDPOINT_URL": url}
+        yield Place(settings, ("--endpoint-url", url), begins_ms, 12, 0.5)
+
+
+PLACES: dict[str, Callable[[], AbstractContextManager[Place]]] = {"embedded": _embedded, "aws": _aws}
+
+
+def articles(place: Place, first: int, last: int) -> list[dict[str, Any]]:
     """Real headlines of the demo's day, as raw articles."""
     made = []
     for number, row in enumerate(read_day(DATA_FILE)[first:last], first):
-        at = iso_ms(DAY_MS + row["o"])
+        at = iso_ms(place.begins_ms + row["o"])
         made.append(
             {
                 "schema": "raw-article/1", "article_id": f"story#{number:016x}", "source": "story", "title": row["h"],
@@ -55,16 +98,18 @@ def other_model() -> tuple[str, Any]:
 
 
 class Story:
-    """The data directory seen from outside: what is in the log, and what must be in a generation."""
+    """The home seen from outside: what is in the log, and what must be in a generation."""
 
-    def __init__(self, folder: Path, model: Any) -> None:
+    def __init__(self, place: Place, folder: Path, model: Any) -> None:
+        self.place = place
         self.folder = folder
-        self._texts = {each["article_id"]: model_text(each["title"], each["snippet"]) for each in articles(0, SECOND)}
+        made = articles(place, 0, place.before + DURING)
+        self._texts = {each["article_id"]: model_text(each["title"], each["snippet"]) for each in made}
         self._scores = dict(zip(self._texts, model.score(list(self._texts.values())), strict=True))
         self._version = model.version
 
     def home(self) -> Any:
-        return open_home(AggregatorSettings(data_dir=str(self.folder)))
+        return open_home(load(AggregatorSettings, self.place.settings | {"CANDLEWICK_DATA_DIR": str(self.folder)}))
 
     def logged(self) -> list[tuple[str, str, dict[str, Any]]]:
         """(shard, sequence number, event) of the whole log."""
@@ -108,7 +153,12 @@ class Story:
         )
 
     def call(self, *arguments: str, code: int = 0) -> Any:
-        return answer("replay", *arguments, "--json", "--data-dir", str(self.folder), code=code)
+        """A command's JSON answer."""
+        place = ("--json", "--data-dir", str(self.folder))
+        return answer(*arguments, *place, code=code, settings=self.place.settings)
+
+    def replay(self, *arguments: str) -> Any:
+        return self.call("replay", *arguments)
 
 
 def wait_until(condition: Any, seconds: float = 60) -> None:
@@ -120,8 +170,8 @@ def wait_until(condition: Any, seconds: float = 60) -> None:
 
 def killed_run(story: Story, plan: str) -> str:
     """A run caught by SIGKILL in the middle; its id."""
-    command = [*CANDLEWICK, "replay", "run", plan, "--rate", "150", "--json", "--data-dir", str(story.folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment())
+    command = [*CANDLEWICK, "replay", "run", plan, "--rate", "40", "--json", "--data-dir", str(story.folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment() | story.place.settings)
     assert process.stdout is not None
     for line in process.stdout:
         if json.loads(line).get("stage") == "building":
@@ -129,9 +179,9 @@ def killed_run(story: Story, plan: str) -> str:
     process.kill()
     process.wait()
     process.stdout.close()
-    runs = answer("runs", "list", "--json", "--data-dir", str(story.folder))["runs"]
-    assert runs[0]["state"] == "running", "killed, so it could not say so"
-    return str(runs[0]["id"])
+    (run,) = story.call("runs", "list")["runs"]
+    assert run["state"] == "running", "killed, so it could not say so"
+    return str(run["id"])
 
 
 @contextmanager
@@ -156,66 +206,124 @@ def watching(up: Up, seen: list[tuple[str, float]]) -> Iterator[None]:
         stop.set()
 
 
-def test_a_day_another_model_a_kill_a_promote_under_traffic_and_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("home", sorted(PLACES))
+def test_a_day_another_model_a_kill_a_promote_under_traffic_and_back(home: str, tmp_path: Path) -> None:
     name, model = other_model()
-    story = Story(tmp_path / "data", model)
-    story.publish(articles(0, FIRST))
-    with Up(tmp_path / "data") as up:
+    with PLACES[home]() as place:
+        story = Story(place, tmp_path / "data", model)
+        try:
+            _tell(story, name)
+        finally:
+            forget_homes()
+
+
+def _tell(story: Story, model: str) -> None:
+    story.publish(articles(story.place, 0, story.place.before))
+    with Up(story.folder, *story.place.up, settings=story.place.settings) as up:
         story.settle()
-        assert story.stored("g1") == story.expected()
-        plan = story.call("plan", "--model", name)
-        counted = sum(row["count"] for key, row in story.expected().items() if key[1] == "24h")
-        assert plan["events"] == counted
-        assert plan["buckets"]["total"] == len(story.expected())
+        before = story.expected()
+        assert story.stored("g1") == before
+        plan = story.replay("plan", "--model", model)
+        _check_plan(story, plan)
         run = killed_run(story, plan["plan"])
-        resumed = candlewick("replay", "resume", run, "--json", "--data-dir", str(story.folder))
+        assert 0 < len(story.stored("g2")) < len(before), "it was killed in the middle"
+        resumed = candlewick(
+            "replay", "resume", run, "--json", "--data-dir", str(story.folder), settings=story.place.settings
+        )
         done = json.loads(resumed.stdout.splitlines()[-1])
-        everything = dict.fromkeys(("shardId-000000000000", "shardId-000000000001"), "9" * 57)
-        assert story.stored("g2") == story.expected(everything)
-        assert story.stored("g1") == story.expected(), "nothing live was touched"
-        _check_compare(story, run)
+        assert done["state"] == "completed", resumed.stderr.decode()
+        everything = {shard.shard_id: "9" * 99 for shard in story.home().log.shards(SCORED_STREAM)}
+        after = story.expected(everything)
+        assert story.stored("g2") == after
+        assert story.stored("g1") == before, "nothing live was touched"
+        assert (done["counts"]["counted"], done["counts"]["buckets"]) == (plan["events"], len(after))
+        verified = story.replay("verify", run)
+        # Where buckets expire, what is stored may be less by now.
+        stored = None if "CANDLEWICK_HOME" in story.place.settings else done["digest"]
+        assert (verified["ok"], verified["rebuilt"], verified["stored"]) == (True, done["digest"], stored)
+        _check_compare(story, run, before, after)
         _promote_and_back(story, up, run)
-        assert story.call("verify", run)["ok"]
-        assert done["digest"]
-    forget_homes()
+        assert story.replay("verify", run)["ok"]
 
 
-def _check_compare(story: Story, run: str) -> None:
-    report = story.call("compare", run, "--max-flips", "1", "--max-close-change", "2", "--max-psi", "99")
-    before, after = story.stored("g1"), story.stored("g2")
-    assert report["counts"]["equal"] == sum(before[key] == after[key] for key in before)
-    assert report["counts"]["changed"] == sum(before[key] != after[key] for key in before)
+def _check_plan(story: Story, plan: dict[str, Any]) -> None:
+    expected = story.expected()
     events = {event["event_id"]: event for _, _, event in story.logged()}.values()
-    flips = sum(event["label"] != story.again(event)["label"] for event in events)
+    by_resolution = Counter(key[1] for key in expected)
+    assert plan["events"] == sum(row["count"] for key, row in expected.items() if key[1] == "24h")
+    assert plan["articles"] == len({event["article_id"] for event in events})
+    assert plan["subjects"] == len({key[0] for key in expected})
+    assert plan["buckets"] == {"total": len(expected), **by_resolution}
+    assert plan["units"] == by_resolution["1h"], "a work unit is a subject and an hour"
+    assert plan["records"] == {"total": len(story.logged()), "log": len(story.logged())}
+
+
+def _check_compare(story: Story, run: str, before: dict, after: dict) -> None:
+    report = story.replay("compare", run, "--max-flips", "1", "--max-close-change", "2", "--max-psi", "99")
+    parts = [("all", report["counts"] | {"mean_abs_close_change": report["mean_abs_close_change"]}, lambda key: True)]
+    parts += [(name, row, lambda key, name=name: key[1] == name) for name, row in report["by_resolution"].items()]
+    parts += [(name, row, lambda key, name=name: key[0] == name) for name, row in report["by_subject"].items()]
+    assert len(parts) == 1 + 8 + len({key[0] for key in before})
+    for name, row, belongs in parts:
+        keys = [key for key in before if belongs(key)]
+        changes = [abs(before[key]["close"] - after[key]["close"]) / 10_000 for key in keys]
+        equal = sum(before[key] == after[key] for key in keys)
+        assert (row["equal"], row["changed"]) == (equal, len(keys) - equal), name
+        assert (row["only_a"], row["only_b"], row["newer"]) == (0, 0, 0), name
+        assert row["mean_abs_close_change"] == pytest.approx(sum(changes) / len(changes), abs=1e-6), name
+    events = list({event["event_id"]: event for _, _, event in story.logged()}.values())
+    again = [story.again(event) for event in events]
+    flips = sum(one["label"] != two["label"] for one, two in zip(events, again, strict=True))
     assert report["label_flips"] == report["label_flips"] | {"events": flips, "exact": True}
+    assert report["psi"] == {"value": pytest.approx(_stability(events, again), abs=1e-6), "over": "events"}
+    worst = max(
+        abs(before[key][name] - after[key][name]) for key in before for name in ("open", "high", "low", "close")
+    )
+    assert report["worst"][0]["difference"] == worst / 10_000
     assert report["worst"][0]["articles"][0]["title"]
     assert (story.folder / "replay" / "compare-g1-g2.html").read_text().startswith("<!doctype html>")
+
+
+def _stability(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> float:
+    """Population stability index of polarities over ten equal bins of [−1, 1]; an empty bin counts as 0.0001."""
+    shares = []
+    for events in (before, after):
+        bins = Counter(min(9, int((event["polarity"] + 1) * 5)) for event in events)
+        shares.append([max(bins[number] / len(events), 1e-4) for number in range(10)])
+    return sum((there - here) * math.log(there / here) for here, there in zip(*shares, strict=True))
 
 
 def _promote_and_back(story: Story, up: Up, run: str) -> None:
     """With news arriving all the time and a watcher on the stream."""
     seen: list[tuple[str, float]] = []
-    late = articles(FIRST, SECOND)
+    late = articles(story.place, story.place.before, story.place.before + DURING)
+    sent: list[str] = []
+    enough = threading.Event()
 
     def traffic() -> None:
         for each in late:
             story.publish([each])
-            time.sleep(0.02)
+            sent.append(each["article_id"])
+            if enough.wait(story.place.pause_s):
+                return
 
     with watching(up, seen):
         sender = threading.Thread(target=traffic)
         sender.start()
-        record = story.call("promote", run)
+        record = story.replay("promote", run)
         wait_until(lambda: seen[-1][0] == "g2")
+        after_swap = len(sent) + 2
+        wait_until(lambda: len(sent) >= min(after_swap, DURING))
+        enough.set()
         sender.join()
         story.settle()
         wait_until(lambda: story.stored("g2") == story.expected(record["handover"]))
         assert up.get("/api/v2/timeseries/AAPL?resolution=24h")["generation"] == "g2"
-        back = story.call("rollback", "--reason", "drill")
+        back = story.replay("rollback", "--reason", "drill")
         assert back["generation"] == "g1"
         wait_until(lambda: seen[-1][0] == "g1")
     assert story.stored("g1") == story.expected()
-    assert answer("verify", "--json", "--data-dir", str(story.folder))["total_differences"] == 0
+    assert story.call("verify")["total_differences"] == 0
 
 
 @pytest.mark.browser
