@@ -1,6 +1,7 @@
 """The dashboard's wire types are generated from the OpenAPI document; this is red when they are stale."""
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -9,6 +10,7 @@ from fastapi import FastAPI
 
 from api.app import NOUNS
 from api.openapi import BASE, make_openapi
+from ops.cost import PRICES
 from tests.e2e.web_browser import WEB
 
 STALE = "web/src/model/wire.ts is stale: `candlewick up`, then `npm run --silent types` in web/"
@@ -25,3 +27,10 @@ def test_wire_types_are_those_of_the_api() -> None:
         ["node", str(WEB / "dev" / "generate_types.mjs")], input=document, capture_output=True, text=True, check=True
     )
     assert made.stdout == (WEB / "src" / "model" / "wire.ts").read_text(encoding="utf-8"), STALE
+
+
+def test_the_page_reckons_with_the_price_of_the_cost_model() -> None:
+    text = (WEB / "src" / "model" / "status.ts").read_text(encoding="utf-8")
+    found = re.search(r"USD_PER_MILLION_WRITES = ([\d.]+);", text)
+    assert found is not None
+    assert float(found.group(1)) == PRICES["dynamodb million write units"]
