@@ -79,6 +79,13 @@ def mock_server(*arguments: str) -> Iterator[Mock]:
         server.kill()
 
 
+def playwright_error() -> type[Exception]:
+    """What Playwright raises when something did not come; imported late, because it may not be installed."""
+    from playwright.sync_api import TimeoutError as NotInTime
+
+    return NotInTime
+
+
 class Watched:
     """A page whose errors and requests are written down, so that a test can say that there were none."""
 
@@ -104,7 +111,11 @@ class Watched:
         self.page.wait_for_selector(".legend-value", timeout=10_000)
 
     def pill(self, state: str, timeout_ms: int = 15_000) -> None:
-        self.page.wait_for_selector(f'.pill[data-state="{state}"]', timeout=timeout_ms)
+        """Wait until the connection is said to be in that state; the failure tells what the page said instead."""
+        try:
+            self.page.wait_for_selector(f'.pill[data-state="{state}"]', timeout=timeout_ms)
+        except playwright_error() as error:
+            raise AssertionError(f"not {state}, but: {self.page.inner_text('.pill')}") from error
 
 
 @contextmanager
