@@ -2,23 +2,26 @@
 
 Everything the archiver saved goes back onto the streams: scored events first (the first of an id counts, so scores stay
 what they were), then articles, which bring back the items. Verdicts come from the events' own stamps, so what counted
-counts again and what did not does not. Doing it twice is harmless: an event is a member of its bucket or it is not.
+counts again and what did not does not. Nor is it decided anew which article tells a story: each is claimed with the
+subjects it has events for before the classifier sees it. Doing it twice is harmless.
 """
 
 import base64
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
+from consumers.classifier.stories import Claimant, claim_all
 from contracts.bucket import LANE_SEPARATOR
-from contracts.errors import BadEvent, BadRequest, CandlewickError
-from contracts.events import RAW_STREAM, SCORED_STREAM
+from contracts.errors import BadEvent, BadRequest, CandlewickError, Transient
+from contracts.events import RAW_STREAM, SCORED_STREAM, decode_raw
 from contracts.hashing import member_hash
-from contracts.ports import Entry, Lake
+from contracts.ports import Entry
 from contracts.settings import AggregatorSettings
 from producers.publisher import Publisher
 from producers.service import SETTING_KIND, WATCH_KIND
@@ -30,7 +33,8 @@ UNREAD: Final = "raw/source=unknown/"
 #: Kept in the lake only: nothing on a stream would bring them back.
 COPIED: Final = ("opinions/",)
 KINDS: Final = (WATCH_KIND, SETTING_KIND)
-Text = Annotated[str, msgspec.Meta(max_length=256)]
+CLAIMED_AT_ONCE: Final = 500
+Text = Annotated[str, msgspec.Meta(max_length=300)]
 
 
 class Restored(NamedTuple):
@@ -47,6 +51,7 @@ class Restored(NamedTuple):
 class _Scored(msgspec.Struct):
     subject: Text
     event_id: Text
+    article_id: Text
 
 
 class _Raw(msgspec.Struct):
@@ -55,63 +60,112 @@ class _Raw(msgspec.Struct):
 
 _scored: Final = msgspec.json.Decoder(_Scored)
 _raw: Final = msgspec.json.Decoder(_Raw)
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def restore(
     home: Home, settings: AggregatorSettings, source: Path, progress: Callable[[int], None] = lambda records: None
 ) -> Restored:
-    """Raises `BadRequest` when there is no lake, `Transient` when the log refuses: do it again then."""
+    """Raises `BadRequest` when there is no lake, `Transient` when log or store refuse: do it again then."""
     target = Path(settings.data_dir).expanduser().absolute()
     if not (source / "lake").is_dir():
         raise BadRequest(f"{source} has no folder `lake`; name the data directory that is to be restored")
     if source.expanduser().absolute() == target:
         raise BadRequest("a directory is restored into another one: give a new folder with --data-dir")
-    lake = FilesLake(source / "lake", settings.synchronous)
-    publisher, damaged = Publisher(home.log, home.clock), []
-    counts = {SCORED_STREAM: 0, RAW_STREAM: 0}
-    keys = [*lake.keys("scored/"), *lake.keys("raw/")]
-    for key in keys:
+    work = _Restoring(home, FilesLake(source / "lake", settings.synchronous), settings.lanes, progress)
+    work.run()
+    counts = work.counts
+    return Restored(
+        counts[SCORED_STREAM],
+        counts[RAW_STREAM],
+        work.objects,
+        sorted(work.damaged),
+        _carry_over(source, home, target),
+    )
+
+
+class _Restoring:
+    """The steps over one lake. `_told`: the subjects every article has events for."""
+
+    def __init__(self, home: Home, lake: FilesLake, lanes: int, progress: Callable[[int], None]) -> None:
+        self.counts = {SCORED_STREAM: 0, RAW_STREAM: 0}
+        self.damaged: set[str] = set()
+        self.objects = 0
+        self._home, self._lake, self._lanes, self._progress = home, lake, lanes, progress
+        self._publisher = Publisher(home.log, home.clock)
+        self._told: defaultdict[str, set[str]] = defaultdict(set)
+
+    def run(self) -> None:
+        raw = sorted(self._lake.keys("raw/"), key=_age)
+        scored = self._lake.keys("scored/")
+        self.objects = len(raw) + len(scored)
+        for key in scored:
+            self._publish(key)
+        for owners in (True, False):  # who has events is first, whatever the order of the lake
+            for key in raw:
+                self._claim(key, owners)
+        for key in raw:
+            self._publish(key)
+        for key in (key for prefix in COPIED for key in self._lake.keys(prefix)):
+            self._home.lake.put(key, self._lake.read(key))
+
+    def _lines(self, key: str) -> Iterator[bytes]:
+        """What can be read of an object."""
         try:
-            for stream, entries in _grouped(key, lake, settings.lanes):
-                counts[stream] += publisher.publish(stream, entries)
-                progress(len(entries))
+            yield from self._lake.read(key)
         except BadEvent:
-            damaged.append(key)
-    for key in (key for prefix in COPIED for key in lake.keys(prefix)):
-        home.lake.put(key, lake.read(key))
-    return Restored(counts[SCORED_STREAM], counts[RAW_STREAM], len(keys), damaged, _carry_over(source, home, target))
+            self.damaged.add(key)
 
-
-def _grouped(key: str, lake: Lake, lanes: int) -> Iterator[tuple[str, list[Entry]]]:
-    """The entries of an object; what was read before a damage is handed over, then `BadEvent` comes."""
-    found: dict[str, list[Entry]] = {}
-    damage: BadEvent | None = None
-    try:
-        for line in lake.read(key):
-            stream, entry = _entry(key, line, lanes)
+    def _publish(self, key: str) -> None:
+        found: dict[str, list[Entry]] = {}
+        for line in self._lines(key):
+            stream, entry = self._entry(key, line)
             found.setdefault(stream, []).append(entry)
-    except BadEvent as error:
-        damage = error
-    yield from found.items()
-    if damage is not None:
-        raise damage
+        for stream, entries in found.items():
+            self.counts[stream] += self._publisher.publish(stream, entries)
+            self._progress(len(entries))
+
+    def _entry(self, key: str, line: bytes) -> tuple[str, Entry]:
+        """Where a line of the lake belongs. What is no event goes back as it is, to be set aside again."""
+        if key.startswith(UNREAD):
+            record = json.loads(line)
+            stream = SCORED_STREAM if record["stream"].endswith(SCORED_STREAM) else RAW_STREAM
+            return stream, Entry(record["partition_key"], base64.b64decode(record["data"]))
+        stream = SCORED_STREAM if key.startswith("scored/") else RAW_STREAM
+        try:
+            if stream == RAW_STREAM:
+                return stream, Entry(_raw.decode(line).article_id, line)
+            event = _scored.decode(line)
+        except _UNREADABLE:
+            return stream, Entry("restored", line)
+        self._told[event.article_id].add(event.subject)
+        lane = f"{LANE_SEPARATOR}{member_hash(event.event_id) % self._lanes}" if self._lanes > 1 else ""
+        return stream, Entry(event.subject + lane, line)
+
+    def _claim(self, key: str, owners: bool) -> None:
+        """Claim an object's articles that have events (`owners`), or those that have none, with nothing."""
+        if key.startswith(UNREAD):
+            return
+        claimants = []
+        for line in self._lines(key):
+            try:
+                article = decode_raw(line)
+            except BadEvent:
+                continue  # the classifier sets it aside
+            subjects = tuple(sorted(self._told.get(article.article_id, ())))
+            if bool(subjects) == owners:
+                times = (article.published_ms, article.ingested_ms)
+                claimants.append(Claimant(article.article_id, article.title, article.source, *times, subjects))
+        for at in range(0, len(claimants), CLAIMED_AT_ONCE):
+            chunk = claimants[at : at + CLAIMED_AT_ONCE]
+            if None in claim_all(self._home.control, chunk, self._home.clock.now_ms()):
+                raise Transient("control", "stories could not be claimed; run it again")
 
 
-def _entry(key: str, line: bytes, lanes: int) -> tuple[str, Entry]:
-    """Where a line of the lake belongs. What is no event goes back as it is, to be set aside again."""
-    if key.startswith(UNREAD):
-        record = json.loads(line)
-        stream = SCORED_STREAM if record["stream"].endswith(SCORED_STREAM) else RAW_STREAM
-        return stream, Entry(record["partition_key"], base64.b64decode(record["data"]))
-    stream = SCORED_STREAM if key.startswith("scored/") else RAW_STREAM
-    try:
-        if stream == RAW_STREAM:
-            return stream, Entry(_raw.decode(line).article_id, line)
-        event = _scored.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return stream, Entry("restored", line)
-    lane = f"{LANE_SEPARATOR}{member_hash(event.event_id) % lanes}" if lanes > 1 else ""
-    return stream, Entry(event.subject + lane, line)
+def _age(key: str) -> tuple[str, str]:
+    """Objects of all sources by day and place in the log."""
+    date, _, name = key.partition("/date=")[2].partition("/")
+    return date, name
 
 
 def _carry_over(source: Path, home: Home, target: Path) -> int | None:

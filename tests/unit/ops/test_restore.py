@@ -52,6 +52,29 @@ def test_the_same_buckets_and_counts_from_the_lake_alone(old, tmp_path: Path) ->
     assert json.loads(candlewick("verify", "--json", "--data-dir", new).stdout)["digest"] == digest
 
 
+def test_which_article_tells_a_story_is_not_decided_anew(tmp_path: Path) -> None:
+    """The second source's name sorts first, so its object would be read first; and somebody watches a tag since."""
+    data, file, new = str(tmp_path / "data"), tmp_path / "raw.jsonl", str(tmp_path / "new")
+    for source, seconds, tickers in (("zulu", 1, ["AAPL"]), ("alpha", 2, ["AAPL", "MSFT"])):
+        row = {
+            "schema": "raw-article/1", "source": source, "title": "Chips rise on strong sales", "snippet": "",
+            "url": f"https://{source}.example/1", "published_at": "2025-12-21T12:00:00Z",
+            "ingested_at": f"2025-12-21T12:00:0{seconds}Z", "tickers": tickers, "tags": [],
+        }  # fmt: skip
+        file.write_text(json.dumps(row) + "\n")
+        answer("publish", str(file), "--as", "raw", "--data-dir", data)
+        answer("drain", "--data-dir", data)
+    before = json.loads(candlewick("verify", "--json", "--data-dir", data).stdout)
+    assert before["events"] == 2, "one story, two subjects"
+    control = SqliteControlStore(Path(data) / "control.db", SystemClock(), "normal")
+    control.put(WATCH_KIND, "w1", {"name": "Chips", "subjects": ["tag:chips"]})
+    control.close()
+    answer("restore", data, "--data-dir", new, "--json")
+    answer("drain", "--data-dir", new)
+    after = json.loads(candlewick("verify", "--json", "--data-dir", new).stdout)
+    assert (after["events"], after["digest"]) == (2, before["digest"])
+
+
 def test_a_damaged_object_is_named_and_the_rest_is_restored(old, tmp_path: Path) -> None:
     data, counts, _ = old
     lake = FilesLake(data / "lake")
