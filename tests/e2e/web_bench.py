@@ -136,11 +136,10 @@ def cuts(browser: Any, server: WebServer) -> dict[str, Any]:
             late_ms = chance.choice((0, 0, chance.randrange(60_000, 40_000_000)))
             server.publish("AAPL", int(time.time() * 1_000) - late_ms, round(chance.uniform(-1, 1), 4))
             published += 1
-            pages[0].wait_for_timeout(chance.uniform(10, 500))
+            for page in pages:
+                page.evaluate("document.querySelector('.pill').click()")
+            pages[0].wait_for_timeout(chance.uniform(5, 350))
             line.cut()
-            if published % 12 == 0:
-                for page in pages:
-                    page.evaluate("document.querySelector('.pill').click()")
         server.settle("AAPL", before + published)
         for page in pages:
             page.evaluate("document.querySelector('.pill').click()")
