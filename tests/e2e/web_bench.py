@@ -263,8 +263,8 @@ def main(wanted: list[str]) -> int:
             # Each on a server of its own: a flood must not slow what is measured after it.
             with tempfile.TemporaryDirectory() as folder, web_server(Path(folder) / "data", with_items=False) as server:
                 found |= PARTS[name](browser, server)
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
-    TARGET.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+            TARGET.parent.mkdir(parents=True, exist_ok=True)
+            TARGET.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     for row in bars(found):
         sys.stdout.write("{:<36}{:<24}{}\n".format(*row))
     return 0
