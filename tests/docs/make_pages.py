@@ -51,6 +51,7 @@ PAGES: dict[str, Callable[[], str]] = {
 def figures() -> list[str]:
     """The README's table, from the results beside the pages it links to."""
     soak, faults, fuzz = (json.loads((DOCS / f"{name}.json").read_text()) for name in ("soak", "faults", "fuzz"))
+    soak = max(soak, key=lambda run: (run["asked"]["rate_per_s"], run["asked"]["minutes"]))
     steady, burst, counted = soak["steady"], soak["burst"], soak["account"]
     tried = sum(row["inputs"] for row in fuzz.values())
     broke = sum(row["broke"] for row in fuzz.values())

@@ -2,7 +2,7 @@
 
 Prints and keeps: memory of the process over time and its slope, lag, the age of items when they reach a watcher, and
 the time to recover from the burst. Fails on a missed or duplicated event: every client against the log, every bucket
-against the oracle. Writes docs/soak.json and docs/soak.md (`--keep` only).
+against the oracle. With `--keep` the run becomes one of docs/soak.json and docs/soak.md.
 """
 
 import argparse
@@ -233,7 +233,7 @@ def run(load: Load, folder: Path) -> dict[str, Any]:
             assert up.stop() == 0, up.log.read_text()[-2000:]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return {"asked": load._asdict(), **report, "account": account(data, crowd, report["published"])}
+    return {"asked": load._asdict(), "warm_up": WARM_UP, **report, "account": account(data, crowd, report["published"])}
 
 
 def main() -> None:
@@ -247,8 +247,10 @@ def main() -> None:
         report = run(Load(**given), Path(folder)) | {"machine": machine()}
     print(json.dumps(report, indent=2))
     if keep:
-        RESULTS.write_text(json.dumps(report, indent=2) + "\n")
-        PAGE.write_text(page(report))
+        known = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+        runs = [run for run in known if run["asked"] != report["asked"]] + [report]
+        RESULTS.write_text(json.dumps(runs, indent=2) + "\n")
+        PAGE.write_text(page(runs))
 
 
 if __name__ == "__main__":
