@@ -6,8 +6,9 @@ FULL_MINUTES: Final = 30
 HEAD: Final = """# Endurance
 
 Written by `make soak` from what it measured (`soak.json` beside this page); a test holds the two against each other.
-`make soak MINUTES=30` is the full length; below is exactly what was run. Publisher, clients and program share one machine,
-and its load says who else did: where the program gets fewer cores than a rate needs it falls behind, and catches up.
+`make soak MINUTES=30` is the full length; below is exactly what was run. Publisher, clients and program share one
+machine, and its load says who else did: where the program gets fewer cores than a rate needs it falls behind, and
+catches up.
 """
 NOT_YET: Final = """
 No run of the full length has been made yet: how flat memory is once all caches are full, these do not show.
