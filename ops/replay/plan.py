@@ -12,7 +12,9 @@ import msgspec
 
 from contracts.errors import BadEvent, BadRequest
 from contracts.events import SCORED_STREAM
+from contracts.generation import RUN_KIND
 from contracts.instants import iso_ms, parse_ms
+from contracts.ports import BulkLoading
 from contracts.settings import AggregatorSettings
 from contracts.subjects import parse_subject
 from ops.replay.scan import Census, Scan
@@ -23,9 +25,14 @@ from stores.home import Home
 PLANS: Final = "replay/plans/"
 #: DynamoDB, us-east-1, US dollars a million write request units (shared/aws.md).
 DOLLARS_PER_MILLION_WRITES: Final = 0.625
-#: Until a run of this installation has been measured.
-EVENTS_PER_SECOND: Final = 50_000
+#: Buckets a second until a run of this installation was long enough to measure: written whole, and one by one with a
+#: guard. A run takes a second to begin.
+BULK_BUCKETS_PER_SECOND: Final = 50_000
+GUARDED_BUCKETS_PER_SECOND: Final = 500
+MEASURABLE_SECONDS: Final = 3
 MODEL_TEXTS_PER_SECOND: Final = 800
+#: Parts a run is cut into at least, for its bar, its pace and its workers.
+MIN_TASKS: Final = 64
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -210,11 +217,24 @@ def load_plan(home: Home, name: str) -> Plan:
     return plan
 
 
-def outlook(home: Home, plan: Plan, events_per_second: float = EVENTS_PER_SECOND) -> dict[str, Any]:
+def _buckets_per_second(home: Home) -> float:
+    """As the newest run did that was long enough, went through at one go, kept to no pace and re-scored nothing."""
+    usual = BULK_BUCKETS_PER_SECOND if isinstance(home.buckets, BulkLoading) else GUARDED_BUCKETS_PER_SECOND
+    runs = [
+        run
+        for run in home.control.list(RUN_KIND).values()
+        if run.get("measured") and run["seconds"] >= MEASURABLE_SECONDS
+    ]
+    newest = max(runs, key=lambda run: str(run["created_at"]), default=None)
+    return usual if newest is None else newest["counts"]["buckets"] / newest["seconds"]
+
+
+def outlook(home: Home, plan: Plan) -> dict[str, Any]:
     """What the operator wants to know before saying `run`: JSON-ready."""
     census = plan.census
     lake_only = [one for one in plan.segments if one.kind in ("lake", "unread")] if "auto" in plan.sources else []
-    seconds = census.events / events_per_second + (census.articles / MODEL_TEXTS_PER_SECOND if plan.model else 0)
+    seconds = 1 + plan.buckets / _buckets_per_second(home)
+    seconds += census.articles / MODEL_TEXTS_PER_SECOND if plan.model else 0
     return {
         "plan": plan.hash,
         "sources": list(plan.sources),
@@ -245,14 +265,16 @@ def outlook(home: Home, plan: Plan, events_per_second: float = EVENTS_PER_SECOND
 
 
 def tasks_of(plan: Plan, target_records: int) -> Iterator[tuple[Group, ...]]:
-    """Groups of one subject that are worked on together: about `target_records` each, always cut in the same places."""
+    """Groups that are worked on together, always cut in the same places: about `target_records` each, fewer where a
+    plan would not come to `MIN_TASKS` of them, so that many small subjects do not cost a commit each."""
+    target_records = min(target_records, max(1, plan.census.records // MIN_TASKS))
     task: list[Group] = []
+    records = 0
     for group in plan.groups:
-        if task and (
-            task[0].subject != group.subject or sum(one.records for one in task) + group.records > target_records
-        ):
+        if task and records + group.records > target_records:
             yield tuple(task)
-            task = []
+            task, records = [], 0
         task.append(group)
+        records += group.records
     if task:
         yield tuple(task)

@@ -133,6 +133,8 @@ class _Execution:
         self._parts = parts_of(plan.segments)
         self._tasks = {task_name(task): task for task in tasks_of(plan, TASK_RECORDS)}
         self._pace = Pace(home, drive.rate, drive.speed)
+        self._unpaced = not (drive.rate or drive.speed)
+        self._found_done: frozenset[str] = frozenset()
         self._throttles = 0
         self._updated_ms = self._began_ms = self._clock.monotonic_ms()
         self._pool = self._open_pool(drive.concurrency, descriptor)
@@ -150,11 +152,11 @@ class _Execution:
     def to_the_end(self) -> dict[str, Any]:
         """All stages; the run's document."""
         try:
-            done = self._states.done()
-            if len(done) < len(self._tasks):
+            self._found_done = frozenset(self._states.done())
+            if len(self._found_done) < len(self._tasks):
                 self._spool()
                 rescored = self._score() if self._plan.model is not None else None
-                self._build(set(done))
+                self._build(self._found_done)
                 if rescored is not None:
                     self._run |= {"rescored": rescored}
         finally:
@@ -199,7 +201,7 @@ class _Execution:
             articles.close()
         return found._asdict()
 
-    def _build(self, done: set[str]) -> None:
+    def _build(self, done: frozenset[str]) -> None:
         finished = sum(_units(task) for name, task in self._tasks.items() if name in done)
         records = 0
         for task, answer in self._pool.each(self._due(done)):
@@ -212,7 +214,7 @@ class _Execution:
             )
             self._note(finished)
 
-    def _due(self, done: set[str]) -> Iterator[dict[str, Any]]:
+    def _due(self, done: frozenset[str]) -> Iterator[dict[str, Any]]:
         subjects = self._plan.census.subjects
         for name, task in self._tasks.items():
             if name not in done:
@@ -229,6 +231,7 @@ class _Execution:
         tallies = self._states.done()
         assert tallies.keys() == self._tasks.keys(), "a task was neither done nor missing"
         total = add_up(tallies.values())
+        mine = sum(tally.counted for name, tally in tallies.items() if name not in self._found_done)
         seconds = (self._clock.monotonic_ms() - self._began_ms) / 1000
         self._run = update_run(
             self._home.control,
@@ -248,7 +251,8 @@ class _Execution:
             scores={"bins": SCORE_BINS, "before": total.before, "after": total.after},
             digest=digest_of(total.digests),
             seconds=round(seconds, 3),
-            events_per_second=round(total.counted / max(seconds, 0.001)),
+            events_per_second=round(mine / max(seconds, 0.001)),
+            measured=self._unpaced and not self._found_done and self._plan.model is None,
             throttles=self._throttles,
             yielded=self._pace.yielded,
             reached=self._plan.tips,

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from contracts.clock import Clock
 from ops.console import put_json
@@ -22,37 +22,46 @@ def watching(clock: Clock, as_json: bool) -> Iterator[Watch]:
         return
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description:<9}"),
-        BarColumn(bar_width=30),
+        TextColumn("{task.description:<8}"),
+        BarColumn(bar_width=20),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}"),
-        TextColumn("{task.fields[rate]:,.0f} records/s"),
-        TextColumn("{task.fields[reached]}"),
-        TextColumn("{task.fields[waits]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("{task.fields[time]}"),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         yield _bar(clock, progress)
 
 
-_UNITS: Final = {"reading": "parts", "scoring": "articles", "building": "units"}
+#: Stage → (what its bar counts, what its rate is of).
+_UNITS: Final = {
+    "reading": ("parts", "records"),
+    "scoring": ("articles", "articles"),
+    "building": ("units", "records"),
+}
 
 
 def _bar(clock: Clock, progress: Progress) -> Watch:
-    tasks: dict[str, tuple[TaskID, float]] = {}
+    tasks: dict[str, TaskID] = {}
+    began_ms = told_ms = clock.monotonic_ms()
 
     def watch(seen: Seen) -> None:
-        now_ms = clock.monotonic_ms()
+        nonlocal began_ms, told_ms
+        unit, counted = _UNITS[seen.stage]
         if seen.stage not in tasks:
-            added = progress.add_task(
-                seen.stage, total=seen.total, unit=_UNITS[seen.stage], rate=0.0, reached="", waits=""
-            )
-            tasks[seen.stage] = (added, now_ms)
-        task, began_ms = tasks[seen.stage]
-        rate = seen.records / max(0.001, (now_ms - began_ms) / 1000)
-        waits = f"{seen.throttles} throttled " if seen.throttles else ""
-        waits += f"{seen.yielded} × gave way" if seen.yielded else ""
-        progress.update(task, completed=seen.done, rate=rate, reached=seen.event_time, waits=waits)
+            # A stage begins where the one before it had its last word, not when it first has something to say.
+            began_ms = told_ms
+            tasks[seen.stage] = progress.add_task(seen.stage, total=seen.total, unit=unit, told="", time="")
+        told_ms = clock.monotonic_ms()
+        rate = seen.records / max(0.001, (told_ms - began_ms) / 1000)
+        waits = ((seen.throttles, "throttled"), (seen.yielded, "× gave way"))
+        told = [f"{rate:,.0f} {counted}/s", seen.event_time, *(f"{count:,} {name}" for count, name in waits if count)]
+        progress.update(
+            tasks[seen.stage],
+            completed=seen.done,
+            told=" · ".join(part for part in told if part),
+            time="taken" if seen.done == seen.total else "left",
+        )
 
     return watch
 

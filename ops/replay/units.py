@@ -1,9 +1,9 @@
 """Work units: the buckets of one subject's hour, built from its events and written whole.
 
 All eight resolutions lie within a UTC day, so a subject's day is closed in itself: its buckets are a function of its
-events alone. A task is a few days of one subject; its units are the hours. What is written is absolute and the same
-whoever writes it, so a unit may be repeated; its state only saves work. The levels above an hour belong to the day and
-are written last.
+events alone. A task is a few days of one subject or of several; its units are the hours. What is written is absolute
+and the same whoever writes it, so a unit may be repeated; its state only saves work. The levels above an hour belong to
+the day and are written last.
 """
 
 import hashlib
@@ -85,7 +85,7 @@ class UnitStates:
 
 
 def task_name(groups: Sequence[Group]) -> str:
-    """`AAPL/2025-12-21`: subject and first day; a plan is always cut into the same tasks."""
+    """`AAPL/2025-12-21`: first subject and day; a plan is always cut into the same tasks."""
     return f"{groups[0].subject}/{groups[0].day}"
 
 
