@@ -20,7 +20,7 @@ from tests.e2e.web_server import SUBJECTS, WATCHED, WebServer, web_server
 from tests.unit.replay.kit import replayed
 
 SWITCHES, CUTS, RECONNECTS, FIRSTS, SWAPS = 100, 1_000, 30, 8, 6
-FLOOD_S, RATE = 10.0, 500
+FLOOD_S, RATE = 10.0, 530
 MINUTES, LEAKING_MINUTES = 30, 9
 #: Pages that are cut together, each with a connection of its own.
 CUT_PAGES = 10

@@ -27,6 +27,8 @@ class Proxy:
         self._upstream = upstream_port
         self._chance = random.Random(seed)
         self._open: set[asyncio.StreamWriter] = set()
+        #: The event loop itself holds tasks weakly; one whose connection was cut would be collected in the middle.
+        self._tasks: set[asyncio.Task[None] | None] = set()
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -80,6 +82,8 @@ class Proxy:
         self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self._tasks.add(task)
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             head = await reader.readuntil(b"\r\n\r\n")
             length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
@@ -87,6 +91,7 @@ class Proxy:
             await self._answer(head, body, writer)
         with suppress(OSError):
             writer.close()
+        self._tasks.discard(task)
 
     async def _answer(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
         path = head.split(b" ", 2)[1].decode()
