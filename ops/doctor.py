@@ -104,7 +104,8 @@ def _stages(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
 def _given_up(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
     if seen["given_up"]:
         detail = f"{seen['given_up']} batches were given up after their last retry"
-        yield Finding("failures", "warning", detail, "mend the cause, then `replay run --source auto` counts them")
+        remedy = "`failed list` says why; mend the cause, then a replay, or `failed fetch` and `publish`, counts them"
+        yield Finding("failures", "warning", detail, remedy)
     if seen["quarantined"]:
         detail = f"{seen['quarantined']:,} records are quarantined"
         yield Finding("quarantine", "ok", detail + "; `quarantine list` says why")
