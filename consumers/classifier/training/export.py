@@ -16,21 +16,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["Calibration", "export_fp32", "quantise"]
+from consumers.classifier.training.calibrate import Calibration
+
+__all__ = ["export_fp32", "quantise"]
 
 Floats = NDArray[np.float32]
 OPSET = 17
 IR_VERSION = 8
 """Old enough for every onnxruntime that is allowed."""
 MICROSOFT = "com.microsoft"
-
-
-class Calibration:
-    """Logits are divided by `temperature` and shifted by `offsets` before the softmax."""
-
-    def __init__(self, temperature: float, offsets: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> None:
-        self.temperature = temperature
-        self.offsets = offsets
 
 
 class _Graph:

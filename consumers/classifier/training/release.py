@@ -13,10 +13,10 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from consumers.classifier.models.onnx_text import OnnxTextModel, session_of
-from consumers.classifier.training.calibrate import fit_temperature, negative_log_likelihood
+from consumers.classifier.training.calibrate import Calibration, fit_calibration, negative_log_likelihood
 from consumers.classifier.training.data import Corpus, Example, plain_validation
 from consumers.classifier.training.encoders import student_folder
-from consumers.classifier.training.export import Calibration, export_fp32, quantise
+from consumers.classifier.training.export import export_fp32, quantise
 from consumers.classifier.training.learn import say
 from consumers.classifier.training.metrics import expected_calibration_error, macro_f1
 from consumers.classifier.training.network import Classifier
@@ -31,7 +31,7 @@ TOKENS_MAX = 128
 def release(student: Classifier, corpus: Corpus, work: Path, target: Path, made_by: dict[str, Any]) -> dict[str, Any]:
     """Writes model.onnx, tokenizer.json and card.json into `target`; returns the card.
 
-    Temperature is fitted on the validation split, on the quantised graph itself.
+    Temperature and class offsets are fitted on the validation split, on the quantised graph itself.
     """
     work.mkdir(parents=True, exist_ok=True)
     target.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def release(student: Classifier, corpus: Corpus, work: Path, target: Path, made_
     quantise(fp32, int8)
     labels, plain = np.array([row.label for row in corpus.valid]), plain_validation()
     logits = _log_probabilities(tokenizer, int8, corpus.valid)
-    calibration = fit_temperature(logits, labels)
+    calibration = fit_calibration(logits, labels)
     export_fp32(*shape, calibration, fp32)
     quantise(fp32, int8)
     shutil.copyfile(int8, target / "model.onnx")
@@ -52,18 +52,19 @@ def release(student: Classifier, corpus: Corpus, work: Path, target: Path, made_
         "name": NAME,
         "tokens_max": TOKENS_MAX,
         "temperature": calibration.temperature,
+        "offsets": list(calibration.offsets),
         "label_rule": "the most probable of the three calibrated probabilities; an exact tie is neutral",
         "validation": {
             "fp32": _figures(_log_probabilities(tokenizer, fp32, corpus.valid), corpus.valid),
             "int8": _figures(_log_probabilities(tokenizer, int8, corpus.valid), corpus.valid),
             "int8_plain": _figures(_log_probabilities(tokenizer, int8, plain), plain),
-            "int8_before_temperature": _figures(logits, corpus.valid),
+            "int8_before_calibration": _figures(logits, corpus.valid),
         },
         "made_by": made_by,
         "sha256": {file: _digest(target / file) for file in ("model.onnx", "tokenizer.json")},
     }
     (target / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-    say(f"released to {target.name}/: {json.dumps(card['validation'])}, temperature {calibration.temperature}")
+    say(f"released to {target.name}/: {json.dumps(card['validation'])}, {calibration}")
     return card
 
 

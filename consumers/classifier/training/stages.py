@@ -31,9 +31,12 @@ ANNOUNCED_STUDENT, ANNOUNCED_STUDENT_SEED = 6_000, 21
 VARIANTS, VARIANTS_SEED = 8_000, 30
 LABEL_SMOOTHING = 0.05
 TEACHER_EPOCHS, TEACHER_LEARNING_RATE, TEACHER_BATCH, TEACHER_FROZEN_LAYERS = 2, 5e-5, 64, 4
-STUDENT_EPOCHS, STUDENT_LEARNING_RATE, STUDENT_BATCH, STUDENT_SEED = 5, 2e-4, 64, 5
-"""One long schedule: the student still gains when it hears the teacher's opinion of a text for the fifth time."""
-TRUTH_WEIGHT = 0.3
+STUDENT_BATCH = 64
+ROUNDS = ((2, 2e-4, 5), (1, 1.2e-4, 6), (1, 1e-4, 7))
+"""Epochs, learning rate and seed of each round of the student; each goes on from the one before."""
+LABELLED_TIMES = 2
+"""How often the student reads a labelled headline in each pass; all other texts once."""
+TRUTH_WEIGHT = 0.4
 """How much of a labelled headline's target is its label; the rest is the teacher's opinion. Made labels are certain."""
 
 
@@ -106,20 +109,26 @@ def distil(corpus: Corpus, pool: Pool, teacher: Floats, setting: Setting) -> tup
     count = len(pool.labelled)
     targets[:count] = TRUTH_WEIGHT * _one_hot(pool.labelled, 0.0) + (1 - TRUTH_WEIGHT) * teacher[:count]
     ids = token_ids(tokenizer, [*pool.judged, *(row.text for row in pool.made)])
-    run = Run(
-        name="student-" + "-".join(map(str, setting.teacher_seeds)),
-        epochs=STUDENT_EPOCHS,
-        learning_rate=STUDENT_LEARNING_RATE,
-        seed=STUDENT_SEED,
-        batch=STUDENT_BATCH,
-        freeze_words=True,
-        bfloat16=setting.bfloat16,
-    )
-    model = build(folder, run.seed, attention_dropout=0.0)
-    say(f"{run.name}: {len(ids)} texts, {sum(map(len, ids)) / len(ids):.1f} tokens each")
-    learn(model, ids, targets, np.ones(len(ids), np.float32), run, setting.work)
-    _say_validation(run.name, model, tokenizer, corpus, setting)
+    ids, targets = ids + ids[:count] * (LABELLED_TIMES - 1), _with_more(targets, count)
+    model = build(folder, ROUNDS[0][2], attention_dropout=0.0)
+    for number, (epochs, learning_rate, seed) in enumerate(ROUNDS, start=1):
+        run = Run(
+            name="student-" + "-".join(map(str, setting.teacher_seeds)) + (f"-round-{number}" if number > 1 else ""),
+            epochs=epochs,
+            learning_rate=learning_rate,
+            seed=seed,
+            batch=STUDENT_BATCH,
+            freeze_words=True,
+            bfloat16=setting.bfloat16,
+        )
+        say(f"{run.name}: {len(ids)} texts, {sum(map(len, ids)) / len(ids):.1f} tokens each")
+        learn(model, ids, targets, np.ones(len(ids), np.float32), run, setting.work)
+        _say_validation(run.name, model, tokenizer, corpus, setting)
     return model, tokenizer
+
+
+def _with_more(targets: Floats, count: int) -> Floats:
+    return np.concatenate([targets, *[targets[:count]] * (LABELLED_TIMES - 1)])
 
 
 def teach(corpus: Corpus, setting: Setting, seed: int) -> tuple[Classifier, Tokenizer]:

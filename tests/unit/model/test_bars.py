@@ -1,6 +1,6 @@
 """Accuracy of the shipped artefact on the test splits: it may not fall below what was released.
 
-The bars that were asked for are higher (SEntFiN .870 / .870, TFNS .885 / .850); docs/model.md says how far it is.
+The bars that were asked for are SEntFiN .870 / .870 and TFNS .885 / .850; docs/model.md says how far the first one is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from consumers.classifier.training.metrics import accuracy, expected_calibration
 
 from .conftest import GOLDEN, read_rows
 
-FLOORS = {"sentfin_test.csv.gz": (0.850, 0.850), "tfns_valid.csv.gz": (0.877, 0.844)}
+FLOORS = {"sentfin_test.csv.gz": (0.840, 0.841), "tfns_valid.csv.gz": (0.880, 0.847)}
 """Accuracy and macro-F1: as released, less half a point for another processor's rounding."""
 ROUNDING_E4 = 200
 """Another processor's int8 kernels may move a probability a little; see docs/model.md."""

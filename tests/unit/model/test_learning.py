@@ -14,7 +14,8 @@ transformers = pytest.importorskip("transformers", reason="the train extra is no
 
 from consumers.classifier.models.onnx_text import session_of  # noqa: E402
 from consumers.classifier.training import learn as learning  # noqa: E402
-from consumers.classifier.training.export import Calibration, export_fp32, quantise  # noqa: E402
+from consumers.classifier.training.calibrate import Calibration  # noqa: E402
+from consumers.classifier.training.export import export_fp32, quantise  # noqa: E402
 from consumers.classifier.training.learn import Run, learn, probabilities  # noqa: E402
 from consumers.classifier.training.network import Classifier  # noqa: E402
 

@@ -19,6 +19,7 @@ from consumers.classifier.training import announced, announced_words, data, made
 from consumers.classifier.training.__main__ import main
 from consumers.classifier.training.announced import announced_sentences
 from consumers.classifier.training.augment import variants
+from consumers.classifier.training.calibrate import fit_calibration
 from consumers.classifier.training.data import NEGATIVE, NEUTRAL, POSITIVE, Example, key_of, split_of
 from consumers.classifier.training.evaluate import evaluate, table
 from consumers.classifier.training.made import made_sentences
@@ -173,6 +174,17 @@ def test_calibration_error_is_zero_when_confidence_means_what_it_says() -> None:
     confidence = np.array([0.75] * 4)
     assert metrics.expected_calibration_error(confidence, np.array([True] * 3 + [False])) == pytest.approx(0)
     assert metrics.expected_calibration_error(confidence, np.array([False] * 4)) == pytest.approx(0.75)
+
+
+def test_calibration_finds_temperature_and_offsets_again() -> None:
+    chance = np.random.default_rng(4)
+    true = chance.normal(size=(6_000, 3)) * 2
+    shares = np.exp(true) / np.exp(true).sum(-1, keepdims=True)
+    labels = np.array([chance.choice(3, p=row) for row in shares])
+    given_logits = (true - np.array([-0.4, 0.0, 0.3])) * 1.5
+    found = fit_calibration(given_logits, labels)
+    assert found.temperature == pytest.approx(1.5, abs=0.12)
+    assert found.offsets == pytest.approx((-0.4, 0.0, 0.3), abs=0.12)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=5, max_size=60))
