@@ -192,7 +192,10 @@ def status(
     with plain_errors():
         from ops.status import show_status
 
-        show_status(home_of(data_dir)[0], watch, as_json)
+        try:
+            show_status(home_of(data_dir)[0], watch, as_json)
+        except KeyboardInterrupt:
+            raise typer.Exit(0) from None
 
 
 @app.command()

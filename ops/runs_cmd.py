@@ -1,6 +1,5 @@
 """`candlewick runs list|show`: what replays there are and how far each came."""
 
-import json
 import sys
 from typing import Annotated, Any
 
@@ -53,7 +52,7 @@ def runs_show(
     data_dir: DataDir = ".candlewick",
     as_json: Json = False,
 ) -> None:
-    """Everything known of a run: counts, label flips, digest, error, its last compare and audit records."""
+    """What is known of a run: counts, label flips, digest, error, its last compare, audit; `--json` has more."""
     with plain_errors():
         from contracts.generation import AUDIT_KIND, COMPARE_KIND
         from ops.replay.runs import get_run
@@ -68,5 +67,24 @@ def runs_show(
             put_json(found)
             return
         for name, value in found.items():
-            text = json.dumps(value) if isinstance(value, (dict, list)) else str(value)
-            sys.stdout.write(f"{name:<18} {text}\n")
+            for number, text in enumerate(_lines(name, value)):
+                sys.stdout.write(f"{'' if number else name:<18} {text}\n")
+
+
+def _lines(name: str, value: Any) -> list[str]:
+    """A field of a run for a person; nothing for what only programs read."""
+    if value is None or name in ("scores", "reached", "rescored_to", "measured"):
+        return []
+    if name == "flips":
+        changed = {key: count for key, count in value.items() if key.partition(">")[0] != key.partition(">")[2]}
+        value = {key.replace(">", " → "): changed[key] for key in sorted(changed, key=lambda key: -changed[key])}
+    if name == "compare":
+        counts = ", ".join(f"{count:,} {verdict.replace('_', ' ')}" for verdict, count in value["counts"].items())
+        outside = [f"outside: {breach}" for breach in value["breaches"]] or ["inside all thresholds"]
+        return [f"with {value['a']} at {value['at']}: {counts}", *outside]
+    if name == "audit":
+        records = sorted(value, key=lambda record: str(record["at"]))
+        return [f"{one['at']}  {one['action']} {one.get('reason') or ''}".rstrip() for one in records]
+    if isinstance(value, dict):
+        return [", ".join(f"{key.replace('_', ' ')} {count:,}" for key, count in value.items())] if value else []
+    return [f"{value:,}" if isinstance(value, int) else str(value)]

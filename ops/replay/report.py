@@ -27,7 +27,8 @@ dd{margin:0;font-size:1.3rem;font-variant-numeric:tabular-nums}
 th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;white-space:nowrap;
 font-variant-numeric:tabular-nums}th{color:var(--dim);font-weight:600;font-size:.85rem}
 th:first-child,td:first-child,.text{text-align:left}td.text{white-space:normal;min-width:18rem}
-td.text span{display:block}.bar{background:linear-gradient(var(--bar),var(--bar)) no-repeat bottom right/var(--share) 4px}
+td.text span{display:block}
+.bar{background:linear-gradient(var(--bar),var(--bar)) no-repeat bottom right/var(--share) 4px}
 """
 
 

@@ -137,3 +137,11 @@ def test_export_to_parquet_reads_back(home: Home, settings: AggregatorSettings, 
     run(settings, "export", "buckets", "--format", "parquet", "--out", str(out))
     table = parquet.read_table(out)
     assert table.num_rows == len(fields(home))
+
+
+def test_leaving_a_watched_status_is_no_error(home: Home, settings: AggregatorSettings, monkeypatch) -> None:
+    def left(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ops.status.snapshot", left)
+    assert "interrupted" not in run(settings, "status", "--watch")

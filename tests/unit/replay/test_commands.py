@@ -73,6 +73,10 @@ def test_the_story_as_typed(shell: Shell) -> None:
     assert shell.json("runs", "list")["live"] == run["generation"]
     found = shell.json("runs", "show", run["id"])
     assert sorted(record["action"] for record in found["audit"]) == ["promote", "run"]
+    shown = shell.type("runs", "show", run["id"])
+    assert "0 changed" in shown
+    assert "inside all thresholds" in shown
+    assert "{" not in shown, "for people"
     assert shell.json("replay", "verify", run["id"])["ok"]
     assert "g1 is live" in shell.type("replay", "rollback", "--reason", "drill")
     assert fields(shell.home) == oracle.buckets(events)
