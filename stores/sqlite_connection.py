@@ -18,7 +18,8 @@ BUSY_TIMEOUT_MS: Final = 15_000
 #: How often a waiter looks for commits of other processes; those of its own process wake it at once.
 POLL_MS: Final = 25
 WAL_SIZE_LIMIT: Final = 64 << 20
-CACHE_KIB: Final = 16 << 10
+#: Each of some thirty connections of `up` may keep so much; what it leaves out is in the page cache of the system.
+CACHE_KIB: Final = 4 << 10
 #: Pages written to the WAL before a commit copies them back: pages written often are then copied once.
 CHECKPOINT_PAGES: Final = 4_000
 
