@@ -1,7 +1,7 @@
 """Counting the articles of the read model: by label, source, tag, ticker and day, and how fast they come.
 
-Where the store keeps counters they are read; elsewhere the read model is counted page by page, however many pages that
-are. Both count from the minute in which a span begins, so they give the same numbers.
+The store's counters are read. While they cannot be, or where an earlier version did not count, the read model is
+counted page by page, however many pages that are. Both begin at a span's first minute, so they give the same numbers.
 """
 
 from collections import Counter

@@ -301,13 +301,13 @@ class ItemStore(Protocol):
 @runtime_checkable
 class Tallying(Protocol):
     """What an item store may offer besides its port: counters of the read model's articles, changed together with each
-    article, so that they equal a recount at any moment."""
+    article, so that they equal a recount at any moment. None: not all of the span's were counted, so recount."""
 
-    def tally(self, since_ms: int) -> Tally:
-        """Counts of the articles ingested since the minute of an instant."""
+    def tally(self, since_ms: int) -> Tally | None:
+        """Counts of the articles, as long as they are kept, ingested since the minute of an instant."""
         ...
 
-    def tally_windows(self, width_ms: int, start_ms: int, end_ms: int) -> dict[int, Tally]:
+    def tally_windows(self, width_ms: int, start_ms: int, end_ms: int) -> dict[int, Tally] | None:
         """Counts by window (its start) of the articles ingested in `[start_ms, end_ms)`; all three are multiples of the
         minute, the last two of the width."""
         ...
@@ -317,8 +317,8 @@ class Tallying(Protocol):
         ...
 
     def forget_minutes(self, before_ms: int) -> int:
-        """Drop the counters by minute of before an instant; returns how many. A later `tally` must begin after it, or
-        at a full hour: hours and days stay."""
+        """Drop the counters by minute of before an instant (AWS does it by itself); returns how many. A later `tally`
+        must begin after it, or at a full hour: hours and days stay."""
         ...
 
 

@@ -12,6 +12,11 @@ from contracts.resolution import DAY_MS, HOUR_MS, MINUTE_MS
 
 #: Widths that counters are kept at: any span is minutes up to a full hour, hours up to a full day, then days.
 LEVELS_MS: Final = (MINUTE_MS, HOUR_MS, DAY_MS)
+#: What `cells_of` counts. Counters on DynamoDB are of one format: whoever changes `cells_of` raises this, or articles
+#: would be taken out of counters they were never in.
+CELLS_FORMAT: Final = 1
+#: How long the read model keeps an article after its ingestion.
+KEPT_MS: Final = 7 * DAY_MS
 #: Keys of per-tag copies begin with this; they are the same article once more and are never counted.
 COPY_PREFIX: Final = "~"
 #: Polarity is counted in twenty bins of a tenth each; a bin's name is its lower edge in tenths, "-10" … "9".

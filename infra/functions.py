@@ -82,7 +82,8 @@ ROWS: Final[dict[str, Row]] = {
         ),
         Row(
             "read-model", "consumers.read_model.handler.lambda_handler", "core", 256, 60,
-            (Access(ITEMS_DASHBOARD, WRITE),),
+            # What an article was counted for is read before it is written.
+            (Access(ITEMS_DASHBOARD, READ + WRITE),),
         ),
         Row(
             "api", "api.handler.lambda_handler", "api", 512, 29,

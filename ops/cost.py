@@ -8,9 +8,12 @@ from math import ceil
 from typing import Final, Literal, NamedTuple
 
 from contracts.bucket import Bucket, Summary
+from contracts.events import LABELS
 from contracts.metrics import METRICS
 from contracts.resolution import FINEST, HOUR_MS, MINUTE_MS, RESOLUTIONS
+from contracts.tally import DELAY_BINS, SCORE_BINS, Cell
 from stores.dynamo_bucket_item import bucket_row
+from stores.dynamo_tallies import counter_bytes
 
 DAYS: Final = 30
 HOURS: Final = 730
@@ -128,6 +131,19 @@ def units_per_bucket_batch() -> int:
     return total
 
 
+def units_per_counted_batch(load: Load) -> int:
+    """Write units of what a batch adds to the counters: a minute's row and an hour's, in a transaction (double). The
+    hour is as full as hours get: every ticker, label, score and delay there is."""
+    names = {
+        "ticker": [f"TICK{n}" for n in range(load.tickers)], "tag": [f"some-watched-tag-{n}" for n in range(5)],
+        "source": ["finnhub", "rss", "tiingo", "newsapi"], "label": LABELS, "model": ["minilm-news-1"],
+        "date": ["2025-12-21"], "score": SCORE_BINS, "arrival": DELAY_BINS, "scoring": DELAY_BINS,
+    }  # fmt: skip
+    hour = [Cell(dimension, name) for dimension, some in names.items() for name in some]
+    minute = hour[:: max(1, len(hour) // 12)]  # an article counts for about twelve
+    return sum(2 * ceil(counter_bytes(cells) / 1024) for cells in (minute, hour))
+
+
 def estimate(load: Load) -> list[Line]:
     """The lines, dearest first."""
     articles = load.articles_per_hour * HOURS
@@ -171,15 +187,19 @@ def _tables(load: Load, articles: float, events: float) -> list[Line]:
     index = events / 5 * 3  # by_touch: about three writes in a bucket's life of some five batches
     changes = pairs * 6  # a 2 KB item and the head, in one transaction (double)
     articles_units = articles * (2 + load.subjects_per_article + 1)  # item, mentions, story claim
-    model = articles * (1 + load.tags_per_article) * 2 * 2  # article and copies, 2 KB, each with an index
+    # Article and copies, 2 KB, each with an index; the article in a transaction with its counters (double).
+    model = articles * (4 + 2 + load.tags_per_article * 2 * 2)
+    counters = min(articles, HOURS * 3600 / 2) * units_per_counted_batch(load)
     watermarks = load.shards * HOURS * 3600 / 10
-    reads = pairs * 8 * 0.5 + load.viewers * HOURS * load.requests_per_viewer_hour * 20
+    # Buckets and, of each article, what it was counted for; then the watchers' questions.
+    reads = pairs * 8 * 0.5 + articles + load.viewers * HOURS * load.requests_per_viewer_hour * 20
     changes_read = HOURS * 3600 * 2 * 0.5 * (1 if load.stream != "poll" else 0.25)
     return [
         Line("DynamoDB: buckets", (buckets + index) * copies * write / 1e6, buckets + index, "write units", "8 each"),
         Line("DynamoDB: changes", changes * copies * write / 1e6, changes, "write units", "for watchers"),
         Line("DynamoDB: articles", articles_units * copies * write / 1e6, articles_units, "write units", "and claims"),
         Line("DynamoDB: read model", model * copies * write / 1e6, model, "write units", "days, tags, labels"),
+        Line("DynamoDB: counters", counters * copies * write / 1e6, counters, "write units", "of the read model"),
         Line("DynamoDB: watermarks", watermarks * copies * write / 1e6, watermarks, "write units", "shards' progress"),
         Line("DynamoDB: reads", (reads + changes_read) * read / 1e6, reads + changes_read, "read units", "all"),
         Line("DynamoDB: storage", TABLES_GB * copies * PRICES["dynamodb gb month"], TABLES_GB, "GB", "TTL bounds it"),

@@ -38,6 +38,7 @@ PASSING: Final = frozenset(
         "ProvisionedThroughputExceededException",
         "LimitExceededException",
         "ResourceInUseException",
+        "TransactionConflictException",
         "TransactionInProgressException",
         "KMSThrottlingException",
         "RequestTimeout",

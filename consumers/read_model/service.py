@@ -20,11 +20,10 @@ from contracts.errors import BadEvent
 from contracts.events import LABELS
 from contracts.instants import parse_ms
 from contracts.ports import Item, ItemStore
-from contracts.resolution import DAY_MS
+from contracts.tally import KEPT_MS
 
 logger = logging.getLogger(__name__)
 
-KEPT_MS: Final = 7 * DAY_MS
 _REQUIRED: Final = ("source_id", "ingested_at", "sentiment", "score")
 #: Copied as they are when present.
 _COPIED: Final = (
