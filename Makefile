@@ -65,7 +65,7 @@ run: setup ## start the whole line on recorded and live news: http://127.0.0.1:8
 # ---- checking ------------------------------------------------------------------------------------------------------
 test: $(VENV)/.dev setup browser ## run every test
 	@cd web && npm test --silent
-	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(PY) -m pytest -n 3 --dist loadfile $(ARGS)
 
 test-web: $(VENV)/.dev setup browser ## the dashboard's tests at full length: every fault, floods, half an hour of use
 	@cd web && npm test --silent

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from api.app import create_app
+from api.sse.cursor import decode_point, encode_vector
 from tests.unit.api.kit import Line, TestHome, calling, live, options
 from tests.unit.api.test_stream_faults import told
 
@@ -92,12 +93,15 @@ async def connect_until_cut(app: Any, page: Page, cut_after: int, query: bytes, 
 
 
 async def load(client: Any, page: Page, resolutions: list[str]) -> None:
-    """All there is, as a fresh page asks for it."""
+    """All there is, as a fresh page asks for it; its stream goes on from the oldest of the answers."""
+    places = []
     for resolution in resolutions:
         answer = await client.get(f"/api/v2/timeseries?tickers=AAPL,MSFT&resolution={resolution}")
         for each in answer.json()["series"]:
+            places.append(decode_point(f"g1.{each['stream_cursor']}").vector)
             for bucket in (*each["buckets"], each["partial_bucket"]):
                 page.apply(each["ticker"], resolution, bucket)
+    page.last_id = "g1." + encode_vector({lane: min(place.get(lane, 0) for place in places) for lane in places[0]})
     page.lost = False
 
 
