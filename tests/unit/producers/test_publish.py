@@ -158,7 +158,10 @@ def test_publishing_a_file_again_keeps_its_rejects_once(run: Publishing) -> None
     assert len(list(list_asides(run.lake, "quarantined"))) == 2
 
 
-@pytest.mark.parametrize(("name", "content"), [("x.jsonl", b""), ("x.csv", b"\n \n"), ("x.gz", gzip.compress(b"", mtime=0))])
+EMPTY = [("x.jsonl", b""), ("x.csv", b"\n \n"), ("x.gz", gzip.compress(b"", mtime=0))]
+
+
+@pytest.mark.parametrize(("name", "content"), EMPTY)
 def test_an_empty_file_says_so(run: Publishing, name: str, content: bytes) -> None:
     (run.folder / name).write_bytes(content)
     assert run.publish(str(run.folder / name)) == Report(0, 0, 0)
