@@ -6,7 +6,7 @@ summaries) and its bookkeeping. The functions that combine them are in `aggregat
 
 import sys
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -125,18 +125,3 @@ def content_bytes(bucket: Bucket) -> bytes:
             bucket.children,
         )
     )
-
-
-def pairs(here: Iterator[Bucket], there: Iterator[Bucket]) -> Iterator[tuple[Bucket | None, Bucket | None]]:
-    """Two scans in key order, each bucket with its counterpart or None."""
-    one, other = next(here, None), next(there, None)
-    while one is not None or other is not None:
-        if other is None or (one is not None and one.key < other.key):
-            yield one, None
-            one = next(here, None)
-        elif one is None or other.key < one.key:
-            yield None, other
-            other = next(there, None)
-        else:
-            yield one, other
-            one, other = next(here, None), next(there, None)
