@@ -107,14 +107,7 @@ class Finalizer:
 
     def _change(self, generation: str, buckets: list[Bucket]) -> list[Change]:
         return [
-            Change(
-                generation,
-                bucket.subject,
-                (msgspec.structs.replace(bucket, members=frozenset(), children=()),),
-                (),
-                0,
-                self._clock.now_ms(),
-            )
+            Change(generation, bucket.subject, (bucket,), (), 0, self._clock.now_ms())
             for bucket in buckets
             if not is_lane(bucket.key)
         ]
@@ -151,7 +144,7 @@ def _mended(key: BucketKey, bucket: Bucket | None, actual: dict[int, Summary], n
         return None
     rev = bucket.rev + 1 if bucket else 1
     is_partial = key.start_ms + WIDTH_MS[key.resolution] > now_ms
-    return Bucket(key.subject, key.resolution, key.start_ms, summary, frozenset(), children, rev, now_ms, is_partial)
+    return Bucket(key.subject, key.resolution, key.start_ms, summary, b"", children, rev, now_ms, is_partial)
 
 
 @cache

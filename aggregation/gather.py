@@ -11,7 +11,6 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -35,7 +34,22 @@ _CANONICAL: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:[0-5]\d\.\d{3}Z\Z
 _SHAPE: Final = b"0000-00-00T00:00:00.000Z\n"
 _TENS_OF_SECONDS: Final = slice(17, None, len(_SHAPE))
 _DIGITS_TO_0: Final = bytes.maketrans(b"123456789", b"000000000")
-_known_subject: Final = lru_cache(maxsize=100_000)(is_subject)
+
+
+class _Subjects(dict[str, str]):
+    """A good subject → the one string that stands for it: every event brings a copy, and buckets keep what they get."""
+
+    def __missing__(self, subject: str) -> str:
+        if not is_subject(subject):
+            return ""
+        if len(self) >= MAX_SUBJECTS:
+            self.clear()
+        self[subject] = subject
+        return subject
+
+
+MAX_SUBJECTS: Final = 100_000
+_SUBJECTS: Final = _Subjects()
 
 
 class Gathered(NamedTuple):
@@ -152,13 +166,13 @@ class _Minute(msgspec.Struct):
 
     def begin(self, event: Event, time: str, doubtful: list[Event]) -> None:
         """The first event of a subject stands alone, the second makes a group."""
-        subject = event.subject
+        subject = _SUBJECTS[event.subject]
+        if not subject:
+            doubtful.append(event)
+            return
         single = self.singles.pop(subject, None)
         if single is None:
-            if _known_subject(subject):
-                self.singles[subject] = Single(self.start_ms, event, time)
-            else:
-                doubtful.append(event)
+            self.singles[subject] = Single(self.start_ms, event, time)
             return
         self.groups[subject] = group = Group(self.start_ms, single.event, single.time)
         group.add(event, time)

@@ -12,8 +12,8 @@ import msgspec
 
 from aggregation.event import Event
 from aggregation.instant_table import within_minute_ms
-from contracts.bucket import E4, Summary
-from contracts.hashing import member_hash
+from contracts.bucket import E4, Summary, pack_members
+from contracts.hashing import member_hash, packed_hash
 
 #: Adding and taking away 1.5 × 2^52 rounds a float to the nearest whole number, halves to even, exactly as `round`
 #: does, at a fifth of its price: up there one step of a float is one. Sums of such whole floats are exact.
@@ -27,15 +27,16 @@ class Single(msgspec.Struct, gc=False):
     event: Event
     time: str
     repeats = 0  # not a field: the same of every one
+    count = 1
 
     @property
     def members(self) -> dict[int, Event]:
         """Hash of the event id → the event."""
         return {member_hash(self.event.event_id): self.event}
 
-    def hashes(self) -> frozenset[int]:
-        """The member by its hash."""
-        return frozenset((member_hash(self.event.event_id),))
+    def packed(self) -> bytes:
+        """The member by its hash, packed."""
+        return packed_hash(self.event.event_id)
 
     def times(self) -> Iterator[tuple[Event, str]]:
         """The event with its time in the canonical form."""
@@ -101,6 +102,11 @@ class Group:
             self.respell(event, time)
         self.order(event, time)
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.members)
+
     def order(self, event: Event, time: str) -> None:
         """Let a new member open or close the group if it is the first or the last."""
         identity = event.event_id
@@ -117,9 +123,9 @@ class Group:
         """Remember the canonical form of a member's time."""
         self.respelled = (self.respelled or {}) | {id(event): time}
 
-    def hashes(self) -> frozenset[int]:
-        """The members by their hashes."""
-        return frozenset(self.members)
+    def packed(self) -> bytes:
+        """The members by their hashes, packed."""
+        return pack_members(self.members)
 
     def times(self) -> Iterator[tuple[Event, str]]:
         """The members in the order they came, each with its time in the canonical form."""

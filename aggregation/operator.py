@@ -18,7 +18,7 @@ from aggregation.watermark import IDLE_AFTER_MS, NEVER_MS, OUT_OF_ORDERNESS_MS, 
 from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary, new_key
 from contracts.resolution import FINEST, WIDTH_MS
 
-_NOTHING: frozenset[int] = frozenset()
+_NOTHING = b""
 
 
 class Limits(NamedTuple):
@@ -56,8 +56,8 @@ class Batch(NamedTuple):
 
 class Step(NamedTuple):
     """What should happen. `changed` are the buckets to write, in commit order, 1m first, then up. `touched` holds the
-    current state of every bucket of the cascade, changed or not; `added` the newly counted events in groups; `too_late`
-    includes the events of the `expired` buckets."""
+    current state of every bucket of the cascade, changed or not; `added` the newly counted events by 1m (or lane)
+    bucket; `too_late` includes the events of the `expired` buckets."""
 
     state: State
     changed: list[Bucket]
@@ -67,7 +67,7 @@ class Step(NamedTuple):
     too_late: list[SetAside]
     expired: list[BucketKey]
     quarantined: list[SetAside]
-    added: list[tuple[BucketKey, Single | Group]]
+    added: Mapping[BucketKey, Single | Group]
     counted: int
     duplicates: int
 
@@ -80,7 +80,7 @@ class Step(NamedTuple):
     def fresh(self) -> dict[str, list[Event]]:
         """The newly counted events by subject. Made on demand: touching every event once more costs a tenth of all."""
         found: defaultdict[str, list[Event]] = defaultdict(list)
-        for key, group in self.added:
+        for key, group in self.added.items():
             found[key.subject.partition(LANE_SEPARATOR)[0]] += group.members.values()
         return found
 
@@ -124,14 +124,14 @@ def step(state: State, batch: Batch, now_ms: int, limits: Limits = DEFAULT_LIMIT
     ]
     return Step(
         State(shards, watermark_ms, open_windows),
-        work.changed,
+        work.changed(),
         work.touched,
         finals,
         work.revised,
         gathered.too_late + expired,
         work.expired,
         gathered.quarantined,
-        work.added,
+        work.added(gathered.groups),
         work.counted,
         work.duplicates,
     )
@@ -139,8 +139,9 @@ def step(state: State, batch: Batch, now_ms: int, limits: Limits = DEFAULT_LIMIT
 
 class _Cascade:
     """One batch working its way up: the buckets it touched, level by level. Changed windows that end after `before_ms`,
-    the watermark before the batch, are `opened`, by their end; the others are `revised`. `forgotten`: a bucket was made
-    anew that something above remembers; with `careful` set that cannot happen."""
+    the watermark before the batch, are `opened`, by their end; the others are `revised`. Of what is rare a list is kept:
+    buckets that stay the `same`, groups added only `partly` (None: not at all). `forgotten`: a bucket was made anew
+    that something above remembers; with `careful` set that cannot happen."""
 
     def __init__(
         self, stored: Mapping[BucketKey, Bucket], now_ms: int, before_ms: int, expire: bool, careful: bool = False
@@ -152,10 +153,10 @@ class _Cascade:
         self._careful = careful
         self.forgotten = False
         self.touched: dict[BucketKey, Bucket] = {}
-        self.changed: list[Bucket] = []
+        self.same: set[BucketKey] = set()
+        self.partly: dict[BucketKey, Group | None] = {}
         self.opened: defaultdict[int, list[BucketKey]] = defaultdict(list)
         self.revised: list[BucketKey] = []
-        self.added: list[tuple[BucketKey, Single | Group]] = []
         self.expired: list[BucketKey] = []
         self.counted = 0
         self.duplicates = 0
@@ -177,6 +178,19 @@ class _Cascade:
             for subject, children in level.items():
                 level[subject] = self._roll_up(subject, children, fine.name, coarse.name, coarse.width_ms)
 
+    def changed(self) -> list[Bucket]:
+        """The buckets to write, finest first: each is touched once."""
+        if not self.same:
+            return list(self.touched.values())
+        return [bucket for key, bucket in self.touched.items() if key not in self.same]
+
+    def added(self, groups: Mapping[BucketKey, Single | Group]) -> Mapping[BucketKey, Single | Group]:
+        """The groups as they were added."""
+        if not self.partly:
+            return groups
+        found = {key: self.partly.get(key, group) for key, group in groups.items()}
+        return {key: group for key, group in found.items() if group is not None}
+
     def _add(self, key: BucketKey, group: Single | Group) -> Summary | None:
         """Add a group's events to its 1m (or lane) bucket; a member is not added again. None when it is expired."""
         stored = self._stored.get(key)
@@ -185,23 +199,21 @@ class _Cascade:
         # would not, and a crash between them would leave half of it above.
         if (self._expire and past_ttl(key, self._now_ms)) or (self._careful and stored is None and self._is_gone(key)):
             self.expired.append(key)
+            self.partly[key] = None
             return None
-        hashes = group.hashes()
         if stored is None:
-            summary = self._put(key, None, group.summary(), hashes, ())
+            summary = self._put(key, None, group.summary(), group.packed(), ())
         else:
-            if not hashes.isdisjoint(stored.members):
-                timed = zip(group.members, group.times(), strict=True)
-                new = [pair for hashed, pair in timed if hashed not in stored.members]
-                self.duplicates += len(hashes) - len(new)
+            members, known = group.members, stored.members
+            if not known.isdisjoint(members):
+                new = [pair for hashed, pair in zip(members, group.times(), strict=True) if hashed not in known]
+                self.duplicates += len(members) - len(new)
                 if not new:
-                    self.touched[key] = stored
-                    return stored.summary
-                group = group_of(group.start_ms, new)
-                hashes = group.hashes()
-            summary = self._put(key, stored, merge(stored.summary, group.summary()), stored.members | hashes, ())
-        self.counted += len(hashes)
-        self.added.append((key, group))
+                    self.partly[key] = None
+                    return self._keep(key, stored)
+                group = self.partly[key] = group_of(group.start_ms, new)
+            summary = self._put(key, stored, merge(stored.summary, group.summary()), stored.packed + group.packed(), ())
+        self.counted += group.count
         return summary
 
     def _lift(self, level: dict[str, list[tuple[int, Summary]]]) -> defaultdict[str, list[tuple[int, Summary]]]:
@@ -247,7 +259,7 @@ class _Cascade:
         if stored is None:
             summary = updates[0][1] if len(updates) == 1 else summary_of(updates)
             return self._put(key, None, summary, _NOTHING, updates)
-        assert not stored.members, f"{key} has members of its own: lanes cannot change inside a generation"
+        assert not stored.packed, f"{key} has members of its own: lanes cannot change inside a generation"
         before = stored.children
         if len(updates) == 1 and updates[0][0] > before[-1][0]:
             return self._put(key, stored, merge(stored.summary, updates[0][1]), _NOTHING, (*before, *updates))
@@ -258,18 +270,21 @@ class _Cascade:
                 self.forgotten |= child not in self._stored
         children = replace(before, dict(updates))
         if children is before:
-            self.touched[key] = stored
-            return stored.summary
+            return self._keep(key, stored)
         return self._put(key, stored, summary_of(children), _NOTHING, children)
 
+    def _keep(self, key: BucketKey, stored: Bucket) -> Summary:
+        self.touched[key] = stored
+        self.same.add(key)
+        return stored.summary
+
     def _put(
-        self, key: BucketKey, stored: Bucket | None, summary: Summary, members: frozenset[int], children: Children
+        self, key: BucketKey, stored: Bucket | None, summary: Summary, packed: bytes, children: Children
     ) -> Summary:
         subject, resolution, start_ms = key
         now_ms, rev, end_ms = self._now_ms, 0 if stored is None else stored.rev, start_ms + WIDTH_MS[resolution]
-        bucket = Bucket(subject, resolution, start_ms, summary, members, children, rev + 1, now_ms, end_ms > now_ms)
+        bucket = Bucket(subject, resolution, start_ms, summary, packed, children, rev + 1, now_ms, end_ms > now_ms)
         self.touched[key] = bucket
-        self.changed.append(bucket)
         if end_ms > self._before_ms:
             self.opened[end_ms].append(key)
         else:

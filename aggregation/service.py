@@ -4,6 +4,7 @@ Nothing is acknowledged before its last write. The order of a commit is 1m first
 else wrote: everything is read again and decided again, which is free of harm because roll-up replaces (law 1).
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from operator import attrgetter
@@ -28,7 +29,6 @@ MAX_COMMIT_ATTEMPTS = 20
 MAX_CACHED_BUCKETS = 100_000
 MAX_CHANGE_EVENTS = 200  # a watcher is told of the newest of them; the bucket itself holds all
 PROGRESS_EVERY_MS = 1_000
-_NOTHING: frozenset[int] = frozenset()
 
 
 class Processed(NamedTuple):
@@ -198,25 +198,23 @@ def _decode(records: Sequence[StreamRecord]) -> tuple[list[Event], Sequence[Stre
 def _changes(generation: str, decided: Step, fresh: dict[str, list[Event]], now_ms: int) -> list[Change]:
     """One change record per subject: every bucket touched, changed or not, so a retry after a crash between the
     buckets and the change record still tells the watchers (at least once; they apply by `rev`)."""
-    by_subject: dict[str, list[Bucket]] = {}
+    by_subject: defaultdict[str, list[Bucket]] = defaultdict(list)
     for key, bucket in decided.touched.items():
-        if LANE_SEPARATOR not in key.subject:
-            by_subject.setdefault(key.subject, []).append(_slim(bucket))
+        if LANE_SEPARATOR not in key[0]:
+            by_subject[key[0]].append(bucket)
     changes: list[Change] = []
     for subject, buckets in by_subject.items():
         events = fresh.get(subject, [])
-        news = tuple([_new_event(event) for event in _newest(events)])
+        news = tuple([
+            NewEvent(
+                event.event_id, event.article_id, event.event_time, event.source, event.label,
+                round(event.polarity * E4),
+            )
+            for event in _newest(events)
+        ])  # fmt: skip
         origin_ms = milliseconds(max([event.ingested_at for event in events])) if events else 0
         changes.append(Change(generation, subject, tuple(buckets), news, origin_ms, now_ms))
     return changes
-
-
-def _slim(bucket: Bucket) -> Bucket:
-    """What watchers need of a bucket: what it says, not what it was made from."""
-    return Bucket(
-        bucket.subject, bucket.resolution, bucket.start_ms, bucket.summary, _NOTHING, (), bucket.rev,
-        bucket.last_updated_ms, bucket.is_partial,
-    )  # fmt: skip
 
 
 def _newest(events: list[Event]) -> list[Event]:
@@ -225,8 +223,3 @@ def _newest(events: list[Event]) -> list[Event]:
         oldest = sorted([event.event_time for event in events])[-MAX_CHANGE_EVENTS]
         events = [event for event in events if event.event_time >= oldest]
     return sorted(events, key=attrgetter("event_time", "event_id"))[-MAX_CHANGE_EVENTS:]
-
-
-def _new_event(event: Event) -> NewEvent:
-    polarity_e4 = round(event.polarity * E4)
-    return NewEvent(event.event_id, event.article_id, event.event_time, event.source, event.label, polarity_e4)

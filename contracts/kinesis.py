@@ -66,7 +66,7 @@ def records_of(event: Mapping[str, Any]) -> Sequence[StreamRecord]:
         payloads = msgspec.convert([record["kinesis"]["data"] for record in records], list[bytes])
     except msgspec.ValidationError:
         return [user for record in records for user in _user_records(record)]
-    if AGGREGATE_MAGIC not in {data[: len(AGGREGATE_MAGIC)] for data in payloads}:
+    if max(payloads, default=b"") < AGGREGATE_MAGIC:  # so none begins with it
         return WholeRecords(records, payloads)
     found: list[StreamRecord] = []
     for record, data in zip(records, payloads, strict=True):

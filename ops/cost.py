@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import ceil
 from typing import Final, Literal, NamedTuple
 
-from contracts.bucket import Bucket, Summary
+from contracts.bucket import Bucket, Summary, pack_members
 from contracts.events import LABELS
 from contracts.metrics import METRICS
 from contracts.resolution import FINEST, HOUR_MS, MINUTE_MS, RESOLUTIONS
@@ -105,7 +105,7 @@ def item_bytes(children: int, members: int, name: str) -> int:
         5, 1234, 9000, -9000, 100, at, ids[0], -250, at, ids[1], 2, 2, 1, ("finnhub", "rss"), ("minilm-news-1",)
     )
     kids = tuple((at + n * MINUTE_MS, summary) for n in range(children))
-    bucket = Bucket("AAPL", name, at, summary, frozenset(range(members)), kids, 5, at, True)
+    bucket = Bucket("AAPL", name, at, summary, pack_members(range(members)), kids, 5, at, True)
     row, _ = bucket_row(bucket)
     return sum(len(field) + _bytes(value) for field, value in row.items())
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from contracts.bucket import Bucket, Summary
+from contracts.bucket import MEMBER_BYTES, Bucket, Summary
 from contracts.errors import Unusable
 from contracts.ports import Change, NewEvent
 
@@ -55,6 +55,13 @@ def decode_children(data: bytes | None) -> tuple[tuple[int, Summary], ...]:
         raise _damaged(error) from None
 
 
+def decode_members(data: bytes) -> bytes:
+    """Packed members as a store gives them."""
+    if len(data) % MEMBER_BYTES:
+        raise _damaged(ValueError(f"{len(data)} bytes of members"))
+    return data
+
+
 def encode_change(change: Change) -> bytes:
     """A change; its buckets travel without members and children, as the port says."""
     buckets = [
@@ -74,7 +81,7 @@ def decode_change(data: bytes) -> Change:
     return Change(
         generation,
         subject,
-        tuple([Bucket(s, r, at, Summary(*row), frozenset(), (), rev, ms, p) for s, r, at, row, rev, ms, p in buckets]),
+        tuple([Bucket(s, r, at, Summary(*row), b"", (), rev, ms, p) for s, r, at, row, rev, ms, p in buckets]),
         tuple([NewEvent(*row) for row in events]),
         origin_ms,
         written_ms,

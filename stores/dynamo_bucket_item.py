@@ -17,11 +17,11 @@ from decimal import Decimal
 from typing import Any, Final
 from zlib import crc32
 
-from contracts.bucket import E4, Bucket, BucketKey, Summary, pack_members, unpack_members
+from contracts.bucket import E4, Bucket, BucketKey, Summary, ascending
 from contracts.instants import iso_ms, iso_s, parse_ms
 from contracts.member_parts import join_parts, member_parts
 from contracts.resolution import BY_NAME
-from stores.bucket_codec import decode_summary, encode_summary
+from stores.bucket_codec import decode_members, decode_summary, encode_summary
 from stores.dynamo import Row
 
 KEY_SEPARATOR: Final = "#"
@@ -73,7 +73,7 @@ def touched_of(bucket: Bucket) -> str:
 def bucket_row(bucket: Bucket) -> tuple[Row, list[Row]]:
     """The bucket's item, and the items of its member parts (none, but for a giant minute)."""
     summary = bucket.summary
-    members = member_parts(pack_members(bucket.members))
+    members = member_parts(ascending(bucket.packed))
     row: Row = key_row(bucket.key) | {
         "open": _number_e4(summary.open_e4),
         "high": _number_e4(summary.high_e4),
@@ -123,12 +123,12 @@ def part_keys(row: Row) -> list[Row]:
 def bucket_of(row: Row, parts: Mapping[str, Row] | None = None, whole: bool = True) -> Bucket:
     """The bucket of an item and its parts (by SK); without members and children unless `whole`."""
     key = key_of(row)
-    members: frozenset[int] = frozenset()
+    members = b""
     children: tuple[tuple[int, Summary], ...] = ()
     if whole:
-        packed = [bytes((parts or {})[key["SK"]["S"]]["members"]["B"]) for key in part_keys(row)]
-        packed += [bytes(row["members"]["B"])] if "members" in row else []
-        members = unpack_members(join_parts(packed))
+        parted = [bytes((parts or {})[key["SK"]["S"]]["members"]["B"]) for key in part_keys(row)]
+        parted += [bytes(row["members"]["B"])] if "members" in row else []
+        members = decode_members(join_parts(parted))
         named = row["children"]["M"] if "children" in row else {}
         children = tuple(sorted((_child_at(name), decode_summary(bytes(value["B"]))) for name, value in named.items()))
     return Bucket(

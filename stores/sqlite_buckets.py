@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from contracts.bucket import Bucket, BucketKey, BucketWrite, pack_members, unpack_members
+from contracts.bucket import Bucket, BucketKey, BucketWrite, ascending
 from contracts.ports import Change, StoredChange
 from contracts.resolution import COARSEST
 from stores.bucket_codec import (
     decode_change,
     decode_children,
+    decode_members,
     decode_summary,
     encode_change,
     encode_children,
@@ -68,7 +69,7 @@ def _bucket(row: Sequence[Any]) -> Bucket:
         resolution,
         start_ms,
         decode_summary(summary),
-        unpack_members(members) if members else frozenset(),
+        decode_members(members or b""),
         decode_children(children),
         rev,
         updated_ms,
@@ -248,7 +249,7 @@ def _upsert_row(generation: str, bucket: Bucket) -> tuple[Any, ...]:
         bucket.is_partial,
         encode_summary(bucket.summary),
         encode_children(bucket.children),
-        pack_members(bucket.members) if bucket.members else None,
+        ascending(bucket.packed) or None,
     )
 
 

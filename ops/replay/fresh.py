@@ -10,7 +10,7 @@ from aggregation.rollup import CASCADE, is_lane, summary_of
 from contracts.bucket import Bucket, Summary
 from contracts.resolution import FINEST
 
-_NOTHING: Final[frozenset[int]] = frozenset()
+_NOTHING: Final = b""
 
 
 def fresh_buckets(gathered: Gathered, now_ms: int) -> list[Bucket]:
@@ -22,7 +22,7 @@ def fresh_buckets(gathered: Gathered, now_ms: int) -> list[Bucket]:
     level: dict[tuple[str, int], Summary] = {}
     for (subject, _, start_ms), group in gathered.groups.items():
         summary = level[subject, start_ms] = group.summary()
-        members = frozenset(group.members)
+        members = group.packed()
         buckets.append(Bucket(subject, name, start_ms, summary, members, (), 1, now_ms, start_ms + width_ms > now_ms))
     for _fine, coarse in CASCADE:
         name, width_ms = coarse.name, coarse.width_ms

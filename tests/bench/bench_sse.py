@@ -41,9 +41,7 @@ def bucket_of(sequence: int) -> Any:
 
     summary = Summary(sequence, 0, 9000, -9000, 100, 0, "a", -100, 60_000, "b", 1, 2, 3, ("rss",), ("model-1",))
     stamp = time.monotonic_ns() // 1000
-    return Bucket(
-        "AAPL", "1m", 1_766_310_000_000 + 60_000 * (sequence % 100), summary, frozenset(), (), stamp, 0, False
-    )
+    return Bucket("AAPL", "1m", 1_766_310_000_000 + 60_000 * (sequence % 100), summary, b"", (), stamp, 0, False)
 
 
 class Feed:

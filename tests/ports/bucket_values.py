@@ -2,7 +2,7 @@
 
 import random
 
-from contracts.bucket import Bucket, BucketWrite, Summary
+from contracts.bucket import Bucket, BucketWrite, Summary, pack_members
 from contracts.ports import Change, NewEvent
 from contracts.resolution import WIDTH_MS
 
@@ -32,7 +32,7 @@ def bucket(
         resolution,
         start_ms,
         summary(seed),
-        frozenset(number.getrandbits(64) for _ in range(5)) if fine else frozenset(),
+        pack_members([number.getrandbits(64) for _ in range(5)]) if fine else b"",
         () if fine else tuple((start_ms + child * 60_000, summary(seed + child)) for child in range(3)),
         rev,
         START_MS + rev * 1_000,
@@ -43,7 +43,7 @@ def bucket(
 def seen(stored: Bucket) -> Bucket:
     """What range reads and changes show of a bucket: no members, no children."""
     return Bucket(
-        stored.subject, stored.resolution, stored.start_ms, stored.summary, frozenset(), (), stored.rev,
+        stored.subject, stored.resolution, stored.start_ms, stored.summary, b"", (), stored.rev,
         stored.last_updated_ms, stored.is_partial,
     )  # fmt: skip
 

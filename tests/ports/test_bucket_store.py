@@ -4,11 +4,12 @@ import multiprocessing
 import threading
 import time
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.bucket import BucketKey, BucketWrite, content_bytes
+from contracts.bucket import BucketKey, BucketWrite, content_bytes, pack_members
 from contracts.ports import BucketStore
 from tests.ports.bucket_values import START_MS, bucket, change, seen, write
 from tests.ports.port_workers import commit_until_killed
@@ -34,10 +35,9 @@ def test_a_bucket_comes_back_as_it_was_written(installation, store):
 
 
 def test_extreme_values_survive(store):
-    value = bucket(subject="tag:ai-regulation")
-    value = type(value)(*[getattr(value, name) for name in value.__struct_fields__])
-    members = frozenset({0, 1, (1 << 64) - 1, 1 << 63})
-    value = type(value)(value.subject, "1m", START_MS, value.summary, members, (), 1, 0, True)
+    packed = pack_members([0, 1, (1 << 64) - 1, 1 << 63])
+    tagged = bucket(subject="tag:ai-regulation")
+    value = msgspec.structs.replace(tagged, packed=packed, last_updated_ms=0, is_partial=True)
     commit(store, value)
     assert store.get_many("live", [value.key]) == {value.key: value}
 

@@ -45,7 +45,7 @@ def no_membership() -> Iterator[None]:
     real = service.step
 
     def step(state: Any, batch: Any, *more: Any) -> Step:
-        stored = {key: _replaced(bucket, members=frozenset()) for key, bucket in batch.stored.items()}
+        stored = {key: _replaced(bucket, packed=b"") for key, bucket in batch.stored.items()}
         return real(state, batch._replace(stored=stored), *more)
 
     with swapped(service, step=step):

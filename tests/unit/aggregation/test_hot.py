@@ -6,21 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregation.service import Aggregator
-from contracts.bucket import MEMBER_BYTES, BucketKey, content_bytes, pack_members, unpack_members
+from contracts.bucket import MEMBER_BYTES, BucketKey, ascending, content_bytes, pack_members, unpack_members
 from contracts.clock import ManualClock
 from contracts.generation import FIRST_GENERATION
-from contracts.hashing import member_hash
+from contracts.hashing import member_hash, packed_hash
 from contracts.kinesis import StreamRecord
 from contracts.member_parts import PART_LIMIT_BYTES, join_parts, member_parts, part_of
 from contracts.settings import AggregatorSettings, Settings
 from stores.home import Home, close_home, open_home
 from tests import oracle
 from tests.events import BASE_MS, scored, stream
+from tests.ports import bucket_values
 
 ITEM_LIMIT_BYTES = 400_000
 HOT_EVENTS, HOT_BATCH = 200_000, 10_000
@@ -53,7 +55,7 @@ Members = st.frozensets(st.integers(0, 100_000), max_size=300).map(
 @settings(max_examples=100, deadline=None)
 @given(Members, st.integers(4, 40).map(lambda n: n * MEMBER_BYTES))
 def test_parts_join_to_the_whole_and_fit(members: frozenset[int], limit: int) -> None:
-    packed = pack_members(members)
+    packed = ascending(pack_members(members))
     parts = member_parts(packed, limit)
     assert join_parts(parts) == packed
     assert unpack_members(join_parts(parts)) == members
@@ -66,22 +68,34 @@ def test_parts_join_to_the_whole_and_fit(members: frozenset[int], limit: int) ->
 @settings(max_examples=50, deadline=None)
 @given(Members, Members)
 def test_new_members_change_only_the_parts_they_fall_into(members: frozenset[int], new: frozenset[int]) -> None:
-    before, after = member_parts(pack_members(members), 400), member_parts(pack_members(members | new), 400)
+    before, after = [member_parts(ascending(pack_members(each)), 400) for each in (members, members | new)]
     if len(before) == len(after):
         changed = {number for number, pair in enumerate(zip(before, after, strict=True)) if pair[0] != pair[1]}
         assert changed == {part_of(member, len(after)) for member in new - members}
 
 
-def test_packing_many_is_packing_few_many_times() -> None:
+@pytest.mark.parametrize("count", [0, 1, 50, 5_000])
+def test_members_are_packed_and_put_in_order_however_many_they_are(count: int) -> None:
     rnd = random.Random(1)
-    members = frozenset(rnd.getrandbits(64) for _ in range(5_000)) | {0, (1 << 64) - 1, 1 << 63}
-    assert pack_members(members) == b"".join(member.to_bytes(8, "big") for member in sorted(members))
+    members = frozenset(rnd.getrandbits(64) for _ in range(count)) | {0, (1 << 64) - 1, 1 << 63}
+    assert ascending(pack_members(members)) == b"".join(member.to_bytes(8, "big") for member in sorted(members))
     assert unpack_members(pack_members(members)) == members
+    assert packed_hash("rss#1@AAPL") == pack_members([member_hash("rss#1@AAPL")])
+
+
+def test_a_bucket_is_its_content_in_whatever_order_its_members_came() -> None:
+    one = bucket_values.bucket()
+    other = msgspec.structs.replace(one, packed=pack_members(sorted(one.members, reverse=True)))
+    assert (one.packed != other.packed, one == other) == (True, True)
+    assert content_bytes(one) == content_bytes(other)
+    assert one != msgspec.structs.replace(one, packed=one.packed[:-MEMBER_BYTES])
+    assert one != msgspec.structs.replace(one, rev=2)
+    assert one != one.key
 
 
 def test_a_bucket_of_45_000_members_spills_instead_of_failing() -> None:
     members = frozenset(member_hash(f"hot#{number}@AAPL") for number in range(45_000))
-    packed = pack_members(members)
+    packed = ascending(pack_members(members))
     assert len(packed) == 360_000, "which leaves no room for the rest of the item, and none for more members"
     parts = member_parts(packed)
     assert len(parts) > 1
@@ -109,7 +123,7 @@ def test_200_000_events_in_one_minute_are_exact(home: Home) -> None:
     assert {tuple(key): oracle.fields_of(bucket) for key, bucket in stored.items()} == oracle.buckets(documents)
     minute = stored[BucketKey("AAPL", "1m", BASE_MS)]
     assert minute.members == frozenset(member_hash(document["event_id"]) for document in documents)
-    parts = member_parts(pack_members(minute.members))
+    parts = member_parts(minute.packed)
     assert max(map(len, parts)) <= PART_LIMIT_BYTES
     again = aggregator(home).process("s0", records(rnd.sample(documents, 500)), {})
     assert (again.step.counted, again.step.writes) == (0, [])

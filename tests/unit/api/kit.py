@@ -21,7 +21,7 @@ from api.stream_answers import EVENTS
 from contracts.bucket import Bucket, BucketKey, BucketWrite, Summary
 from contracts.clock import SystemClock
 from contracts.errors import Transient
-from contracts.hashing import member_hash
+from contracts.hashing import packed_hash
 from contracts.identity import event_id
 from contracts.instants import iso_ms
 from contracts.ports import BucketStore, Change, NewEvent
@@ -152,7 +152,7 @@ class Line:
             touched = self._touched(subject, news, resolutions)
             writes += touched
             slim = tuple(
-                Bucket(w.bucket.subject, w.bucket.resolution, w.bucket.start_ms, w.bucket.summary, frozenset(), (),
+                Bucket(w.bucket.subject, w.bucket.resolution, w.bucket.start_ms, w.bucket.summary, b"", (),
                        w.bucket.rev, w.bucket.last_updated_ms, w.bucket.is_partial) for w in touched
             )  # fmt: skip
             told = tuple(
@@ -174,7 +174,7 @@ class Line:
         for key in keys:
             end_ms = key.start_ms + WIDTH_MS[key.resolution]
             inside = [event for event in self.told[subject].values() if key.start_ms <= event.at_ms < end_ms]
-            members = frozenset(member_hash(e.identity) for e in inside) if key.resolution == "1m" else frozenset()
+            members = b"".join(packed_hash(e.identity) for e in inside) if key.resolution == "1m" else b""
             rev = stored[key].rev if key in stored else 0
             now_ms = self.home.clock.now_ms()
             bucket = Bucket(*key, summary_of(inside, self.model), members, (), rev + 1, now_ms, end_ms > now_ms)

@@ -29,7 +29,7 @@ from tests.unit.api.kit import NOW_MS, TestHome, Told, article, live, serving, s
 
 def bucket(rev: int = 1, start_ms: int = NOW_MS, subject: str = "AAPL") -> Bucket:
     summary = summary_of([Told(subject, start_ms, 100, article(1))])
-    return Bucket(subject, "1m", start_ms, summary, frozenset(), (), rev, 0, True)
+    return Bucket(subject, "1m", start_ms, summary, b"", (), rev, 0, True)
 
 
 NUMBERS = itertools.count()
