@@ -9,7 +9,7 @@ outside the bounds, a bad subject) is judged by itself in `_judge`.
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -53,20 +53,34 @@ _SUBJECTS: Final = _Subjects()
 
 
 class Gathered(NamedTuple):
-    """A batch, judged. `newest_event_ms` is over accepted events only: a bad stamp must not move the watermark."""
+    """A batch, judged: its `events` in log order, and where each went. `newest_event_ms` is over accepted events only:
+    a bad stamp must not move the watermark."""
 
     groups: dict[BucketKey, Single | Group]
     too_late: list[SetAside]
     quarantined: list[SetAside]
-    received: int
+    events: Sequence[Event]
     newest_event_ms: int | None
 
 
 def gather(events: Sequence[Event], allowed_lateness_ms: int = ALLOWED_LATENESS_MS, lanes: int = 1) -> Gathered:
     """Group a batch by the 1m bucket (of the event's lane when `lanes` > 1) and set aside what may not count."""
-    usual, doubtful = _by_spelling(events)
+    return gather_chunks((events,), allowed_lateness_ms, lanes)
+
+
+def gather_chunks(
+    chunks: Iterable[Sequence[Event]], allowed_lateness_ms: int = ALLOWED_LATENESS_MS, lanes: int = 1
+) -> Gathered:
+    """`gather` of a batch in chunks. A chunk that is decoded when it is asked for (`CHUNK` events) is still in the
+    processor's cache when it is looked at."""
+    events: list[Event] = []
+    doubtful: list[Event] = []
     minutes = _Minutes(allowed_lateness_ms)
-    _collect(usual, minutes, doubtful)
+    for chunk in chunks:
+        usual, unusual = _by_spelling(chunk)
+        doubtful += unusual
+        _collect(usual, minutes, doubtful)
+        events += chunk
     name = FINEST.name
     groups: dict[BucketKey, Single | Group] = {}
     for within in minutes.values():
@@ -83,7 +97,7 @@ def gather(events: Sequence[Event], allowed_lateness_ms: int = ALLOWED_LATENESS_
     newest_ms = max([last_ms + group.close_ms for group in groups.values() if group.start_ms == last_ms], default=None)
     if lanes > 1:
         groups = _spread(groups, lanes)
-    return Gathered(groups, too_late, quarantined, len(events), newest_ms)
+    return Gathered(groups, too_late, quarantined, events, newest_ms)
 
 
 def _collect(events: Sequence[Event], minutes: "_Minutes", doubtful: list[Event]) -> None:

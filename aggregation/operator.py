@@ -55,13 +55,14 @@ class Batch(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What should happen. `changed` are the buckets to write, in commit order, 1m first, then up. `touched` holds the
-    current state of every bucket of the cascade, changed or not; `added` the newly counted events by 1m (or lane)
+    """What should happen. `keys` and `buckets` hold the current state of every bucket of the cascade, changed or not,
+    each once, a child before its parent; `changed` are those to write; `added` the newly counted events by 1m (or lane)
     bucket; `too_late` includes the events of the `expired` buckets."""
 
     state: State
+    keys: list[BucketKey]
+    buckets: list[Bucket]
     changed: list[Bucket]
-    touched: dict[BucketKey, Bucket]
     finals: list[BucketKey]
     revised: list[BucketKey]
     too_late: list[SetAside]
@@ -73,8 +74,13 @@ class Step(NamedTuple):
 
     @property
     def writes(self) -> list[BucketWrite]:
-        """The changed buckets, each guarded by the revision it was made from."""
-        return [BucketWrite(bucket, bucket.rev - 1) for bucket in self.changed]
+        """The changed buckets in commit order, 1m first, then up, each guarded by the revision it was made from."""
+        in_order = sorted(self.changed, key=_width_ms)
+        return [BucketWrite(bucket, bucket.rev - 1) for bucket in in_order]
+
+    def put_into(self, stored: dict[BucketKey, Bucket]) -> None:
+        """Make what was stored what is stored now."""
+        stored.update(zip(self.keys, self.buckets, strict=True))
 
     @property
     def fresh(self) -> dict[str, list[Event]]:
@@ -102,7 +108,7 @@ def step(state: State, batch: Batch, now_ms: int, limits: Limits = DEFAULT_LIMIT
     """Apply one batch. Deterministic in its arguments; touches none of them."""
     gathered = batch.gathered
     shards = dict(state.shards)
-    if gathered.received:
+    if gathered.events:
         before = shards.get(batch.shard_id, ShardProgress())
         newest_ms = NEVER_MS if gathered.newest_event_ms is None else gathered.newest_event_ms
         shards[batch.shard_id] = advance(before, newest_ms, now_ms)
@@ -124,8 +130,9 @@ def step(state: State, batch: Batch, now_ms: int, limits: Limits = DEFAULT_LIMIT
     ]
     return Step(
         State(shards, watermark_ms, open_windows),
+        work.keys,
+        work.buckets,
         work.changed(),
-        work.touched,
         finals,
         work.revised,
         gathered.too_late + expired,
@@ -137,11 +144,15 @@ def step(state: State, batch: Batch, now_ms: int, limits: Limits = DEFAULT_LIMIT
     )
 
 
+def _width_ms(bucket: Bucket) -> int:
+    return WIDTH_MS[bucket.resolution]
+
+
 class _Cascade:
-    """One batch working its way up: the buckets it touched, level by level. Changed windows that end after `before_ms`,
-    the watermark before the batch, are `opened`, by their end; the others are `revised`. Of what is rare a list is kept:
-    buckets that stay the `same`, groups added only `partly` (None: not at all). `forgotten`: a bucket was made anew
-    that something above remembers; with `careful` set that cannot happen."""
+    """One batch working its way up: the buckets it touched, with their keys. Changed windows that end after
+    `before_ms`, the watermark before the batch, are `opened`, by their end; the others are `revised`. Noted apart is
+    what is rare: buckets that stay the `same`, groups added only `partly` (None: not at all). `forgotten`: a bucket was
+    made anew that something above remembers; with `careful` set that cannot happen."""
 
     def __init__(
         self, stored: Mapping[BucketKey, Bucket], now_ms: int, before_ms: int, expire: bool, careful: bool = False
@@ -152,7 +163,8 @@ class _Cascade:
         self._expire = expire
         self._careful = careful
         self.forgotten = False
-        self.touched: dict[BucketKey, Bucket] = {}
+        self.keys: list[BucketKey] = []
+        self.buckets: list[Bucket] = []
         self.same: set[BucketKey] = set()
         self.partly: dict[BucketKey, Group | None] = {}
         self.opened: defaultdict[int, list[BucketKey]] = defaultdict(list)
@@ -174,15 +186,16 @@ class _Cascade:
             level = self._lift(level)
         for children in level.values():
             children.sort()  # by start: no two are equal, so summaries are never compared
-        for fine, coarse in CASCADE:
-            for subject, children in level.items():
-                level[subject] = self._roll_up(subject, children, fine.name, coarse.name, coarse.width_ms)
+        for subject, children in level.items():
+            # All levels of a subject, then the next: what was just made is still in the processor's cache.
+            for fine, coarse in CASCADE:
+                children = self._roll_up(subject, children, fine.name, coarse.name, coarse.width_ms)
 
     def changed(self) -> list[Bucket]:
-        """The buckets to write, finest first: each is touched once."""
+        """The buckets to write."""
         if not self.same:
-            return list(self.touched.values())
-        return [bucket for key, bucket in self.touched.items() if key not in self.same]
+            return self.buckets
+        return [bucket for key, bucket in zip(self.keys, self.buckets, strict=True) if key not in self.same]
 
     def added(self, groups: Mapping[BucketKey, Single | Group]) -> Mapping[BucketKey, Single | Group]:
         """The groups as they were added."""
@@ -245,12 +258,27 @@ class _Cascade:
                 run = (*run, child)
                 continue
             if run:
-                parents.append((start_ms, self._replaced(new_key((subject, coarse, start_ms)), run, fine)))
+                parents.append((start_ms, self._parent(subject, coarse, start_ms, end_ms, run, fine)))
             run = (child,)
             start_ms = child[0] - child[0] % width_ms
             end_ms = start_ms + width_ms
-        parents.append((start_ms, self._replaced(new_key((subject, coarse, start_ms)), run, fine)))
+        parents.append((start_ms, self._parent(subject, coarse, start_ms, end_ms, run, fine)))
         return parents
+
+    def _parent(self, subject: str, coarse: str, start_ms: int, end_ms: int, run: Children, fine: str) -> Summary:
+        """A coarse bucket with the summaries of children. Most are new."""
+        key = new_key((subject, coarse, start_ms))
+        if key in self._stored:
+            return self._replaced(key, run, fine)
+        summary = run[0][1] if len(run) == 1 else summary_of(run)
+        now_ms = self._now_ms
+        self.keys.append(key)
+        self.buckets.append(Bucket(subject, coarse, start_ms, summary, _NOTHING, run, 1, now_ms, end_ms > now_ms))
+        if end_ms > self._before_ms:
+            self.opened[end_ms].append(key)
+        else:
+            self.revised.append(key)
+        return summary
 
     def _replaced(self, key: BucketKey, updates: Children, fine: str) -> Summary:
         """What a bucket says with the summaries of children, ascending, replaced; `fine` is their resolution, empty for
@@ -274,7 +302,8 @@ class _Cascade:
         return self._put(key, stored, summary_of(children), _NOTHING, children)
 
     def _keep(self, key: BucketKey, stored: Bucket) -> Summary:
-        self.touched[key] = stored
+        self.keys.append(key)
+        self.buckets.append(stored)
         self.same.add(key)
         return stored.summary
 
@@ -284,7 +313,8 @@ class _Cascade:
         subject, resolution, start_ms = key
         now_ms, rev, end_ms = self._now_ms, 0 if stored is None else stored.rev, start_ms + WIDTH_MS[resolution]
         bucket = Bucket(subject, resolution, start_ms, summary, packed, children, rev + 1, now_ms, end_ms > now_ms)
-        self.touched[key] = bucket
+        self.keys.append(key)
+        self.buckets.append(bucket)
         if end_ms > self._before_ms:
             self.opened[end_ms].append(key)
         else:

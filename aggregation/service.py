@@ -4,14 +4,15 @@ Nothing is acknowledged before its last write. The order of a commit is 1m first
 else wrote: everything is read again and decided again, which is free of harm because roll-up replaces (law 1).
 """
 
+import itertools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from aggregation.event import Event, decode, decode_all
-from aggregation.gather import Gathered, gather, milliseconds
+from aggregation.event import CHUNK, Event, decode, decode_all
+from aggregation.gather import Gathered, gather_chunks, milliseconds
 from aggregation.operator import EMPTY, Batch, Limits, State, Step, keys_needed, step
 from aggregation.rollup import ancestors
 from aggregation.verdict import SetAside
@@ -70,18 +71,14 @@ class Aggregator:
 
     def process(self, shard_id: str, records: Sequence[StreamRecord], window: dict[str, Any]) -> Processed:
         """Apply one batch of a shard and make it durable. Raises `Transient`; then nothing may be acknowledged."""
-        events, places, bad = _decode(records)
-        gathered = gather(events, self._settings.allowed_lateness_ms, self._settings.lanes)
+        decoding = _Decoding(records)
+        gathered = gather_chunks(decoding.chunks(), self._settings.allowed_lateness_ms, self._settings.lanes)
         decided, conflicts = self._commit(shard_id, gathered, window)
-        asides = bad
-        if decided.too_late or decided.quarantined:
-            place_of = {id(event): at for at, event in enumerate(events)}
-            asides = asides + [_aside(places[place_of[id(aside.event)]], aside, "late") for aside in decided.too_late]
-            asides += [_aside(places[place_of[id(aside.event)]], aside, "quarantined") for aside in decided.quarantined]
+        asides = decoding.asides(gathered, decided)
         if asides:
             put_asides(self._lake, sorted(asides, key=lambda aside: (int(aside.sequence_number), aside.part)))
         self._remember(shard_id, decided.state)
-        return Processed(decided, bad, conflicts)
+        return Processed(decided, decoding.bad, conflicts)
 
     def window_state(self, shard_id: str) -> dict[str, Any]:
         """What travels in the Lambda window state: watermark and progress only, so losing it costs nothing."""
@@ -110,7 +107,7 @@ class Aggregator:
                 continue
             changes = _changes(generation, decided, fresh, now_ms)
             if not self._buckets.commit(generation, decided.writes, changes, shard_id):
-                cache.update(decided.touched)
+                decided.put_into(cache)
                 return decided, attempt
             cache.clear()
         raise Transient("bucket store", f"{MAX_COMMIT_ATTEMPTS} commits in a row lost against other writers")
@@ -170,38 +167,63 @@ def _aside(record: StreamRecord, aside: SetAside, kind: Kind) -> Aside:
     return aside_of(kind, record, aside.reason, aside.detail, f"{aside.event.subject} {aside.event.event_id}")
 
 
-def _decode(records: Sequence[StreamRecord]) -> tuple[list[Event], Sequence[StreamRecord], list[Aside]]:
-    """(events, the record of each, records that are no events)."""
-    if isinstance(records, WholeRecords):
-        payloads = records.payloads
-    else:
-        payloads = [record.data for record in records if record.error is None]
-    if len(payloads) == len(records):
-        found = decode_all(payloads)
-        if found is not None:
-            return found, records, []
-    events: list[Event] = []
-    places: list[StreamRecord] = []
-    bad: list[Aside] = []
-    for record in records:
-        try:
-            if record.error is not None:
-                raise record.error
-            events.append(decode(record.data))
-        except BadEvent as error:
-            bad.append(aside_of("quarantined", record, error.reason, error.detail, digest_key(record.data)))
-            continue
-        places.append(record)
-    return events, places, bad
+class _Decoding:
+    """A batch's records decoded a chunk at a time: the records that are events in `places`, in order, those that are
+    not in `bad`."""
+
+    def __init__(self, records: Sequence[StreamRecord]) -> None:
+        self._records = records
+        self.places: list[Sequence[StreamRecord]] = []
+        self.bad: list[Aside] = []
+
+    def chunks(self) -> Iterator[list[Event]]:
+        """Decodes; to be gone through once."""
+        for at in range(0, len(self._records), CHUNK):
+            records = self._records[at : at + CHUNK]
+            yield self._together(records) or self._one_by_one(records)
+
+    def asides(self, gathered: Gathered, decided: Step) -> list[Aside]:
+        """Everything that may not count, with its record."""
+        if not decided.too_late and not decided.quarantined:
+            return self.bad
+        places = dict(zip(map(id, gathered.events), itertools.chain.from_iterable(self.places), strict=True))
+        late = [_aside(places[id(aside.event)], aside, "late") for aside in decided.too_late]
+        return self.bad + late + [_aside(places[id(each.event)], each, "quarantined") for each in decided.quarantined]
+
+    def _together(self, records: Sequence[StreamRecord]) -> list[Event]:
+        """None of them, where one is no event."""
+        if isinstance(records, WholeRecords):
+            payloads = records.payloads
+        else:
+            payloads = [record.data for record in records if record.error is None]
+        events = (decode_all(payloads) if len(payloads) == len(records) else None) or []
+        if events:
+            self.places.append(records)
+        return events
+
+    def _one_by_one(self, records: Sequence[StreamRecord]) -> list[Event]:
+        events: list[Event] = []
+        places: list[StreamRecord] = []
+        for record in records:
+            try:
+                if record.error is not None:
+                    raise record.error
+                events.append(decode(record.data))
+            except BadEvent as error:
+                self.bad.append(aside_of("quarantined", record, error.reason, error.detail, digest_key(record.data)))
+                continue
+            places.append(record)
+        self.places.append(places)
+        return events
 
 
 def _changes(generation: str, decided: Step, fresh: dict[str, list[Event]], now_ms: int) -> list[Change]:
     """One change record per subject: every bucket touched, changed or not, so a retry after a crash between the
     buckets and the change record still tells the watchers (at least once; they apply by `rev`)."""
     by_subject: defaultdict[str, list[Bucket]] = defaultdict(list)
-    for key, bucket in decided.touched.items():
-        if LANE_SEPARATOR not in key[0]:
-            by_subject[key[0]].append(bucket)
+    for bucket in decided.buckets:
+        if LANE_SEPARATOR not in bucket.subject:
+            by_subject[bucket.subject].append(bucket)
     changes: list[Change] = []
     for subject, buckets in by_subject.items():
         events = fresh.get(subject, [])

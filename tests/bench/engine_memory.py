@@ -34,4 +34,4 @@ def _held(count: int) -> int:
 def _buckets(count: int) -> list[Bucket]:
     documents = [scored(number, "AAPL", BASE_MS + number % 60_000, 0.1) for number in range(count)]
     events = [msgspec.convert(document, Event) for document in documents]
-    return list(step(EMPTY, Batch("s", gather(events), {}), BASE_MS).touched.values())
+    return list(step(EMPTY, Batch("s", gather(events), {}), BASE_MS).buckets)

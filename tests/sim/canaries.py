@@ -4,8 +4,9 @@ A harness that cannot see these proves nothing. A canary counts as caught only b
 merely crashes is broken itself.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -91,7 +92,7 @@ def acknowledge_before_commit() -> Iterator[None]:
 @contextmanager
 def verdict_from_the_clock() -> Iterator[None]:
     """Lateness is judged by when an event is processed, not by when it was ingested (law 4)."""
-    real = service.gather
+    real = service.gather_chunks
     worlds: list[World] = []
     begin = World.rage
 
@@ -99,16 +100,16 @@ def verdict_from_the_clock() -> Iterator[None]:
         worlds[:] = [world]
         begin(world)
 
-    def gather(events: list[Event], allowed_lateness_ms: int = DAY_MS, lanes: int = 1) -> Any:
-        now_ms = worlds[0].clock.now_ms()
+    def gather(chunks: Iterable[list[Event]], allowed_lateness_ms: int = DAY_MS, lanes: int = 1) -> Any:
+        now_ms, events = worlds[0].clock.now_ms(), [*chain.from_iterable(chunks)]
         kept = [
             event
             for event in events
             if window_start_ms(instant_ms(event.event_time), MINUTE_MS) + MINUTE_MS + allowed_lateness_ms > now_ms
         ]
-        return real(kept, allowed_lateness_ms, lanes)
+        return real([kept], allowed_lateness_ms, lanes)._replace(events=events)
 
-    with swapped(service, gather=gather), swapped(World, rage=rage):
+    with swapped(service, gather_chunks=gather), swapped(World, rage=rage):
         yield
 
 
@@ -147,7 +148,7 @@ def coarse_by_addition() -> Iterator[None]:
 
     def step(state: Any, batch: Any, *more: Any) -> Step:
         done = real(state, batch, *more)
-        changed, touched = [], dict(done.touched)
+        changed, touched = [], dict(zip(done.keys, done.buckets, strict=True))
         for bucket in done.changed:
             if not bucket.children:
                 changed.append(bucket)
@@ -158,7 +159,7 @@ def coarse_by_addition() -> Iterator[None]:
             if len(parts) > (before is not None):
                 touched[bucket.key] = _replaced(bucket, summary=summary.merge_all(parts))
                 changed.append(touched[bucket.key])
-        return done._replace(changed=changed, touched=touched)
+        return done._replace(changed=changed, buckets=list(touched.values()))
 
     with swapped(service, step=step):
         yield
@@ -193,25 +194,25 @@ def watermark_goes_back() -> Iterator[None]:
 @contextmanager
 def last_of_an_id_stands() -> Iterator[None]:
     """Of two events with one id in a batch the last stands: the batching shows, and a replay differs (law 4)."""
-    real = service.gather
+    real = service.gather_chunks
 
-    def gather(events: list[Event], *more: Any) -> Any:
-        return real(events[::-1], *more)
+    def gather(chunks: Iterable[list[Event]], *more: Any) -> Any:
+        events = [*chain.from_iterable(chunks)]
+        return real([events[::-1]], *more)._replace(events=events)
 
-    with swapped(service, gather=gather):
+    with swapped(service, gather_chunks=gather):
         yield
 
 
 @contextmanager
 def candles_of_confidence() -> Iterator[None]:
     """Candles are made of how sure the classifier is, not of what it says (law 8)."""
-    real = service._decode
+    real = service.gather_chunks
 
-    def decode(records: Any) -> Any:
-        events, places, bad = real(records)
-        return [_replaced(event, polarity=event.confidence) for event in events], places, bad
+    def gather(chunks: Iterable[list[Event]], *more: Any) -> Any:
+        return real([[_replaced(event, polarity=event.confidence) for event in events] for events in chunks], *more)
 
-    with swapped(service, _decode=decode):
+    with swapped(service, gather_chunks=gather):
         yield
 
 

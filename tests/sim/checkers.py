@@ -127,7 +127,7 @@ class WatermarkWatch:
             self._last[shard_id] = max(self._last.get(shard_id, NEVER_MS), now_ms)
         if newest_ms == NEVER_MS:
             self._behind.add(shard_id)  # a shard that begins behind the watermark has not kept up yet
-        gathered = gathering.gather(events, settings.allowed_lateness_ms)._replace(groups={}, received=len(records))
+        gathered = gathering.gather(events, settings.allowed_lateness_ms)._replace(groups={}, events=list(records))
         limits = operator.Limits(settings.out_of_orderness_ms, settings.idle_after_ms)
         done = operator.step(self._state, operator.Batch(shard_id, gathered, {}), now_ms, limits)
         check(done.state.watermark_ms >= self._state.watermark_ms, "time moves one way", "the watermark went back")
