@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     build = commands.add_parser("build", help="train, quantise, calibrate; resumes where it was interrupted")
     build.add_argument("--work", type=Path, default=WORK, help="checkpoints and stages")
     build.add_argument("--target", type=Path, default=SHIPPED, help="where model.onnx, tokenizer.json, card.json go")
-    build.add_argument("--teachers", type=int, default=1, help="how many teachers, seeds 1, 2, …")
+    build.add_argument("--teachers", type=int, choices=(1, 2), default=2, help="how many teachers judge the texts")
     build.add_argument("--threads", type=int, default=2)
     build.add_argument("--float32", action="store_true", help="no bfloat16 products (for processors without them)")
     build.add_argument("--teachers-only", action="store_true", help="stop when the teachers are trained")

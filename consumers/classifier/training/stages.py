@@ -21,7 +21,7 @@ from consumers.classifier.training.learn import Floats, Run, learn, note_cost, p
 from consumers.classifier.training.made import made_sentences
 from consumers.classifier.training.network import Classifier, build, read_tokenizer
 
-__all__ = ["Pool", "Setting", "distil", "opinions", "pool_of", "softmax", "teach", "token_ids"]
+__all__ = ["TEACHERS", "Pool", "Setting", "distil", "opinions", "pool_of", "softmax", "teach", "token_ids"]
 
 TOKENS_MAX = 96
 MADE_TEACHER, MADE_TEACHER_SEED = 2_000, 10
@@ -30,7 +30,8 @@ MADE_STUDENT, MADE_STUDENT_SEED = 4_000, 20
 ANNOUNCED_STUDENT, ANNOUNCED_STUDENT_SEED = 6_000, 21
 VARIANTS, VARIANTS_SEED = 8_000, 30
 LABEL_SMOOTHING = 0.05
-TEACHER_EPOCHS, TEACHER_LEARNING_RATE, TEACHER_BATCH, TEACHER_FROZEN_LAYERS = 2, 5e-5, 64, 4
+TEACHERS = {1: (2, 64, 5e-5, 4), 2: (3, 64, 5e-5, 0)}
+"""Of each teacher, by its seed: epochs, batch, learning rate, and how many of the lowest layers stay as pre-trained."""
 STUDENT_BATCH = 64
 ROUNDS = ((2, 2e-4, 5), (1, 1.2e-4, 6), (1, 1e-4, 7))
 """Epochs, learning rate and seed of each round of the student; each goes on from the one before."""
@@ -45,7 +46,7 @@ class Setting:
     """What every stage needs."""
 
     work: Path
-    teacher_seeds: tuple[int, ...] = (1,)
+    teacher_seeds: tuple[int, ...] = tuple(TEACHERS)
     bfloat16: bool = True
 
 
@@ -140,14 +141,15 @@ def teach(corpus: Corpus, setting: Setting, seed: int) -> tuple[Classifier, Toke
         *made_sentences(MADE_TEACHER, MADE_TEACHER_SEED),
         *announced_sentences(ANNOUNCED_TEACHER, ANNOUNCED_TEACHER_SEED),
     ]
+    epochs, batch, learning_rate, frozen = TEACHERS[seed]
     run = Run(
         name=f"teacher-{seed}",
-        epochs=TEACHER_EPOCHS,
-        learning_rate=TEACHER_LEARNING_RATE,
+        epochs=epochs,
+        learning_rate=learning_rate,
         seed=seed,
-        batch=TEACHER_BATCH,
+        batch=batch,
         freeze_words=True,
-        freeze_layers=TEACHER_FROZEN_LAYERS,
+        freeze_layers=frozen,
         bfloat16=setting.bfloat16,
     )
     model = build(folder, seed)

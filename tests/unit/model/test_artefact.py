@@ -66,4 +66,4 @@ def test_the_card_reports_the_figures_of_the_card_file() -> None:
     page = (DATA / "MODEL_CARD.md").read_text(encoding="utf-8")
     for source in ("sentfin", "tfns"):
         for variant in ("int8", "fp32"):
-            assert f"{validation[variant][f'accuracy_{source}']:.3f}" in page
+            assert f"{validation[variant][f'accuracy_{source}']:.4f}" in page

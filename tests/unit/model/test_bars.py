@@ -16,7 +16,7 @@ from consumers.classifier.training.metrics import accuracy, expected_calibration
 
 from .conftest import GOLDEN, read_rows
 
-FLOORS = {"sentfin_test.csv.gz": (0.840, 0.841), "tfns_valid.csv.gz": (0.880, 0.847)}
+FLOORS = {"sentfin_test.csv.gz": (0.842, 0.843), "tfns_valid.csv.gz": (0.881, 0.849)}
 """Accuracy and macro-F1: as released, less half a point for another processor's rounding."""
 ROUNDING_E4 = 200
 """Another processor's int8 kernels may move a probability a little; see docs/model.md."""
