@@ -118,6 +118,24 @@ def test_why_panel_names_who_made_the_candle(browser: Any, mock: Mock) -> None:
         assert "Close" in roles
 
 
+def test_an_article_without_a_label_is_not_scored_and_not_neutral(browser: Any, mock: Mock) -> None:
+    """A replay scored it again: its own label is another model's, and the candle cannot tell whose is whose."""
+
+    def without_labels(route: Any) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        for row in body["articles"]:
+            row |= {"label": None, "polarity": None, "confidence": None}
+        route.fulfill(response=answer, json=body)
+
+    with open_page(browser, mock.url, "/?s=MSFT&r=1h") as watched:
+        watched.page.route("**/articles*", without_labels)
+        watched.page.reload()
+        watched.page.wait_for_selector(".article-score")
+        assert set(watched.page.locator(".article-score").all_inner_texts()) == {"○not scored"}
+        assert watched.page.locator(".article-score .tone-neutral").count() == 0
+
+
 def test_hostile_title_stays_text(browser: Any, mock: Mock) -> None:
     title = "<img src=x onerror=\"document.title='owned'\"><script>alert(1)</script> \u202e שלום 🕯"
     with open_page(browser, mock.url, "/?s=AAPL") as watched:

@@ -113,7 +113,7 @@ function changes(url) {
 
 function status() {
   const sources = ["rss", "finnhub", "newsapi", "tiingo"].map((name, i) => ({
-    name, state: ["ok", "ok", "circuit open", "disabled"][i], last_success_at: i < 3 ? new Date(Date.now() - (i + 1) * 45_000).toISOString() : null,
+    name, state: ["healthy", "healthy", "circuit open", "paused"][i], last_success_at: i < 3 ? new Date(Date.now() - (i + 1) * 45_000).toISOString() : null,
     error: i === 2 ? "429 Too Many Requests; next probe in 40 s" : null, articles_per_hour: [62, 31, 4, 0][i],
   }));
   const watermarks = [0, 1, 2, 3].map((i) => ({ shard: `shardId-00${i}`, watermark: new Date(Date.now() - 120_000 - i * 9_000).toISOString(), idle: i === 3 }));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { backoff, BACKOFF_CAP, retryAfter } from "../src/model/backoff.ts";
-import { isNewer, parseBucket } from "../src/model/bucket.ts";
-import { candleSentence, isRevised } from "../src/model/candle_text.ts";
+import { isNewer, LABELS, parseBucket } from "../src/model/bucket.ts";
+import { candleSentence, isRevised, labelMark } from "../src/model/candle_text.ts";
 import { formatEventId, parseEventId } from "../src/model/cursor.ts";
 import { parseArticles } from "../src/model/article.ts";
 import { parseSubjects } from "../src/model/api_types.ts";
@@ -256,6 +256,12 @@ describe("what comes from outside", () => {
     expect(article?.url).toBeNull();
     expect(article?.title).toBe("<b>x</b>");
     expect(article?.roles).toEqual(["open"]);
+  });
+
+  it("takes an article without a label for not scored, never for neutral", () => {
+    const { articles } = parseArticles({ articles: [{ event_id: "1", label: null }, { event_id: "2", label: "splendid" }, { event_id: "3", label: "neutral" }] });
+    expect(articles.map(({ label }) => label)).toEqual([null, null, "neutral"]);
+    expect(new Set([null, ...LABELS].map(labelMark)).size).toBe(4);
   });
 
   it("always says that a demo is recorded", () => {

@@ -1,3 +1,4 @@
+import "./styles/dialog.css";
 import "./styles/admin.css";
 import { signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";

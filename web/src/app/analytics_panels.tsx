@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { type Label, LABELS } from "../model/bucket.ts";
 import { labelMark } from "../model/candle_text.ts";
 import { type CoverageRow, type Delays, delayName, delayText, type Facets, type Named, niceCeiling, percentileText, scoreName, subjectFilter, type Window, windowTotal } from "../model/facets.ts";
 import { withFilters } from "../model/filter_queries.ts";
@@ -22,9 +23,7 @@ interface PanelProps {
   readonly filters: Filters;
 }
 
-const LABELS = ["positive", "neutral", "negative"] as const;
 const TICKS = 6;
-const percentText = (count: number, total: number): string => shareText(count / Math.max(1, total));
 
 function Panel({ title, note, span, children }: { title: string; note?: ComponentChildren; span: 4 | 8 | 12; children: ComponentChildren }) {
   return (
@@ -105,7 +104,7 @@ export function LabelPanel({ facets, filters }: PanelProps) {
     shown: (
       <>
         <span aria-hidden="true">{labelMark(label)} </span>
-        {label} <span class="muted">{percentText(facets.labels[label], total)}</span>
+        {label} <span class="muted">{shareText(facets.labels[label] / Math.max(1, total))}</span>
       </>
     ),
   }));
@@ -116,7 +115,7 @@ export function LabelPanel({ facets, filters }: PanelProps) {
   );
 }
 
-const tenthTone = (place: number): "negative" | "neutral" | "positive" => (place < 9 ? "negative" : place > 10 ? "positive" : "neutral");
+const tenthTone = (place: number): Label => (place < 9 ? "negative" : place > 10 ? "positive" : "neutral");
 
 export function ScorePanel({ facets, filters }: PanelProps) {
   const pointed = useSignal<string | null>(null);

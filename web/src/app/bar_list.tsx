@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import type { Label } from "../model/bucket.ts";
 import { articlesText, countText } from "../model/format.ts";
 import { shareText } from "../model/share.ts";
 
@@ -7,7 +8,7 @@ export interface Bar {
   readonly name: string;
   readonly shown: ComponentChildren;
   readonly count: number;
-  readonly tone?: "positive" | "neutral" | "negative";
+  readonly tone?: Label;
 }
 
 interface Props {

@@ -2,9 +2,9 @@ import "./styles/pages.css";
 import { computed, effect, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { Bucket } from "../model/bucket.ts";
-import { candleSentence, mark } from "../model/candle_text.ts";
+import { candleSentence } from "../model/candle_text.ts";
 import { ageText, scoreText } from "../model/format.ts";
-import { RESOLUTIONS, slotMsOf } from "../model/resolution.ts";
+import { slotMsOf } from "../model/resolution.ts";
 import { bucketStarting, lowerBound } from "../model/series.ts";
 import { toSlots } from "../model/slots.ts";
 import { seriesKey, shortName, type Subject } from "../model/subject.ts";
@@ -13,10 +13,11 @@ import { type Ms, ms } from "../model/units.ts";
 import { CandleChart } from "../view/chart.ts";
 import { toneOf } from "../view/painters.ts";
 import { followTheme } from "./chart_wiring.ts";
-import { go, selectResolution } from "./navigation.ts";
+import { LabelMark } from "./label_mark.tsx";
+import { go } from "./navigation.ts";
+import { ResolutionBar } from "./resolution_bar.tsx";
 import { flags, hovered, nameOf, prefs, resolution, route, serverNow, sync, watched } from "./state.ts";
 
-const SHAPE = { positive: "up", negative: "down", neutral: "flat" } as const;
 
 /** One small chart; the crosshair of whichever is pointed at shows in all of them. */
 function mountSmall(host: HTMLElement, subject: Subject): () => void {
@@ -102,9 +103,7 @@ function Cell({ subject }: { subject: Subject }) {
             <span class="muted">{hovered.value === null ? "—" : "no news"}</span>
           ) : (
             <>
-              <span class="mark" aria-hidden="true">
-                {mark(SHAPE[tone])}
-              </span>
+              <LabelMark label={tone} />
               {scoreText(shown.close)}
             </>
           )}
@@ -139,13 +138,7 @@ export function GridPage() {
     <main class="page grid-page" id="main" tabIndex={-1}>
       <div class="page-head">
         <h1>Watched subjects</h1>
-        <div class="segments" role="group" aria-label="Resolution">
-          {RESOLUTIONS.map((row, i) => (
-            <button key={row.id} type="button" aria-pressed={resolution.value === row.id} title={`${row.spoken} per candle (key ${i + 1})`} onClick={() => selectResolution(row.id)}>
-              {row.id}
-            </button>
-          ))}
-        </div>
+        <ResolutionBar />
       </div>
       <div class="cells">
         {watched.value.map((subject) => (

@@ -31,7 +31,7 @@ export function Headlines() {
           <li key={item.eventId}>
             <button type="button" class="headline" onClick={() => selectSubject(item.subject)}>
               <span class="headline-text" dir="auto">
-                <span class={`tone-${item.label ?? "neutral"} mark`} aria-label={item.label ?? "unknown"} role="img">
+                <span class={`mark ${item.label === null ? "muted" : `tone-${item.label}`}`} aria-label={item.label ?? "not scored"} role="img">
                   {labelMark(item.label)}
                 </span>
                 {item.title}

@@ -1,3 +1,4 @@
+import "./styles/dialog.css";
 import "./styles/help.css";
 import { useEffect, useRef } from "preact/hooks";
 import { PAGE_NAMES } from "./page_names.ts";

@@ -1,12 +1,13 @@
 import "./styles/pages.css";
 import { useSignal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { ageText, countText, latencyText, momentText } from "../model/format.ts";
 import type { SourceRow, StageRow, StatusAnswer, WatermarkRow } from "../model/status.ts";
 import { ms, type Ms } from "../model/units.ts";
 import { ApiError } from "../store/api.ts";
 import { fetchStatus } from "../store/status_api.ts";
+import { TablePanel } from "./data_table.tsx";
+import { Stat } from "./stat.tsx";
 import { health, link, prefs, serverNow } from "./state.ts";
 
 const REFRESH_MS = 5_000;
@@ -24,13 +25,7 @@ const COUNTS: Record<string, { readonly label: string; readonly note: string; re
 function Count({ name, value }: { name: string; value: number }) {
   const known = COUNTS[name];
   const warn = known?.expectZero === true && value > 0;
-  return (
-    <div class="stat">
-      <dt>{known?.label ?? name.replaceAll("_", " ")}</dt>
-      <dd class={warn ? "tone-warn" : undefined}>{countText(value)}</dd>
-      <dd class="stat-note">{known?.note ?? ""}</dd>
-    </div>
-  );
+  return <Stat name={known?.label ?? name.replaceAll("_", " ")} value={countText(value)} note={known?.note ?? ""} warn={warn} />;
 }
 
 /** The sum that must come out: what is missing from it is named, because that would be lost news. */
@@ -93,28 +88,6 @@ function Watermark({ row }: { row: WatermarkRow }) {
   );
 }
 
-function Table({ title, columns, children }: { title: string; columns: readonly string[]; children: ComponentChildren }) {
-  return (
-    <section class="panel ops-panel">
-      <h2>{title}</h2>
-      <div class="table-scroll" tabIndex={0} role="region" aria-label={title}>
-        <table>
-          <thead>
-            <tr>
-              {columns.map((name) => (
-                <th key={name} scope="col">
-                  {name}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>{children}</tbody>
-        </table>
-      </div>
-    </section>
-  );
-}
-
 /** What an article costs in writes, since this process began. */
 function Effort({ status }: { status: StatusAnswer }) {
   const { bucketWritesPerArticle, usdPerThousandArticles, revised, repairs } = status.effort;
@@ -136,16 +109,8 @@ function Flow({ status }: { status: StatusAnswer }) {
     <section class="panel ops-panel" aria-label="Flow">
       <h2>Flow</h2>
       <dl class="stats">
-        <div class="stat">
-          <dt>Behind the news</dt>
-          <dd>{lag === null ? "—" : latencyText(lag)}</dd>
-          <dd class="stat-note">from arrival to candle</dd>
-        </div>
-        <div class="stat">
-          <dt>Stream</dt>
-          <dd>{health.value.label}</dd>
-          <dd class="stat-note">{heartbeat?.connections == null ? "this page" : `${countText(heartbeat.connections)} connected`}</dd>
-        </div>
+        <Stat name="Behind the news" value={lag === null ? "—" : latencyText(lag)} note="from arrival to candle" />
+        <Stat name="Stream" value={health.value.label} note={heartbeat?.connections == null ? "this page" : `${countText(heartbeat.connections)} connected`} />
         {status.counts.map(([name, value]) => (
           <Count key={name} name={name} value={value} />
         ))}
@@ -198,13 +163,13 @@ export function OpsPage() {
         <div class={`ops${problem === null ? "" : " stale"}`}>
           <Flow status={status} />
           {status.stages.length > 0 && (
-            <Table title="Stages" columns={["Stage", "State", "Iterator age", "Failed batches", "Given up"]}>
+            <TablePanel title="Stages" columns={["Stage", "State", "Iterator age", "Failed batches", "Given up"]}>
               {status.stages.map((row) => (
                 <Stage key={row.name} row={row} />
               ))}
-            </Table>
+            </TablePanel>
           )}
-          <Table title="Sources" columns={["Source", "State", "Last success", "Articles per hour"]}>
+          <TablePanel title="Sources" columns={["Source", "State", "Last success", "Articles per hour"]}>
             {status.sources.map((row) => (
               <Source key={row.name} row={row} />
             ))}
@@ -215,12 +180,12 @@ export function OpsPage() {
                 </td>
               </tr>
             )}
-          </Table>
-          <Table title="Watermarks" columns={["Shard", "Complete up to", "Behind", "State"]}>
+          </TablePanel>
+          <TablePanel title="Watermarks" columns={["Shard", "Complete up to", "Behind", "State"]}>
             {status.watermarks.map((row) => (
               <Watermark key={row.shard} row={row} />
             ))}
-          </Table>
+          </TablePanel>
         </div>
       )}
     </main>

@@ -1,3 +1,4 @@
+import "./styles/dialog.css";
 import "./styles/palette.css";
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";

@@ -1,10 +1,11 @@
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
+import type { Label } from "../model/bucket.ts";
 import { heights } from "../model/facets.ts";
 
 /** One part of a column; parts are stacked from the bottom. */
 export interface Part {
-  readonly tone: "positive" | "neutral" | "negative" | "plain";
+  readonly tone: Label | "plain";
   readonly value: number;
 }
 

@@ -1,13 +1,20 @@
-import { direction, mark } from "../model/candle_text.ts";
+import type { Role } from "../model/article.ts";
+import type { Bucket } from "../model/bucket.ts";
 import { articlesText, scoreText, windowText } from "../model/format.ts";
-import type { ArticleRecord, Fed, FedRole, FedRow } from "../model/record.ts";
+import type { ArticleRecord, Fed, FedRow } from "../model/record.ts";
 import { RESOLUTIONS } from "../model/resolution.ts";
 import { formatRoute } from "../model/route.ts";
 import { shortName, type Subject } from "../model/subject.ts";
 import { follow } from "./page_link.tsx";
 import { prefs, route } from "./state.ts";
 
-const ROLE_LETTERS: Record<FedRole, string> = { open: "O", high: "H", low: "L", close: "C" };
+const ROLE_LETTERS: Record<Role, string> = { open: "O", high: "H", low: "L", close: "C" };
+
+/** Whether it closed above or below where it opened. */
+function moveMark({ open, close }: Bucket): string {
+  if (close > open) return "▲";
+  return close < open ? "▼" : "◆";
+}
 
 /** One candle: its close, how many articles share it, and what this one made of it. Leads to the candle. */
 function Candle({ subject, fed }: { subject: Subject; fed: Fed | undefined }) {
@@ -21,7 +28,7 @@ function Candle({ subject, fed }: { subject: Subject; fed: Fed | undefined }) {
         {shortName(subject)}, {resolution},{" "}
       </span>
       <span class="fed-close">
-        <span class="mark" aria-hidden="true">{mark(direction(bucket))}</span>
+        <span class="mark" aria-hidden="true">{moveMark(bucket)}</span>
         {scoreText(bucket.close)}
       </span>
       <span class="fed-note">

@@ -10,12 +10,12 @@ import { shortName } from "../model/subject.ts";
 import { type Ms, ms } from "../model/units.ts";
 import { ApiError } from "../store/api.ts";
 import { fetchFedRows, fetchRecord } from "../store/records_api.ts";
+import { ArticleScore } from "./article_score.tsx";
 import { copy } from "./files.ts";
 import { go } from "./navigation.ts";
 import { follow } from "./page_link.tsx";
 import { RecordCandles } from "./record_candles.tsx";
 import { leftFor, list } from "./record_list_state.ts";
-import { RecordScore } from "./record_rows.tsx";
 import { RecordTimeline } from "./record_timeline.tsx";
 import { firstShown } from "./shown.ts";
 import { prefs, route, serverNow } from "./state.ts";
@@ -129,12 +129,12 @@ function Article({ record }: { record: ArticleRecord }) {
         <div>
           <dt>Score</dt>
           <dd class="record-fact-score">
-            <RecordScore record={record} />
+            <ArticleScore {...record} />
           </dd>
         </div>
         <div>
           <dt>Label</dt>
-          <dd>{record.label ?? "none"}</dd>
+          <dd>{record.label ?? "not scored"}</dd>
         </div>
         <div>
           <dt>Confidence</dt>

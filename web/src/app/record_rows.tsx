@@ -1,10 +1,9 @@
-import { labelMark } from "../model/candle_text.ts";
-import { latencyText, momentText, scoreText, secondsText, type Zone } from "../model/format.ts";
+import { latencyText, momentText, secondsText, type Zone } from "../model/format.ts";
 import type { ArticleRecord } from "../model/record.ts";
 import { formatRoute } from "../model/route.ts";
-import { shareText } from "../model/share.ts";
 import { shortName } from "../model/subject.ts";
 import { DAY, type Ms, ms } from "../model/units.ts";
+import { ArticleScore } from "./article_score.tsx";
 import { follow } from "./page_link.tsx";
 import { prefs, route, serverNow } from "./state.ts";
 
@@ -14,20 +13,6 @@ const SUBJECTS_SHOWN = 4;
 /** Today by the second, older news with its date. */
 function timeText(at: Ms, now: Ms, zone: Zone): string {
   return Math.abs(now - at) < DAY ? secondsText(at, zone) : momentText(at, zone);
-}
-
-export function RecordScore({ record }: { record: ArticleRecord }) {
-  const { label, polarity, confidence } = record;
-  const sure = confidence === null ? "" : `, confidence ${shareText(confidence)}`;
-  return (
-    <span class={label === null ? "muted" : `tone-${label}`} title={label === null ? "not scored" : `${label}${sure}`}>
-      <span class="mark" aria-hidden="true">
-        {labelMark(label)}
-      </span>
-      {polarity === null ? "—" : scoreText(polarity)}
-      {label !== null && <span class="visually-hidden"> {label}</span>}
-    </span>
-  );
 }
 
 function Row({ record, now }: { record: ArticleRecord; now: Ms }) {
@@ -40,7 +25,7 @@ function Row({ record, now }: { record: ArticleRecord; now: Ms }) {
     <tr class="record">
       <td class="record-time">{publishedAt === null ? "—" : <time dateTime={new Date(publishedAt).toISOString()}>{timeText(publishedAt, now, zone)}</time>}</td>
       <td class="record-score">
-        <RecordScore record={record} />
+        <ArticleScore {...record} />
       </td>
       <td class="record-what">
         <a class="record-title" data-id={record.id} href={formatRoute(target)} onClick={(event) => follow(event, target)} dir="auto">

@@ -1,65 +1,20 @@
 import "./styles/pages.css";
 import "./styles/runs.css";
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
 import { countText, latencyText, momentText } from "../model/format.ts";
 import { canPromote, canRollBack, type Difference, generationsOf, type Report, type RunDetail } from "../model/runs.ts";
 import { ms } from "../model/units.ts";
-import { ApiError } from "../store/api.ts";
 import { compareRun, fetchRun, promote, rollBack } from "../store/runs_api.ts";
 import { AdminDialog, type Wish } from "./admin_dialog.tsx";
 import { PageLink } from "./page_link.tsx";
 import { RunOverlay } from "./run_overlay.tsx";
 import { RunProgress, RunState } from "./run_parts.tsx";
 import { RunReport } from "./run_report.tsx";
-import { prefs, route, sync } from "./state.ts";
-
-const RUNNING_REFRESH_MS = 2_000;
-const REFRESH_MS = 10_000;
-
-interface Loaded {
-  readonly run: RunDetail | null;
-  readonly problem: string | null;
-}
-
-/** One run, asked for again while it goes on, after every wish and whenever another generation goes live. */
-function useRun(id: string, wishes: number): Loaded {
-  const loaded = useSignal<Loaded>({ run: null, problem: null });
-  const { epoch } = sync.value;
-  useEffect(() => {
-    let timer = 0;
-    let gone = false;
-    const load = async (): Promise<void> => {
-      try {
-        const run = await fetchRun(id);
-        if (!gone) loaded.value = { run, problem: null };
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-        if (!gone) loaded.value = { ...loaded.value, problem: error.message };
-      }
-      const running = loaded.value.run?.state === "running";
-      if (!gone) timer = window.setTimeout(() => void load(), running ? RUNNING_REFRESH_MS : REFRESH_MS);
-    };
-    void load();
-    return () => {
-      gone = true;
-      clearTimeout(timer);
-    };
-  }, [id, epoch, wishes]);
-  return loaded.value;
-}
+import { useRuns } from "./runs_state.ts";
+import { Stat } from "./stat.tsx";
+import { prefs, route } from "./state.ts";
 
 const COUNTS: Record<string, string> = { counted: "Events counted", too_late: "Too late", quarantined: "Quarantined", duplicates: "Duplicates", buckets: "Buckets" };
-
-function Stat({ name, value, note }: { name: string; value: string; note?: string }) {
-  return (
-    <div class="stat">
-      <dt>{name}</dt>
-      <dd>{value}</dd>
-      {note !== undefined && <dd class="stat-note">{note}</dd>}
-    </div>
-  );
-}
 
 function Facts({ run }: { run: RunDetail }) {
   const { seconds, eventsPerSecond, digest } = run;
@@ -210,7 +165,8 @@ function Body({ run, again }: { run: RunDetail; again: () => void }) {
 export function RunDetailPage() {
   const wishes = useSignal(0);
   const id = route.value.id ?? "";
-  const { run, problem } = useRun(id, wishes.value);
+  // After every wish it is asked again.
+  const { answer: run, problem } = useRuns(() => fetchRun(id), ({ state }) => state === "running", `${id} ${wishes.value}`);
   return (
     <main class="page run-page" id="main" tabIndex={-1}>
       <p class="crumb">

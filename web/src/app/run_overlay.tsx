@@ -2,7 +2,7 @@ import { effect, type ReadonlySignal, signal, useSignal } from "@preact/signals"
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { scoreText, windowText } from "../model/format.ts";
 import { closeMove, countVerdicts, type Pair, toPairs, verdictOf } from "../model/overlay.ts";
-import { RESOLUTIONS, slotMsOf } from "../model/resolution.ts";
+import { slotMsOf } from "../model/resolution.ts";
 import type { Slot } from "../model/slots.ts";
 import { shortName, type Subject } from "../model/subject.ts";
 import { e4, type Ms } from "../model/units.ts";
@@ -12,7 +12,8 @@ import { fetchGeneration } from "../store/runs_api.ts";
 import { CandleChart } from "../view/chart.ts";
 import { OVERLAY } from "../view/overlay_look.ts";
 import { followTheme } from "./chart_wiring.ts";
-import { go, selectCandle, selectResolution } from "./navigation.ts";
+import { go, selectCandle } from "./navigation.ts";
+import { ResolutionBar } from "./resolution_bar.tsx";
 import { flags, hovered, nameOf, prefs, resolution, route, selected, selectedKey, selectedSeries, subjects, watched } from "./state.ts";
 
 interface Names {
@@ -185,13 +186,7 @@ export function RunOverlay({ names }: { names: Names }) {
           {names.before} <span class="muted">and</span> {names.after}
         </h2>
         <SubjectChoice />
-        <div class="segments" role="group" aria-label="Resolution">
-          {RESOLUTIONS.map((row, i) => (
-            <button key={row.id} type="button" aria-pressed={resolution.value === row.id} title={`${row.spoken} per candle (key ${i + 1})`} onClick={() => selectResolution(row.id)}>
-              {row.id}
-            </button>
-          ))}
-        </div>
+        <ResolutionBar />
       </div>
       <Legend pair={pair} names={names} />
       <div class="overlay-area">

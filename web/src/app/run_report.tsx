@@ -1,41 +1,21 @@
 import { useSignal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
+import { LABELS } from "../model/bucket.ts";
 import { labelMark } from "../model/candle_text.ts";
-import { countText, momentText, percentText, scoreText, windowText } from "../model/format.ts";
+import { countText, momentText, scoreText, windowText } from "../model/format.ts";
 import type { Difference, Report, ReportRow, RunDetail } from "../model/runs.ts";
+import { shareText } from "../model/share.ts";
 import { shortName } from "../model/subject.ts";
 import { ApiError } from "../store/api.ts";
 import { fetchWorst } from "../store/runs_api.ts";
+import { TablePanel } from "./data_table.tsx";
 import { go } from "./navigation.ts";
+import { Stat } from "./stat.tsx";
 import { prefs } from "./state.ts";
 
-const LABELS = ["positive", "neutral", "negative"] as const;
 /** Subjects shown before the reader asks for all of them. */
 const FIRST_SUBJECTS = 12;
 
 const moveText = (value: number): string => value.toFixed(4);
-
-function Table({ title, columns, children }: { title: string; columns: readonly string[]; children: ComponentChildren }) {
-  return (
-    <section class="panel ops-panel">
-      <h2>{title}</h2>
-      <div class="table-scroll" tabIndex={0} role="region" aria-label={title}>
-        <table>
-          <thead>
-            <tr>
-              {columns.map((name, i) => (
-                <th key={name} scope="col" class={i === 0 ? undefined : "number"}>
-                  {name}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>{children}</tbody>
-        </table>
-      </div>
-    </section>
-  );
-}
 
 function Rows({ rows }: { rows: readonly ReportRow[] }) {
   return (
@@ -76,7 +56,7 @@ function Flips({ report }: { report: Report }) {
     <section class="panel ops-panel">
       <h2>Labels</h2>
       <p>
-        {countText(events)} changed ({percentText(share)}{exact ? "" : ", at least"})
+        {countText(events)} changed ({shareText(share, 1)}{exact ? "" : ", at least"})
       </p>
       {matrix.size > 0 && (
         <div class="table-scroll" tabIndex={0} role="region" aria-label="Labels before and after">
@@ -144,7 +124,7 @@ function Worst({ run, known, names }: { run: RunDetail; known: readonly Differen
   }
   if (worst.length === 0) return null;
   return (
-    <Table title="What differs most" columns={["Candle", names.before, names.after, "Differs by", "n"]}>
+    <TablePanel numeric title="What differs most" columns={["Candle", names.before, names.after, "Differs by", "n"]}>
       {worst.map((row) => (
         <tr key={`${row.subject} ${row.resolution} ${row.before.start}`}>
           <th scope="row">
@@ -164,7 +144,7 @@ function Worst({ run, known, names }: { run: RunDetail; known: readonly Differen
           <td class="number">{countText(row.after.count)}</td>
         </tr>
       ))}
-    </Table>
+    </TablePanel>
   );
 }
 
@@ -193,28 +173,18 @@ export function RunReport({ run, report, worst, names }: { run: RunDetail; repor
         <Verdict report={report} />
         <dl class="stats">
           {([["Equal", total.equal], ["Changed", total.changed], [`Only in ${report.before}`, total.onlyBefore], [`Only in ${report.after}`, total.onlyAfter], ["Newer than the plan", total.newer]] as const).map(([name, count]) => (
-            <div class="stat" key={name}>
-              <dt>{name}</dt>
-              <dd>{countText(count)}</dd>
-            </div>
+            <Stat key={name} name={name} value={countText(count)} />
           ))}
-          <div class="stat">
-            <dt>Mean move of a close</dt>
-            <dd>{moveText(total.meanMove)}</dd>
-          </div>
-          <div class="stat">
-            <dt>Stability index</dt>
-            <dd>{report.stability.toFixed(3)}</dd>
-            <dd class="stat-note">above 0.25 is a shift of the scores</dd>
-          </div>
+          <Stat name="Mean move of a close" value={moveText(total.meanMove)} />
+          <Stat name="Stability index" value={report.stability.toFixed(3)} note="above 0.25 is a shift of the scores" />
         </dl>
       </section>
       <Flips report={report} />
-      <Table title="By resolution" columns={columns}>
+      <TablePanel numeric title="By resolution" columns={columns}>
         <Rows rows={report.byResolution} />
-      </Table>
+      </TablePanel>
       {subjects.length > 0 && (
-        <Table title="By subject" columns={["Subject", ...columns.slice(1)]}>
+        <TablePanel numeric title="By subject" columns={["Subject", ...columns.slice(1)]}>
           <Rows rows={all.value ? subjects : subjects.slice(0, FIRST_SUBJECTS)} />
           {!all.value && subjects.length > FIRST_SUBJECTS && (
             <tr>
@@ -225,7 +195,7 @@ export function RunReport({ run, report, worst, names }: { run: RunDetail; repor
               </td>
             </tr>
           )}
-        </Table>
+        </TablePanel>
       )}
       <Worst run={run} known={worst} names={names} />
     </div>

@@ -1,64 +1,23 @@
 import "./styles/pages.css";
 import "./styles/runs.css";
-import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
-import { useEffect } from "preact/hooks";
 import { momentText } from "../model/format.ts";
 import { formatRoute } from "../model/route.ts";
-import type { Run, RunsAnswer } from "../model/runs.ts";
-import { ApiError } from "../store/api.ts";
+import type { Run } from "../model/runs.ts";
 import { fetchRuns } from "../store/runs_api.ts";
+import { DataTable } from "./data_table.tsx";
 import { Lazy } from "./lazy.tsx";
-import { go } from "./navigation.ts";
+import { follow } from "./page_link.tsx";
 import { RunProgress, RunState } from "./run_parts.tsx";
-import { prefs, route, sync } from "./state.ts";
-
-const RUNNING_REFRESH_MS = 2_000;
-const REFRESH_MS = 10_000;
-
-interface Loaded {
-  readonly answer: RunsAnswer | null;
-  readonly problem: string | null;
-}
-
-/** The runs, asked for again while one is going on, and at once when another generation goes live. */
-function useRuns(): Loaded {
-  const loaded = useSignal<Loaded>({ answer: null, problem: null });
-  const { epoch } = sync.value;
-  useEffect(() => {
-    let timer = 0;
-    let gone = false;
-    const load = async (): Promise<void> => {
-      try {
-        const answer = await fetchRuns();
-        if (!gone) loaded.value = { answer, problem: null };
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-        if (!gone) loaded.value = { ...loaded.value, problem: error.message };
-      }
-      const running = loaded.value.answer?.runs.some((run) => run.state === "running") === true;
-      if (!gone) timer = window.setTimeout(() => void load(), running ? RUNNING_REFRESH_MS : REFRESH_MS);
-    };
-    void load();
-    return () => {
-      gone = true;
-      clearTimeout(timer);
-    };
-  }, [epoch]);
-  return loaded.value;
-}
+import { useRuns } from "./runs_state.ts";
+import { prefs, route } from "./state.ts";
 
 function Row({ run }: { run: Run }) {
   const target = { ...route.value, id: run.id };
-  const follow = (event: MouseEvent): void => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
-    event.preventDefault();
-    go({ page: "runs", id: run.id });
-  };
   return (
     <tr>
       <th scope="row">
-        <a href={formatRoute(target)} onClick={follow}>
+        <a href={formatRoute(target)} onClick={(event) => follow(event, target)}>
           {run.id}
         </a>
       </th>
@@ -92,7 +51,7 @@ function Empty() {
 const COLUMNS = ["Run", "Builds", "State", "Progress", "Model", "Begun"];
 
 function RunList() {
-  const { answer, problem } = useRuns();
+  const { answer, problem } = useRuns(fetchRuns, ({ runs }) => runs.some((run) => run.state === "running"));
   return (
     <main class="page" id="main" tabIndex={-1}>
       <div class="page-head">
@@ -112,24 +71,11 @@ function RunList() {
       {answer?.runs.length === 0 && <Empty />}
       {answer !== null && answer.runs.length > 0 && (
         <section class={`panel ops-panel${problem === null ? "" : " stale"}`}>
-          <div class="table-scroll" tabIndex={0} role="region" aria-label="Runs">
-            <table>
-              <thead>
-                <tr>
-                  {COLUMNS.map((name) => (
-                    <th key={name} scope="col">
-                      {name}
-                    </th>
-                  ))}
-                </tr>
-              </thead>
-              <tbody>
-                {answer.runs.map((run) => (
-                  <Row key={run.id} run={run} />
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <DataTable title="Runs" columns={COLUMNS}>
+            {answer.runs.map((run) => (
+              <Row key={run.id} run={run} />
+            ))}
+          </DataTable>
         </section>
       )}
     </main>

@@ -1,7 +1,6 @@
 import { isLowEvidence, type Bucket } from "../model/bucket.ts";
-import { isRevised, mark } from "../model/candle_text.ts";
+import { isRevised } from "../model/candle_text.ts";
 import { articlesText, countdownText, scoreText, windowText, zoneName } from "../model/format.ts";
-import { RESOLUTIONS } from "../model/resolution.ts";
 import { bucketStarting } from "../model/series.ts";
 import { shortName } from "../model/subject.ts";
 import { ms } from "../model/units.ts";
@@ -9,12 +8,13 @@ import { toneOf } from "../view/painters.ts";
 import { ChartHost, goLive } from "./chart_host.tsx";
 import { ChartCover } from "./chart_cover.tsx";
 import { ArrowIcon } from "./icons.tsx";
-import { go, selectResolution } from "./navigation.ts";
+import { LabelMark } from "./label_mark.tsx";
+import { go } from "./navigation.ts";
+import { ResolutionBar } from "./resolution_bar.tsx";
 import {
-  flagsIn, focus, following, hovered, liveBucket, nameOf, newest, now, prefs, resolution, revisions, route, selected, selectedKey, selectedSeries, serverNow,
+  flagsIn, focus, following, hovered, liveBucket, nameOf, newest, now, prefs, revisions, route, selected, selectedKey, selectedSeries, serverNow,
 } from "./state.ts";
 
-const SHAPE = { positive: "up", negative: "down", neutral: "flat" } as const;
 
 function Heading() {
   const subject = selected.value;
@@ -33,33 +33,12 @@ function Heading() {
           <span class="muted">—</span>
         ) : (
           <>
-            <span class="mark" aria-hidden="true">
-              {mark(SHAPE[tone])}
-            </span>
+            <LabelMark label={tone} />
             {scoreText(bucket.close)}
             <span class="subject-label">{tone}</span>
           </>
         )}
       </p>
-    </div>
-  );
-}
-
-function ResolutionBar() {
-  return (
-    <div class="segments" role="group" aria-label="Resolution">
-      {RESOLUTIONS.map((row, i) => (
-        <button
-          key={row.id}
-          type="button"
-          aria-pressed={resolution.value === row.id}
-          aria-keyshortcuts={String(i + 1)}
-          title={`${row.spoken} per candle (key ${i + 1})`}
-          onClick={() => selectResolution(row.id)}
-        >
-          {row.id}
-        </button>
-      ))}
     </div>
   );
 }

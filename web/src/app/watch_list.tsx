@@ -1,7 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import type { Bucket } from "../model/bucket.ts";
-import { mark } from "../model/candle_text.ts";
 import { ageText, scoreText } from "../model/format.ts";
 import { parseSubject, seriesKey, shortName, type Subject } from "../model/subject.ts";
 import { seriesOf } from "../model/sync.ts";
@@ -9,6 +8,7 @@ import { ms } from "../model/units.ts";
 import { toneOf } from "../view/painters.ts";
 import type { SparklineProps } from "./sparkline.tsx";
 import { CloseIcon } from "./icons.tsx";
+import { LabelMark } from "./label_mark.tsx";
 import { moveWatched, selectSubject, unwatch } from "./navigation.ts";
 import { Lazy } from "./lazy.tsx";
 import { headlines, nameOf, resolution, selected, serverNow, subjects, sync, watched } from "./state.ts";
@@ -16,17 +16,13 @@ import { headlines, nameOf, resolution, selected, serverNow, subjects, sync, wat
 const loadHeadlines = (): Promise<ComponentType> => import("./headlines.tsx").then((module) => module.Headlines);
 const loadSparkline = (): Promise<ComponentType<SparklineProps>> => import("./sparkline.tsx").then((module) => module.Sparkline);
 const loadAddSubject = (): Promise<ComponentType> => import("./add_subject.tsx").then((module) => module.AddSubject);
-const ARROW = { positive: "up", negative: "down", neutral: "flat" } as const;
-
 
 function Score({ bucket }: { bucket: Bucket | undefined }) {
   if (bucket === undefined) return <span class="watch-score muted">—</span>;
   const tone = toneOf(bucket);
   return (
     <span class={`watch-score tone-${tone}`}>
-      <span class="mark" aria-hidden="true">
-        {mark(ARROW[tone])}
-      </span>
+      <LabelMark label={tone} />
       {scoreText(bucket.close)}
     </span>
   );

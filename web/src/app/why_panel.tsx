@@ -2,12 +2,13 @@ import "./styles/why.css";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Article, ArticlesAnswer } from "../model/article.ts";
-import type { Bucket } from "../model/bucket.ts";
+import { type Bucket, LABELS } from "../model/bucket.ts";
 import { isRevised, labelMark } from "../model/candle_text.ts";
-import { articlesText, latencyText, scoreText, secondsText, windowText } from "../model/format.ts";
+import { articlesText, latencyText, secondsText, windowText } from "../model/format.ts";
 import { ms } from "../model/units.ts";
 import { ApiError } from "../store/api.ts";
 import { fetchArticles } from "../store/articles_api.ts";
+import { ArticleScore } from "./article_score.tsx";
 import { ExportBar } from "./export_bar.tsx";
 import { stepCandle, selectCandle } from "./navigation.ts";
 import { focus, prefs, route, selectedKey } from "./state.ts";
@@ -35,17 +36,12 @@ function Latency({ article }: { article: Article }) {
 }
 
 function ArticleRow({ article }: { article: Article }) {
-  const { url, title, label, publishedAt } = article;
+  const { url, title, publishedAt } = article;
   const text = title === "" ? "(no headline)" : title;
   return (
     <li class="article">
       <div class="article-score">
-        <span class={`tone-${label}`} title={article.confidence === null ? label : `${label}, confidence ${Math.round(article.confidence * 100)} %`}>
-          <span class="mark" aria-hidden="true">
-            {labelMark(label)}
-          </span>
-          {article.polarity === null ? "—" : scoreText(article.polarity)}
-        </span>
+        <ArticleScore {...article} />
       </div>
       <div class="article-body">
         <p class="article-title" dir="auto">
@@ -73,12 +69,11 @@ function ArticleRow({ article }: { article: Article }) {
 
 function LabelBar({ bucket }: { bucket: Bucket }) {
   const total = Math.max(1, bucket.positive + bucket.neutral + bucket.negative);
-  const labels = ["positive", "neutral", "negative"] as const;
   let left = 0;
   return (
     <div class="label-mix">
       <svg class="label-bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true" focusable="false">
-        {labels.map((label) => {
+        {LABELS.map((label) => {
           const width = (100 * bucket[label]) / total;
           const x = left;
           left += width;
@@ -86,7 +81,7 @@ function LabelBar({ bucket }: { bucket: Bucket }) {
         })}
       </svg>
       <p class="label-counts">
-        {labels.map((label) => (
+        {LABELS.map((label) => (
           <span key={label} class={`tone-${label}`}>
             <span aria-hidden="true">{labelMark(label)} </span>
             {bucket[label]} {label}

@@ -22,7 +22,11 @@ export interface Bucket {
   readonly lastUpdated: Ms | null;
 }
 
-export type Label = "positive" | "neutral" | "negative";
+export const LABELS = ["positive", "neutral", "negative"] as const;
+export type Label = (typeof LABELS)[number];
+
+/** Null for what is no label: nobody said what the article is, and that is not the same as neutral. */
+export const labelOf = (value: unknown): Label | null => LABELS.find((label) => label === value) ?? null;
 
 /** Fewer articles than this say little; such candles are drawn faded. */
 export const LOW_EVIDENCE_BELOW = 3;

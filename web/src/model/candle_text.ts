@@ -1,21 +1,10 @@
-import { type Bucket, isLive, isLowEvidence } from "./bucket.ts";
+import { type Bucket, isLive, isLowEvidence, type Label } from "./bucket.ts";
 import { articlesText, ageText, scoreText, windowText, type Zone } from "./format.ts";
 import { type Ms, ms } from "./units.ts";
 
-export type Direction = "up" | "down" | "flat";
-
-export function direction(bucket: Bucket): Direction {
-  if (bucket.close > bucket.open) return "up";
-  return bucket.close < bucket.open ? "down" : "flat";
-}
-
-/** The shape that goes with a score wherever a colour does, so that the colour is never the only sign. */
-export function mark(direction: Direction): string {
-  return { up: "▲", down: "▼", flat: "◆" }[direction];
-}
-
-export function labelMark(label: "positive" | "neutral" | "negative" | null): string {
-  return label === "positive" ? "▲" : label === "negative" ? "▼" : "◆";
+/** The shape that goes with a score wherever a colour does, so that the colour is never the only sign. Null: not scored. */
+export function labelMark(label: Label | null): string {
+  return label === null ? "○" : { positive: "▲", neutral: "◆", negative: "▼" }[label];
 }
 
 /** The server waits this long for stragglers before it calls a window final. */

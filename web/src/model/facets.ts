@@ -1,3 +1,4 @@
+import type { Label } from "./bucket.ts";
 import type { FilterName } from "./filters.ts";
 import { ageText } from "./format.ts";
 import { numberOf, type Raw, raw, rawList, textOf } from "./raw.ts";
@@ -6,13 +7,11 @@ import { parseSubject, type Subject } from "./subject.ts";
 import { type Ms, ms, parseIso, SECOND } from "./units.ts";
 import type { Coverage, Delays as WireDelays, Facets as WireFacets, FacetWindow, LabelCounts, NamedCount } from "./wire.ts";
 
-/** Articles along every dimension, each counted under the filters on the others. */
-export interface Window {
+type Labels = Readonly<Record<Label, number>>;
+
+export interface Window extends Labels {
   readonly start: Ms;
   readonly end: Ms;
-  readonly positive: number;
-  readonly neutral: number;
-  readonly negative: number;
 }
 
 export interface Named {
@@ -34,12 +33,13 @@ export interface CoverageRow {
   readonly counts: readonly number[];
 }
 
+/** Articles along every dimension, each counted under the filters on the others. */
 export interface Facets {
   readonly resolution: ResolutionId;
   readonly total: number;
   readonly wholeFrom: Ms | null;
   readonly windows: readonly Window[];
-  readonly labels: Readonly<Record<"positive" | "neutral" | "negative", number>>;
+  readonly labels: Labels;
   readonly sources: readonly Named[];
   readonly models: readonly Named[];
   readonly tags: readonly Named[];
@@ -57,10 +57,16 @@ const millis = (value: unknown): Ms | null => {
   return found === null ? null : ms(found);
 };
 
+const parseLabels = (wire: Raw<LabelCounts>): Labels => ({
+  positive: count(wire.positive),
+  neutral: count(wire.neutral),
+  negative: count(wire.negative),
+});
+
 function parseWindow(wire: Raw<FacetWindow>): Window[] {
   const [start, end] = [parseIso(wire.start), parseIso(wire.end)];
   if (start === null || end === null) return [];
-  return [{ start, end, positive: count(wire.positive), neutral: count(wire.neutral), negative: count(wire.negative) }];
+  return [{ start, end, ...parseLabels(wire) }];
 }
 
 const parseNamed = (value: unknown): Named[] =>
@@ -86,13 +92,12 @@ function parseCoverage(wire: Raw<Coverage>): CoverageRow[] {
 export function parseFacets(value: unknown): Facets | null {
   const wire = raw<WireFacets>(value);
   if (!isResolution(wire.resolution) || !Array.isArray(wire.windows)) return null;
-  const labels = raw<LabelCounts>(wire.labels);
   return {
     resolution: wire.resolution,
     total: count(wire.total),
     wholeFrom: parseIso(wire.whole_from),
     windows: rawList<FacetWindow>(wire.windows).flatMap(parseWindow),
-    labels: { positive: count(labels.positive), neutral: count(labels.neutral), negative: count(labels.negative) },
+    labels: parseLabels(raw<LabelCounts>(wire.labels)),
     sources: parseNamed(wire.sources),
     models: parseNamed(wire.models),
     tags: parseNamed(wire.tags),

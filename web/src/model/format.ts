@@ -17,10 +17,6 @@ export function scoreText(value: E4): string {
 
 export const countText = (value: number): string => counts.format(value);
 
-/** `12.3 %` in the reader's own form. */
-export const percentText = (share: number): string =>
-  share.toLocaleString(undefined, { style: "percent", maximumFractionDigits: 1 });
-
 export const articlesText = (count: number): string => `${countText(count)} ${count === 1 ? "article" : "articles"}`;
 
 /** `12 s`, `4 min`, `3 h`, `2 d`: one unit, rounded down, never negative. */

@@ -1,5 +1,5 @@
-import type { Label } from "./bucket.ts";
-import { parseBucket, type Bucket } from "./bucket.ts";
+import { type Role, rolesOf, webUrl } from "./article.ts";
+import { type Bucket, type Label, labelOf, parseBucket } from "./bucket.ts";
 import { type Raw, numberOf, raw, rawList, textOf } from "./raw.ts";
 import { isResolution, type ResolutionId, slotMsOf } from "./resolution.ts";
 import { parseSubject, type Subject } from "./subject.ts";
@@ -14,7 +14,6 @@ export interface ArticleRecord {
   readonly publisher: string;
   readonly author: string;
   readonly source: string;
-  /** Null unless it is http or https: a link from the outside must not run script. */
   readonly url: string | null;
   readonly publishedAt: Ms | null;
   readonly ingestedAt: Ms | null;
@@ -36,7 +35,6 @@ export interface RecordPage {
   readonly nextCursor: string | null;
 }
 
-const LABELS: readonly unknown[] = ["positive", "neutral", "negative"] satisfies Label[];
 const strings = (value: unknown): string[] => (Array.isArray(value) ? value.map(textOf).filter((text) => text !== "") : []);
 
 /** Null for something without an id: it could not be opened. */
@@ -46,7 +44,6 @@ export function parseRecord(value: unknown): ArticleRecord | null {
   if (id === "") return null;
   const metadata = raw<ItemMetadata>(wire.metadata);
   const source = textOf(wire.source_type);
-  const url = textOf(wire.source_url);
   const polarity = numberOf(wire.polarity);
   const subjects = [...strings(wire.matched_tickers), ...strings(wire.matched_tags).map((tag) => `tag:${tag}`)];
   const told = rawList<Record<string, unknown>>(wire.sources).map((row) => ({ id: textOf(row["article_id"]), source: textOf(row["source"]) }));
@@ -57,11 +54,11 @@ export function parseRecord(value: unknown): ArticleRecord | null {
     publisher: textOf(metadata.source_name) || source,
     author: textOf(metadata.author),
     source,
-    url: /^https?:\/\//i.test(url) ? url : null,
+    url: webUrl(wire.source_url),
     publishedAt: parseIso(metadata.published_at),
     ingestedAt: parseIso(wire.ingested_at),
     scoredAt: parseIso(wire.scored_at),
-    label: LABELS.includes(wire.sentiment) ? (wire.sentiment as Label) : null,
+    label: labelOf(wire.sentiment),
     confidence: numberOf(wire.score),
     polarity: polarity === null ? null : polarityToE4(polarity),
     model: textOf(wire.model_version),
@@ -84,15 +81,13 @@ export function appendPage(before: readonly ArticleRecord[], page: RecordPage): 
   return [...before, ...page.records.filter(({ id }) => !known.has(id))];
 }
 
-export type FedRole = "open" | "high" | "low" | "close";
-
 /** A candle of the article's subject and time; `bucket` is null when it is not stored. */
 export interface Fed {
   readonly resolution: ResolutionId;
   readonly start: Ms;
   readonly end: Ms;
   readonly bucket: Bucket | null;
-  readonly roles: readonly FedRole[];
+  readonly roles: readonly Role[];
 }
 
 export interface FedRow {
@@ -104,16 +99,13 @@ export interface FedRow {
   readonly candles: readonly Fed[];
 }
 
-const ROLES: readonly unknown[] = ["open", "high", "low", "close"] satisfies FedRole[];
-
 function parseFed(wire: Raw<FedCandle>): Fed[] {
   const start = parseIso(wire.start);
   const { resolution } = wire;
   if (start === null || !isResolution(resolution)) return [];
   const bucket = parseBucket(wire.bucket);
-  const roles: unknown[] = Array.isArray(wire.roles) ? wire.roles : [];
   const end = bucket?.end ?? addMs(start, slotMsOf(resolution));
-  return [{ resolution, start, end, bucket, roles: roles.filter((role): role is FedRole => ROLES.includes(role)) }];
+  return [{ resolution, start, end, bucket, roles: rolesOf(wire.roles) }];
 }
 
 export function parseFedRows(value: unknown): FedRow[] {

@@ -1,4 +1,4 @@
-import { type Bucket, type Label, parseBucket } from "./bucket.ts";
+import { type Bucket, type Label, labelOf, parseBucket } from "./bucket.ts";
 import { numberOf, type Raw, raw, textOf } from "./raw.ts";
 import { isResolution, type ResolutionId } from "./resolution.ts";
 import { parseSubject, type SeriesKey, seriesKey, type Subject } from "./subject.ts";
@@ -66,7 +66,6 @@ function parseItem(data: Json): StreamEvent {
   const article = asRecord(data["article"] ?? data["item"] ?? data);
   const subject = parseSubject(textOf(data["ticker"] ?? data["subject"] ?? article["ticker"]));
   if (subject === null) return { kind: "other", name: "new_item" };
-  const label = textOf(article["label"] ?? article["sentiment"]);
   const polarity = numberOf(article["polarity"]);
   return {
     kind: "item",
@@ -74,7 +73,7 @@ function parseItem(data: Json): StreamEvent {
       eventId: textOf(article["event_id"]),
       subject,
       title: textOf(article["title"]),
-      label: label === "positive" || label === "neutral" || label === "negative" ? label : null,
+      label: labelOf(article["label"] ?? article["sentiment"]),
       polarity: polarity === null ? null : polarityToE4(polarity),
       at: parseIso(article["published_at"]) ?? parseIso(article["event_time"]),
     },

@@ -1,4 +1,4 @@
-import { type Bucket, isLowEvidence } from "../model/bucket.ts";
+import { type Bucket, isLowEvidence, type Label } from "../model/bucket.ts";
 import { isRevised } from "../model/candle_text.ts";
 import type { Pair } from "../model/overlay.ts";
 import { e4ToPolarity, type Ms } from "../model/units.ts";
@@ -44,7 +44,7 @@ const LOW_EVIDENCE_ALPHA = 0.55;
 /** Scores nearer to zero than this read as neutral, in ten-thousandths. */
 const NEUTRAL_BAND = 500;
 
-export function toneOf(bucket: Bucket): "positive" | "neutral" | "negative" {
+export function toneOf(bucket: Bucket): Label {
   if (bucket.close > NEUTRAL_BAND) return "positive";
   return bucket.close < -NEUTRAL_BAND ? "negative" : "neutral";
 }
