@@ -5,7 +5,8 @@ lost guard re-reads and decides again. `now_ms` only marks `is_partial`, `last_u
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from aggregation.event import Event
@@ -82,13 +83,13 @@ class Step(NamedTuple):
         """Make what was stored what is stored now."""
         stored.update(zip(self.keys, self.buckets, strict=True))
 
-    @property
-    def fresh(self) -> dict[str, list[Event]]:
-        """The newly counted events by subject. Made on demand: touching every event once more costs a tenth of all."""
-        found: defaultdict[str, list[Event]] = defaultdict(list)
-        for key, group in self.added.items():
-            found[key.subject.partition(LANE_SEPARATOR)[0]] += group.members.values()
-        return found
+    def newest(self, limit: int) -> dict[str, list[Event]]:
+        """The newly counted events by subject, the newest `limit` of each by (event time, event id). Only the last
+        minutes are looked into: touching every event once more costs a tenth of all."""
+        groups: defaultdict[str, list[Single | Group]] = defaultdict(list)
+        for (subject, _, _), group in self.added.items():
+            groups[subject.partition(LANE_SEPARATOR)[0] if LANE_SEPARATOR in subject else subject].append(group)
+        return {subject: _newest(found, limit) for subject, found in groups.items()}
 
 
 def keys_needed(gathered: Gathered) -> list[BucketKey]:
@@ -142,6 +143,22 @@ def step(state: State, batch: Batch, now_ms: int, limits: Limits = DEFAULT_LIMIT
         work.counted,
         work.duplicates,
     )
+
+
+def _newest(groups: list[Single | Group], limit: int) -> list[Event]:
+    found: list[Event] = []
+    earliest_ms = groups[0].start_ms
+    for group in sorted(groups, key=attrgetter("start_ms"), reverse=True):
+        if len(found) >= limit and group.start_ms < earliest_ms:
+            break  # a minute is taken whole: its lanes are groups of their own
+        found += group.members.values()
+        earliest_ms = group.start_ms
+    return newest_of(found, limit)
+
+
+def newest_of(events: Iterable[Event], limit: int) -> list[Event]:
+    """The newest events by (event time, event id)."""
+    return sorted(events, key=attrgetter("event_time", "event_id"))[-limit:]
 
 
 def _width_ms(bucket: Bucket) -> int:
@@ -289,14 +306,19 @@ class _Cascade:
             return self._put(key, None, summary, _NOTHING, updates)
         assert not stored.packed, f"{key} has members of its own: lanes cannot change inside a generation"
         before = stored.children
-        if len(updates) == 1 and updates[0][0] > before[-1][0]:
-            return self._put(key, stored, merge(stored.summary, updates[0][1]), _NOTHING, (*before, *updates))
-        known = dict(before)
+        last, last_summary = before[-1]
+        if updates[0][0] > last:
+            added = updates[0][1] if len(updates) == 1 else summary_of(updates)
+            return self._put(key, stored, merge(stored.summary, added), _NOTHING, before + updates)
+        known = (last,) if updates[0][0] == last else {name for name, _ in before}
         for name, _ in updates:
             if name in known:
                 child = new_key((key.subject, fine, name)) if fine else child_key(stored, name)
                 self.forgotten |= child not in self._stored
-        children = replace(before, dict(updates))
+        if updates[0][0] == last and updates[0][1].count > last_summary.count:
+            children = before[:-1] + updates
+        else:
+            children = replace(before, dict(updates))
         if children is before:
             return self._keep(key, stored)
         return self._put(key, stored, summary_of(children), _NOTHING, children)

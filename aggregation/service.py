@@ -8,12 +8,11 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from aggregation.event import CHUNK, Event, decode, decode_all
 from aggregation.gather import Gathered, gather_chunks, milliseconds
-from aggregation.operator import EMPTY, Batch, Limits, State, Step, keys_needed, step
+from aggregation.operator import EMPTY, Batch, Limits, State, Step, keys_needed, newest_of, step
 from aggregation.rollup import ancestors
 from aggregation.verdict import SetAside
 from aggregation.watermark import NEVER_MS, ShardProgress
@@ -33,8 +32,10 @@ PROGRESS_EVERY_MS = 1_000
 
 
 class Processed(NamedTuple):
-    """One batch made durable: what was decided, the records that were no events, how often a guard was lost."""
+    """One batch made durable: what was decided, the records that were no events, how often a guard was lost. (`events`
+    come first so that they go last, see `Gathered`.)"""
 
+    events: Sequence[Event]
     step: Step
     bad: list[Aside]
     conflicts: int
@@ -78,7 +79,7 @@ class Aggregator:
         if asides:
             put_asides(self._lake, sorted(asides, key=lambda aside: (int(aside.sequence_number), aside.part)))
         self._remember(shard_id, decided.state)
-        return Processed(decided, decoding.bad, conflicts)
+        return Processed(gathered.events, decided, decoding.bad, conflicts)
 
     def window_state(self, shard_id: str) -> dict[str, Any]:
         """What travels in the Lambda window state: watermark and progress only, so losing it costs nothing."""
@@ -99,9 +100,10 @@ class Aggregator:
             stored = self._load(generation, keys, cache)
             now_ms = self._clock.now_ms()
             decided = step(self._state(shard_id, window), Batch(shard_id, gathered, stored), now_ms, self._limits)
-            for subject, events in decided.fresh.items():
-                known = fresh.setdefault(subject, [])
-                known += [event for event in events if event not in known] if attempt else events
+            for subject, events in decided.newest(MAX_CHANGE_EVENTS).items():
+                known = fresh.get(subject, [])
+                more = [event for event in events if event not in known]
+                fresh[subject] = newest_of((*known, *more), MAX_CHANGE_EVENTS) if known else events
             if appeared(self._buckets, generation, decided, stored):
                 cache.clear()
                 continue
@@ -193,7 +195,7 @@ class _Decoding:
     def _together(self, records: Sequence[StreamRecord]) -> list[Event]:
         """None of them, where one is no event."""
         if isinstance(records, WholeRecords):
-            payloads = records.payloads
+            payloads = records.payloads()
         else:
             payloads = [record.data for record in records if record.error is None]
         events = (decode_all(payloads) if len(payloads) == len(records) else None) or []
@@ -232,16 +234,8 @@ def _changes(generation: str, decided: Step, fresh: dict[str, list[Event]], now_
                 event.event_id, event.article_id, event.event_time, event.source, event.label,
                 round(event.polarity * E4),
             )
-            for event in _newest(events)
+            for event in events
         ])  # fmt: skip
         origin_ms = milliseconds(max([event.ingested_at for event in events])) if events else 0
         changes.append(Change(generation, subject, tuple(buckets), news, origin_ms, now_ms))
     return changes
-
-
-def _newest(events: list[Event]) -> list[Event]:
-    """The newest events a watcher is told of, by (event time, event id)."""
-    if len(events) > MAX_CHANGE_EVENTS:
-        oldest = sorted([event.event_time for event in events])[-MAX_CHANGE_EVENTS]
-        events = [event for event in events if event.event_time >= oldest]
-    return sorted(events, key=attrgetter("event_time", "event_id"))[-MAX_CHANGE_EVENTS:]

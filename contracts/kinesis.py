@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache, partial
@@ -14,6 +15,8 @@ from contracts.events import RAW_STREAM, SCORED_STREAM
 
 AGGREGATE_MAGIC: Final = b"\xf3\x89\x9a\xc2"
 _DIGEST_BYTES: Final = 16
+#: Sorts after the base64 of every aggregate, and before that of any JSON.
+_AFTER_AGGREGATES: Final = "84max"
 
 
 class StreamRecord(NamedTuple):
@@ -38,15 +41,23 @@ _record: Final[Callable[[tuple[str, str, str, int, str, bytes, int, None]], Stre
 
 
 class WholeRecords(Sequence[StreamRecord]):
-    """The records of an invocation that holds no KPL aggregate: `payloads` at once, each record when it is asked for.
-    Most never are: 1.5 µs a record, half of what the aggregator takes for it."""
+    """The records of an invocation without KPL aggregates: what they hold all at once, the rest of a record when it is
+    asked for. Most never are: 1.5 µs a record, half of what the aggregator takes for it."""
 
-    def __init__(self, records: Sequence[Mapping[str, Any]], payloads: list[bytes]) -> None:
+    def __init__(self, records: Sequence[Mapping[str, Any]], texts: list[str]) -> None:
         self._records = records
-        self.payloads = payloads
+        self._texts = texts
 
     def __len__(self) -> int:
-        return len(self.payloads)
+        return len(self._texts)
+
+    def payloads(self) -> list[bytes]:
+        """What all records hold; none when one of them is not base64. One C call: 0.3 µs a record, against 1.1 µs with
+        `binascii`."""
+        try:
+            return msgspec.convert(self._texts, list[bytes])
+        except msgspec.ValidationError:
+            return []
 
     @overload
     def __getitem__(self, place: int) -> StreamRecord: ...
@@ -54,28 +65,23 @@ class WholeRecords(Sequence[StreamRecord]):
     def __getitem__(self, place: slice) -> "WholeRecords": ...
     def __getitem__(self, place: int | slice) -> "StreamRecord | WholeRecords":
         if isinstance(place, slice):
-            return WholeRecords(self._records[place], self.payloads[place])
-        return _whole(self._records[place], self.payloads[place])
+            return WholeRecords(self._records[place], self._texts[place])
+        return next(_user_records(self._records[place]))
+
+    def __iter__(self) -> Iterator[StreamRecord]:
+        payloads = self.payloads()
+        if payloads:
+            return map(_whole, self._records, payloads)
+        return itertools.chain.from_iterable(map(_user_records, self._records))
 
 
 def records_of(event: Mapping[str, Any]) -> Sequence[StreamRecord]:
     """The user records of a Lambda Kinesis event, in order. The final invocation of a window may hold none."""
     records = event.get("Records", ())
-    try:
-        # One C call for the whole batch: 0.3 µs a record, against 1.1 µs with `binascii`.
-        payloads = msgspec.convert([record["kinesis"]["data"] for record in records], list[bytes])
-    except msgspec.ValidationError:
+    texts = [record["kinesis"]["data"] for record in records]
+    if min(texts, default=_AFTER_AGGREGATES) < _AFTER_AGGREGATES:
         return [user for record in records for user in _user_records(record)]
-    if max(payloads, default=b"") < AGGREGATE_MAGIC:  # so none begins with it
-        return WholeRecords(records, payloads)
-    found: list[StreamRecord] = []
-    for record, data in zip(records, payloads, strict=True):
-        whole = _whole(record, data)
-        if data.startswith(AGGREGATE_MAGIC):
-            found += _open_aggregate(whole)
-        else:
-            found.append(whole)
-    return found
+    return WholeRecords(records, texts)
 
 
 def shard_of(event: Mapping[str, Any]) -> str:

@@ -142,8 +142,8 @@ class NewEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
-    """One batch's effect on one subject: the full new state of every bucket it touched (a store keeps it without
-    members and children), and the events that were new. `origin_ms`: when the newest of them was ingested."""
+    """One batch's effect on one subject: the new state of every bucket it touched (kept without members and children),
+    and the newest events that were new. `origin_ms`: when the last of these was ingested."""
 
     generation: str
     subject: str

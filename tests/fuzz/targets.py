@@ -64,7 +64,7 @@ def scored_event(data: bytes) -> None:
         return
     judged = gather([event])
     aside = len(judged.quarantined) + len(judged.too_late)
-    assert aside + len(judged.groups) == judged.received == 1, "an event without a verdict"
+    assert aside + len(judged.groups) == len(judged.events) == 1, "an event without a verdict"
     batch = decode_all([data, data])
     assert batch is None or batch == [event, event]
 

@@ -4,6 +4,7 @@ A harness that cannot see these proves nothing. A canary counts as caught only b
 merely crashes is broken itself.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -148,6 +149,7 @@ def coarse_by_addition() -> Iterator[None]:
 
     def step(state: Any, batch: Any, *more: Any) -> Step:
         done = real(state, batch, *more)
+        fresh = done.newest(sys.maxsize)
         changed, touched = [], dict(zip(done.keys, done.buckets, strict=True))
         for bucket in done.changed:
             if not bucket.children:
@@ -155,7 +157,7 @@ def coarse_by_addition() -> Iterator[None]:
                 continue
             before = batch.stored.get(bucket.key)
             parts = [before.summary] if before else []
-            parts += [_alone(event) for event in done.fresh.get(bucket.subject, ()) if _inside(bucket, event)]
+            parts += [_alone(event) for event in fresh.get(bucket.subject, ()) if _inside(bucket, event)]
             if len(parts) > (before is not None):
                 touched[bucket.key] = _replaced(bucket, summary=summary.merge_all(parts))
                 changed.append(touched[bucket.key])
