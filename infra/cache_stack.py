@@ -6,11 +6,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_dax as dax
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.functions import READ
 from infra.names import physical
+from infra.network import make_network
 from infra.stages import Stage
 from stores.dynamo_schema import TIMESERIES
 
@@ -20,18 +20,8 @@ class CacheStack(cdk.Stack):
 
     def __init__(self, scope: Construct, name: str, stage: Stage, **more: object) -> None:
         super().__init__(scope, name, **more)
-        vpc = ec2.Vpc(
-            self,
-            "Vpc",
-            availability_zones=[f"{stage.region}a", f"{stage.region}b"],
-            nat_gateways=0,
-            subnet_configuration=[ec2.SubnetConfiguration(name="cache", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)],
-        )
+        vpc = make_network(self, stage, "cache", ec2.SubnetType.PRIVATE_ISOLATED)
         vpc.add_gateway_endpoint("Dynamo", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
-        flow_logs = logs.LogGroup(
-            self, "FlowLogs", retention=logs.RetentionDays.ONE_WEEK, removal_policy=cdk.RemovalPolicy.DESTROY
-        )
-        vpc.add_flow_log("Flow", destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow_logs))
         group = ec2.SecurityGroup(self, "Group", vpc=vpc, allow_all_outbound=False, description="DAX, TLS only")
         group.add_ingress_rule(ec2.Peer.ipv4(vpc.vpc_cidr_block), ec2.Port.tcp(9111), "DAX with TLS")
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("dax.amazonaws.com"))

@@ -13,55 +13,79 @@ WIDE = 12
 PIPELINE = ("producers", "classifier", "aggregator", "read-model", "archiver", "finalizer")
 
 
+class _Metrics:
+    """The metrics of one stage."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def ours(self, name: str, statistic: str = "Sum") -> cloudwatch.Metric:
+        return _metric(NAMESPACE, name, {"stage": self._stage.name}, statistic)
+
+    def function(self, function: str, name: str, statistic: str) -> cloudwatch.Metric:
+        dimensions = {"FunctionName": function_name(self._stage.name, function)}
+        return _metric("AWS/Lambda", name, dimensions, statistic, f"{function} {name}")
+
+    def stream(self, name: str, metric: str) -> cloudwatch.Metric:
+        dimensions = {"StreamName": physical(self._stage.name, name)}
+        return _metric("AWS/Kinesis", metric, dimensions, "Sum", f"{name} {metric}")
+
+    def table(self, name: str, metric: str) -> cloudwatch.Metric:
+        generation = self._stage.generation if name == TIMESERIES else ""
+        dimensions = {"TableName": physical_name(self._stage.name, name, generation)}
+        return _metric("AWS/DynamoDB", metric, dimensions, "Sum", f"{name} {metric}")
+
+
 def widgets(stage: Stage, alarms: Sequence[cloudwatch.IAlarm]) -> list[list[cloudwatch.IWidget]]:
     """Rows of widgets."""
-
-    def ours(name: str, statistic: str = "Sum") -> cloudwatch.Metric:
-        return _metric(NAMESPACE, name, {"stage": stage.name}, statistic)
-
-    def of(function: str, name: str, statistic: str) -> cloudwatch.Metric:
-        label = f"{function} {name}"
-        return _metric("AWS/Lambda", name, {"FunctionName": function_name(stage.name, function)}, statistic, label)
-
-    def stream(name: str, metric: str) -> cloudwatch.Metric:
-        return _metric("AWS/Kinesis", metric, {"StreamName": physical(stage.name, name)}, "Sum", f"{name} {metric}")
-
-    def table(name: str, metric: str) -> cloudwatch.Metric:
-        generation = stage.generation if name == TIMESERIES else ""
-        physical_table = physical_name(stage.name, name, generation)
-        return _metric("AWS/DynamoDB", metric, {"TableName": physical_table}, "Sum", f"{name} {metric}")
-
+    metrics = _Metrics(stage)
+    status = cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=WIDE, height=6)
+    flow = _graph("Articles in, events counted", [metrics.ours("ArticlesPublished"), metrics.ours("EventsCounted")])
     return [
         [_title("Is it live?")],
-        [
-            cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=WIDE, height=6),
-            _graph("Articles in, events counted", [ours("ArticlesPublished"), ours("EventsCounted")]),
-        ],
+        [status, flow],
         [_title("Where is it stuck?")],
+        *_stuck(metrics),
+        [_title("Stream service")],
+        _service(metrics),
+        [_title("Data")],
+        *_data(metrics),
+        [_title("Money")],
+        *_money(metrics),
+    ]
+
+
+def _stuck(metrics: _Metrics) -> list[list[cloudwatch.IWidget]]:
+    of = metrics.function
+    refused = [metrics.stream(name, "WriteProvisionedThroughputExceeded") for name in (RAW_STREAM, SCORED_STREAM)]
+    return [
         [
             _graph("Iterator age, ms", [of(name, "IteratorAge", "Maximum") for name in PIPELINE[1:5]]),
             _graph("Errors", [of(name, "Errors", "Sum") for name in PIPELINE]),
         ],
         [
             _graph("Duration p95, ms", [of(name, "Duration", "p95") for name in PIPELINE]),
-            _graph(
-                "Refused by streams",
-                [stream(name, "WriteProvisionedThroughputExceeded") for name in (RAW_STREAM, SCORED_STREAM)],
-            ),
+            _graph("Refused by streams", refused),
         ],
-        [_title("Stream service")],
-        [
-            _graph("Open connections, refusals", [ours("StreamConnections", "Maximum"), ours("StreamRefusals")]),
-            _graph(
-                "REST and streams: invocations, errors, refusals",
-                [
-                    of(name, metric, "Sum")
-                    for name in ("api", "stream")
-                    for metric in ("Invocations", "Errors", "Throttles")
-                ],
-            ),
-        ],
-        [_title("Data")],
+    ]
+
+
+def _service(metrics: _Metrics) -> list[cloudwatch.IWidget]:
+    ours = metrics.ours
+    asked = [
+        metrics.function(name, metric, "Sum")
+        for name in ("api", "stream")
+        for metric in ("Invocations", "Errors", "Throttles")
+    ]
+    return [
+        _graph("Open connections, refusals", [ours("StreamConnections", "Maximum"), ours("StreamRefusals")]),
+        _graph("REST and streams: invocations, errors, refusals", asked),
+    ]
+
+
+def _data(metrics: _Metrics) -> list[list[cloudwatch.IWidget]]:
+    ours = metrics.ours
+    return [
         [
             _graph("Set aside", [ours("EventsQuarantined"), ours("EventsTooLate"), ours("FinalizerRepairs")]),
             _graph("Again", [ours("EventsDuplicate"), ours("BucketConflicts"), ours("BucketsRevised")]),
@@ -70,16 +94,21 @@ def widgets(stage: Stage, alarms: Sequence[cloudwatch.IAlarm]) -> list[list[clou
             _graph("Classifier, ms a batch", [ours("ClassifierLatency", "p50"), ours("ClassifierLatency", "p95")]),
             _graph("Sources", [ours("ArticlesFetched"), ours("ArticlesDuplicate"), ours("SourceErrors")]),
         ],
-        [_title("Money")],
+    ]
+
+
+def _money(metrics: _Metrics) -> list[list[cloudwatch.IWidget]]:
+    held = metrics.function("stream", "ConcurrentExecutions", "Maximum")
+    return [
         [
             _graph("This month so far, USD, the whole account", [_charges()]),
-            _graph("Executions that open streams hold", [of("stream", "ConcurrentExecutions", "Maximum")]),
+            _graph("Executions that open streams hold", [held]),
         ],
         [
-            _graph("Write units", [table(name, "ConsumedWriteCapacityUnits") for name in TABLES]),
-            _graph("Read units", [table(name, "ConsumedReadCapacityUnits") for name in TABLES]),
+            _graph("Write units", [metrics.table(name, "ConsumedWriteCapacityUnits") for name in TABLES]),
+            _graph("Read units", [metrics.table(name, "ConsumedReadCapacityUnits") for name in TABLES]),
         ],
-    ]  # fmt: skip
+    ]
 
 
 def _charges() -> cloudwatch.Metric:

@@ -8,11 +8,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.lake import bucket_defaults, bucket_name, make_access_logs, make_lake, removal_of
 from infra.names import RAW_STREAM, SCORED_STREAM, physical
+from infra.queues import make_queue
 from infra.stages import Stage
 from stores.dynamo_schema import ITEMS_PRIMARY, TABLES, TIMESERIES, Table, physical_name
 
@@ -32,14 +32,7 @@ class DataStack(cdk.Stack):
         self.access_logs = make_access_logs(self, stage, self._bucket_name("logs"))
         self.lake = self._lake()
         # A queue only for the alarm: what failed is in the bucket, whole.
-        self.failed_notes = sqs.Queue(
-            self,
-            "FailedNotes",
-            queue_name=physical(stage.name, "candlewick-failed"),
-            enforce_ssl=True,
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            retention_period=cdk.Duration.days(14),
-        )
+        self.failed_notes = make_queue(self, "FailedNotes", stage, "candlewick-failed")
         self.failed = s3.Bucket(
             self,
             "Failed",

@@ -19,6 +19,7 @@ from constructs import Construct
 from infra.data_stack import DataStack
 from infra.functions import ROWS, settings_of
 from infra.names import physical
+from infra.network import make_network
 from infra.stages import Stage
 from stores.dynamo_schema import CHANGES, CONTROL, ITEMS_DASHBOARD, ITEMS_PRIMARY, TIMESERIES
 
@@ -34,18 +35,7 @@ class StreamService(Construct):
     def __init__(self, scope: Construct, name: str, stage: Stage, data: DataStack) -> None:
         super().__init__(scope, name)
         stack = cdk.Stack.of(self)
-        # Named zones: an L2 Vpc in a concrete region would ask AWS for them, which fails offline.
-        vpc = ec2.Vpc(
-            self,
-            "Vpc",
-            availability_zones=[f"{stage.region}a", f"{stage.region}b"],
-            nat_gateways=0,
-            subnet_configuration=[ec2.SubnetConfiguration(name="public", subnet_type=ec2.SubnetType.PUBLIC)],
-        )
-        flow_logs = logs.LogGroup(
-            self, "FlowLogs", retention=logs.RetentionDays.ONE_WEEK, removal_policy=cdk.RemovalPolicy.DESTROY
-        )
-        vpc.add_flow_log("Flow", destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow_logs))
+        vpc = make_network(self, stage, "public", ec2.SubnetType.PUBLIC)
         cluster = ecs.Cluster(self, "Cluster", vpc=vpc, container_insights_v2=ecs.ContainerInsights.ENABLED)
         task = self._task(stage, data)
         service = ecs.FargateService(

@@ -9,12 +9,12 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.data_stack import DataStack
 from infra.functions import ROWS, make_function
 from infra.names import RAW_STREAM, SCORED_STREAM, physical
+from infra.queues import make_queue
 from infra.stages import Stage
 from stores.dynamo_schema import ITEMS_PRIMARY
 
@@ -69,14 +69,7 @@ class PipelineStack(cdk.Stack):
         for feed in FEEDS:
             enabled = stage.active and not (drive_windows and feed.window_s)
             self.functions[feed.function].add_event_source(_source(feed, data, enabled))
-        self.dead_letters = sqs.Queue(
-            self,
-            "MissedRuns",
-            queue_name=physical(stage.name, "candlewick-missed-runs"),
-            enforce_ssl=True,
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            retention_period=cdk.Duration.days(14),
-        )
+        self.dead_letters = make_queue(self, "MissedRuns", stage, "candlewick-missed-runs")
         for each, minutes in SCHEDULES.items():
             self._schedule(each, minutes, stage)
 
