@@ -67,10 +67,15 @@ def instant_of(text: str, name: str) -> int:
     return instant_ms
 
 
+def instant_or_none(text: str | None, name: str) -> int | None:
+    """`instant_of` a parameter that may be left out."""
+    return None if text is None else instant_of(text, name)
+
+
 def range_of(start: str | None, end: str | None) -> tuple[int | None, int | None]:
     """The range `[start, end)` in milliseconds. Raises `BadRequest` when it runs backwards."""
-    start_ms = instant_of(start, "start") if start is not None else None
-    end_ms = instant_of(end, "end") if end is not None else None
+    start_ms = instant_or_none(start, "start")
+    end_ms = instant_or_none(end, "end")
     if start_ms is not None and end_ms is not None and start_ms > end_ms:
         raise BadRequest(f"start {start} is after end {end}; start is inclusive, end is exclusive")
     return start_ms, end_ms

@@ -9,12 +9,11 @@ from starlette.responses import Response
 from api.answers import Configuration, Configurations
 from api.auth import Authenticated
 from api.context import Services, Use
-from api.params import SUBJECT_SCHEMA, instant_of, resolutions_of, subject_of
+from api.params import SUBJECT_SCHEMA, resolutions_of, subject_of
 from api.problems import HttpProblem
 from api.respond import json_answer
-from api.routes.stream import Cursor, LastEventId, Resolutions, Since, Until, open_stream
+from api.routes.stream import EVENT_STREAM, Cursor, LastEventId, Resolutions, Since, Until, open_stream, place_of
 from api.sse.filters import make_filter
-from api.sse.opening import check_until, start_of
 from api.sse.stream import Handover
 from api.watch_lists import MAX_SUBJECTS, NoSuchList
 
@@ -113,7 +112,7 @@ async def delete(services: Use, caller: Authenticated, identity: Identity) -> Re
     tags=["stream"],
     summary="Live events of a watch list",
     response_class=Response,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "events"}},
+    responses=EVENT_STREAM,
 )
 async def stream(
     services: Use,
@@ -128,8 +127,5 @@ async def stream(
     """As `/stream`, of the list's subjects; when the list is edited, a `snapshot` of the new ones follows at once."""
     found = await _one(services, caller.user, identity)
     wanted = make_filter(found["subjects"], resolutions_of(resolutions))
-    since_ms = instant_of(since, "since") if since is not None else None
-    until_ms = instant_of(until, "until") if until is not None else None
-    check_until(until_ms, since_ms)
-    start = start_of(last_event_id, cursor, since_ms)
+    start, until_ms = place_of(cursor, since, until, last_event_id)
     return Handover(await open_stream(services, wanted, start, until_ms, (caller.user, identity)))

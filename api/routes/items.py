@@ -10,7 +10,7 @@ from api.context import Use
 from api.cursors import question_hash
 from api.facet_answers import ItemCandles
 from api.fed import candles_fed
-from api.params import instant_of, subject_of
+from api.params import instant_or_none, subject_of
 from api.problems import HttpProblem
 from api.respond import json_answer
 from api.walk import walk
@@ -106,8 +106,8 @@ async def items(
     still have a `next_cursor`: the search goes on there."""
     wanted_tag = tag_of(tag) if tag is not None else None
     wanted_ticker = ticker_of(ticker) if ticker is not None else None
-    since_ms = instant_of(since, "since") if since is not None else None
-    until_ms = instant_of(until, "until") if until is not None else None
+    since_ms = instant_or_none(since, "since")
+    until_ms = instant_or_none(until, "until")
     bins = bins_of(score, arrival, scoring)
 
     def in_bins(item: dict[str, Any]) -> bool:

@@ -1,13 +1,13 @@
 """`/stream` (server-sent events), its polling twin `/changes`, and `/stream/status`."""
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
 from api.answers import Changes, StreamStatus
 from api.context import Services, Use
-from api.params import INSTANT_SCHEMA, RESOLUTIONS_SCHEMA, SUBJECTS_SCHEMA, instant_of, resolutions_of, subjects_of
+from api.params import INSTANT_SCHEMA, RESOLUTIONS_SCHEMA, SUBJECTS_SCHEMA, instant_or_none, resolutions_of, subjects_of
 from api.problems import HttpProblem
 from api.respond import json_answer
 from api.sse.connections import RETRY_AFTER_S
@@ -38,12 +38,25 @@ Since = Annotated[
 Until = Annotated[
     str | None, Query(description="end the stream at this instant", max_length=40, json_schema_extra=INSTANT_SCHEMA)
 ]
+#: What a route that streams answers with, for the OpenAPI document.
+EVENT_STREAM: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "events"}
+}
 LastEventId = Annotated[str | None, Header(description="sent by clients that reconnect", max_length=4_100)]
 
 
 def wanted_of(tickers: str | None, resolutions: str) -> Filter:
     """The filter asked for. Raises `BadRequest`."""
     return make_filter(subjects_of(tickers) if tickers is not None else None, resolutions_of(resolutions))
+
+
+def place_of(
+    cursor: str | None, since: str | None, until: str | None = None, last_event_id: str | None = None
+) -> tuple[Start, int | None]:
+    """Where a stream begins, and the instant in milliseconds at which it ends. Raises `BadRequest`."""
+    since_ms, until_ms = instant_or_none(since, "since"), instant_or_none(until, "until")
+    check_until(until_ms, since_ms)
+    return start_of(last_event_id, cursor, since_ms), until_ms
 
 
 async def open_stream(
@@ -82,7 +95,7 @@ async def open_stream(
     "/stream",
     summary="Live events",
     response_class=Response,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "events"}},
+    responses=EVENT_STREAM,
 )
 async def stream(
     services: Use,
@@ -96,10 +109,8 @@ async def stream(
     """Server-sent events: `hello`, then `snapshot` or what was missed, then `bucket_update`, `partial_bucket`,
     `new_item`, `sentiment_update`, `metrics`, `heartbeat`, `bye`. See docs/formats.md."""
     wanted = wanted_of(tickers, resolutions)
-    since_ms = instant_of(since, "since") if since is not None else None
-    until_ms = instant_of(until, "until") if until is not None else None
-    check_until(until_ms, since_ms)
-    return Handover(await open_stream(services, wanted, start_of(last_event_id, cursor, since_ms), until_ms))
+    start, until_ms = place_of(cursor, since, until, last_event_id)
+    return Handover(await open_stream(services, wanted, start, until_ms))
 
 
 @router.get("/changes", response_model=Changes, summary="Live events, polled")
@@ -114,8 +125,7 @@ async def changes(
 ) -> Response:
     """What `/stream` would have sent since the cursor, with the same ids. `more`: ask again at once."""
     wanted = wanted_of(tickers, resolutions)
-    since_ms = instant_of(since, "since") if since is not None else None
-    start = start_of(None, cursor, since_ms)
+    start, _ = place_of(cursor, since)
     if services.live:
         await services.connections.ensure_started()
         answer = poll_memory(services.hub, start, wanted, limit)
