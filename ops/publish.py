@@ -7,7 +7,7 @@ from contracts.errors import BadRequest
 from contracts.settings import AggregatorSettings
 from ops.console import say
 from ops.progress import counter
-from producers.publish import Kind, Report, parse_speed, publish_file
+from producers.publish import Kind, Publication, Report, parse_speed
 from stores.home import Home
 
 MAX_SHOWN_PROBLEMS = 20
@@ -45,21 +45,20 @@ def publish_command(
             advance(report.read - done)
             done = report.read
 
-        report = publish_file(
-            path,
-            log=home.log,
-            lake=home.lake,
-            clock=home.clock,
+        publication = Publication(
+            home.log,
+            home.lake,
+            home.clock,
             kind=kind,  # type: ignore[arg-type]
             speed=parse_speed(speed),
             backfill=backfill,
             lanes=settings.lanes,
             columns=columns,
             source=source,
-            stdin=sys.stdin.buffer,
             on_problem=problem,
             on_progress=progress,
         )
+        report = publication.run(path, sys.stdin.buffer)
     return report._asdict()
 
 

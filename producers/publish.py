@@ -63,7 +63,11 @@ class Made(NamedTuple):
 
 
 class Publication:
-    """One file on its way to the log. `speed`: times real time by event time (None: as fast as it goes)."""
+    """One file on its way to the log.
+
+    Without `kind` each row says by its schema or fields what it is. `speed`: times real time by event time (None: as
+    fast as it goes). `on_problem` gets one line a rejected row, `on_progress` the counts so far after every put.
+    """
 
     def __init__(
         self,
@@ -157,43 +161,6 @@ class Publication:
 
     def _report(self) -> Report:
         return Report(self._read, self._published, self._rejected)
-
-
-def publish_file(
-    path: str,
-    *,
-    log: EventLog,
-    lake: Lake,
-    clock: Clock,
-    kind: Kind | None = None,
-    speed: float | None = None,
-    backfill: bool = False,
-    lanes: int = 1,
-    columns: Mapping[str, str] | None = None,
-    source: str = DEFAULT_SOURCE,
-    stdin: BinaryIO | None = None,
-    on_problem: Callable[[str], None] = lambda line: None,
-    on_progress: Callable[[Report], None] = lambda report: None,
-) -> Report:
-    """Put a file's rows on their stream. Without `kind` each row says by its schema or fields what it is.
-
-    `on_problem` gets one line a rejected row, `on_progress` the counts so far after every put. Errors: see
-    `Publication.run`.
-    """
-    publication = Publication(
-        log,
-        lake,
-        clock,
-        kind=kind,
-        speed=speed,
-        backfill=backfill,
-        lanes=lanes,
-        columns=columns,
-        source=source,
-        on_problem=on_problem,
-        on_progress=on_progress,
-    )
-    return publication.run(path, stdin)
 
 
 def parse_speed(text: str) -> float | None:

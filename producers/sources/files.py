@@ -12,14 +12,13 @@ import sys
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal, NamedTuple, cast
+from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 import msgspec
 
 from contracts.errors import BadEvent, BadRequest
 from contracts.events import MAX_EVENT_BYTES
 
-Format = Literal["jsonl", "csv", "parquet"]
 STDIN: Final = "-"
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _PARQUET_MAGIC: Final = b"PAR1"

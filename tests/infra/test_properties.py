@@ -14,7 +14,6 @@ ALL = list(VARIANTS)
 MAPPING = "AWS::Lambda::EventSourceMapping"
 #: Actions that know no resources.
 NAMELESS = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "dynamodb:ListStreams", "ecr:GetAuthorizationToken"}
-PAIRS = (("AWS::S3::Bucket", "AWS::S3::BucketPolicy"), ("AWS::SQS::Queue", "AWS::SQS::QueuePolicy"))
 
 
 def every(templates: Templates, variant: str, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -24,7 +24,7 @@ from contracts.errors import Transient
 from contracts.hashing import packed_hash
 from contracts.identity import event_id
 from contracts.instants import iso_ms
-from contracts.ports import BucketStore, Change, NewEvent
+from contracts.ports import Change, NewEvent
 from contracts.resolution import NAMES, WIDTH_MS, window_start_ms
 from stores.sqlite_buckets import SqliteBucketStore
 from stores.sqlite_control import SqliteControlStore
@@ -348,11 +348,6 @@ class Listener:
     @property
     def last_id(self) -> str | None:
         return next((got.id for got in reversed(self.got) if got.id), None)
-
-
-def store_of(home: TestHome) -> BucketStore:
-    store: BucketStore = home.buckets
-    return store
 
 
 def live(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:

@@ -16,7 +16,7 @@ from contracts.errors import BadRequest, Transient
 from contracts.events import RAW_STREAM, SCORED_STREAM, decode_raw, decode_scored
 from contracts.hashing import member_hash
 from contracts.ports import Entry
-from producers.publish import Report, iso_time, parse_speed, publish_file, split_list
+from producers.publish import Publication, Report, iso_time, parse_speed, split_list
 from producers.publisher import Publisher, chunks
 from tests.fakes.log import FakeLog
 from tests.fakes.stores import FakeLake
@@ -54,9 +54,8 @@ class Publishing:
         return str(self.folder / name)
 
     def publish(self, path: str, **options: Any) -> Report:
-        return publish_file(
-            path, log=self.log, lake=self.lake, clock=self.clock, on_problem=self.problems.append, **options
-        )
+        stdin = options.pop("stdin", None)
+        return Publication(self.log, self.lake, self.clock, on_problem=self.problems.append, **options).run(path, stdin)
 
     @property
     def scored(self) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from aggregation.service import Aggregator
 from consumers.archiver.service import Archiver
-from contracts.errors import CandlewickError
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.generation import live_generation
 from contracts.kinesis import StreamRecord
@@ -117,12 +116,3 @@ def fields(home: Home, generation: str | None = None) -> dict[tuple[str, str, in
     """Every bucket of a generation (the live one) in the oracle's terms."""
     name = generation or live_generation(home.control)
     return {tuple(bucket.key): oracle.fields_of(bucket) for bucket in home.buckets.scan(name)}
-
-
-def error_of(call: Any) -> CandlewickError:
-    """The error a call ends with."""
-    try:
-        call()
-    except CandlewickError as error:
-        return error
-    raise AssertionError("nothing was raised")
