@@ -7,6 +7,7 @@ from contracts.resolution import DAY_MS
 from local.driver_checkpoint import Checkpoints
 from local.line import ITEMS_TABLE, LINE
 from stores.home import Home
+from stores.sqlite_control import SqliteControlStore
 from stores.sqlite_items import SqliteItemStore
 
 #: The change log is for reconnecting watchers; what is older they load afresh.
@@ -15,12 +16,16 @@ KEEP_CHANGES_MS: Final = DAY_MS
 KEEP_MINUTES_MS: Final = 8 * DAY_MS
 #: As long as DynamoDB keeps a table's stream; what its reader is not done with is kept however old.
 KEEP_ITEM_CHANGES_MS: Final = DAY_MS
+#: Expired documents are read no more; the versions of leases that ran out lately count on, and no lease is so long.
+KEEP_EXPIRED_MS: Final = DAY_MS
 
 
 def forget_old(home: Home) -> None:
     """Drop what nobody will ask for any more. Raises `Transient`; doing it again is harmless."""
     now_ms = home.clock.now_ms()
     home.buckets.trim_changes(now_ms - KEEP_CHANGES_MS)
+    if isinstance(home.control, SqliteControlStore):
+        home.control.sweep(now_ms - KEEP_EXPIRED_MS)
     if isinstance(home.items, Tallying):
         home.items.forget_minutes(now_ms - KEEP_MINUTES_MS)
     if isinstance(home.items, SqliteItemStore):

@@ -1,5 +1,7 @@
 """What is forgotten, and above all what is not: nothing that its reader is not done with."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,17 @@ def test_the_items_stream_is_kept_for_a_day_and_as_long_as_it_is_unread(home: Ho
     )
     forget_old(home)
     assert len(sequences(home)) == 1, "young ones are kept"
+
+
+def test_what_has_expired_a_day_ago_is_gone_from_the_file(home: Home, tmp_path: Path) -> None:
+    home.control.put("stream-process", "old", {}, expires_ms=home.clock.now_ms() + 20_000)
+    home.control.put("stream-process", "lasting", {})
+    home.clock.advance(2 * DAY_MS)  # type: ignore[attr-defined]
+    home.control.put("stream-process", "just-expired", {}, expires_ms=home.clock.now_ms() - 1)
+    forget_old(home)
+    with closing(sqlite3.connect(tmp_path / "control.db")) as file:
+        kept = [name for (name,) in file.execute("SELECT name FROM documents WHERE kind = 'stream-process'")]
+    assert sorted(kept) == ["just-expired", "lasting"]
 
 
 def test_numbers_are_never_given_out_again(home: Home) -> None:
