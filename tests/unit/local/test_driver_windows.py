@@ -262,6 +262,34 @@ weather = st.lists(
 )
 
 
+class Weathered:
+    """A handler in that weather: it fails or does half as often as it was told, and remembers what succeeded."""
+
+    def __init__(self, has_windows: bool) -> None:
+        self.has_windows = has_windows
+        self.trouble = {"fail": 0, "partly": 0}
+        self.succeeded: list[str] = []
+        self.windows: dict[tuple[str, str], list[str]] = {}
+
+    def __call__(self, event):
+        names = [f"{name}," for name in names_of(event).split(",") if name]
+        if self.trouble["fail"]:
+            self.trouble["fail"] -= 1
+            raise ValueError("down")
+        done, failures = len(names), []
+        if self.trouble["partly"] and names:
+            self.trouble["partly"] -= 1
+            done = len(names) // 2
+            failures = [{"itemIdentifier": event["Records"][done]["kinesis"]["sequenceNumber"]}]
+        self.succeeded.extend(names[:done])
+        if not self.has_windows:
+            return {"batchItemFailures": failures}
+        state = event["state"].get("seen", "") + "".join(names[:done])
+        if event["isFinalInvokeForWindow"] and not failures:
+            self.windows.setdefault((event["shardId"], event["window"]["start"]), []).append(state)
+        return {"state": {"seen": state}, "batchItemFailures": failures}
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(weather, st.sampled_from([0, 10]), st.booleans(), st.integers(1, 5), st.sampled_from([0, 3_000]))
 def test_in_any_weather_every_record_succeeds_once_in_order(
@@ -269,29 +297,7 @@ def test_in_any_weather_every_record_succeeds_once_in_order(
 ):
     """Without crashes between handler and checkpoint, success is exactly once; windows are told whole and once."""
     line = Line(tmp_path_factory.mktemp("line"))
-    trouble = {"fail": 0, "partly": 0}
-    succeeded: list[str] = []
-    windows: dict[tuple[str, str], list[str]] = {}
-
-    def answer(event):
-        names = [f"{name}," for name in names_of(event).split(",") if name]
-        if trouble["fail"]:
-            trouble["fail"] -= 1
-            raise ValueError("down")
-        done, failures = len(names), []
-        if trouble["partly"] and names:
-            trouble["partly"] -= 1
-            done = len(names) // 2
-            failures = [{"itemIdentifier": event["Records"][done]["kinesis"]["sequenceNumber"]}]
-        succeeded.extend(names[:done])
-        if window_s:
-            state = event["state"].get("seen", "") + "".join(names[:done])
-            if event["isFinalInvokeForWindow"] and not failures:
-                windows.setdefault((event["shardId"], event["window"]["start"]), []).append(state)
-            return {"state": {"seen": state}, "batchItemFailures": failures}
-        return {"batchItemFailures": failures}
-
-    line.answer = answer
+    line.answer = handler = Weathered(window_s > 0)
     options = {
         "tumbling_window_s": window_s, "batch_size": batch_size, "bisect": bisect,
         "report_item_failures": True, "batching_window_ms": batching_window_ms,
@@ -318,12 +324,12 @@ def test_in_any_weather_every_record_succeeds_once_in_order(
             for _ in range(value):
                 driver.step()
         else:
-            trouble[kind] += value
+            handler.trouble[kind] += value
     driver.run_until_idle(final=True)
-    assert succeeded == put
+    assert handler.succeeded == put
     if window_s:
-        told = [state for states in windows.values() for state in states]
+        told = [state for states in handler.windows.values() for state in states]
         assert sorted("".join(told).split(",")) == sorted("".join(put).split(","))
-        assert all(len(states) == 1 for states in windows.values())
+        assert all(len(states) == 1 for states in handler.windows.values())
     line.assert_nothing_left(driver)
     line.close()
