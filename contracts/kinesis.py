@@ -66,7 +66,7 @@ class WholeRecords(Sequence[StreamRecord]):
     def __getitem__(self, place: int | slice) -> "StreamRecord | WholeRecords":
         if isinstance(place, slice):
             return WholeRecords(self._records[place], self._texts[place])
-        return next(_user_records(self._records[place]))
+        return _user_records(self._records[place])[0]
 
     def __iter__(self) -> Iterator[StreamRecord]:
         payloads = self.payloads()
@@ -104,20 +104,16 @@ def user_data(data: bytes) -> list[bytes]:
     return [user.data for user in _open_aggregate(StreamRecord("", "", "", 0, "", data, 0))]
 
 
-def _user_records(record: Mapping[str, Any]) -> Iterator[StreamRecord]:
-    """One record by itself, for batches that hold something that is not base64."""
+def _user_records(record: Mapping[str, Any]) -> list[StreamRecord]:
+    """One record by itself: of a batch that holds aggregates, or something that is not base64."""
     text = record["kinesis"]["data"]
     try:
         data = msgspec.convert(text, bytes)
     except msgspec.ValidationError as fault:
         error = BadEvent("unparseable", f"not base64: {fault}")
-        yield _whole(record, str(text).encode())._replace(error=error)
-        return
+        return [_whole(record, str(text).encode())._replace(error=error)]
     whole = _whole(record, data)
-    if data.startswith(AGGREGATE_MAGIC):
-        yield from _open_aggregate(whole)
-    else:
-        yield whole
+    return _open_aggregate(whole) if data.startswith(AGGREGATE_MAGIC) else [whole]
 
 
 def _whole(record: Mapping[str, Any], data: bytes) -> StreamRecord:
@@ -144,15 +140,16 @@ def _stream_of(arn: str) -> str:
     return next((known for known in (RAW_STREAM, SCORED_STREAM) if name.endswith(f"-{known}")), name)
 
 
-def _open_aggregate(whole: StreamRecord) -> Iterator[StreamRecord]:
+def _open_aggregate(whole: StreamRecord) -> list[StreamRecord]:
     try:
         users = open_aggregate(whole.data)
     except BadEvent as error:
-        yield whole._replace(error=error)
-        return
+        return [whole._replace(error=error)]
     stream, shard_id, sequence_number, _, _, _, arrival_ms, _ = whole
-    for index, (partition_key, _, data) in enumerate(users):
-        yield _record((stream, shard_id, sequence_number, index, partition_key, data, arrival_ms, None))
+    return [
+        _record((stream, shard_id, sequence_number, index, partition_key, data, arrival_ms, None))
+        for index, (partition_key, _, data) in enumerate(users)
+    ]
 
 
 class AggregatedUser(NamedTuple):
@@ -161,6 +158,9 @@ class AggregatedUser(NamedTuple):
     partition_key: str
     explicit_hash_key: int | None
     data: bytes
+
+
+_user: Final[Callable[[tuple[str, None, bytes]], AggregatedUser]] = partial(tuple.__new__, AggregatedUser)
 
 
 def open_aggregate(data: bytes) -> list[AggregatedUser]:
@@ -176,14 +176,17 @@ def open_aggregate(data: bytes) -> list[AggregatedUser]:
     try:
         aggregate = messages.AggregatedRecord.FromString(body)
         keys, hashes = aggregate.partition_key_table, aggregate.explicit_hash_key_table
-        users = [
-            AggregatedUser(
-                keys[user.partition_key_index],
-                int(hashes[user.explicit_hash_key_index]) if user.HasField("explicit_hash_key_index") else None,
-                user.data,
-            )
-            for user in aggregate.records
-        ]
+        if hashes:
+            users = [
+                AggregatedUser(
+                    keys[user.partition_key_index],
+                    int(hashes[user.explicit_hash_key_index]) if user.HasField("explicit_hash_key_index") else None,
+                    user.data,
+                )
+                for user in aggregate.records
+            ]
+        else:
+            users = [_user((keys[user.partition_key_index], None, user.data)) for user in aggregate.records]
     except (DecodeError, IndexError, ValueError) as error:
         raise BadEvent("corrupt_aggregate", f"{len(data)} bytes: {type(error).__name__}") from None
     if not users:
