@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.chromium import browser as chromium
-from tests.e2e.web_browser import FULL, Watched, need_web, open_page, series_of, shot
+from tests.e2e.web_browser import FULL, Watched, open_page, series_of, shot
 from tests.e2e.web_proxy import MODES, Proxy, proxy
-from tests.e2e.web_server import WebServer, now_ms, web_server
+from tests.e2e.web_server import WebServer, now_ms
 
 pytestmark = pytest.mark.browser
 #: How long a fault lasts: long enough for the page to notice it by itself. Silence takes longest to notice.
@@ -19,19 +18,6 @@ LASTS_S = {"cut": 1.5, "stall": 28.0, "buffer": 10.0, "truncate": 1.5, "503": 1.
 WEATHERS = [(mode,) for mode in MODES if mode != "none"] if FULL else [("cut", "truncate", "503", "429")]
 ENDED_S = 40.0
 SAME_FIELDS = ("start", "end", "open", "high", "low", "close", "count", "rev")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    need_web()
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
-    with web_server(tmp_path_factory.mktemp("faults") / "data", with_items=False) as running:
-        yield running
 
 
 @pytest.fixture

@@ -6,17 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.chromium import browser as chromium
-from tests.e2e.web_browser import Mock, axe, mock_server, need_web, open_page, shot
+from tests.e2e.web_browser import Mock, axe, mock_server, open_page, shot
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    need_web()
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -1,33 +1,18 @@
 """The page under load, against the real server: switches, tabs, floods, and half an hour in little time."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.e2e.chromium import browser as chromium
-from tests.e2e.web_browser import FULL, need_web, open_page, series_of
+from tests.e2e.web_browser import FULL, open_page, series_of
 from tests.e2e.web_load import LEAK, RESOLUTIONS, flood, grows, heap_over
-from tests.e2e.web_server import SUBJECTS, WATCHED, WebServer, web_server
+from tests.e2e.web_server import SUBJECTS, WATCHED, WebServer
 
 pytestmark = pytest.mark.browser
 FLOOD_S = 10.0 if FULL else 2.0
 RATE = 500
 MINUTES = 30 if FULL else 3
 TABS = 8
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    need_web()
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
-    with web_server(tmp_path_factory.mktemp("load") / "data", with_items=False) as running:
-        yield running
 
 
 def test_hundred_switches_through_the_eight_resolutions(browser: Any, server: WebServer) -> None:

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.settings import AggregatorSettings
-from tests.e2e.chromium import browser as chromium
-from tests.e2e.web_browser import PHONE, Watched, axe, need_web, open_page, shot
+from tests.e2e.web_browser import PHONE, Watched, axe, open_page, shot
 from tests.e2e.web_server import SUBJECTS, WATCHED, WebServer, web_server
 from tests.unit.replay.kit import replayed
 
@@ -26,13 +25,6 @@ PAGES = {
     "ops": ("/ops", ".stats"),
     "unknown": ("/no-such-page", ".cover"),
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    need_web()
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

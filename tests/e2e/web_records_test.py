@@ -14,12 +14,10 @@ import pytest
 from contracts.clock import SystemClock
 from contracts.instants import iso_ms
 from contracts.resolution import HOUR_MS, MINUTE_MS
-from tests.e2e.chromium import browser as chromium
 from tests.e2e.harness import Up, answer
-from tests.e2e.web_browser import Watched, axe, need_web, open_page, shot
+from tests.e2e.web_browser import PHONE, Watched, axe, open_page, shot
 
 pytestmark = pytest.mark.browser
-PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
 #: Begins like a formula; what it has of markup the classifier takes out, so a test puts it back in.
 FORMULA = "=cmd() chips \u202e שלום"
 HOSTILE = FORMULA + "<img src=x onerror=\"document.title='owned'\">"
@@ -41,13 +39,6 @@ def raw_article(number: int, now_ms: int) -> dict[str, Any]:
         "published_at": published_at, "ingested_at": published_at,
         "tickers": ["MSFT"] if number % 4 == 0 else ["AAPL", "MSFT"], "tags": ["chips"], "raw_key": None,
     }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    need_web()
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

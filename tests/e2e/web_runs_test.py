@@ -10,8 +10,7 @@ import pytest
 
 from contracts.bucket import Bucket, BucketWrite
 from contracts.settings import AggregatorSettings
-from tests.e2e.chromium import browser as chromium
-from tests.e2e.web_browser import axe, need_web, open_page, shot
+from tests.e2e.web_browser import axe, open_page, shot
 from tests.e2e.web_server import ADMIN, WATCHED, WebServer, web_server
 from tests.unit.replay.kit import replayed
 
@@ -19,13 +18,6 @@ pytestmark = pytest.mark.browser
 CHANGED = 4
 #: How soon an open dashboard must follow here; `bench-web` measures against the bar of two seconds.
 FOLLOWED_WITHIN_S = 15.0
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    need_web()
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture
