@@ -52,8 +52,8 @@ def silent() -> Iterator[str]:
 def test_other_sources_never_notice_and_status_shows_it(
     site: FakeSite, silent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producers.fetch.READ_TIMEOUT_S", 0.2)
-    monkeypatch.setattr("producers.fetch.TOTAL_TIMEOUT_MS", 1_500)
+    monkeypatch.setattr("producers.fetch.READ_TIMEOUT_S", 0.6)
+    monkeypatch.setattr("producers.fetch.TOTAL_TIMEOUT_MS", 2_000)
     bad = {name: site.put(f"/{name}", *replies) for name, (replies, _) in BEHAVIOURS.items()} | {"hangs": silent}
     sources = [Source(name=name, kind="json", url=url, options=POSTS) for name, url in bad.items()]
     good = json.dumps(golden("jsonplaceholder_posts.json")).encode()
