@@ -9,19 +9,18 @@ import typer
 
 from contracts.aside import Kind
 from ops.console import PARTIAL, plain_errors, put_json, say
+from ops.home import DEFAULT_DATA_DIR, DataDir, home_of
 
 MAX_SHOWN_PROBLEMS = 20
 
 quarantine_app = typer.Typer(no_args_is_help=True)
 late_app = typer.Typer(no_args_is_help=True)
-DataDir = Annotated[str, typer.Option("--data-dir", envvar="CANDLEWICK_DATA_DIR", help="Folder of the embedded home.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document a line.")]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
 
 
 def _asides(kind: Kind, data_dir: str) -> Any:
     from contracts.aside import list_asides
-    from ops.cli import home_of
 
     return list_asides(home_of(data_dir)[0].lake, kind)
 
@@ -42,7 +41,7 @@ def _print_list(kind: Kind, data_dir: str, limit: int, as_json: bool) -> None:
 
 
 @quarantine_app.command("list")
-def quarantine_list(data_dir: DataDir = ".candlewick", limit: Limit = 50, as_json: Json = False) -> None:
+def quarantine_list(data_dir: DataDir = DEFAULT_DATA_DIR, limit: Limit = 50, as_json: Json = False) -> None:
     """Records set aside as bad: when, why, where."""
     with plain_errors():
         _print_list("quarantined", data_dir, limit, as_json)
@@ -51,7 +50,7 @@ def quarantine_list(data_dir: DataDir = ".candlewick", limit: Limit = 50, as_jso
 @quarantine_app.command("show")
 def quarantine_show(
     sequence_number: Annotated[str, typer.Argument(help="Sequence number as `list` prints it.")],
-    data_dir: DataDir = ".candlewick",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """The bytes of a record that was set aside."""
     with plain_errors():
@@ -68,11 +67,10 @@ def quarantine_redrive(
     sequence_number: Annotated[str | None, typer.Argument(help="One record; all without.")] = None,
     reason: Annotated[str | None, typer.Option(help="Only those set aside for this reason.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go back.")] = False,
-    data_dir: DataDir = ".candlewick",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Put records that are good now back on their stream; prints {"read","redriven","still_bad","kept_in_part"}."""
     with plain_errors():
-        from ops.cli import home_of
         from ops.redrive import redrive
 
         shown = itertools.count(1)
@@ -89,7 +87,7 @@ def quarantine_redrive(
 
 
 @late_app.command("list")
-def late_list(data_dir: DataDir = ".candlewick", limit: Limit = 50, as_json: Json = False) -> None:
+def late_list(data_dir: DataDir = DEFAULT_DATA_DIR, limit: Limit = 50, as_json: Json = False) -> None:
     """Events that came after the allowed lateness, or whose minute is gone."""
     with plain_errors():
         _print_list("late", data_dir, limit, as_json)

@@ -1,16 +1,12 @@
 """The command line. Every command imports what it needs when it runs, so that `--help` answers at once."""
 
-import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from ops.console import DIFFERENT, ERROR, PARTIAL, existing_data_dir, plain_errors, put_json, say
-
-if TYPE_CHECKING:
-    from contracts.settings import AggregatorSettings
-    from stores.home import Home
+from ops.console import DIFFERENT, ERROR, PARTIAL, plain_errors, put_json, say
+from ops.home import DEFAULT_DATA_DIR, DataDir, Json, home_of, settings_of
 
 app = typer.Typer(
     name="candlewick",
@@ -20,38 +16,15 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-DataDirOption = Annotated[
-    str, typer.Option("--data-dir", envvar="CANDLEWICK_DATA_DIR", help="Folder of the embedded home.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable answer on stdout.")]
-DEFAULT_DATA_DIR = ".candlewick"
-
 
 def main() -> None:
     """Entry point of the `candlewick` program."""
     app()
 
 
-def settings_of(data_dir: str) -> "AggregatorSettings":
-    """Settings from the environment, with the data directory of the command line."""
-    from contracts.settings import AggregatorSettings, load
-
-    return load(AggregatorSettings, {**os.environ, "CANDLEWICK_DATA_DIR": data_dir})
-
-
-def home_of(data_dir: str, must_exist: bool = True) -> "tuple[Home, AggregatorSettings]":
-    """The home a command works on, and its settings."""
-    from stores.home import open_home
-
-    settings = settings_of(data_dir)
-    if must_exist and settings.home == "embedded":
-        existing_data_dir(data_dir)
-    return open_home(settings, env=os.environ), settings
-
-
 @app.command()
 def up(
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
     demo: Annotated[bool, typer.Option("--demo/--no-demo", help="Play recorded news as if it arrived now.")] = False,
@@ -59,7 +32,7 @@ def up(
     endpoint_url: Annotated[
         str | None, typer.Option(envvar="AWS_ENDPOINT_URL", help="AWS-compatible endpoint to run on.")
     ] = None,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Run the whole line in one process: sources, classifier, aggregator, archiver, REST, stream, dashboard."""
     with plain_errors():
@@ -81,7 +54,7 @@ def publish(
         list[str] | None, typer.Option("--map", help="csv and parquet: our field=their column, repeatable.")
     ] = None,
     source: Annotated[str, typer.Option(help="Source name of rows that have none.")] = "file",
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Put the events of a file on the stream; prints {"read","published","rejected"}."""
     with plain_errors():
@@ -94,7 +67,7 @@ def publish(
 
 
 @app.command()
-def drain(data_dir: DataDirOption = DEFAULT_DATA_DIR) -> None:
+def drain(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Process all that is pending through the same handlers, then print what the whole log came to."""
     with plain_errors():
         from local.drain import drain_all
@@ -118,8 +91,8 @@ def buckets(
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 1_000_000,
     form: Annotated[str | None, typer.Option("--format", help="table json jsonl csv parquet")] = None,
     content: Annotated[bool, typer.Option("--content", help="Leave out rev, last_updated and is_partial.")] = False,
-    as_json: JsonOption = False,
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    as_json: Json = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """The stored buckets of a subject, ascending; fields as in REST."""
     with plain_errors():
@@ -130,7 +103,7 @@ def buckets(
 
 
 @app.command()
-def verify(data_dir: DataDirOption = DEFAULT_DATA_DIR, as_json: JsonOption = False) -> None:
+def verify(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: Json = False) -> None:
     """Rebuild from the log and compare byte for byte; check law 2 on all buckets. Exit 6 if anything differs."""
     with plain_errors():
         from ops.progress import counter
@@ -162,8 +135,8 @@ def print_report(report: Any) -> None:
 @app.command()
 def restore(
     source: Annotated[str, typer.Argument(metavar="FROM", help="The damaged data directory; its lake is read.")],
-    data_dir: DataDirOption,
-    as_json: JsonOption = False,
+    data_dir: DataDir,
+    as_json: Json = False,
 ) -> None:
     """A new data directory from the lake of a damaged one; then `drain` and `verify` there. Exit 3 if the lake is
     damaged too."""
@@ -184,9 +157,9 @@ def restore(
 
 @app.command()
 def status(
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every two seconds.")] = False,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Is it live, and where is it stuck: streams, lag, sources, buckets, what was set aside."""
     with plain_errors():
@@ -201,10 +174,10 @@ def status(
 @app.command()
 def tail(
     subjects: Annotated[list[str] | None, typer.Argument(help="Tickers or tag:name; all without.")] = None,
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     history: Annotated[int, typer.Option("-n", min=0, help="So many events that were counted before.")] = 10,
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Go on until Ctrl-C.")] = True,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Events as they are counted, one line each, with their headline."""
     with plain_errors():
@@ -217,7 +190,7 @@ def tail(
 
 
 @app.command()
-def doctor(data_dir: DataDirOption = DEFAULT_DATA_DIR, as_json: JsonOption = False) -> None:
+def doctor(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: Json = False) -> None:
     """What is wrong with this installation, and what to do about it. Exit 1 when something is."""
     with plain_errors():
         from ops.doctor import examine, print_findings
@@ -239,7 +212,7 @@ def export(
     subject: Annotated[str | None, typer.Option(help="Only this ticker or tag:name.")] = None,
     start: Annotated[str | None, typer.Option(help="At or after, ISO-8601 with Z.")] = None,
     end: Annotated[str | None, typer.Option(help="Before.")] = None,
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Buckets, events, articles or what was set aside, as JSON lines or parquet."""
     with plain_errors():
@@ -259,7 +232,7 @@ def cost(
     replicas: Annotated[int, typer.Option(min=0, help="Further regions.")] = 0,
     dax: Annotated[bool, typer.Option("--dax", help="With the cache.")] = False,
     stream: Annotated[str, typer.Option(help="Event streams on: lambda, fargate, poll.")] = "lambda",
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """What the AWS home costs a month for a load, and where the budget goes."""
     with plain_errors():
@@ -291,7 +264,7 @@ def deploy(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Deploy the AWS home: doctor, synth, diff, deploy, upload the site, smoke test. Says what it will do and asks."""
     with plain_errors():
@@ -307,7 +280,7 @@ def deploy(
 
 
 @app.command()
-def version(as_json: JsonOption = False) -> None:
+def version(as_json: Json = False) -> None:
     """Version of the program, its model and its data formats."""
     with plain_errors():
         from ops.version import versions

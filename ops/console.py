@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import typer
@@ -65,10 +64,3 @@ def _code(error: Exception) -> int:
     if isinstance(error, (BadRequest, BadEvent)):
         return USAGE
     return CONFLICT if isinstance(error, Conflict) else ERROR
-
-
-def existing_data_dir(path: str) -> str:
-    """The data directory, which a reading command does not create. On the AWS home it holds working files only."""
-    if os.environ.get("CANDLEWICK_HOME") != "aws" and not Path(path).is_dir():
-        raise BadRequest(f"no data directory at {path}: start with `candlewick up` or `candlewick publish`")
-    return path

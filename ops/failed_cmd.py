@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from ops.console import plain_errors, put_json, say
+from ops.home import DEFAULT_DATA_DIR, DataDir, home_of
 
 if TYPE_CHECKING:
     from stores.failed_batches import FailedBatch
 
 app = typer.Typer(no_args_is_help=True)
-DataDir = Annotated[str, typer.Option("--data-dir", envvar="CANDLEWICK_DATA_DIR", help="Folder of the embedded home.")]
 _BATCH_INFO: Final = ("KinesisBatchInfo", "DDBStreamBatchInfo")
 
 
@@ -25,7 +25,7 @@ def failed() -> None:
 
 @app.command("list")
 def list_failed(
-    data_dir: DataDir = ".candlewick",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document a line.")] = False,
 ) -> None:
     """When, which function, from which stream, how many records, why."""
@@ -45,7 +45,7 @@ def list_failed(
 @app.command()
 def fetch(
     folder: Annotated[Path, typer.Argument(help="Where to write the records, one file a stream.")],
-    data_dir: DataDir = ".candlewick",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Write their records as JSON lines, for `publish FILE --as raw|scored`; prints how many of each stream.
 
@@ -98,7 +98,6 @@ def write_records(batches: "Iterator[FailedBatch]", folder: Path) -> dict[str, i
 
 
 def _batches(data_dir: str) -> "Iterator[FailedBatch]":
-    from ops.cli import home_of
     from stores.failed_batches import in_bucket, in_lake
 
     home, settings = home_of(data_dir)

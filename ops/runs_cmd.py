@@ -5,30 +5,20 @@ from typing import Annotated, Any
 
 import typer
 
-from ops.console import existing_data_dir, plain_errors, put_json, say
+from ops.console import plain_errors, put_json, say
+from ops.home import DEFAULT_DATA_DIR, DataDir, Json, home_of
 
 app = typer.Typer(no_args_is_help=True)
-DataDir = Annotated[str, typer.Option("--data-dir", envvar="CANDLEWICK_DATA_DIR", help="Folder of the embedded home.")]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable answer on stdout.")]
-
-
-def _home(data_dir: str) -> Any:
-    import os
-
-    from contracts.settings import Settings, load
-    from stores.home import open_home
-
-    return open_home(load(Settings, {**os.environ, "CANDLEWICK_DATA_DIR": existing_data_dir(data_dir)}))
 
 
 @app.command("list")
-def runs_list(data_dir: DataDir = ".candlewick", as_json: Json = False) -> None:
+def runs_list(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: Json = False) -> None:
     """All runs, newest first, and which generation is live."""
     with plain_errors():
         from contracts.generation import live_generation
         from ops.replay.runs import KIND
 
-        home = _home(data_dir)
+        home = home_of(data_dir)[0]
         live = live_generation(home.control)
         runs = sorted(home.control.list(KIND).values(), key=lambda run: run["created_at"], reverse=True)
         if as_json:
@@ -49,7 +39,7 @@ def runs_list(data_dir: DataDir = ".candlewick", as_json: Json = False) -> None:
 @app.command("show")
 def runs_show(
     run: Annotated[str, typer.Argument(help="A run (r1) or the generation it builds.")],
-    data_dir: DataDir = ".candlewick",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: Json = False,
 ) -> None:
     """What is known of a run: counts, label flips, digest, error, its last compare, audit; `--json` has more."""
@@ -57,7 +47,7 @@ def runs_show(
         from contracts.generation import AUDIT_KIND, COMPARE_KIND
         from ops.replay.runs import get_run
 
-        home = _home(data_dir)
+        home = home_of(data_dir)[0]
         found = get_run(home.control, run)
         found["compare"] = home.control.get(COMPARE_KIND, found["id"]).value
         found["audit"] = [

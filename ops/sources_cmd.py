@@ -3,18 +3,16 @@
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from ops.console import ERROR, plain_errors, put_json, say
+from ops.home import DEFAULT_DATA_DIR, DataDir, Json, home_of, is_there, settings_of
 from ops.source_lines import source_lines, source_table, wide_console
 
 app = typer.Typer(no_args_is_help=True)
-DataDir = Annotated[str, typer.Option("--data-dir", envvar="CANDLEWICK_DATA_DIR", help="Folder of the embedded home.")]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable answer on stdout.")]
 SourcesFile = Annotated[
     str | None, typer.Option("--sources", envvar="CANDLEWICK_SOURCES_FILE", help="JSON file of source settings.")
 ]
@@ -22,7 +20,7 @@ MAX_SHOWN = 20
 
 
 @app.command("list")
-def list_sources(data_dir: DataDir = ".candlewick", sources: SourcesFile = None, as_json: Json = False) -> None:
+def list_sources(data_dir: DataDir = DEFAULT_DATA_DIR, sources: SourcesFile = None, as_json: Json = False) -> None:
     """Every source that is set up: state, articles an hour, last success, newest article, error."""
     with plain_errors():
         from producers.sources.registry import load_sources
@@ -42,9 +40,8 @@ def list_sources(data_dir: DataDir = ".candlewick", sources: SourcesFile = None,
 def _known(data_dir: str) -> tuple[int, dict[str, dict[str, Any]]]:
     """The time, and what the producers remember; nothing in a folder that is not there yet."""
     from contracts.clock import SystemClock
-    from ops.cli import home_of, settings_of
 
-    if settings_of(data_dir).home == "embedded" and not Path(data_dir).is_dir():
+    if not is_there(settings_of(data_dir)):
         return SystemClock().now_ms(), {}
     home = home_of(data_dir)[0]
     return home.clock.now_ms(), home.control.list("source")
@@ -53,7 +50,7 @@ def _known(data_dir: str) -> tuple[int, dict[str, dict[str, Any]]]:
 @app.command("test")
 def try_source(
     name: Annotated[str, typer.Argument(help="Name of the source, as `sources list` shows it.")],
-    data_dir: DataDir = ".candlewick",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     sources: SourcesFile = None,
     anew: Annotated[bool, typer.Option("--anew", help="Ignore where the last fetch left off.")] = False,
     as_json: Json = False,
@@ -80,7 +77,6 @@ def fetch_once(name: str, data_dir: str, sources_file: str | None, anew: bool) -
     from producers.service import KIND, PACE_KIND, watched_subjects
     from producers.sources.registry import Request, adapter, load_sources
     from stores.env_secrets import EnvSecrets
-    from stores.home import open_home
 
     settings = load(ProducerSettings, {**os.environ, "CANDLEWICK_DATA_DIR": data_dir})
     chosen = {source.name: source for source in load_sources(sources_file or settings.sources_file)}
@@ -90,7 +86,7 @@ def fetch_once(name: str, data_dir: str, sources_file: str | None, anew: bool) -
     watched: tuple[str, ...] = ()
     cursor: dict[str, Any] = {}
     secrets: Secrets = EnvSecrets(os.environ)
-    home = open_home(settings, env=os.environ) if Path(data_dir).is_dir() else None
+    home = home_of(data_dir)[0] if is_there(settings_of(data_dir)) else None
     if home is not None:
         secrets = home.secrets
         watched = watched_subjects(home.control)

@@ -1,6 +1,5 @@
 """`candlewick replay …`: plan, run, resume, cancel, compare, promote, rollback, verify."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ops.console import DIFFERENT, INTERRUPTED, existing_data_dir, plain_errors, put_json, say
+from ops.console import DIFFERENT, INTERRUPTED, plain_errors, put_json, say
+from ops.home import DEFAULT_DATA_DIR, DataDir, Json, home_of
 
 app = typer.Typer(no_args_is_help=True)
-DataDir = Annotated[str, typer.Option("--data-dir", envvar="CANDLEWICK_DATA_DIR", help="Folder of the embedded home.")]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable answer on stdout.")]
 Sources = Annotated[
     list[str] | None,
     typer.Option("--source", help="auto (default) log lake failed quarantine file:PATH; repeatable."),
@@ -32,15 +30,6 @@ Concurrency = Annotated[int | None, typer.Option(min=1, max=8, help="Worker proc
 Run = Annotated[str, typer.Argument(help="A run (r1) or the generation it builds.")]
 
 
-def _opened(data_dir: str) -> Any:
-    """(home, settings)"""
-    from contracts.settings import AggregatorSettings, load
-    from stores.home import open_home
-
-    settings = load(AggregatorSettings, {**os.environ, "CANDLEWICK_DATA_DIR": existing_data_dir(data_dir)})
-    return open_home(settings, env=os.environ), settings
-
-
 @app.command("plan")
 def plan_command(
     source: Sources = None,
@@ -51,14 +40,14 @@ def plan_command(
     from_time: LogFrom = None,
     from_position: LogAt = None,
     out: Annotated[str | None, typer.Option(help="Also write the plan's document here.")] = None,
-    data_dir: DataDir = ".candlewick",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: Json = False,
 ) -> None:
     """What a replay would read, write and cost; changes nothing. `run HASH` executes exactly this."""
     with plain_errors():
         from ops.replay.plan import outlook
 
-        home, settings = _opened(data_dir)
+        home, settings = home_of(data_dir)
         wish = _wish(source, start, end, subject, model, from_time, from_position)
         plan = _planned(home, settings, wish, out)
         found = outlook(home, plan)
@@ -132,7 +121,7 @@ def run_command(
     rate: Rate = None,
     speed: Speed = "max",
     concurrency: Concurrency = None,
-    data_dir: DataDir = ".candlewick",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: Json = False,
 ) -> None:
     """Execute a plan into a new generation; nothing that is live is touched. Interrupted: `resume`."""
@@ -142,7 +131,7 @@ def run_command(
         from ops.replay.run import start_run
         from ops.replay.screen import watching
 
-        home, settings = _opened(data_dir)
+        home, settings = home_of(data_dir)
         wished = (source, model, start, end, subject, from_time, from_position)
         if plan is not None and any(wished):
             raise BadRequest("a plan is given, so it says what to read: leave the planning options out")
@@ -162,7 +151,7 @@ def resume_command(
     rate: Rate = None,
     speed: Speed = "max",
     concurrency: Concurrency = None,
-    data_dir: DataDir = ".candlewick",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: Json = False,
 ) -> None:
     """Go on with a run that was interrupted, killed or failed; repeats only what is missing."""
@@ -171,7 +160,7 @@ def resume_command(
         from ops.replay.runs import get_run
         from ops.replay.screen import watching
 
-        home, settings = _opened(data_dir)
+        home, settings = home_of(data_dir)
         with _resumable(home), watching(home.clock, as_json) as watch:
             found = get_run(home.control, run)
             done = execute(home, settings, found["id"], _drive(rate, speed, concurrency), watch)
@@ -214,12 +203,12 @@ def _print_run(run: dict[str, Any], as_json: bool) -> None:
 
 
 @app.command("cancel")
-def cancel_command(run: Run, data_dir: DataDir = ".candlewick", as_json: Json = False) -> None:
+def cancel_command(run: Run, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: Json = False) -> None:
     """Drop a run and the generation it built."""
     with plain_errors():
         from ops.replay.run import cancel_run
 
-        home, settings = _opened(data_dir)
+        home, settings = home_of(data_dir)
         done = cancel_run(home, settings, run)
         if as_json:
             put_json(done)
@@ -228,13 +217,13 @@ def cancel_command(run: Run, data_dir: DataDir = ".candlewick", as_json: Json = 
 
 
 @app.command("verify")
-def verify_command(run: Run, data_dir: DataDir = ".candlewick", as_json: Json = False) -> None:
+def verify_command(run: Run, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: Json = False) -> None:
     """Build a run again without writing and compare digests. Exit 6 if they differ."""
     with plain_errors():
         from ops.progress import counter
         from ops.replay.verify_run import verify_run
 
-        home, settings = _opened(data_dir)
+        home, settings = home_of(data_dir)
         with counter("rebuilding", "records") as advance:
             found = verify_run(home, settings, run, advance)
         if as_json:
@@ -260,7 +249,7 @@ def compare_command(
     max_close_change: Annotated[float, typer.Option(help="Mean absolute change of close.")] = 0.25,
     max_psi: Annotated[float, typer.Option(help="Population stability index of the scores.")] = 0.25,
     out: Annotated[str | None, typer.Option(help="Folder of the HTML and JSON report.")] = None,
-    data_dir: DataDir = ".candlewick",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: Json = False,
 ) -> None:
     """How two generations differ; report as HTML and JSON. Exit 6 outside the thresholds."""
@@ -270,7 +259,7 @@ def compare_command(
         from ops.replay.compare import Bounds, Limits, compare
         from ops.replay.report import write_report
 
-        home, settings = _opened(data_dir)
+        home, settings = home_of(data_dir)
         here, there = (a, b) if b is not None else (live_generation(home.control), a)
         with counter("comparing", "buckets") as advance:
             report = compare(
@@ -324,14 +313,14 @@ def promote_command(
     run: Run,
     force: Annotated[bool, typer.Option("--force", help="Without a compare inside the thresholds.")] = False,
     reason: Annotated[str, typer.Option(help="Kept in the audit record; needed with --force.")] = "",
-    data_dir: DataDir = ".candlewick",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: Json = False,
 ) -> None:
     """Make a run's generation live, with all that arrived since. Exit 5 when it may not or another came first."""
     with plain_errors():
         from ops.replay.promote import promote
 
-        home, settings = _opened(data_dir)
+        home, settings = home_of(data_dir)
         record = promote(home, settings, run, force, reason, say)
         put_json(record) if as_json else sys.stdout.write(
             f"{record['generation']} is live (was {record['previous']})\n"
@@ -341,14 +330,14 @@ def promote_command(
 @app.command("rollback")
 def rollback_command(
     reason: Annotated[str, typer.Option(help="Kept in the audit record.")] = "",
-    data_dir: DataDir = ".candlewick",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: Json = False,
 ) -> None:
     """Make the generation live again that was live before, with everything that arrived since."""
     with plain_errors():
         from ops.replay.promote import rollback
 
-        home, settings = _opened(data_dir)
+        home, settings = home_of(data_dir)
         record = rollback(home, settings, reason, say)
         put_json(record) if as_json else sys.stdout.write(
             f"{record['generation']} is live (was {record['previous']})\n"

@@ -15,6 +15,7 @@ from ops.cli import app
 from producers.service import KIND, PACE_KIND, WATCH_KIND
 from stores.home import Home, forget_homes, open_home
 from tests.fakes.web import FakeSite, fake_site, page
+from tests.ports.conftest import HOMES
 from tests.unit.producers.asking import KEY, golden, told
 from tests.unit.producers.test_service import FEED
 
@@ -82,6 +83,21 @@ def test_it_goes_on_where_the_last_fetch_left_off_or_begins_anew(run: Run, data:
     assert site.asked[-1][1]["If-None-Match"] == '"1"'
     run("test", "wire", "--anew")
     assert "If-None-Match" not in site.asked[-1][1]
+
+
+def test_on_a_stage_it_asks_with_what_is_remembered_there(
+    run: Run, data: Path, site: FakeSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a machine that has no data directory of its own."""
+    monkeypatch.setenv("CANDLEWICK_HOME", "aws")
+    monkeypatch.setenv("CANDLEWICK_LAKE_BUCKET", "lake")
+    with HOMES["aws"](tmp_path) as stage:
+        stage.home.control.put(KIND, "wire", {"state": "healthy", "cursor": {"etag": '"1"'}})
+        assert next(row["state"] for row in brought(run("list", "--json")) if row["name"] == "wire") == "healthy"
+        run("test", "wire")
+        assert site.asked[-1][1]["If-None-Match"] == '"1"'
+        forget_homes()
+    assert not data.exists()
 
 
 def test_a_key_comes_from_the_data_directory_is_paced_and_never_shown(run: Run, data: Path, site: FakeSite) -> None:

@@ -1,0 +1,40 @@
+"""The home a command works on: what the environment says, with the data directory of the command line."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from contracts.errors import BadRequest
+
+if TYPE_CHECKING:
+    from contracts.settings import AggregatorSettings
+    from stores.home import Home
+
+DEFAULT_DATA_DIR: Final = ".candlewick"
+DataDir = Annotated[str, typer.Option("--data-dir", envvar="CANDLEWICK_DATA_DIR", help="Folder of the embedded home.")]
+#: Most commands have it; those that answer in lines say so with one of their own.
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable answer on stdout.")]
+
+
+def settings_of(data_dir: str) -> "AggregatorSettings":
+    """Settings from the environment, with the data directory of the command line."""
+    from contracts.settings import AggregatorSettings, load
+
+    return load(AggregatorSettings, {**os.environ, "CANDLEWICK_DATA_DIR": data_dir})
+
+
+def home_of(data_dir: str, must_exist: bool = True) -> "tuple[Home, AggregatorSettings]":
+    """The home, and its settings. Raises `BadRequest` where a command that only reads would have to make it."""
+    from stores.home import open_home
+
+    settings = settings_of(data_dir)
+    if must_exist and not is_there(settings):
+        raise BadRequest(f"no data directory at {data_dir}: start with `candlewick up` or `candlewick publish`")
+    return open_home(settings, env=os.environ), settings
+
+
+def is_there(settings: "AggregatorSettings") -> bool:
+    """Whether there is a home to open: on AWS the data directory holds working files only, and need not be there."""
+    return settings.home == "aws" or Path(settings.data_dir).expanduser().is_dir()
