@@ -10,7 +10,7 @@ import { pill } from "../src/model/health.ts";
 import { INITIAL_LINK } from "../src/model/protocol.ts";
 import { neighboursOf, RESOLUTIONS } from "../src/model/resolution.ts";
 import { formatRoute, parseRoute } from "../src/model/route.ts";
-import { applyBuckets, bucketAt, MAX_BUCKETS } from "../src/model/series.ts";
+import { applyBuckets, bucketStarting, MAX_BUCKETS } from "../src/model/series.ts";
 import { changedTail, MAX_SLOTS, toSlots } from "../src/model/slots.ts";
 import { parseSubject } from "../src/model/subject.ts";
 import { type E4, formatIso, ms, parseIso } from "../src/model/units.ts";
@@ -80,10 +80,10 @@ describe("series", () => {
     expect(same.buckets).toBe(base);
   });
 
-  it("finds the bucket that contains a time, and none in a gap", () => {
+  it("finds the bucket that starts at a time, and none in a gap", () => {
     const list = [bucketOf(1), bucketOf(3)];
-    expect(bucketAt(list, ms(bucketOf(1).start + 59_999))).toBe(list[0]);
-    expect(bucketAt(list, bucketOf(2).start)).toBeNull();
+    expect(bucketStarting(list, bucketOf(3).start)).toBe(list[1]);
+    expect(bucketStarting(list, bucketOf(2).start)).toBeNull();
   });
 });
 

@@ -10,7 +10,7 @@ import { articlesText, momentText } from "../model/format.ts";
 import { formatRoute } from "../model/route.ts";
 import { CoveragePanel, DelayPanel, LabelPanel, NamesPanel, RatePanel, ScorePanel } from "./analytics_panels.tsx";
 import { DEFAULT_HOURS, hoursOf, useFacets } from "./analytics_state.ts";
-import { copy } from "./files.ts";
+import { CopyButtons } from "./copy_buttons.tsx";
 import { filterText, rangeText } from "./filter_text.ts";
 import { CloseIcon } from "./icons.tsx";
 import { go } from "./navigation.ts";
@@ -73,18 +73,12 @@ function Tools({ filters }: { filters: Filters }) {
   const hours = hoursOf(filters);
   // The records page knows no default span: it is told the one that is looked at here.
   const records = { ...route.value, page: "records", id: null, filters: withFilters(filters, filters.from === undefined ? { hours: String(hours) } : { hours: null }) } as const;
-  const say = (text: string) => void copy(text).then((result) => (said.value = result));
   return (
     <div class="take-along">
       <span class="take-along-said muted" role="status">
         {said.value}
       </span>
-      <button type="button" class="link-button" onClick={() => say(`curl '${location.origin}/api/v2/analytics/facets?${facetsQuery(filters, hours)}'`)}>
-        Copy as curl
-      </button>
-      <button type="button" class="link-button" onClick={() => say(location.href)}>
-        Copy link
-      </button>
+      <CopyButtons curl={() => `curl '${location.origin}/api/v2/analytics/facets?${facetsQuery(filters, hours)}'`} said={said} />
       <a class="to-records" href={formatRoute(records)} onClick={(event) => follow(event, records)}>
         See these records
       </a>

@@ -16,7 +16,6 @@ export const SearchIcon = () => icon(<path d="M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0
 export const SunIcon = () => icon(<path d="M8 5.2a2.8 2.8 0 1 1 0 5.6 2.8 2.8 0 0 1 0-5.6M8 1.5v1.3M8 13.2v1.3M1.5 8h1.3M13.2 8h1.3M3.4 3.4l.9.9M11.7 11.7l.9.9M12.6 3.4l-.9.9M4.3 11.7l-.9.9" />);
 export const MoonIcon = () => icon(<path d="M13 9.6A5.4 5.4 0 0 1 6.4 3 5.4 5.4 0 1 0 13 9.6Z" />);
 export const AutoIcon = () => icon(<path d="M8 2.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11M8 2.5v11M8 5l4 0M8 8h5.5M8 11h4" />);
-export const GripIcon = () => icon(<path d="M6 4v.01M10 4v.01M6 8v.01M10 8v.01M6 12v.01M10 12v.01" />);
 
 export function Brand() {
   return (

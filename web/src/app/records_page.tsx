@@ -6,7 +6,8 @@ import { useEffect } from "preact/hooks";
 import { countText, momentText } from "../model/format.ts";
 import { recordsCsv, recordsCurl, recordsFileName, recordsJsonLines } from "../model/record_export.ts";
 import { ApiError } from "../store/api.ts";
-import { copy, download } from "./files.ts";
+import { CopyButtons } from "./copy_buttons.tsx";
+import { download } from "./files.ts";
 import { RecordDetail } from "./record_detail.tsx";
 import { RecordEmpty } from "./record_empty.tsx";
 import { RecordFilters } from "./record_filters.tsx";
@@ -39,7 +40,6 @@ function TakeAlong() {
       busy.value = false;
     }
   };
-  const say = (text: string) => void copy(text).then((result) => (said.value = result));
   return (
     <div class="take-along">
       <span class="take-along-said muted" role="status">
@@ -51,12 +51,7 @@ function TakeAlong() {
       <button type="button" class="link-button" disabled={busy.value} onClick={() => void save("jsonl")}>
         JSON lines
       </button>
-      <button type="button" class="link-button" onClick={() => say(recordsCurl(location.origin, filters, serverNow.peek()))}>
-        Copy as curl
-      </button>
-      <button type="button" class="link-button" onClick={() => say(location.href)}>
-        Copy link
-      </button>
+      <CopyButtons curl={() => recordsCurl(location.origin, filters, serverNow.peek())} said={said} />
     </div>
   );
 }

@@ -23,13 +23,7 @@ export function lowerBound(buckets: readonly Bucket[], start: Ms): number {
   return low;
 }
 
-/** The bucket whose window contains `at`, if there is one: gaps are gaps. */
-export function bucketAt(buckets: readonly Bucket[], at: Ms): Bucket | null {
-  const index = lowerBound(buckets, (at + 1) as Ms) - 1;
-  const bucket = buckets[index];
-  return bucket !== undefined && at < bucket.end ? bucket : null;
-}
-
+/** The bucket of the window that starts then, if there is one: gaps are gaps. */
 export function bucketStarting(buckets: readonly Bucket[], start: Ms): Bucket | null {
   const bucket = buckets[lowerBound(buckets, start)];
   return bucket !== undefined && bucket.start === start ? bucket : null;

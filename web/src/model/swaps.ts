@@ -22,7 +22,3 @@ export function parseSwaps(value: unknown): Swap[] {
 }
 
 export const swapText = ({ generation, back }: Swap): string => `${generation} ${back ? "live again" : "live"}`;
-
-/** The swaps inside one window. */
-export const swapsWithin = (swaps: readonly Swap[], start: Ms, end: Ms): readonly Swap[] =>
-  swaps.filter(({ at }) => start <= at && at < end);
