@@ -10,7 +10,12 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from typer.testing import CliRunner
+
+from ops.cli import app
+from stores.home import forget_homes
 from tests import oracle
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,16 +96,28 @@ class Up:
             self.kill()
 
 
+def output_here(*arguments: str) -> bytes:
+    """What a command prints, run to its end in this process: for the many whose process is not what is tested. Every
+    home is opened anew, as a new process would find it. Not for `drain` and `up`, whose handlers keep their home."""
+    forget_homes()
+    try:
+        with mock.patch.dict(os.environ, environment(), clear=True):
+            done = CliRunner().invoke(app, list(arguments))
+    finally:
+        forget_homes()
+    assert done.exit_code == 0, f"{arguments} ended with {done.exit_code}: {done.stderr[-2000:]} {done.exception!r}"
+    return done.stdout_bytes
+
+
 def stored_fields(data_dir: Path, subjects: list[str]) -> dict[tuple[str, str, int], dict[str, Any]]:
     """Every stored bucket at every resolution, as the command line prints it, in the oracle's fields."""
     found = {}
     for subject in subjects:
         for resolution in oracle.WIDTHS_S:
-            done = candlewick(
+            printed = output_here(
                 "buckets", subject, "--resolution", resolution, "--format", "jsonl", "--data-dir", str(data_dir)
             )
-            assert done.returncode == 0, done.stderr.decode()
-            for line in done.stdout.splitlines():
+            for line in printed.splitlines():
                 document = json.loads(line)
                 key = (document["ticker"], document["resolution"], oracle.to_ms(document["start"]))
                 found[key] = oracle.fields_of_document(document)

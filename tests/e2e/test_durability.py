@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.e2e.harness import answer, candlewick
+from tests.e2e.harness import answer, output_here
 from tests.e2e.soak import soak
 from tests.events import lines, stream
 
@@ -27,12 +27,10 @@ def test_five_orders_and_batchings_export_the_same_bytes(tmp_path: Path) -> None
             file = tmp_path / "part.jsonl"
             file.write_bytes(lines(events[at : at + size]))
             at += size
-            answer("publish", str(file), "--as", "scored", "--data-dir", str(data))
+            output_here("publish", str(file), "--as", "scored", "--data-dir", str(data))
             answer("drain", "--data-dir", str(data))
         export = b"".join(
-            candlewick(
-                "buckets", subject, "-r", resolution, "--format", "jsonl", "--content", "--data-dir", str(data)
-            ).stdout
+            output_here("buckets", subject, "-r", resolution, "--format", "jsonl", "--content", "--data-dir", str(data))
             for subject in ("AAPL", "MSFT", "BRK.B", "tag:ai-regulation")
             for resolution in ("1m", "1h", "24h")
         )

@@ -157,7 +157,7 @@ def test_grid_moves_in_step_and_every_candle_is_heard(browser: Any, server: WebS
     with open_page(browser, server.url, f"/grid?r=24h&w={WATCHED}") as watched:
         watched.pill("live")
         page = watched.page
-        assert page.locator(".cell").count() == len(SUBJECTS)
+        page.wait_for_function("count => document.querySelectorAll('.cell').length === count", arg=len(SUBJECTS))
         page.wait_for_function("document.querySelectorAll('.cell-empty').length === 0")
         page.focus(".cell-chart >> nth=0")
         page.keyboard.press("Home")
