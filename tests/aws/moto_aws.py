@@ -14,6 +14,7 @@ moto's Kinesis differs in ways that matter here; each mend follows the AWS docum
     nested values of images in the stream are mangled  as they are in the table
 """
 
+import functools
 import itertools
 import json
 import threading
@@ -24,11 +25,13 @@ from types import MethodType
 from typing import Any
 from unittest import mock
 
+import moto.core.responses as moto_responses
 import moto.dynamodb.models.table as moto_table
 import moto.kinesis.models as moto_kinesis
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.exceptions import JsonRESTError
+from moto.core.serialize import JSONSerializer
 from moto.kinesis.exceptions import InvalidArgumentError, ResourceNotFoundError, ShardNotFoundError
 from moto.moto_api import recorder
 
@@ -43,6 +46,8 @@ CREDENTIALS = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",  # moto does not know the addresses with account numbers
 }
+#: moto lists its methods anew in every call.
+_METHOD_NAMES = functools.cache(moto_responses.method_names_from_class)
 
 #: A fault: given service, operation and the request's body, an answer (status, body) instead of moto's, or None.
 Fault = Callable[[str, str, dict[str, Any]], tuple[int, dict[str, Any]] | None]
@@ -91,6 +96,8 @@ def moto_aws(clock: Clock) -> Iterator[Faults]:
         (moto_table, "utcnow"): now,
         (BotocoreStubber, "process_request"): process,
         (type(recorder), "_record_request"): lambda *args, **named: None,
+        (moto_responses, "method_names_from_class"): _METHOD_NAMES,
+        (JSONSerializer, "_serialize_type_structure"): _serialize_structure(JSONSerializer._serialize_type_structure),
     }
     with mock.patch.dict("os.environ", CREDENTIALS), mock_aws():
         applied = [mock.patch.object(owner, name, new) for (owner, name), new in patches.items()]
@@ -228,6 +235,23 @@ def _get_records(clock: Clock) -> Any:
         return None if ended else f"{parts[0]}:{parts[1]}:{last}:{clock.now_ms()}", found, behind_ms
 
     return get_records
+
+
+# ---- DynamoDB ----------------------------------------------------------------------------------------------------
+def _serialize_structure(plain: Any) -> Any:
+    """An attribute's value has one of ten types; moto looks for each of the ten under some ten names, which was half of
+    all these tests' time. Here the one that is there is taken; everything else is as moto does it."""
+
+    def serialize(self: Any, serialized: dict[str, Any], value: Any, shape: Any, key: str) -> None:
+        if shape.name != "AttributeValue" or type(value) is not dict or not key:
+            plain(self, serialized, value, shape, key)
+            return
+        wrapper: dict[str, Any] = {}
+        for name, inner in value.items():
+            self._serialize(wrapper, inner, shape.members[name], name)
+        self._default_serialize(serialized, wrapper, shape, key)
+
+    return serialize
 
 
 # ---- DynamoDB streams --------------------------------------------------------------------------------------------

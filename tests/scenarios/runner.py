@@ -52,6 +52,7 @@ class Runner:
         self._watermark_ms = NEVER_MS
         self._status: dict[BucketKey, str] = {}
         self._seen: dict[BucketKey, bytes] = {}
+        self._scanned: dict[BucketKey, Bucket] | None = None
         self._gone: set[BucketKey] = set()
         self._findings = Findings(0, 0, 0, 0)
 
@@ -65,6 +66,8 @@ class Runner:
         """Raises `ScenarioError` (file:line) for the first expectation that does not hold."""
         try:
             for statement in scenario.statements:
+                if statement.verb != "expect":
+                    self._scanned = None
                 getattr(self, f"_do_{statement.verb}")(statement)
             self._check_the_end(scenario.statements[-1])
         finally:
@@ -233,13 +236,20 @@ class Runner:
         self._watermark_ms = combined_ms(
             self.engine.progress(), clock.now_ms(), before_ms, setup.out_of_order_ms, setup.idle_ms
         )
-        for key, bucket in self.engine.scan().items():
+        self._scanned = None
+        for key, bucket in self._stored().items():
             content, end_ms = content_bytes(bucket), key.start_ms + WIDTH_MS[key.resolution]
             if self._seen.get(key) != content:
                 self._seen[key] = content
                 self._status[key] = "revised" if end_ms <= before_ms else "open"
             if self._status[key] == "open" and end_ms <= self._watermark_ms:
                 self._status[key] = "final"
+
+    def _stored(self) -> dict[BucketKey, Bucket]:
+        """All buckets, read once after whatever happened last."""
+        if self._scanned is None:
+            self._scanned = self.engine.scan()
+        return self._scanned
 
     # ---- what is expected -------------------------------------------------------------------------------------
     def _do_expect(self, at: Statement) -> None:
@@ -304,7 +314,7 @@ class Runner:
 
     def _expect_bucket(self, at: Statement, status: str) -> None:
         key, words = self._key(at, list(at.words[1:]))
-        bucket = self.engine.scan().get(key)
+        bucket = self._stored().get(key)
         if status == "absent":
             if bucket is not None:
                 raise at.fail(f"{key.subject} {key.resolution} is there, with {bucket.summary.count} events")
