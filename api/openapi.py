@@ -85,7 +85,7 @@ def _problem(status: int, description: str) -> dict[str, Any]:
     return answer
 
 
-def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+def _complete(method: str, operation: dict[str, Any]) -> None:
     name = operation["operationId"]
     responses = operation["responses"]
     responses.pop("422", None)
@@ -124,7 +124,7 @@ def make_openapi(app: FastAPI) -> dict[str, Any]:
     events = _add_events(schemas)
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            _complete(path, method, operation)
+            _complete(method, operation)
             if path.endswith("/stream"):
                 stream = operation["responses"]["200"]["content"]["text/event-stream"]
                 example = example_of_event("bucket_update", events["bucket_update"], schemas)

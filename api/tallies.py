@@ -56,11 +56,11 @@ def metrics_of(inside: Tally, last_hour: int, last_day: int, hours: int, newest_
 def read_metrics(tallies: Tallies, reads: ItemReads, hours: int, now_ms: int, at_ms: float) -> dict[str, Any]:
     """`/metrics`. Blocking. Raises `Transient`."""
     inside, hour, day = (tallies.since(now_ms - span * HOUR_MS, now_ms, at_ms) for span in (hours, 1, 24))
-    newest_at = _newest(reads, now_ms, inside)
+    newest_at = _newest(reads, inside)
     return metrics_of(inside, hour.total, day.total, hours, newest_at)
 
 
-def _newest(reads: ItemReads, now_ms: int, inside: Tally) -> str | None:
+def _newest(reads: ItemReads, inside: Tally) -> str | None:
     """`ingested_at` of the newest article inside: the newest of the newest day that has one."""
     for day in sorted((day for day, count in inside.of("date").items() if count), reverse=True):
         newest = reads.dashboard_day(day, None, 1)

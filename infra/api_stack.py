@@ -38,7 +38,6 @@ class ApiStack(cdk.Stack):
             self, ROWS["api"], stage, data, bundle_mode, reserved_concurrent_executions=stage.api_concurrency
         )
         self.http_api = self._http_api()
-        self.stream_function: lambda_.Function | None = None
         if stage.stream_on == "fargate":
             self.service: StreamService | None = StreamService(self, "StreamService", stage, data)
             stream_origin: cloudfront.IOrigin = self.service.origin()
@@ -112,7 +111,6 @@ class ApiStack(cdk.Stack):
         url = function.add_function_url(
             auth_type=lambda_.FunctionUrlAuthType.AWS_IAM, invoke_mode=lambda_.InvokeMode.RESPONSE_STREAM
         )
-        self.stream_function = function
         cdk.CfnOutput(self, "StreamUrl", value=url.url)
         access = cloudfront.FunctionUrlOriginAccessControl(
             self, "StreamAccess", origin_access_control_name=self._access_name("stream")

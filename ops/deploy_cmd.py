@@ -94,7 +94,7 @@ def steps_of(plan: Plan, root: Path) -> list[Step]:
         Step("diff", "what would change", cdk("diff", *from_assembly)),
         Step("deploy", "every stack of the templates, in order", cdk(*deploying)),
         Step("site", "upload the dashboard, invalidate CloudFront", lambda: upload_site(plan, root)),
-        Step("smoke", "ask the API and the page", lambda: smoke(plan, root)),
+        Step("smoke", "ask the API and the page", lambda: smoke(root)),
     ]
 
 
@@ -167,7 +167,7 @@ def run(command: Sequence[str], root: Path) -> None:
         raise Unusable(f"`{' '.join(command[:4])} …` ended with {ended.returncode}; its last lines say why")
 
 
-def outputs(plan: Plan, root: Path) -> dict[str, str]:
+def outputs(root: Path) -> dict[str, str]:
     """The stacks' outputs, as the CLI wrote them."""
     found = json.loads((root / OUTPUTS).read_text())
     merged: dict[str, str] = {}
@@ -180,7 +180,7 @@ def upload_site(plan: Plan, root: Path) -> None:
     """The built dashboard into its bucket: hashed files for a year, pages never cached; what is gone stays a while."""
     import boto3
 
-    found = outputs(plan, root)
+    found = outputs(root)
     session = boto3.session.Session(region_name=plan.region or None)
     s3, folder = session.client("s3"), root / "web" / "dist"
     files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.suffix == ".html")
@@ -205,9 +205,9 @@ def upload_site(plan: Plan, root: Path) -> None:
         )
 
 
-def smoke(plan: Plan, root: Path) -> None:
+def smoke(root: Path) -> None:
     """The deployed API is ready and the page is there. Raises `Transient` naming what is not."""
-    found = outputs(plan, root)
+    found = outputs(root)
     for name, url in (("API", f"{found['HttpApiUrl']}/ready"), ("dashboard", f"{found.get('DashboardUrl', '')}/")):
         if url == "/":
             continue

@@ -38,9 +38,8 @@ def subject_shares() -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def spread(shards: int, lanes: int = 1) -> Spread:
-    """500 subjects on evenly split shards, by the MD5 of their key as Kinesis does it. `lanes` split only a subject's
-    *buckets*; the stream's key stays the subject, so lanes do not spread shards."""
+def spread(shards: int) -> Spread:
+    """500 subjects on evenly split shards, by the MD5 of their key as Kinesis does it; one lane each."""
     loads = [0.0] * shards
     for number, share in enumerate(subject_shares()):
         loads[hash_key(f"S{number}") * shards // HASH_KEY_COUNT] += share

@@ -81,7 +81,7 @@ def pieces(home: Home, source: str, stream: str, tips: Mapping[str, str], start:
         yield from _auto(home, stream, tips)
     elif source == "log":
         for shard_id in sorted(tips):
-            yield from _log_pieces(home.log, stream, shard_id, _opening(home.log, stream, shard_id, start), tips)
+            yield from _log_pieces(home.log, stream, shard_id, _opening(shard_id, start), tips)
     elif source == "lake":
         for _shard_id, objects in sorted(lake_objects(home.lake, stream).items()):
             yield from (Piece(one, lines_of(home, one)) for one in objects)
@@ -143,7 +143,7 @@ def lake_objects(lake: Lake, stream: str) -> dict[str, list[Segment]]:
     return found
 
 
-def _opening(log: EventLog, stream: str, shard_id: str, start: Start) -> Position:
+def _opening(shard_id: str, start: Start) -> Position:
     if shard_id in start.positions:
         return Position("AT_SEQUENCE_NUMBER", start.positions[shard_id])
     return Position("TRIM_HORIZON") if start.arrival_ms is None else Position("AT_TIMESTAMP", str(start.arrival_ms))

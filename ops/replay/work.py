@@ -26,7 +26,6 @@ class Work:
         self._home = home
         self._settings = settings
         self._plan = plan
-        self._run_id = run_id
         self._generation = generation
         self._folder = folder
         self._parts = parts_of(plan.segments)

@@ -68,7 +68,7 @@ def fetch(request: Request) -> Fetched:
         rows = document.get("feed") if isinstance(document, dict) else None
         if not isinstance(rows, list):
             raise api.refused(message_of(document) or "answered with no feed")
-        articles, rejected = articles_of(request, rows, lambda row: _fields(row, symbol, options.min_relevance))
+        articles, rejected = articles_of(request, rows, lambda row: _fields(row, options.min_relevance))
         return articles, rejected, _opinions(request.source.name, articles, rows)
 
     return by_symbol(request, symbols_of(request), ask)
@@ -79,7 +79,7 @@ def _minute(instant_ms: int) -> str:
     return iso_ms(instant_ms)[:16].replace("-", "").replace(":", "")
 
 
-def _fields(row: Mapping[str, Any], symbol: str, min_relevance: float) -> dict[str, Any]:
+def _fields(row: Mapping[str, Any], min_relevance: float) -> dict[str, Any]:
     found = _STAMP.match(str(row.get("time_published")))
     if not found:
         raise BadEvent("bad_time", f"time_published: {str(row.get('time_published'))[:40]!r}")

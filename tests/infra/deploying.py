@@ -30,7 +30,7 @@ def main() -> None:
     wanted = dashboards_cmd.wanted_widgets(root / dashboards_cmd.TEMPLATE)
     differences = dashboards_cmd.compare(wanted, dashboards_cmd.deployed_widgets("dev"))
     sys.stdout.write("\n")
-    json.dump({"outputs": deploy_cmd.outputs(plan, root), "differences": differences}, sys.stdout)
+    json.dump({"outputs": deploy_cmd.outputs(root), "differences": differences}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -174,12 +174,11 @@ def test_the_smoke_test_asks_the_api_and_the_page(tmp_path: Path, capsys):
         outputs = tmp_path / deploy_cmd.OUTPUTS
         outputs.parent.mkdir()
         outputs.write_text(json.dumps({"dev-candlewick-api": {"HttpApiUrl": url, "DashboardUrl": url}}))
-        plan = deploy_cmd.plan_of("dev", "", [])
-        deploy_cmd.smoke(plan, tmp_path)
+        deploy_cmd.smoke(tmp_path)
         assert capsys.readouterr().err.count("200 http://") == 2
         outputs.write_text(json.dumps({"dev-candlewick-api": {"HttpApiUrl": url + "/wrong"}}))
         with pytest.raises(Transient, match="404"):
-            deploy_cmd.smoke(plan, tmp_path)
+            deploy_cmd.smoke(tmp_path)
         server.shutdown()
 
 
