@@ -283,7 +283,8 @@ class _Cascade:
         return parents
 
     def _parent(self, subject: str, coarse: str, start_ms: int, end_ms: int, run: Children, fine: str) -> Summary:
-        """A coarse bucket with the summaries of children. Most are new."""
+        """A coarse bucket with the summaries of children. Most are new: for them it is `_put` written out, of which the
+        resolution is looked up once a level instead of once a bucket."""
         key = new_key((subject, coarse, start_ms))
         if key in self._stored:
             return self._replaced(key, run, fine)

@@ -122,15 +122,19 @@ def validate_raw(fields: object) -> RawArticle:
         raise BadEvent(reason, f"{place}: {first['msg']}") from None
 
 
-def decode_raw(data: bytes) -> RawArticle:
-    """A `raw-article/1` from a record's bytes. Raises `BadEvent`."""
+def decode_fields(data: bytes) -> Any:
+    """What JSON says, of bytes from outside. Raises `BadEvent`."""
     if len(data) > MAX_EVENT_BYTES:
         raise BadEvent("oversized", f"{len(data)} bytes, at most {MAX_EVENT_BYTES}")
     try:
-        fields = msgspec.json.decode(data)
+        return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadEvent("unparseable", str(error)) from None
-    return validate_raw(fields)
+
+
+def decode_raw(data: bytes) -> RawArticle:
+    """A `raw-article/1` from a record's bytes. Raises `BadEvent`."""
+    return validate_raw(decode_fields(data))
 
 
 _Identifier = Annotated[str, msgspec.Meta(min_length=3, max_length=300)]

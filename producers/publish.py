@@ -21,11 +21,11 @@ from contracts.bucket import LANE_SEPARATOR
 from contracts.clock import Clock
 from contracts.errors import BadEvent, BadRequest
 from contracts.events import (
-    MAX_EVENT_BYTES,
     RAW_STREAM,
     SCORED_SCHEMA,
     SCORED_STREAM,
     ScoredEvent,
+    decode_fields,
     decode_scored,
     encode_scored,
     make_raw,
@@ -262,12 +262,7 @@ def _looks_scored(fields: Mapping[str, Any]) -> bool:
 
 
 def _decoded(data: bytes) -> dict[str, Any]:
-    if len(data) > MAX_EVENT_BYTES:
-        raise BadEvent("oversized", f"{len(data)} bytes, at most {MAX_EVENT_BYTES}")
-    try:
-        fields = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadEvent("unparseable", str(error)) from None
+    fields = decode_fields(data)
     if not isinstance(fields, dict):
         raise BadEvent("unparseable", f"expected a JSON object, got {type(fields).__name__}")
     return fields

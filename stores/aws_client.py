@@ -133,7 +133,7 @@ class Service:
         from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError, PartialCredentialsError
 
         if isinstance(error, (NoCredentialsError, NoRegionError, PartialCredentialsError)):
-            return Unusable(f"{self.name}: {error}; set AWS_PROFILE or AWS_ACCESS_KEY_ID, and AWS_REGION")
+            return Unusable(f"{self.name}: {error}; set AWS_PROFILE or AWS_ACCESS_KEY_ID, and AWS_DEFAULT_REGION")
         if not isinstance(error, ClientError):
             return Transient(self.name, f"{type(error).__name__}: {error}")
         code, text = error.response["Error"]["Code"], error.response["Error"].get("Message", "")

@@ -1,34 +1,29 @@
 """`make bench`: the operator, the whole embedded line, and publish-to-screen; writes build/bench/line.json.
 
-Every figure comes with proof that the work was done: the operator's result is compared with the independent oracle,
+Every figure comes with proof that the work was done: the operator's result is compared with the exact answer,
 the line's with `verify`, and every article published must arrive at the stream's client.
 """
 
-import hashlib
 import json
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from aggregation.event import Event
-from aggregation.gather import gather
-from aggregation.operator import EMPTY, Batch, step
-from contracts.bucket import Bucket, BucketKey, content_bytes
 from contracts.clock import SystemClock
 from contracts.events import RAW_STREAM, make_raw
 from contracts.instants import iso_ms
 from contracts.ports import Entry
 from contracts.settings import Settings
 from local.demo import DATA_FILE, read_day
-from tests import oracle
+from tests.bench.bench_engine import BATCHES, PEERS, operator
+from tests.bench.engine_job import job
 from tests.bench.report import median, percentile, write
 from tests.bench.sse_client import SseClient
 from tests.e2e.harness import Up, answer, candlewick
-from tests.events import lines, stream
 
-OPERATOR_EVENTS = 200_000
-OPERATOR_BATCH = 10_000
+OPERATOR_EVENTS = 1_000_000
+OPERATOR_SUBJECTS = 13
 ROUNDS = 5
 LINE_ARTICLES = 3_000
 RATE_PER_S = 50
@@ -36,25 +31,12 @@ STREAM_SECONDS = 20
 
 
 def operator_rate() -> tuple[float, str]:
-    """Events per CPU second of one core, JSON in → buckets out, and a hash of the result; checked by the oracle."""
-    import msgspec
-
-    documents = stream(OPERATOR_EVENTS, seed=1, duplicates=0.05, hours=24)
-    decoder = msgspec.json.Decoder(Event)
-    blobs = [lines(documents[at : at + OPERATOR_BATCH]) for at in range(0, len(documents), OPERATOR_BATCH)]
-    rates = []
-    stored: dict[BucketKey, Bucket] = {}
-    for _ in range(ROUNDS):
-        stored, state = {}, EMPTY
-        started = time.process_time()
-        for blob in blobs:
-            done = step(state, Batch("s", gather(decoder.decode_lines(blob)), stored), 0)
-            stored.update((write_.bucket.key, write_.bucket) for write_ in done.writes)
-            state = done.state
-        rates.append(len(documents) / (time.process_time() - started))
-    assert {tuple(key): oracle.fields_of(bucket) for key, bucket in stored.items()} == oracle.buckets(documents)
-    digest = hashlib.sha256(b"".join(content_bytes(stored[key]) for key in sorted(stored))).hexdigest()
-    return median(rates), digest
+    """Events per CPU second of one core, JSON in → buckets out, and the result's digest: the engine benchmark's own job
+    and program, each run a process of its own, each result compared with the exact answer."""
+    path = job(PEERS if (PEERS / "gen.py").exists() else None, OPERATOR_EVENTS, OPERATOR_SUBJECTS)
+    runs = [operator(path, BATCHES[OPERATOR_SUBJECTS]) for _ in range(ROUNDS)]
+    assert all(run["equal_to_oracle"] for run in runs), "the operator's result is not the exact answer"
+    return median([run["events_per_s"] for run in runs]), runs[-1]["digest"]
 
 
 def articles(count: int, prefix: str, published_ms: int, spacing_ms: float) -> list[Any]:
@@ -147,7 +129,7 @@ def main() -> None:
         "line",
         {
             "operator_events_per_s": round(rate),
-            "operator_result_sha256": digest,
+            "operator_result_digest": digest,
             "line_articles_per_s": round(articles_per_s, 1),
             "line_result_sha256": line_digest,
             "publish_to_sse_ms": delays,

@@ -43,7 +43,6 @@ class Runner:
         self.setup = Setup()
         self._engine: Engine | None = None
         self._documents: list[dict[str, Any]] = []
-        self._bad: set[str] = set()
         self._events: dict[str, dict[str, Any]] = {}
         self._sequence = 0
         self._parts: list[dict[str, list[bytes]]] | None = None

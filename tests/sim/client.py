@@ -27,7 +27,6 @@ class Client:
         self.series: Series = {}
         self._cursor: dict[str, int] = {}
         self.connected = False
-        self.reloads = 0
         self._load()
 
     def _load(self) -> None:
@@ -35,7 +34,6 @@ class Client:
         self._cursor = self._store.changes_head()
         self.series = fresh(self._store, self._generation)
         self.connected = True
-        self.reloads += 1
 
     def lose(self) -> None:
         self.connected = False

@@ -37,7 +37,6 @@ class Expiry:
     def __init__(self, store: MemoryBuckets) -> None:
         self._store = store
         self._counted: set[tuple[str, int, int]] = set()
-        self.deleted = 0
 
     def on_write(self, generation: str, before: Bucket | None, after: Bucket) -> None:
         """Members that a written minute has more than before were counted now."""
@@ -52,7 +51,6 @@ class Expiry:
             settled = now_ms - bucket.last_updated_ms > SETTLED_MS
             if settled and not alive(bucket.key, now_ms) and rnd.random() < 0.5:
                 self._store.delete(FIRST_GENERATION, bucket.key)
-                self.deleted += 1
 
     def counted(self, documents: Documents, lake: Lake, lateness_ms: int, now_ms: int) -> Documents:
         """The documents that the buckets must hold: all but those set aside as expired and never counted. Checks that
