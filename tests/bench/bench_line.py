@@ -16,12 +16,14 @@ from contracts.instants import iso_ms
 from contracts.ports import Entry
 from contracts.settings import Settings
 from local.demo import DATA_FILE, read_day
-from tests.bench.bench_engine import BATCHES, PEERS, operator
+from tests.bench.bench_engine import BATCHES, operator
 from tests.bench.engine_job import job
 from tests.bench.report import median, percentile, write
 from tests.bench.sse_client import SseClient
-from tests.e2e.harness import Up, answer, candlewick
+from tests.e2e.harness import ROOT, Up, answer, candlewick
 
+#: Where `bench-engine` looks for the peers' generator; without it the job is made here, of the same shape.
+PEERS = ROOT.parent / "shared" / "peers"
 OPERATOR_EVENTS = 1_000_000
 OPERATOR_SUBJECTS = 13
 ROUNDS = 5
