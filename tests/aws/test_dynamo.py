@@ -7,9 +7,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
-from contracts.bucket import BucketKey, BucketWrite
+from contracts.bucket import BucketKey, BucketWrite, pack_members
 from contracts.errors import Conflict, Transient, Unusable
 from contracts.ports import Versioned
 from contracts.resolution import BY_NAME, DAY_MS, MINUTE_MS
@@ -170,18 +171,14 @@ def test_changes_too_many_for_one_item_are_spread_over_several(world: World):
 def test_a_minute_of_a_hundred_thousand_members_is_stored_in_parts_that_are_written_once(world: World):
     rnd = random.Random(5)
     members = frozenset(rnd.getrandbits(64) for _ in range(100_000))
-    giant = bucket(seed=4)
-    giant = type(giant)(*[members if f == "members" else getattr(giant, f) for f in giant.__struct_fields__])
+    giant = msgspec.structs.replace(bucket(seed=4), packed=pack_members(members))
     store = world.aws.buckets
     assert store.commit("g1", [write(giant)]) == []
     assert world.again().buckets.get_many("g1", [giant.key]) == {giant.key: giant}
     assert [each.key for each in store.range("g1", "AAPL", "1m")] == [giant.key]
     assert list(store.scan("g1")) == [giant]
     puts = world.faults.calls["PutItem"]
-    more = giant.members | {7}
-    grown = type(giant)(
-        *[more if f == "members" else 2 if f == "rev" else getattr(giant, f) for f in giant.__struct_fields__]
-    )
+    grown = msgspec.structs.replace(giant, packed=pack_members(members | {7}), rev=2)
     assert store.commit("g1", [write(grown)]) == []
     assert world.faults.calls["PutItem"] == puts + 2, "the item, and the one part with the new member"
     assert store.get_many("g1", [giant.key]) == {giant.key: grown}

@@ -2,8 +2,8 @@
 
 Blocks are shell. `<!-- terminal -->` before one: it is a server in a terminal of its own, until the next such block or
 the end. `<!-- run: for three seconds -->`: it never ends by itself. `<!-- not run: … -->`: named here, with a reason.
-What changes: port 8000 becomes a free one, the tutorial's feed is served here, and the demo fills in two hours instead
-of a day.
+What changes: port 8000 becomes a free one, the tutorial's feed is served here, the demo fills in two hours instead
+of a day, and archivers gather for half a second (`short_day`).
 """
 
 import json
