@@ -147,9 +147,11 @@ def test_nothing_replayed_yet_and_a_server_that_is_away(browser: Any, tmp_path: 
         watched.page.goto(f"{server.url}/runs/r9")
         watched.page.wait_for_selector('.empty:has-text("no run r9")')
         shot(watched.page, "run-unknown")
+        watched.page.clock.install()
         watched.page.goto(f"{server.url}/runs")
         watched.page.wait_for_selector(".empty h2")
         server.kill()
+        watched.page.clock.fast_forward(11_000)  # the page asks again every ten seconds
         watched.page.wait_for_selector('.tone-warn:has-text("cannot be reached")', timeout=20_000)
         shot(watched.page, "runs-server-gone")
         assert watched.page.locator(".empty h2").count() == 1, "the last data stays"
