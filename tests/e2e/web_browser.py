@@ -108,7 +108,7 @@ class Watched:
 
     def ready(self) -> None:
         """Wait for the first candle's numbers."""
-        self.page.wait_for_selector(".legend-value", timeout=10_000)
+        self.page.wait_for_selector(".legend-value", timeout=30_000)
 
     def pill(self, state: str, timeout_ms: int = 15_000) -> None:
         """Wait until the connection is said to be in that state; the failure tells what the page said instead."""
