@@ -29,10 +29,11 @@ THROTTLED_OPERATIONS = ("PutItem", "BatchGetItem", "Query", "GetRecords", "PutRe
 
 
 class Weather:
-    """Refuses a share of all calls, and counts what it refused."""
+    """Refuses a share of all calls, and counts what it refused. Each operation has luck of its own, so that how threads
+    take turns decides nothing."""
 
     def __init__(self, share: float, seed: int) -> None:
-        self._random = random.Random(seed)
+        self._luck = {name: random.Random(f"{seed} {name}") for name in THROTTLED_OPERATIONS}
         self._share = share
         self.refused: Counter[str] = Counter()
         self.units = 0
@@ -48,7 +49,7 @@ class Weather:
         return answer
 
     def fault(self, service: str, operation: str, given: dict[str, Any]) -> Any:
-        if operation not in THROTTLED_OPERATIONS or self._random.random() >= self._share:
+        if operation not in self._luck or self._luck[operation].random() >= self._share:
             return None
         self.refused[operation] += 1
         return refusal("ProvisionedThroughputExceededException")
