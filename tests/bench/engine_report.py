@@ -90,7 +90,7 @@ def _span(rates: list[int]) -> str:
 def _peers(engine: dict[str, Any]) -> list[str]:
     if len(engine["cpu_s"]) == 1:
         return []
-    ours, ratios = engine["cpu_s"]["candlewick"], engine.get("cpu_ratio", {})
+    ours = engine["cpu_s"]["candlewick"]
     lines = [
         "## The same job elsewhere",
         "",
@@ -104,15 +104,9 @@ def _peers(engine: dict[str, Any]) -> list[str]:
     for name, cpu_s in engine["cpu_s"].items():
         equal = engine["equal_to_oracle"] if name == "candlewick" else engine.get("peers_equal_to_oracle", {}).get(name)
         lines.append(
-            f"| {NAMES[name]} | {cpu_s} | {ratios.get(name) or round(cpu_s / ours, 1)} | {bars.get(name, '—')} | "
+            f"| {NAMES[name]} | {cpu_s} | {cpu_s / ours:.1f} | {bars.get(name, '—')} | "
             f"{'—' if equal is None else 'yes' if equal else 'no'} |"
         )
-    if "steady_cpu_s" in engine:
-        steady_s = engine["steady_cpu_s"]["candlewick"]
-        lines += [
-            "",
-            f"Beside a steady state (of four million events the last three) stands ours: {steady_s} CPU s a million.",
-        ]
     return [*lines, ""]
 
 
