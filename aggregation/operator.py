@@ -235,12 +235,13 @@ class _Cascade:
             summary = self._put(key, None, group.summary(), group.packed(), ())
         else:
             members, known = group.members, stored.members
+            if known.issuperset(members):
+                self.duplicates += len(members)
+                self.partly[key] = None
+                return self._keep(key, stored)
             if not known.isdisjoint(members):
                 new = [pair for hashed, pair in zip(members, group.times(), strict=True) if hashed not in known]
                 self.duplicates += len(members) - len(new)
-                if not new:
-                    self.partly[key] = None
-                    return self._keep(key, stored)
                 group = self.partly[key] = group_of(group.start_ms, new)
             summary = self._put(key, stored, merge(stored.summary, group.summary()), stored.packed + group.packed(), ())
         self.counted += group.count
@@ -307,19 +308,15 @@ class _Cascade:
             return self._put(key, None, summary, _NOTHING, updates)
         assert not stored.packed, f"{key} has members of its own: lanes cannot change inside a generation"
         before = stored.children
-        last, last_summary = before[-1]
-        if updates[0][0] > last:
+        if updates[0][0] > before[-1][0]:
             added = updates[0][1] if len(updates) == 1 else summary_of(updates)
             return self._put(key, stored, merge(stored.summary, added), _NOTHING, before + updates)
-        known = (last,) if updates[0][0] == last else {name for name, _ in before}
+        known = dict(before)
         for name, _ in updates:
             if name in known:
                 child = new_key((key.subject, fine, name)) if fine else child_key(stored, name)
                 self.forgotten |= child not in self._stored
-        if updates[0][0] == last and updates[0][1].count > last_summary.count:
-            children = before[:-1] + updates
-        else:
-            children = replace(before, dict(updates))
+        children = replace(before, updates)
         if children is before:
             return self._keep(key, stored)
         return self._put(key, stored, summary_of(children), _NOTHING, children)

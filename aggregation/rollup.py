@@ -17,16 +17,14 @@ Children = tuple[tuple[int, Summary], ...]
 CASCADE: Final[tuple[tuple[Resolution, Resolution], ...]] = tuple(itertools.pairwise(RESOLUTIONS))
 
 
-def replace(children: Children, updates: dict[int, Summary]) -> Children:
+def replace(children: Children, updates: Children) -> Children:
     """Children with the updated ones replaced or inserted; ascending; the same object when nothing differs.
 
     A child's set of events only grows, so of two summaries of one child the one that counts more is the newer. An
     update that counts no more than what is known is stale or equal (a reader that lost a race), and is left out.
     """
     known = dict(children)
-    newer = {
-        name: summary for name, summary in updates.items() if name not in known or known[name].count < summary.count
-    }
+    newer = [(name, each) for name, each in updates if name not in known or known[name].count < each.count]
     if not newer:
         return children
     known.update(newer)

@@ -28,7 +28,7 @@ EVENTS: Final = 1_000_000
 RECOVERY_EVENTS: Final = 200_000
 SIZES: Final = (13, 5_000)
 #: Events in a batch, by subjects: what was fastest of 1,000 to 250,000.
-BATCHES: Final = {13: 12_000, 500: 20_000, 5_000: 250_000}
+BATCHES: Final = {13: 6_000, 500: 20_000, 5_000: 250_000}
 CURVE: Final = ((10_000, 13), (100_000, 13), (1_000_000, 13), (1_000_000, 500), (1_000_000, 5_000))
 
 

@@ -19,7 +19,7 @@ from aggregation.operator import EMPTY, Batch, State, step
 from contracts.bucket import Bucket, BucketKey
 from tests.bench.engine_job import JobEvent, digest, facts
 
-DEFAULT_BATCH = 12_000  # on a quiet machine 8,000 to 16,000 are alike, 4,000 a tenth slower
+DEFAULT_BATCH = 6_000  # 8,000 to 16,000 are faster on a quiet machine, and much slower where others use its caches
 
 
 def blocks(data: bytes, lines: int) -> list[bytes]:
