@@ -15,6 +15,8 @@ from local.line_lease import line_lease
 from stores.data_dir import DataDir, UpLock
 from stores.home import Home
 
+Ends = dict[tuple[str, str], str | None]  # (mapping, shard) → sequence number
+
 POLL_MS: Final = 100
 TROUBLE_MS: Final = 1_000
 
@@ -69,7 +71,9 @@ def _tell_of_trouble(
 def _wait_for_owner(home: Home, directory: DataDir) -> None:
     """Until nothing is pending, or the owner is gone and leaves the rest to the next `drain`."""
     nobody = threading.Event()
-    while pending(home):
+    before: Ends | None = None
+    while (ends := done_with(home)) is None or ends != before:
+        before = ends
         home.clock.wait(nobody, POLL_MS)
         try:
             UpLock(directory).release()
@@ -80,16 +84,25 @@ def _wait_for_owner(home: Home, directory: DataDir) -> None:
 
 def pending(home: Home) -> bool:
     """Whether any mapping of the line has records it is not done with."""
+    return done_with(home) is None
+
+
+def done_with(home: Home) -> Ends | None:
+    """Up to where each mapping is done with each shard, when there is nothing after that; else None. Mappings are asked
+    one after the other, and a record may slip through behind those asked already: two answers that are equal have a
+    moment between them at which nothing was pending anywhere."""
+    ends: Ends = {}
     for row in LINE:
         checkpoints = Checkpoints(home.control, row.name)
         if row.stream == ITEMS_TABLE:
             for shard_id in home.items.stream_shards():
-                if home.items.stream_read(shard_id, checkpoints.load(shard_id).sequence_number or "", 1):
-                    return True
+                end = ends[row.name, shard_id] = checkpoints.load(shard_id).sequence_number
+                if home.items.stream_read(shard_id, end or "", 1):
+                    return None
             continue
         for shard in home.log.shards(row.stream):
-            done_with = checkpoints.load(shard.shard_id).sequence_number
-            start = Position("AFTER_SEQUENCE_NUMBER", done_with) if done_with else Position("TRIM_HORIZON")
+            end = ends[row.name, shard.shard_id] = checkpoints.load(shard.shard_id).sequence_number
+            start = Position("AFTER_SEQUENCE_NUMBER", end) if end else Position("TRIM_HORIZON")
             if home.log.get_records(home.log.iterator(row.stream, shard.shard_id, start), 1).records:
-                return True
-    return False
+                return None
+    return ends

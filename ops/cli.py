@@ -129,7 +129,7 @@ def print_report(report: Any) -> None:
     out(f"{report.total_differences} differences in {report.buckets} buckets; the first {len(report.differences)}:\n")
     for one in report.differences:
         out(f"  {one.subject} {one.resolution} {one.start}  {one.fault}\n")
-    out("remedy: if no process is running here, `candlewick drain` first; what then differs is damage\n")
+    out("remedy: `candlewick drain`, then `verify` again; what still differs is damage\n")
 
 
 @app.command()

@@ -57,7 +57,8 @@ class Reader:
     def run(self, block: Block) -> str:
         """Its output. Every line must succeed."""
         seconds = 3 if block.note == "run: for three seconds" else 120
-        script = "set -eo pipefail\n" + self.here(block.code)
+        # With a trap the shell stays until the program it runs has ended, as a reader at a terminal does.
+        script = "set -eo pipefail\ntrap : TERM\n" + self.here(block.code)
         command = ["timeout", str(seconds), "bash", "-c", script]
         done = subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
