@@ -3,6 +3,7 @@
 Every event carries the full state of its bucket, so dropping all but the newest is always legal.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from contracts.bucket import Bucket, BucketKey
@@ -61,6 +62,11 @@ class Coalescer:
             for lane, sequence in held.since.items():
                 safe[lane] = min(safe.get(lane, 0), sequence - 1)
         return safe
+
+    @property
+    def held(self) -> Iterable[Held]:
+        """What is held back."""
+        return self._held.values()
 
     @property
     def holds(self) -> bool:

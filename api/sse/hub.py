@@ -14,6 +14,7 @@ from api.logs import note
 from api.options import ApiOptions
 from api.sse.coalescer import Coalescer
 from api.sse.cursor import Vector, encode_vector
+from api.sse.filters import Filter
 from api.sse.latest import Latest
 from api.sse.poller import Poller
 from api.sse.ring import Ring
@@ -242,6 +243,20 @@ class Hub:
     def safe_id(self) -> str:
         """The id from which a client that has everything in the ring goes on."""
         return self._safe
+
+    @property
+    def newest_id(self) -> str:
+        """The id from which a client that has everything in the ring, and what is `held` for it, goes on."""
+        return self._id_of(self.vector)
+
+    def held(self, wanted: Filter) -> list[StreamEvent]:
+        """The wanted partials that are held back."""
+        now_ms = self.clock.now_ms()
+        return [
+            bucket_event(bucket, origin_ms, now_ms)
+            for bucket, origin_ms, _ in self._coalescer.held
+            if wanted.takes(bucket.subject, bucket.resolution)
+        ]
 
     @property
     def cursor(self) -> str:

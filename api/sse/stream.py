@@ -39,6 +39,9 @@ RECONNECT_MS = {
     "configuration_deleted": 0,
     "too_many_series": 0,
 }
+#: Ends after which a client goes on where it stands. It is told all there is first, and where that is, so that it hears
+#: nothing twice.
+GOES_ON = {"lifetime", "shutdown"}
 
 
 def planned_lifetime_ms(lifetime_s: float) -> float:
@@ -132,8 +135,9 @@ class EventStream:
 
     # ---- for others ------------------------------------------------------------------------------------------------
     def end(self, reason: str) -> None:
-        """Say farewell at the next occasion."""
-        self.ending = self.ending or reason
+        """Say farewell at the next occasion. What follows a change of the epoch belongs to another stream, so that ends
+        it at once, whatever else was planned."""
+        self.ending = reason if reason == "epoch_changed" else self.ending or reason
         self.nudge()
 
     def refilter(self, wanted: Filter, slot: Slot, index: int) -> None:
@@ -202,7 +206,7 @@ class EventStream:
         hub = self._hub
         if opening.epoch != hub.generation:
             # It went live between the opening and now, when this connection was not among those that were told.
-            self.ending = self.ending or "epoch_changed"
+            self.end("epoch_changed")
         hello = {
             "epoch": opening.epoch,
             "resumed": opening.resumed,
@@ -216,7 +220,7 @@ class EventStream:
 
     async def _pump(self, send: Send) -> None:
         while not self.gone:
-            if self.ending is not None:
+            if self.ending is not None and self.ending not in GOES_ON:
                 await self._farewell(send, self.ending)
                 return
             payload = b"".join(slot.render(self.wanted) for slot in self._extra)
@@ -228,8 +232,10 @@ class EventStream:
                 continue
             if payload or more:
                 await self._write(send, payload + more if payload else more)
-                continue
-            if self.ending is None and not self.gone:
+            elif self.ending is not None:
+                await self._farewell(send, self.ending)
+                return
+            elif not self.gone:
                 self._wake = self._hub.ring.waiter()
                 await self._wake
 
@@ -244,6 +250,7 @@ class EventStream:
     async def _farewell(self, send: Send, reason: str) -> None:
         pause_ms = round(RECONNECT_MS[reason] * random.uniform(0.5, 1.5))
         data = {"reason": reason, "reconnect_in_ms": pause_ms}
-        body = b"retry: %d\n" % max(pause_ms, 1) + control_event("bye", data).body
-        await self._write(send, body)
+        held = b"".join(event.body for event in self._hub.held(self.wanted)) if reason in GOES_ON else b""
+        place = b"id: %s\n" % self._hub.newest_id.encode() if reason in GOES_ON else b""
+        await self._write(send, held + place + b"retry: %d\n" % max(pause_ms, 1) + control_event("bye", data).body)
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -267,6 +267,33 @@ async def test_a_planned_end_says_bye_and_when_to_come_back(home: TestHome) -> N
 
 
 @live
+@pytest.mark.parametrize("reason", ["lifetime", "shutdown"])
+async def test_who_comes_back_after_a_planned_end_hears_nothing_twice(
+    home: TestHome, line: Line, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while partials of its own and of other subjects are held back, below which ids stay until then."""
+    monkeypatch.setattr("api.sse.coalescer.PAUSE_MS", 1e9)
+    async with serving(home) as (base, app):
+        connections = app.state.services.connections
+        async with Listener(url_of(base, tickers="AAPL", resolutions="24h")) as client:
+            await client.until(lambda c: c.named("snapshot"))
+            for number in range(4):
+                line.tell(told(number), told(number, "MSFT"), resolutions=["24h"])
+            await client.until(lambda c: len(c.named("new_item")) == 4)
+            connections.end_all(reason)
+            await client.until(lambda c: c.ended)
+            assert client.got[-1].data["reason"] == reason
+            assert [got.data["bucket"]["count"] for got in client.named("partial_bucket")] == [1, 4]
+            assert client.last_id is not None
+        place = {"Last-Event-ID": client.last_id}
+        async with Listener(url_of(base, tickers="AAPL", resolutions="24h"), place) as again:
+            line.tell(told(9), resolutions=["24h"])
+            await again.until(lambda c: c.named("new_item"))
+            assert again.got[0].data["resumed"]
+            assert [got.data["event_id"] for got in again.named("new_item")] == [told(9).identity]
+
+
+@live
 async def test_shutting_down_says_bye_to_all_and_ends(home: TestHome) -> None:
     async with serving(home) as (base, _):
         clients = [Listener(url_of(base)) for _ in range(20)]

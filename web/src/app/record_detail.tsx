@@ -1,6 +1,6 @@
 import "./styles/record.css";
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { momentText } from "../model/format.ts";
 import type { ArticleRecord, FedRow } from "../model/record.ts";
 import { recordCurl } from "../model/record_export.ts";
@@ -74,7 +74,7 @@ function Steps({ id }: { id: string }) {
     const next = at < 0 ? undefined : records[at + by];
     if (next !== undefined) go({ page: "records", id: next.id }, "replace");
   };
-  useEffect(() => {
+  useLayoutEffect(() => {  // who sees the record can step on: not a frame later
     const onKey = (event: KeyboardEvent): void => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.target instanceof HTMLElement && event.target.closest("input, select, textarea, dialog") !== null) return;
