@@ -25,9 +25,11 @@ class DataDir:
         try:
             path.mkdir(parents=True, exist_ok=True)
             version_file = path / VERSION_FILE
+            # In this order: a process that opens the folder for the first time just now makes databases last.
+            has_databases = any(path.glob("*.db"))
             if version_file.exists():
                 _check(version_file)
-            elif any(path.glob("*.db")):
+            elif has_databases:
                 raise Unusable(f"{path} holds databases but no {VERSION_FILE}; restore it or give another folder")
             else:
                 body = json.dumps({"format": FORMAT, "program": "candlewick"}).encode() + b"\n"

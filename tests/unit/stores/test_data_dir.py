@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,22 @@ def test_databases_without_a_version_are_not_taken_over(tmp_path):
     (tmp_path / "log.db").write_bytes(b"")
     with pytest.raises(Unusable, match=r"no candlewick\.json"):
         DataDir(tmp_path)
+
+
+@pytest.mark.parametrize("look", ["exists", "glob"])
+def test_another_process_may_open_the_new_folder_between_any_two_looks(tmp_path, monkeypatch, look):
+    real = getattr(Path, look)
+
+    def look_and_be_overtaken(path, *arguments):
+        found = real(path, *arguments)
+        found = list(found) if look == "glob" else found
+        monkeypatch.undo()
+        DataDir(tmp_path).log.write_bytes(b"")
+        return found
+
+    monkeypatch.setattr(Path, look, look_and_be_overtaken)
+    DataDir(tmp_path)
+    assert (tmp_path / "log.db").exists()
 
 
 def test_a_file_in_its_place_is_unusable(tmp_path):
