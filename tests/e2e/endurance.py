@@ -41,13 +41,14 @@ PAGE = ROOT / "docs" / "soak.md"
 
 
 class Load(NamedTuple):
-    """What is asked of the line."""
+    """What is asked of the line. Streams end as planned after `lifetime_s`, and their clients come back."""
 
     minutes: float = 30.0
     rate_per_s: float = 200.0
     clients: int = 1_000
     burst_s: float = 60.0
     burst_times: float = 10.0
+    lifetime_s: float = 900.0
 
 
 class Sample(NamedTuple):
@@ -226,7 +227,11 @@ def run(load: Load, folder: Path) -> dict[str, Any]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     data = folder / "data"
-    room = {"CANDLEWICK_MAX_CONNECTIONS": str(load.clients + 10), "CANDLEWICK_RATE_BURST": str(load.clients + 1_000)}
+    room = {
+        "CANDLEWICK_MAX_CONNECTIONS": str(load.clients + 10),
+        "CANDLEWICK_RATE_BURST": str(load.clients + 1_000),
+        "CANDLEWICK_MAX_LIFETIME_S": str(load.lifetime_s),
+    }
     try:
         with Up(data, settings=room) as up:
             crowd, report = asyncio.run(live(up, data, load))

@@ -13,8 +13,10 @@ START = b"2025-12-21T12:00:00Z"
 
 
 def test_a_short_soak_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    found = run(Load(minutes=0.05, rate_per_s=30, clients=40, burst_s=1, burst_times=4), tmp_path)
+    load = Load(minutes=0.05, rate_per_s=30, clients=40, burst_s=1, burst_times=4, lifetime_s=1.1)
+    found = run(load, tmp_path)
     assert found["account"]["items_received"] > 0
+    assert found["account"]["reconnects"] > 40, "streams end as planned, and go on"
     assert found["published"] == 90 + 120
 
 
