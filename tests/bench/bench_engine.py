@@ -17,6 +17,7 @@ from typing import Any, Final
 from tests.bench.engine_handler import handler_ms, write_units
 from tests.bench.engine_job import expected, job
 from tests.bench.engine_memory import bytes_per_member
+from tests.bench.engine_operator import DEFAULT_BATCH
 from tests.bench.engine_peers import PeerRuns
 from tests.bench.engine_recovery import recovery
 from tests.bench.engine_report import write_page
@@ -27,12 +28,10 @@ ROUNDS: Final = 5
 EVENTS: Final = 1_000_000
 RECOVERY_EVENTS: Final = 200_000
 SIZES: Final = (13, 5_000)
-#: Events in a batch, by subjects: what was fastest of 1,000 to 250,000.
-BATCHES: Final = {13: 6_000, 500: 20_000, 5_000: 250_000}
 CURVE: Final = ((10_000, 13), (100_000, 13), (1_000_000, 13), (1_000_000, 500), (1_000_000, 5_000))
 
 
-def operator(path: Path, batch: int) -> dict[str, Any]:
+def operator(path: Path, batch: int = DEFAULT_BATCH) -> dict[str, Any]:
     """One run of the operator; its JSON line."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.engine_operator", str(path), "--batch", str(batch)],
@@ -69,7 +68,7 @@ def throughput(peers: Path | None, rounds: int, theirs: PeerRuns | None, peer_ro
         if peers is not None:
             loop.append(plain_loop(peers, jobs[13].with_suffix(".plain")))
         for subjects, path in jobs.items():
-            runs[subjects].append(operator(path, BATCHES[subjects]))
+            runs[subjects].append(operator(path))
         if theirs is not None and number < peer_rounds:
             theirs.round()
     ours = {subjects: [run["cpu_s"] for run in found] for subjects, found in runs.items()}
@@ -114,7 +113,7 @@ def curve(peers: Path | None, rounds: int, known: dict[int, tuple[float, int]]) 
             cpu_s, buckets = known[subjects]
         else:
             path = job(peers, events, subjects)
-            found = [operator(path, min(events // 5, BATCHES[subjects])) for _ in range(rounds)]
+            found = [operator(path, min(events // 5, DEFAULT_BATCH)) for _ in range(rounds)]
             assert all(each["equal_to_oracle"] for each in found), f"{path.stem}: not the exact answer"
             cpu_s, buckets = median([each["cpu_s"] for each in found]), found[0]["buckets"]
         rows.append({
