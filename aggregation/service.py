@@ -15,6 +15,7 @@ from aggregation.gather import Gathered, gather_chunks, milliseconds
 from aggregation.operator import EMPTY, Batch, Limits, State, Step, keys_needed, newest_of, step
 from aggregation.rollup import ancestors
 from aggregation.verdict import SetAside
+from aggregation.warm import Warm
 from aggregation.watermark import NEVER_MS, ShardProgress
 from contracts.aside import Aside, Kind, aside_of, digest_key, put_asides
 from contracts.bucket import E4, LANE_SEPARATOR, Bucket, BucketKey
@@ -26,7 +27,6 @@ from contracts.ports import BucketStore, Change, ControlStore, Lake, NewEvent
 from contracts.settings import AggregatorSettings
 
 MAX_COMMIT_ATTEMPTS = 20
-MAX_CACHED_BUCKETS = 100_000
 MAX_CHANGE_EVENTS = 200  # a watcher is told of the newest of them; the bucket itself holds all
 PROGRESS_EVERY_MS = 1_000
 
@@ -66,7 +66,7 @@ class Aggregator:
         self._clock = clock
         self._settings = settings
         self._limits = Limits(settings.out_of_orderness_ms, settings.idle_after_ms, settings.expire)
-        self._caches: dict[str, tuple[str, dict[BucketKey, Bucket]]] = {}
+        self._warm: dict[str, Warm] = {}
         self._states: dict[str, State] = {}
         self._progress_saved_ms: dict[str, float] = {}
 
@@ -96,8 +96,8 @@ class Aggregator:
         fresh: dict[str, list[Event]] = {}
         for attempt in range(MAX_COMMIT_ATTEMPTS):
             generation = live_generation(self._control)
-            cache = self._cache_of(shard_id, generation)
-            stored = self._load(generation, keys, cache)
+            warm = self._warm_of(shard_id, generation)
+            stored = self._load(generation, keys, warm)
             now_ms = self._clock.now_ms()
             decided = step(self._state(shard_id, window), Batch(shard_id, gathered, stored), now_ms, self._limits)
             for subject, events in decided.newest(MAX_CHANGE_EVENTS).items():
@@ -105,28 +105,28 @@ class Aggregator:
                 more = [event for event in events if event not in known]
                 fresh[subject] = newest_of((*known, *more), MAX_CHANGE_EVENTS) if known else events
             if appeared(self._buckets, generation, decided, stored):
-                cache.clear()
+                warm.clear()
                 continue
             changes = _changes(generation, decided, fresh, now_ms)
             if not self._buckets.commit(generation, decided.writes, changes, shard_id):
-                decided.put_into(cache)
+                decided.put_into(warm)
+                warm.tidy(decided.state.watermark_ms)
                 return decided, attempt
-            cache.clear()
+            warm.clear()
         raise Transient("bucket store", f"{MAX_COMMIT_ATTEMPTS} commits in a row lost against other writers")
 
-    def _cache_of(self, shard_id: str, generation: str) -> dict[BucketKey, Bucket]:
+    def _warm_of(self, shard_id: str, generation: str) -> Warm:
         """What this process wrote last for a shard: one owner, so nobody clears it under another's feet."""
-        known, cache = self._caches.get(shard_id, ("", {}))
-        if known != generation or len(cache) > MAX_CACHED_BUCKETS:
-            cache = {}
-            self._caches[shard_id] = (generation, cache)
-        return cache
+        warm = self._warm.get(shard_id)
+        if warm is None or warm.generation != generation:
+            warm = self._warm[shard_id] = Warm(generation)
+        return warm
 
-    def _load(self, generation: str, keys: list[BucketKey], cache: dict[BucketKey, Bucket]) -> dict[BucketKey, Bucket]:
-        missing = [key for key in keys if key not in cache]
+    def _load(self, generation: str, keys: list[BucketKey], warm: Warm) -> dict[BucketKey, Bucket]:
+        missing = [key for key in keys if key not in warm]
         if missing:
-            cache.update(self._buckets.get_many(generation, missing))
-        return cache
+            warm.update(self._buckets.get_many(generation, missing))
+        return warm
 
     def _state(self, shard_id: str, window: dict[str, Any]) -> State:
         state = self._states.get(shard_id)
