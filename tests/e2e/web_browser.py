@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -130,6 +131,20 @@ def open_page(browser: Any, base: str, path: str = "/", **options: Any) -> Itera
         # An answer that a test's own route is still making goes with the page; its failing is nothing of the next test.
         watched.page.unroute_all(behavior="ignoreErrors")
         context.close()
+
+
+def heard_along(page: Any, place: str, count: int) -> list[str]:
+    """What is said at a place of each of so many candles, from the first on, by the keys of the chart in focus."""
+    heard: list[str] = []
+    said = page.inner_text(place)
+    for key in ["Home"] + ["ArrowRight"] * (count - 1):
+        page.keyboard.press(key)
+        end = time.monotonic() + 2
+        while page.inner_text(place) == said and time.monotonic() < end:
+            page.wait_for_timeout(5)
+        said = page.inner_text(place)
+        heard.append(said)
+    return heard
 
 
 def axe(page: Any) -> list[str]:

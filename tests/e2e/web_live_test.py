@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.web_browser import Mock, axe, mock_server, open_page, shot
+from tests.e2e.web_browser import Mock, axe, heard_along, mock_server, open_page, shot
 
 pytestmark = pytest.mark.browser
 
@@ -90,12 +90,8 @@ def test_every_candle_can_be_reached_and_heard_by_keyboard(browser: Any, mock: M
         watched.ready()
         page = watched.page
         page.focus(".chart-frame")
-        page.keyboard.press("Home")
-        heard = []
-        for _ in range(len(mock.get("/timeseries/AAPL?resolution=24h")["buckets"])):
-            heard.append(page.inner_text("[data-testid=spoken]"))
-            page.keyboard.press("ArrowRight")
-            page.wait_for_timeout(30)
+        count = len(mock.get("/timeseries/AAPL?resolution=24h")["buckets"])
+        heard = heard_along(page, "[data-testid=spoken]", count)
         assert len(set(heard)) == len(heard) > 5
         assert all("close" in text and "articles" in text for text in heard)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.settings import AggregatorSettings
-from tests.e2e.web_browser import PHONE, Watched, axe, open_page, shot
+from tests.e2e.web_browser import PHONE, Watched, axe, heard_along, open_page, shot
 from tests.e2e.web_server import SUBJECTS, WATCHED, WebServer, web_server
 from tests.unit.replay.kit import replayed
 
@@ -160,13 +160,9 @@ def test_grid_moves_in_step_and_every_candle_is_heard(browser: Any, server: WebS
         page.wait_for_function("count => document.querySelectorAll('.cell').length === count", arg=len(SUBJECTS))
         page.wait_for_function("document.querySelectorAll('.cell-empty').length === 0")
         page.focus(".cell-chart >> nth=0")
-        page.keyboard.press("Home")
-        heard = set()
-        for _ in server.series("AAPL", "24h"):
-            heard.add(page.inner_text(".cell-chart >> nth=0 >> [role=status]"))
-            page.keyboard.press("ArrowRight")
-            page.wait_for_timeout(20)
-        assert len(heard) == len(server.series("AAPL", "24h"))
+        count = len(server.series("AAPL", "24h"))
+        heard = heard_along(page, ".cell-chart >> nth=0 >> [role=status]", count)
+        assert len(set(heard)) == count
         page.keyboard.press("Enter")
         page.wait_for_selector(".stage")
         assert "at=" in page.url

@@ -10,7 +10,7 @@ import pytest
 
 from contracts.bucket import Bucket, BucketWrite
 from contracts.settings import AggregatorSettings
-from tests.e2e.web_browser import axe, open_page, shot
+from tests.e2e.web_browser import axe, heard_along, open_page, shot
 from tests.e2e.web_server import ADMIN, WATCHED, WebServer, web_server
 from tests.unit.replay.kit import replayed
 
@@ -75,12 +75,7 @@ def test_overlay_compare_promote_and_back(browser: Any, server: WebServer) -> No
         assert page.url.split("?")[0].endswith("/runs/r1")
 
         page.focus(".overlay .chart-frame")
-        page.keyboard.press("Home")
-        heard = []
-        for _ in server.series("AAPL", "1h"):
-            heard.append(page.inner_text("[data-testid=spoken]"))
-            page.keyboard.press("ArrowRight")
-            page.wait_for_timeout(20)
+        heard = heard_along(page, "[data-testid=spoken]", len(server.series("AAPL", "1h")))
         assert len(set(heard)) == len(heard)
         assert sum("close moved by" in text for text in heard) == CHANGED
         assert all("g1 close" in text and "g2 close" in text for text in heard)
