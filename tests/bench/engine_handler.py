@@ -1,6 +1,5 @@
 """The aggregator's handler: CPU milliseconds an invocation, store excluded, and DynamoDB write units an article."""
 
-import gc
 import json
 import math
 import time
@@ -9,7 +8,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from aggregation.handler import handle
+from aggregation.handler import handle, spare_collector
 from aggregation.service import Aggregator
 from contracts.bucket import Bucket
 from contracts.clock import ManualClock
@@ -56,7 +55,7 @@ class Excluded(MemoryBuckets):
 
 def aggregator(buckets: MemoryBuckets) -> Aggregator:
     clock = ManualClock(BASE_MS)
-    gc.freeze()  # as `aggregation.handler.aggregator` does
+    spare_collector()
     return Aggregator(buckets, FakeControl(clock), FakeLake(), clock, AggregatorSettings())
 
 

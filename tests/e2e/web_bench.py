@@ -13,7 +13,7 @@ from typing import Any
 
 from contracts.settings import AggregatorSettings
 from tests.e2e.chromium import browser as chromium
-from tests.e2e.web_browser import ROOT, WEB, open_page, series_of
+from tests.e2e.web_browser import ROOT, WEB, open_page, series_of, until
 from tests.e2e.web_load import LEAK, RESOLUTIONS, flood, heap_over
 from tests.e2e.web_proxy import proxy
 from tests.e2e.web_server import SUBJECTS, WATCHED, WebServer, web_server
@@ -113,7 +113,7 @@ def reconnects(browser: Any, server: WebServer) -> dict[str, Any]:
             line.cut()
             started = time.monotonic()
             server.publish("AAPL", polarity=-(cut + 10) / 100)
-            watched.page.wait_for_function(CLOSES_AT, arg=f"C \u22120.{cut + 10}", timeout=20_000)
+            until(watched.page, CLOSES_AT, f"C \u22120.{cut + 10}", 20.0)
             taken.append((time.monotonic() - started) * 1_000)
             # A line that is cut more often than once a second counts as unusable, and the page polls instead.
             watched.page.wait_for_timeout(1_300)
@@ -209,7 +209,7 @@ def swaps(browser: Any, server: WebServer) -> dict[str, Any]:
         server.ask(f"/generations/{wish[0]}", body=wish[1])
         started = time.monotonic()
         for page in pages:
-            page.wait_for_function(FLAGGED, arg=swap + 1, timeout=20_000)
+            until(page, FLAGGED, swap + 1, 20.0)
         taken.append((time.monotonic() - started) * 1_000)
         pages[0].wait_for_timeout(1_500)
     for context in contexts:

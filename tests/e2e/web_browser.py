@@ -133,6 +133,15 @@ def open_page(browser: Any, base: str, path: str = "/", **options: Any) -> Itera
         context.close()
 
 
+def until(page: Any, expression: str, arg: Any = None, timeout_s: float = 30.0) -> None:
+    """Wait until an expression, or a function of `arg`, is true in the page. Asked from outside: what Playwright's own
+    `wait_for_function` puts into the page to ask again and again is at odds with the page's content security policy."""
+    end = time.monotonic() + timeout_s
+    while not page.evaluate(expression, arg):
+        assert time.monotonic() < end, f"never true: {expression}, {arg}"
+        page.wait_for_timeout(10)
+
+
 def heard_along(page: Any, place: str, count: int) -> list[str]:
     """What is said at a place of each of so many candles, from the first on, by the keys of the chart in focus."""
     heard: list[str] = []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.web_browser import Mock, axe, heard_along, mock_server, open_page, shot
+from tests.e2e.web_browser import Mock, axe, heard_along, mock_server, open_page, shot, until
 
 pytestmark = pytest.mark.browser
 
@@ -155,13 +155,13 @@ def test_watching_and_unwatching(browser: Any, mock: Mock) -> None:
         page.wait_for_selector(".watch-row")
         page.hover(".watch-item:nth-child(2)")
         page.click(".watch-item:nth-child(2) .watch-remove")
-        page.wait_for_function("document.querySelectorAll('.watch-row').length === 4")
+        until(page, "document.querySelectorAll('.watch-row').length === 4")
         page.fill("#add-subject", "a#b")
         page.keyboard.press("Enter")
         assert "ticker" in page.inner_text("#add-problem")
         page.fill("#add-subject", "tag:AI-Regulation")
         page.keyboard.press("Enter")
-        page.wait_for_function("document.querySelectorAll('.watch-row').length === 5")
+        until(page, "document.querySelectorAll('.watch-row').length === 5")
         assert page.inner_text(".subject-name").startswith("#ai-regulation")
         page.reload()
         watched.ready()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.web_browser import FULL, open_page, series_of
+from tests.e2e.web_browser import FULL, open_page, series_of, until
 from tests.e2e.web_load import LEAK, RESOLUTIONS, flood, grows, heap_over
 from tests.e2e.web_server import SUBJECTS, WATCHED, WebServer
 
@@ -22,9 +22,8 @@ def test_hundred_switches_through_the_eight_resolutions(browser: Any, server: We
             watched.page.keyboard.press(str(step * 3 % 8 + 1))
         for key, resolution in enumerate(RESOLUTIONS, 1):
             watched.page.keyboard.press(str(key))
-            watched.page.wait_for_function(
-                "(name) => document.querySelector('.chart-host').dataset.shown === name", arg=f"MSFT@{resolution}"
-            )
+            shown = "name => document.querySelector('.chart-host').dataset.shown === name"
+            until(watched.page, shown, f"MSFT@{resolution}")
             wanted = [(row["start"], row["close"], row["count"]) for row in server.series("MSFT", resolution)]
             mine = [(row["start"], row["close"], row["count"]) for row in series_of(watched.page)]
             assert mine == wanted, resolution

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.settings import AggregatorSettings
-from tests.e2e.web_browser import PHONE, Watched, axe, heard_along, open_page, shot
+from tests.e2e.web_browser import PHONE, Watched, axe, heard_along, open_page, shot, until
 from tests.e2e.web_server import SUBJECTS, WATCHED, WebServer, web_server
 from tests.unit.replay.kit import replayed
 
@@ -109,7 +109,7 @@ def test_the_palette_reaches_everything_by_name(browser: Any, server: WebServer)
     with open_page(browser, server.url, LIVE) as watched:
         watched.ready()
         page = watched.page
-        page.wait_for_function("document.querySelector('#add-subject') !== null")
+        until(page, "document.querySelector('#add-subject') !== null")
 
         def choose(words: str) -> None:
             page.keyboard.press("Control+k")
@@ -125,7 +125,7 @@ def test_the_palette_reaches_everything_by_name(browser: Any, server: WebServer)
         choose("grid")
         page.wait_for_selector(".cells .cell")
         choose("theme dark")
-        page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+        until(page, "document.documentElement.dataset.theme === 'dark'")
         choose("ops")
         page.wait_for_selector(".ops")
         page.keyboard.press("Control+k")
@@ -157,8 +157,8 @@ def test_grid_moves_in_step_and_every_candle_is_heard(browser: Any, server: WebS
     with open_page(browser, server.url, f"/grid?r=24h&w={WATCHED}") as watched:
         watched.pill("live")
         page = watched.page
-        page.wait_for_function("count => document.querySelectorAll('.cell').length === count", arg=len(SUBJECTS))
-        page.wait_for_function("document.querySelectorAll('.cell-empty').length === 0")
+        until(page, "count => document.querySelectorAll('.cell').length === count", len(SUBJECTS))
+        until(page, "document.querySelectorAll('.cell-empty').length === 0")
         page.focus(".cell-chart >> nth=0")
         count = len(server.series("AAPL", "24h"))
         heard = heard_along(page, ".cell-chart >> nth=0 >> [role=status]", count)
@@ -173,8 +173,8 @@ def test_subjects_are_dragged_and_moved_by_keyboard(browser: Any, server: WebSer
     with open_page(browser, server.url, "/?w=AAPL,MSFT,TSLA") as watched:
         watched.ready()
         watched.page.drag_and_drop(".watch-item:nth-child(3)", ".watch-item:nth-child(1)")
-        watched.page.wait_for_function(f"{names}.join() === 'TSLA,AAPL,MSFT'")
+        until(watched.page, f"{names}.join() === 'TSLA,AAPL,MSFT'")
         watched.page.focus(".watch-item:nth-child(1) .watch-row")
         watched.page.keyboard.press("Alt+ArrowDown")
-        watched.page.wait_for_function(f"{names}.join() === 'AAPL,TSLA,MSFT'")
+        until(watched.page, f"{names}.join() === 'AAPL,TSLA,MSFT'")
         assert "w=AAPL,TSLA,MSFT" in watched.page.url

@@ -15,7 +15,7 @@ from contracts.clock import SystemClock
 from contracts.instants import iso_ms
 from contracts.resolution import HOUR_MS, MINUTE_MS
 from tests.e2e.harness import Up, answer
-from tests.e2e.web_browser import PHONE, Watched, axe, open_page, shot
+from tests.e2e.web_browser import PHONE, Watched, axe, open_page, shot, until
 
 pytestmark = pytest.mark.browser
 #: Begins like a formula; what it has of markup the classifier takes out, so a test puts it back in.
@@ -112,7 +112,7 @@ def test_pages_fit_a_phone_and_a_tablet(browser: Any, up: Up) -> None:
 
 
 def shown(watched: Watched, count: int) -> None:
-    watched.page.wait_for_function("count => document.querySelectorAll('.record').length === count", arg=count)
+    until(watched.page, "count => document.querySelectorAll('.record').length === count", count)
 
 
 def test_filters_are_the_address_and_the_back_button_takes_them_back(browser: Any, up: Up) -> None:
@@ -155,9 +155,7 @@ def test_times_and_models_narrow_too(browser: Any, up: Up) -> None:
         page.get_by_label("Model", exact=True).select_option(model)
         page.get_by_label("Taken in", exact=True).select_option("1")
         page.wait_for_url("**hours=1*")
-        page.wait_for_function(
-            "() => { const n = document.querySelectorAll('.record').length; return n > 0 && n < 10; }"
-        )
+        until(page, "() => { const n = document.querySelectorAll('.record').length; return n > 0 && n < 10; }")
         page.get_by_label("Taken in", exact=True).select_option("range")
         page.get_by_label("From", exact=True).fill("2021-07-01T08:30")
         page.keyboard.press("Tab")
@@ -332,13 +330,11 @@ def test_another_span_counts_another_time(browser: Any, up: Up) -> None:
         columns = page.locator('[aria-label="Ingestion rate"] .plot-hit')
         assert columns.count() == len(wanted["windows"])
         page.click('.segments button:has-text("24 h")')
-        page.wait_for_function(
-            "() => document.querySelectorAll('[aria-label=\"Ingestion rate\"] .plot-hit').length < 30"
-        )
+        until(page, "() => document.querySelectorAll('[aria-label=\"Ingestion rate\"] .plot-hit').length < 30")
         columns.nth(-6).click()
         page.wait_for_url("**from=*")
         columns.nth(-3).click(modifiers=["Shift"])
-        page.wait_for_function("() => document.querySelectorAll('.plot-hit[aria-pressed=true]').length === 4")
+        until(page, "() => document.querySelectorAll('.plot-hit[aria-pressed=true]').length === 4")
         chosen = dict(parse_qsl(urlsplit(page.url).query))
         inside = len(every(up, f"ticker=AAPL&since={chosen['from']}&until={chosen['to']}"))
         assert inside > 0
