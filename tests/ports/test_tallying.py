@@ -1,14 +1,14 @@
 """The Tallying capability: counters of the read model's articles that equal a recount, whatever was written again."""
 
 import random
-from typing import Any
 
 import pytest
 
 from contracts.instants import date_of, iso_ms
 from contracts.ports import ItemStore, Tallying
 from contracts.resolution import DAY_MS, HOUR_MS, MINUTE_MS
-from contracts.tally import KEPT_MS, Cell, Tally, cells_of
+from contracts.tally import Cell, Tally, cells_of
+from tests.ports.item_values import dashboard_item
 
 HOURS = 30
 
@@ -16,27 +16,6 @@ HOURS = 30
 @pytest.fixture
 def store(installation) -> ItemStore:
     return installation.home.items
-
-
-def article(number: int, ingested_ms: int, **changes: Any) -> list[dict[str, Any]]:
-    at = iso_ms(ingested_ms)
-    item = {
-        "source_id": f"rss#{number}",
-        "ingested_at": at,
-        "source_type": "rss",
-        "sentiment": "neutral",
-        "score": 0.9,
-        "polarity": 0.1,
-        "model_version": "m-1",
-        "matched_tags": ["ai"],
-        "matched_tickers": ["AAPL"],
-        "metadata": {"published_at": iso_ms(ingested_ms - 1_000)},
-        "day_partition": at[:10],
-        "item_key": f"{at}#rss#{number}",
-        "sentiment_score_combined": "neutral#0.90",
-        "expires_at": (ingested_ms + KEPT_MS) // 1000,
-    } | changes
-    return [item, *(item | {"tag": tag, "item_key": f"~{tag}#{item['item_key']}"} for tag in item["matched_tags"])]
 
 
 def facts(store: ItemStore, now_ms: int) -> list[tuple[int, tuple[Cell, ...]]]:
@@ -72,7 +51,7 @@ def test_counters_equal_a_recount_whatever_was_written(installation, store, seed
         batch = [
             row
             for number in numbers
-            for row in article(
+            for row in dashboard_item(
                 number,
                 times[number],
                 source_type=chance.choice(["rss", "finnhub"]),
@@ -99,7 +78,7 @@ def test_counters_equal_a_recount_whatever_was_written(installation, store, seed
 def test_windows_hold_what_was_ingested_in_them(installation, store):
     now_ms = installation.clock.now_ms()
     times = [now_ms - n * 37 * MINUTE_MS - n for n in range(40)]
-    store.put_dashboard([row for n, at_ms in enumerate(times) for row in article(n, at_ms)])
+    store.put_dashboard([row for n, at_ms in enumerate(times) for row in dashboard_item(n, at_ms)])
     found = facts(store, now_ms)
     for width_ms in (MINUTE_MS, 10 * MINUTE_MS, HOUR_MS, 3 * HOUR_MS, DAY_MS):
         start_ms = (now_ms - DAY_MS) // width_ms * width_ms
@@ -113,8 +92,8 @@ def test_windows_hold_what_was_ingested_in_them(installation, store):
 
 def test_an_article_that_becomes_another_is_counted_as_the_other_only(installation, store):
     now_ms = installation.clock.now_ms()
-    store.put_dashboard(article(1, now_ms, sentiment="negative", matched_tags=["ai", "law"]))
-    store.put_dashboard(article(1, now_ms, sentiment="positive", matched_tags=["ai"]))
+    store.put_dashboard(dashboard_item(1, now_ms, sentiment="negative", matched_tags=["ai", "law"]))
+    store.put_dashboard(dashboard_item(1, now_ms, sentiment="positive", matched_tags=["ai"]))
     tally = store.tally(now_ms)
     assert tally is not None
     assert tally.total == 1
@@ -123,19 +102,19 @@ def test_an_article_that_becomes_another_is_counted_as_the_other_only(installati
 
 def test_what_is_not_counted_of_an_article_changes_no_counter(installation, store):
     now_ms = installation.clock.now_ms()
-    store.put_dashboard(article(1, now_ms))
+    store.put_dashboard(dashboard_item(1, now_ms))
     before = kept(store.tally(now_ms))
-    store.put_dashboard(article(1, now_ms, text_snippet="said otherwise", sources=[{"article_id": "x#2"}]))
+    store.put_dashboard(dashboard_item(1, now_ms, text_snippet="said otherwise", sources=[{"article_id": "x#2"}]))
     assert kept(store.tally(now_ms)) == before
     (shown,) = store.dashboard_day(date_of(now_ms), None, 9)
     assert shown["text_snippet"] == "said otherwise"
-    assert set(shown) == set(article(1, now_ms)[0]) | {"text_snippet", "sources"}
+    assert set(shown) == set(dashboard_item(1, now_ms)[0]) | {"text_snippet", "sources"}
 
 
 def test_an_article_without_a_readable_time_is_stored_and_not_counted(installation, store):
     now_ms = installation.clock.now_ms()
-    store.put_dashboard(article(1, now_ms))
-    store.put_dashboard(article(2, now_ms, ingested_at="yesterday"))
+    store.put_dashboard(dashboard_item(1, now_ms))
+    store.put_dashboard(dashboard_item(2, now_ms, ingested_at="yesterday"))
     assert len(store.dashboard_day(date_of(now_ms), None, 9)) == 2
     tally = store.tally(now_ms)
     assert tally is not None
@@ -145,7 +124,7 @@ def test_an_article_without_a_readable_time_is_stored_and_not_counted(installati
 def test_after_the_minutes_are_forgotten_a_full_hour_still_adds_up(installation, store):
     now_ms = installation.clock.now_ms()
     hour_ms = now_ms - now_ms % HOUR_MS
-    store.put_dashboard([row for n in range(20) for row in article(n, now_ms - n * 3 * HOUR_MS - n * 61_000)])
+    store.put_dashboard([row for n in range(20) for row in dashboard_item(n, now_ms - n * 3 * HOUR_MS - n * 61_000)])
     assert store.forget_minutes(now_ms) >= 0
     since_ms = hour_ms - 20 * HOUR_MS
     assert kept(store.tally(since_ms)) == kept(recount(facts(store, now_ms), since_ms))

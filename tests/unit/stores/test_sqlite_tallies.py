@@ -3,7 +3,6 @@
 import random
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,25 +11,9 @@ from contracts.instants import iso_ms
 from contracts.resolution import DAY_MS, HOUR_MS, MINUTE_MS
 from contracts.tally import Tally, cells_of
 from stores.sqlite_items import SqliteItemStore
+from tests.ports.item_values import dashboard_item
 
 NOW_MS = 1_766_310_000_000
-
-
-def dashboard_item(number: int, ingested_ms: int, **changes: Any) -> list[dict[str, Any]]:
-    at = iso_ms(ingested_ms)
-    item = {
-        "source_id": f"rss#{number}",
-        "ingested_at": at,
-        "source_type": "rss",
-        "sentiment": "neutral",
-        "score": 0.9,
-        "matched_tags": ["ai"],
-        "matched_tickers": ["AAPL"],
-        "day_partition": at[:10],
-        "item_key": f"{at}#rss#{number}",
-        "sentiment_score_combined": "neutral#0.90",
-    } | changes
-    return [item, *(item | {"tag": tag, "item_key": f"~{tag}#{item['item_key']}"} for tag in item["matched_tags"])]
 
 
 def recount(path: Path, since_ms: int) -> Tally:
