@@ -17,7 +17,8 @@ from stores.dynamo_schema import ITEMS_DASHBOARD, physical_name
 from stores.dynamo_tallies import COUNTED, LANES, MAX_ACTIONS, MAX_CELLS, counted_for
 from tests.aws.conftest import World
 from tests.aws.moto_aws import refusal
-from tests.ports.test_tallying import article, facts, kept, recount
+from tests.ports.item_values import dashboard_item
+from tests.ports.test_tallying import facts, kept, recount
 
 PROCESSORS = 4
 
@@ -41,9 +42,9 @@ def versions(number: int, now_ms: int) -> list[list[dict[str, Any]]]:
     at_ms = now_ms - number * 7 * MINUTE_MS
     told = {"sources": [{"article_id": f"x#{number}"}]}
     return [
-        article(number, at_ms, sentiment="neutral"),
-        article(number, at_ms, sentiment="neutral", **told),
-        article(number, at_ms, sentiment="positive", matched_tags=["ai", "law"], model_version="m-2", **told),
+        dashboard_item(number, at_ms, sentiment="neutral"),
+        dashboard_item(number, at_ms, sentiment="neutral", **told),
+        dashboard_item(number, at_ms, sentiment="positive", matched_tags=["ai", "law"], model_version="m-2", **told),
     ]
 
 
@@ -90,7 +91,7 @@ def test_one_processor_that_lost_a_race_reads_again(world: World) -> None:
     now_ms = world.clock.now_ms()
     mine, other = world.aws.items, world.again().items
     mine.put_dashboard(versions(1, now_ms)[0])
-    theirs = [versions(1, now_ms)[2], article(1, now_ms - 7 * MINUTE_MS, sentiment="negative")]
+    theirs = [versions(1, now_ms)[2], dashboard_item(1, now_ms - 7 * MINUTE_MS, sentiment="negative")]
 
     def overtake(service: str, operation: str, given: dict[str, Any]) -> Any:
         if operation == "TransactWriteItems" and theirs:
@@ -98,7 +99,7 @@ def test_one_processor_that_lost_a_race_reads_again(world: World) -> None:
         return None
 
     world.faults.before.append(overtake)
-    mine.put_dashboard(article(1, now_ms - 7 * MINUTE_MS, sentiment="neutral", source_type="finnhub"))
+    mine.put_dashboard(dashboard_item(1, now_ms - 7 * MINUTE_MS, sentiment="neutral", source_type="finnhub"))
     assert not theirs
     assert world.aws.items.tally(0).of("source") == {"finnhub": 1}
     assert_equal_to_a_recount(world, 1)
@@ -172,7 +173,7 @@ def test_what_does_not_pass_gives_the_batch_back_and_counts_nothing(world: World
 # ---- what it takes -----------------------------------------------------------------------------------------------
 def test_a_batch_adds_once_to_each_window_and_a_repeat_writes_nothing(world: World) -> None:
     now_ms = world.clock.now_ms() // HOUR_MS * HOUR_MS
-    batch = [row for number in range(30) for row in article(number, now_ms + number, matched_tags=[])]
+    batch = [row for number in range(30) for row in dashboard_item(number, now_ms + number, matched_tags=[])]
     sent: list[list[dict[str, Any]]] = []
 
     def look(service: str, operation: str, given: dict[str, Any]) -> Any:
@@ -193,9 +194,15 @@ def test_a_batch_adds_once_to_each_window_and_a_repeat_writes_nothing(world: Wor
 
 def test_no_transaction_is_larger_than_dynamodb_takes(world: World) -> None:
     now_ms = world.clock.now_ms()
-    scattered = [row for number in range(60) for row in article(number, now_ms - number * HOUR_MS, matched_tags=[])]
-    wordy = article(90, now_ms, matched_tags=[], matched_tickers=[f"T{number}" for number in range(3 * MAX_CELLS)])
-    long = [row for n in range(91, 96) for row in article(n, now_ms, matched_tags=[], text_snippet="x" * 350_000)]
+    scattered = [
+        row for number in range(60) for row in dashboard_item(number, now_ms - number * HOUR_MS, matched_tags=[])
+    ]
+    wordy = dashboard_item(
+        90, now_ms, matched_tags=[], matched_tickers=[f"T{number}" for number in range(3 * MAX_CELLS)]
+    )
+    long = [
+        row for n in range(91, 96) for row in dashboard_item(n, now_ms, matched_tags=[], text_snippet="x" * 350_000)
+    ]
     sizes: list[int] = []
 
     def look(service: str, operation: str, given: dict[str, Any]) -> Any:
@@ -216,7 +223,7 @@ def test_no_transaction_is_larger_than_dynamodb_takes(world: World) -> None:
 
 def test_counters_go_when_the_articles_go(world: World) -> None:
     now_ms = world.clock.now_ms()
-    world.aws.items.put_dashboard([row for n in range(4) for row in article(n, now_ms - n * HOUR_MS)])
+    world.aws.items.put_dashboard([row for n in range(4) for row in dashboard_item(n, now_ms - n * HOUR_MS)])
     rows = [row for row in table(world).scan() if "start_ms" in row]
     assert len(rows) >= 8
     assert {row["day_partition"]["S"].rpartition("#")[2] for row in rows} <= {str(lane) for lane in range(LANES)}
@@ -246,7 +253,7 @@ def test_a_table_that_an_earlier_version_filled_is_recounted_until_its_articles_
     world: World, before: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_ms = world.clock.now_ms()
-    world.aws.items.put_dashboard(article(1, now_ms - HOUR_MS))
+    world.aws.items.put_dashboard(dashboard_item(1, now_ms - HOUR_MS))
     for row in table(world).scan():
         if row["day_partition"]["S"].startswith("tally"):
             table(world).delete({name: row[name] for name in ("day_partition", "item_key")})
@@ -255,7 +262,9 @@ def test_a_table_that_an_earlier_version_filled_is_recounted_until_its_articles_
             table(world).put(row | ({COUNTED: {"S": before}} if before else {}))
     store = world.again().items
     assert store.tally(0) is None, "nothing was counted yet"
-    store.put_dashboard([*article(1, now_ms - HOUR_MS, sentiment="positive"), *article(2, now_ms + MINUTE_MS)])
+    store.put_dashboard(
+        [*dashboard_item(1, now_ms - HOUR_MS, sentiment="positive"), *dashboard_item(2, now_ms + MINUTE_MS)]
+    )
     assert store.tally(now_ms - 2 * HOUR_MS) is None
     assert store.tally_windows(HOUR_MS, now_ms // HOUR_MS * HOUR_MS - HOUR_MS, now_ms + HOUR_MS) is None
     world.clock.advance(2 * MINUTE_MS)
@@ -266,6 +275,6 @@ def test_a_table_that_an_earlier_version_filled_is_recounted_until_its_articles_
 
 def test_canary_whoever_changes_what_is_counted_must_raise_the_format() -> None:
     """These digests are in the table; articles would be taken out of counters they are not in."""
-    item = article(1, 1_766_310_000_000, scored_at="2025-12-21T09:40:01.000Z")[0]
+    item = dashboard_item(1, 1_766_310_000_000, scored_at="2025-12-21T09:40:01.000Z")[0]
     assert cells_of(item) is not None
     assert (CELLS_FORMAT, counted_for(item)) == (1, "1:a14d36620254b912")
