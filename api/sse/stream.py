@@ -250,7 +250,9 @@ class EventStream:
     async def _farewell(self, send: Send, reason: str) -> None:
         pause_ms = round(RECONNECT_MS[reason] * random.uniform(0.5, 1.5))
         data = {"reason": reason, "reconnect_in_ms": pause_ms}
-        held = b"".join(event.body for event in self._hub.held(self.wanted)) if reason in GOES_ON else b""
-        place = b"id: %s\n" % self._hub.newest_id.encode() if reason in GOES_ON else b""
-        await self._write(send, held + place + b"retry: %d\n" % max(pause_ms, 1) + control_event("bye", data).body)
+        body = b"retry: %d\n" % max(pause_ms, 1) + control_event("bye", data).body
+        if reason in GOES_ON:
+            held = b"".join(event.body for event in self._hub.held(self.wanted))
+            body = b"%sid: %s\n%s" % (held, self._hub.newest_id.encode(), body)
+        await self._write(send, body)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
