@@ -6,7 +6,7 @@ from contracts.bucket import Bucket, BucketKey
 from contracts.resolution import WIDTH_MS
 
 #: Windows that ended longer before the watermark are read again when a late event asks for them.
-KEEP_MS: Final = 3_600_000
+KEEP_MS: Final = 600_000
 LOOK_FROM: Final = 1_000
 MOST: Final = 100_000
 

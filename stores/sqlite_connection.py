@@ -18,8 +18,11 @@ BUSY_TIMEOUT_MS: Final = 15_000
 #: How often a waiter looks for commits of other processes; those of its own process wake it at once.
 POLL_MS: Final = 25
 WAL_SIZE_LIMIT: Final = 64 << 20
-#: Each of some thirty connections of `up` may keep so much; what it leaves out is in the page cache of the system.
-CACHE_KIB: Final = 4 << 10
+#: What a connection may keep of a file. Each of some sixty of `up` that only read begins its next transaction with
+#: nothing once another has written, so it needs what one transaction touches; what is left out is in the page cache of
+#: the system. One that writes may keep more, or the pages of a large commit would be written twice.
+CACHE_KIB: Final = 1 << 10
+WRITER_CACHE_KIB: Final = 4 << 10
 #: Pages written to the WAL before a commit copies them back: pages written often are then copied once.
 CHECKPOINT_PAGES: Final = 4_000
 
@@ -67,6 +70,7 @@ class _Handle:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self.writes = False
 
     def __del__(self) -> None:
         self.connection.close()
@@ -99,12 +103,23 @@ class Database:
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection, in autocommit mode; use it inside `reading` or `write` only."""
-        handle = getattr(self._local, "handle", None)
+        return self._handle().connection
+
+    def _handle(self) -> _Handle:
+        handle: _Handle | None = getattr(self._local, "handle", None)
         if handle is None:
             assert not self._closed, f"{self.path} is closed"
             handle = _Handle(self._connect())
             self._handles.add(handle)
             self._local.handle = handle
+        return handle
+
+    def _writer(self) -> sqlite3.Connection:
+        """This thread's connection, with room for what it changes."""
+        handle = self._handle()
+        if not handle.writes:
+            handle.connection.execute(f"PRAGMA cache_size=-{WRITER_CACHE_KIB}")
+            handle.writes = True
         return handle.connection
 
     @contextmanager
@@ -127,7 +142,7 @@ class Database:
             raise Transient(self.path.name, f"{self.path} was held by another thread for {BUSY_TIMEOUT_MS // 1000} s")
         try:
             with self._translating():
-                connection = self.connection()
+                connection = self._writer()
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection

@@ -22,6 +22,8 @@ from contracts.ports import Change, NewEvent, StoredChange
 MAX_ITEMS_PER_CHANGE = 200
 #: Events of each kind that are kept encoded: after a restart everybody comes back and asks for the same ones.
 EVENTS_KEPT = 4_096
+#: Of windows that have ended there is one a series and minute, not one an article: a quarter is as long a time.
+FINALS_KEPT = 1_024
 _encoder = msgspec.json.Encoder()
 
 
@@ -107,7 +109,7 @@ def bucket_event(bucket: Bucket, origin_ms: int, now_ms: int) -> StreamEvent:
     return StreamEvent("partial_bucket", make, bucket.subject, bucket.resolution)
 
 
-@lru_cache(maxsize=EVENTS_KEPT)
+@lru_cache(maxsize=FINALS_KEPT)
 def _final_event(bucket: Bucket, origin_ms: int) -> StreamEvent:
     make = partial(_final_data, bucket, origin_ms, end_ms(bucket))
     return StreamEvent("bucket_update", make, bucket.subject, bucket.resolution)
