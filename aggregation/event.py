@@ -33,7 +33,6 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 CHUNK: Final = 1_000
 """Events that are decoded, then looked at, before the next are: half a megabyte, which a core's own cache holds."""
-SHORTEST_EVENT: Final = 100  # the field names alone are longer
 _decoder: Final = msgspec.json.Decoder(Event)
 
 
@@ -45,13 +44,13 @@ def decode(data: bytes) -> Event:
 def decode_all(payloads: Sequence[bytes]) -> list[Event] | None:
     """All events of a batch in one C call, or None when that is not safe: then each is decoded by itself.
 
-    Safe is: one line a record, and none so short that it could be blank. So lines and records correspond one to one,
-    whatever bytes a record holds.
+    Safe is: no more lines than records, so that each record is a line; a blank one is passed over and leaves an event
+    too few. So events and records correspond one to one, whatever bytes a record holds.
     """
-    if not payloads or len(min(payloads, key=len)) < SHORTEST_EVENT or len(max(payloads, key=len)) > MAX_EVENT_BYTES:
-        return None
     lines = b"\n".join(payloads)
-    if lines.count(b"\n") != len(payloads) - 1:
+    if not lines or lines.count(b"\n") != len(payloads) - 1:
+        return None
+    if len(lines) > MAX_EVENT_BYTES and max(map(len, payloads)) > MAX_EVENT_BYTES:
         return None
     try:
         events = _decoder.decode_lines(lines)
