@@ -100,5 +100,5 @@ def test_bytes_that_could_shift_the_others_are_never_decoded_at_once(poison: byt
     good = [json.dumps(scored(n, "AAPL", BASE_MS + n, 0.1)).encode() for n in range(5)]
     for at in range(6):
         assert decode_all([*good[:at], poison, *good[at:]]) is None
-    # Two records whose faults would cancel out in a count of lines.
+    # Two records whose faults would cancel out where records are lines of one text.
     assert decode_all([good[0] + b"\n" + good[1], b" " * 150, good[2]]) is None
