@@ -97,12 +97,14 @@ class BoundedProtocol(_Protocol):  # type: ignore[misc]
             self._stop_waiting()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clocks, tell the stream."""
+        """Stop the clocks, tell the stream, and let go of what refers back: else this and all that is known of a client
+        that is gone would stay until the collector comes by."""
         self._stop_waiting()
         self._stop_watching()
         super().connection_lost(exc)
         if self._when_lost is not None:
             self._when_lost()
+        self.app, self.scope, self.cycle = self._inner, None, None
 
     def pause_writing(self) -> None:
         """More waits for the client than it takes: watch whether it reads at all."""
