@@ -104,6 +104,7 @@ class BoundedProtocol(_Protocol):  # type: ignore[misc]
         super().connection_lost(exc)
         if self._when_lost is not None:
             self._when_lost()
+        self._unset_keepalive_if_required()
         self.app, self.scope, self.cycle = self._inner, None, None
 
     def pause_writing(self) -> None:
