@@ -35,6 +35,7 @@ def _run(report: dict[str, Any]) -> str:
 | age of an item at its watcher, p50 / p95 / p99 | {_ages(steady)} | {_ages(burst)} |
 | furthest behind | {steady["behind_max_s"]:g} s | {burst["behind_max_s"]:g} s |
 | memory at its beginning and end | {_memory(steady)} | {_memory(burst)} |
+| memory on its way, by tenths | {_way(steady)} | {_way(burst)} |
 | slope of memory (the first {report["warm_up"]:.0%} left out) | {steady["rss_slope_mb_per_hour"]:+g} MB an hour | {burst["rss_slope_mb_per_hour"]:+g} MB an hour |
 | cores the program got | {steady["cores"]:g} | {burst["cores"]:g} |
 | then nothing pending after | {steady["drained_s"]:g} s | **{burst["recovery_s"]:g} s** |
@@ -48,6 +49,10 @@ Every one of the {report["published"]:,} articles became an event, {checked["cou
 
 def _ages(phase: dict[str, Any]) -> str:
     return " / ".join(f"{value:,}" for value in phase["item_age_ms"].values()) + " ms"
+
+
+def _way(phase: dict[str, Any]) -> str:
+    return " ".join(map(str, phase["rss_mb_by_tenths"])) + " MB"
 
 
 def _memory(phase: dict[str, Any]) -> str:
