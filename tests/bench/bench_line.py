@@ -16,7 +16,7 @@ from contracts.instants import iso_ms
 from contracts.ports import Entry
 from contracts.settings import Settings
 from local.demo import DATA_FILE, read_day
-from tests.bench.bench_engine import BATCHES, operator
+from tests.bench.bench_engine import operator
 from tests.bench.engine_job import job
 from tests.bench.report import median, percentile, write
 from tests.bench.sse_client import SseClient
@@ -36,7 +36,7 @@ def operator_rate() -> tuple[float, str]:
     """Events per CPU second of one core, JSON in → buckets out, and the result's digest: the engine benchmark's own job
     and program, each run a process of its own, each result compared with the exact answer."""
     path = job(PEERS if (PEERS / "gen.py").exists() else None, OPERATOR_EVENTS, OPERATOR_SUBJECTS)
-    runs = [operator(path, BATCHES[OPERATOR_SUBJECTS]) for _ in range(ROUNDS)]
+    runs = [operator(path) for _ in range(ROUNDS)]
     assert all(run["equal_to_oracle"] for run in runs), "the operator's result is not the exact answer"
     return median([run["events_per_s"] for run in runs]), runs[-1]["digest"]
 
