@@ -18,9 +18,9 @@ BUSY_TIMEOUT_MS: Final = 15_000
 #: How often a waiter looks for commits of other processes; those of its own process wake it at once.
 POLL_MS: Final = 25
 WAL_SIZE_LIMIT: Final = 64 << 20
-#: What a connection may keep of a file. Each of some sixty of `up` that only read begins its next transaction with
-#: nothing once another has written, so it needs what one transaction touches; what is left out is in the page cache of
-#: the system. One that writes may keep more, or the pages of a large commit would be written twice.
+#: What a connection may keep of a file. Each of some thirty of `up`, most of which only read, begins its next
+#: transaction with nothing once another has written, so it needs what one transaction touches; what is left out is in
+#: the page cache of the system. One that writes may keep more, or the pages of a large commit would be written twice.
 CACHE_KIB: Final = 1 << 10
 WRITER_CACHE_KIB: Final = 4 << 10
 #: Pages written to the WAL before a commit copies them back: pages written often are then copied once.
