@@ -96,9 +96,9 @@ def test_a_batch_decoded_at_once_is_each_record_decoded_by_itself() -> None:
         b'{"schema":"' + b"x" * 300_000,
     ],
 )
-def test_bytes_that_could_shift_the_others_are_never_decoded_at_once(poison: bytes) -> None:
+def test_a_batch_with_something_that_is_no_event_is_not_decoded_at_once(poison: bytes) -> None:
     good = [json.dumps(scored(n, "AAPL", BASE_MS + n, 0.1)).encode() for n in range(5)]
     for at in range(6):
         assert decode_all([*good[:at], poison, *good[at:]]) is None
-    # Two records whose faults would cancel out where records are lines of one text.
+    # One record of two events and one of none: as many events as records, and yet not theirs.
     assert decode_all([good[0] + b"\n" + good[1], b" " * 150, good[2]]) is None
