@@ -52,8 +52,9 @@ class Poller:
         self.last_read_ms = float("-inf")
 
     def start(self, vector: Vector) -> None:
-        """Read on from a position."""
+        """Read on from a position that was read just now."""
         self._vector = dict(vector)
+        self.last_read_ms = self._clock.monotonic_ms()
         self._thread = threading.Thread(target=self._run, name="change-poller", daemon=True)
         self._thread.start()
 
