@@ -7,10 +7,12 @@ from typing import Any
 from api.sse.filters import Filter
 from contracts.bucket import Bucket
 from contracts.documents import bucket_document, end_ms, partial_document
+from contracts.events import FUTURE_TOLERANCE_MS
+from contracts.resolution import WIDTH_MS
 
-#: Enough for a few windows that lie in the future (a publisher's clock may run five minutes ahead), the one that
-#: contains now, and the newest final one.
-KEPT = 8
+#: Buckets of a series, by its resolution: the windows that may lie in the future (a publisher's clock may run five
+#: minutes ahead), the one that contains now, the newest final one, and one more, for clocks that differ.
+KEPT = {name: -(-FUTURE_TOLERANCE_MS // width_ms) + 3 for name, width_ms in WIDTH_MS.items()}
 #: Series read from the store because somebody asked, least recently asked for out: anybody may ask for any name.
 MAX_LOADED = 100_000
 Series = tuple[str, str]
@@ -34,7 +36,7 @@ class Latest:
                 return
         known.append(bucket)
         known.sort(key=lambda each: each.start_ms)
-        del known[:-KEPT]
+        del known[: -KEPT[bucket.resolution]]
 
     def load(self, series: Series, buckets: Sequence[Bucket]) -> None:
         """Take in what the store holds."""

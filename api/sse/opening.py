@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from api.sse.cursor import Point, Vector, covers, decode_point, encode_vector
 from api.sse.filters import Filter
 from api.sse.hub import Hub
+from api.sse.latest import KEPT
 from api.sse.slots import Slot, change_slots, control_event, control_slot
 from contracts.errors import BadRequest
 from contracts.ports import BucketStore, StoredChange
@@ -17,8 +18,6 @@ MAX_REPLAY_EVENTS = 500
 #: Changes looked at in search of the client's events; past it a snapshot is cheaper.
 MAX_REPLAY_CHANGES = 5_000
 PAGE = 1_000
-#: Buckets of a series read for a snapshot.
-SNAPSHOT_DEPTH = 8
 
 #: A position of no epoch: whoever stands there gets a snapshot.
 NOWHERE = Point("", {})
@@ -218,7 +217,7 @@ class Opener:
 
     def _read_latest(self, generation: str, series: list[tuple[str, str]]) -> dict[tuple[str, str], list[Any]]:
         return {
-            each: self._store.range(generation, each[0], each[1], limit=SNAPSHOT_DEPTH, newest=True) for each in series
+            each: self._store.range(generation, each[0], each[1], limit=KEPT[each[1]], newest=True) for each in series
         }
 
 

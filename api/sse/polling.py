@@ -10,8 +10,8 @@ from typing import Any
 from api.sse.cursor import Vector, covers, encode_vector
 from api.sse.filters import Filter
 from api.sse.hub import Hub
-from api.sse.latest import Latest
-from api.sse.opening import SNAPSHOT_DEPTH, Start, find_since, missed_changes
+from api.sse.latest import KEPT, Latest
+from api.sse.opening import Start, find_since, missed_changes
 from api.sse.slots import Slot, change_slots
 from contracts.ports import BucketStore, StoredChange
 
@@ -89,7 +89,7 @@ def _snapshot(
     latest = Latest()
     for subject in subjects:
         for resolution in wanted.resolutions:
-            buckets = store.range(generation, subject, resolution, limit=SNAPSHOT_DEPTH, newest=True)
+            buckets = store.range(generation, subject, resolution, limit=KEPT[resolution], newest=True)
             latest.load((subject, resolution), buckets)
     cursor = encode_vector(head)
     data = {"series": latest.rows(wanted, subjects, now_ms)}

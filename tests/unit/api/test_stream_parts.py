@@ -21,15 +21,17 @@ from api.sse.slots import bucket_event, control_event, whole_slot
 from contracts.bucket import Bucket
 from contracts.clock import ManualClock
 from contracts.errors import BadRequest, Transient
+from contracts.events import FUTURE_TOLERANCE_MS
+from contracts.instants import iso_s
 from contracts.ports import Change, StoredChange
-from contracts.resolution import MINUTE_MS
+from contracts.resolution import MINUTE_MS, NAMES, WIDTH_MS, window_start_ms
 from stores.sqlite_buckets import SqliteBucketStore
 from tests.unit.api.kit import NOW_MS, TestHome, Told, article, live, serving, summary_of
 
 
-def bucket(rev: int = 1, start_ms: int = NOW_MS, subject: str = "AAPL") -> Bucket:
+def bucket(rev: int = 1, start_ms: int = NOW_MS, subject: str = "AAPL", resolution: str = "1m") -> Bucket:
     summary = summary_of([Told(subject, start_ms, 100, article(1))])
-    return Bucket(subject, "1m", start_ms, summary, b"", (), rev, 0, True)
+    return Bucket(subject, resolution, start_ms, summary, b"", (), rev, 0, True)
 
 
 NUMBERS = itertools.count()
@@ -114,7 +116,7 @@ def test_events_nobody_wants_are_never_worked_out() -> None:
 
 def test_the_newest_buckets_are_kept_by_revision() -> None:
     latest = Latest()
-    for number in range(KEPT + 5):
+    for number in range(KEPT["1m"] + 5):
         latest.put(bucket(1, NOW_MS - number * MINUTE_MS))
     latest.put(bucket(3, NOW_MS))
     latest.put(bucket(2, NOW_MS))
@@ -124,6 +126,22 @@ def test_the_newest_buckets_are_kept_by_revision() -> None:
     assert latest.missing([("AAPL", "1m")]) == [("AAPL", "1m")]
     latest.load(("AAPL", "1m"), [])
     assert latest.missing([("AAPL", "1m")]) == []
+
+
+@pytest.mark.parametrize("resolution", NAMES)
+def test_what_is_kept_holds_what_a_snapshot_says_and_little_more(resolution: str) -> None:
+    """Also at the last instant of a window, with events as far in the future as may count."""
+    width_ms, latest = WIDTH_MS[resolution], Latest()
+    first_ms = window_start_ms(NOW_MS, width_ms)
+    now_ms = first_ms + width_ms - 1
+    last_ms = window_start_ms(now_ms + FUTURE_TOLERANCE_MS, width_ms)
+    for start_ms in range(first_ms - 50 * width_ms, last_ms + 1, width_ms):
+        latest.put(bucket(1, start_ms, resolution=resolution))
+    (row,) = latest.rows(make_filter(["AAPL"], [resolution]), ["AAPL"], now_ms)
+    assert row["partial"]["start"] == iso_s(first_ms)
+    assert row["final"]["start"] == iso_s(first_ms - width_ms)
+    kept = latest._buckets["AAPL", resolution]
+    assert len(kept) <= (last_ms - first_ms) // width_ms + 3, "a thousand subjects keep eight series each"
 
 
 # ---- cache of series ------------------------------------------------------------------------------------------------
