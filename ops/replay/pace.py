@@ -33,24 +33,22 @@ class Pace:
         self._clock: Clock = home.clock
         self._rate = rate
         self._speed = speed
-        self._started_ms = self._clock.monotonic_ms()
+        self._due_ms = self._clock.monotonic_ms()
         self._looked_ms = -float(LOOK_EVERY_MS)
         self._behind_ms = 0
-        self._records = 0.0
-        self._hours = 0.0
         self.yielded = 0
 
     def before(self, records: int, hours: float) -> None:
-        """Wait until so many more records, or hours of event time, are due."""
-        due_ms = 0.0
-        if self._rate:
-            due_ms = max(due_ms, 1000 * self._records / self._rate)
-        if self._speed:
-            due_ms = max(due_ms, self._hours * HOUR_MS / self._speed)
-        self._sleep(self._started_ms + due_ms - self._clock.monotonic_ms())
-        self._records += records
-        self._hours += hours
+        """Wait until what came before has had its time; then so many more records, or hours of event time, may begin.
+        Time that was not used is not caught up: that would be faster than told."""
+        self._sleep(self._due_ms - self._clock.monotonic_ms())
         self._give_way()
+        takes_ms = 0.0
+        if self._rate:
+            takes_ms = 1000 * records / self._rate
+        if self._speed:
+            takes_ms = max(takes_ms, hours * HOUR_MS / self._speed)
+        self._due_ms = max(self._due_ms, self._clock.monotonic_ms()) + takes_ms
 
     def _give_way(self) -> None:
         waited_ms, pause_ms = 0, FIRST_PAUSE_MS

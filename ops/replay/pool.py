@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol
@@ -104,7 +105,8 @@ class Workers:
         """Let every worker finish its task and end."""
         for process in self._processes:
             if process.stdin is not None:
-                process.stdin.close()
+                with suppress(BrokenPipeError):  # it ended on its own, and what it was sent last was never taken
+                    process.stdin.close()
         for process in self._processes:
             process.wait()
 

@@ -16,7 +16,7 @@ from tests.events import SUBJECTS, lines, stream
 
 def caught(folder: Path, plan: str, strike: Callable[[int], None]) -> tuple[int, str, dict[str, Any]]:
     """Start a run, strike it in the middle; how it ended, its stderr, and its document."""
-    command = [*CANDLEWICK, "replay", "run", plan, "--concurrency", "2", "--rate", "4000", "--json"]
+    command = [*CANDLEWICK, "replay", "run", plan, "--concurrency", "2", "--rate", "1000", "--json"]
     process = subprocess.Popen(
         [*command, "--data-dir", str(folder)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), start_new_session=True,

@@ -35,6 +35,17 @@ def test_a_rate_is_kept(home: Home, clock: ManualClock) -> None:
     assert clock.now_ms() - began_ms == 5_000
 
 
+def test_time_that_was_not_used_is_not_caught_up(home: Home, clock: ManualClock) -> None:
+    """Workers start, the log is read, live traffic goes first: afterwards the rate is what it was told to be."""
+    limited = Pace(home, rate=100.0, speed=None)
+    for _ in range(2):
+        clock.advance(60_000)
+        began_ms = clock.now_ms()
+        for _ in range(11):
+            limited.before(50, 1)
+        assert clock.now_ms() - began_ms == 5_000
+
+
 def test_a_speed_is_kept_in_event_time(home: Home, clock: ManualClock) -> None:
     limited = Pace(home, rate=None, speed=3_600.0)
     began_ms = clock.now_ms()
