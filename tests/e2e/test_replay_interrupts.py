@@ -5,13 +5,23 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests import oracle
 from tests.e2e.harness import CANDLEWICK, answer, candlewick, environment, stored_fields
 from tests.events import SUBJECTS, lines, stream
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Tests that are run in the background of a shell ignore Ctrl-C, and so would what they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def caught(folder: Path, plan: str, strike: Callable[[int], None]) -> tuple[int, str, dict[str, Any]]:
@@ -34,6 +44,7 @@ def first_worker(process: int) -> int:
     return int(Path(f"/proc/{process}/task/{process}/children").read_text().split()[0])
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_struck_in_three_ways_and_resumed(tmp_path: Path) -> None:
     events = stream(6_000, seed=5, hours=400, duplicates=0.05)
     file, folder = tmp_path / "events.jsonl", tmp_path / "data"
