@@ -63,7 +63,7 @@ class Runner:
                 except Transient as error:
                     self.error = str(error)
                     self._clock.wait(self._stopping, MAX_SLEEP_MS)
-        except Exception as error:
+        except Exception as error:  # our own bug ends this thread only: logged, shown in status and `/health`
             self.error = f"{type(error).__name__}: {error}"
             message = json.dumps({"message": "runner died", "runner": self.name, "cause": self.error})
             log.critical(message, exc_info=error)

@@ -297,7 +297,7 @@ class ServiceEngine:
         return {bucket.key: bucket for bucket in self._store.scan(FIRST_GENERATION)}
 
     def delete(self, key: BucketKey) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # each store's own way: both engines made of this one have it
 
     def finalise(self) -> Findings:
         setup = self.setup

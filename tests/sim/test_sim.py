@@ -24,6 +24,7 @@ def fired() -> Counter[str]:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_seeds(part: int, fired: Counter[str]) -> None:
+    """The assertions are the checkers', inside `run`."""
     for seed in range(part, SEEDS, PARTS):
         try:
             fired.update(run(seed).fired)
