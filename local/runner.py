@@ -28,6 +28,7 @@ from local.driver_runner import Runner
 from local.driver_schedule import Schedule, ScheduleDriver
 from local.line import ITEMS_TABLE, apply_settings, drivers_of, entry_point
 from local.line_lease import line_lease
+from local.memory import share_heaps
 from local.retention import forget_old
 from stores.data_dir import DataDir, UpLock
 from stores.home import Home, open_home
@@ -117,6 +118,7 @@ def run_up(
     actions: Actions | None = None,
 ) -> None:
     """Run until SIGINT or SIGTERM. Raises `Unusable` with the remedy when it cannot start."""
+    share_heaps()
     logging.basicConfig(level=os.environ.get("CANDLEWICK_LOG", "WARNING").upper(), format="%(message)s")
     env = {**os.environ, "CANDLEWICK_DATA_DIR": str(Path(data_dir).expanduser().absolute())}
     if endpoint_url:
