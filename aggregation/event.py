@@ -7,38 +7,51 @@ characters are the window.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 
+from aggregation.known_names import KnownNames
 from contracts.events import MAX_EVENT_BYTES, Label, decode_with
 
+Subject = TypeVar("Subject")
+Source = TypeVar("Source")
+Version = TypeVar("Version")
 
-class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What one article says about one subject (design section 4)."""
+
+class EventOf(msgspec.Struct, Generic[Subject, Source, Version], frozen=True, gc=False, kw_only=True):
+    """What one article says about one subject (design section 4). The names that repeat are parameters for
+    `KnownNames`."""
 
     schema: Literal["scored-article/1"]
     event_id: Annotated[str, msgspec.Meta(min_length=3, max_length=300)]
     article_id: Annotated[str, msgspec.Meta(min_length=3, max_length=300)]
-    subject: Annotated[str, msgspec.Meta(min_length=1, max_length=54)]
-    source: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    subject: Subject
+    source: Source
     event_time: str
     ingested_at: Annotated[datetime, msgspec.Meta(tz=True)]
     scored_at: str
     label: Label
     confidence: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
     polarity: Annotated[float, msgspec.Meta(ge=-1.0, le=1.0)]
-    model_version: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    model_version: Version
 
+
+Event: TypeAlias = EventOf[str, str, str]
+NAMES: Final = {
+    "subject": Annotated[str, msgspec.Meta(min_length=1, max_length=54)],
+    "source": Annotated[str, msgspec.Meta(min_length=1, max_length=100)],
+    "model_version": Annotated[str, msgspec.Meta(min_length=1, max_length=100)],
+}
 
 CHUNK: Final = 1_000
 """Events that are decoded, then looked at, before the next are: half a megabyte, which a core's own cache holds."""
-_decoder: Final = msgspec.json.Decoder(Event)
+EVENTS: Final = KnownNames[Event](EventOf, NAMES)
 
 
 def decode(data: bytes) -> Event:
     """An event from a record's bytes; the subject and the event time are checked by `gather`. Raises `BadEvent`."""
-    return decode_with(_decoder, data)
+    return decode_with(EVENTS.exact, data)
 
 
 def decode_all(payloads: Sequence[bytes]) -> list[Event] | None:
@@ -46,6 +59,6 @@ def decode_all(payloads: Sequence[bytes]) -> list[Event] | None:
     if max(map(len, payloads), default=0) > MAX_EVENT_BYTES:
         return None
     try:
-        return list(map(_decoder.decode, payloads))
+        return EVENTS.read(lambda decoder: list(map(decoder.decode, payloads)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

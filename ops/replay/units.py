@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from aggregation.event import Event, decode
+from aggregation.event import EVENTS, Event, decode
 from aggregation.gather import Gathered, gather
 from contracts.bucket import E4, Bucket, content_bytes
 from contracts.errors import BadEvent
@@ -25,7 +25,6 @@ from ops.replay.spool import Spool
 
 KIND: Final = "replay-units-"
 SCORE_BINS: Final = 20
-_decoder: Final = msgspec.json.Decoder(Event)
 Score = tuple[str, int, int]
 #: Article id → (label, confidence, polarity in 1/10,000), for the ids asked for.
 Scores = Callable[[Sequence[str]], dict[str, Score]]
@@ -116,7 +115,7 @@ def build(
 def decode_lines(lines: bytes) -> tuple[list[Event], int]:
     """(the events of JSON lines, how many lines are none). All at once in C; a bad one sends all through `decode`."""
     try:
-        return _decoder.decode_lines(lines), 0
+        return EVENTS.read(lambda decoder: decoder.decode_lines(lines)), 0
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         events, bad = [], 0
         for line in lines.split(b"\n"):

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Generic, Literal
 
 import msgspec
 from xxhash import xxh3_128_intdigest
 
+from aggregation.event import Source, Subject, Version
 from contracts.instants import iso_ms
 from tests.bench.engine_events import T0_MS, news
 from tests.bench.report import FOLDER
@@ -26,17 +27,17 @@ JOBS: Final = FOLDER.parent / "jobs"
 Fact = tuple[tuple[str, str, int], tuple[Any, ...]]
 
 
-class JobEvent(msgspec.Struct, frozen=True, gc=False):
+class JobEvent(msgspec.Struct, Generic[Subject, Source, Version], frozen=True, gc=False):
     """The job's line under the engine's names; same checks as `aggregation.event.Event`."""
 
     event_id: Annotated[str, msgspec.Meta(min_length=3, max_length=300)] = msgspec.field(name="article_id")
-    subject: Annotated[str, msgspec.Meta(min_length=1, max_length=54)] = msgspec.field(name="ticker")
+    subject: Subject = msgspec.field(name="ticker")
     event_time: str
     ingested_at: Annotated[datetime, msgspec.Meta(tz=True)]
     polarity: Annotated[float, msgspec.Meta(ge=-1.0, le=1.0)] = msgspec.field(name="score")
     label: Literal["positive", "neutral", "negative"]
-    source: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-    model_version: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    source: Source
+    model_version: Version
 
 
 def _lines(peers: Path | None, count: int, subjects: int) -> Iterator[str]:

@@ -10,11 +10,11 @@ import json
 import resource
 import time
 from pathlib import Path
+from typing import Any
 
-import msgspec
-
-from aggregation.event import CHUNK
+from aggregation.event import CHUNK, NAMES, Event
 from aggregation.gather import gather_chunks
+from aggregation.known_names import KnownNames
 from aggregation.operator import EMPTY, Batch, State, step
 from contracts.bucket import Bucket, BucketKey
 from tests.bench.engine_job import JobEvent, digest, facts
@@ -36,11 +36,15 @@ def blocks(data: bytes, lines: int) -> list[bytes]:
 
 def run(parts: list[list[bytes]]) -> dict[BucketKey, Bucket]:
     """Bytes in, buckets out: decode, judge, deduplicate, fold, roll up, watermark; every batch's buckets kept."""
-    decode = msgspec.json.Decoder(JobEvent).decode_lines
+    names: KnownNames[Any] = KnownNames(JobEvent, NAMES)
+
+    def decode(lines: bytes) -> list[Event]:
+        return names.read(lambda decoder: decoder.decode_lines(lines))
+
     state: State = EMPTY
     stored: dict[BucketKey, Bucket] = {}
     for part in parts:
-        gathered = gather_chunks(map(decode, part))  # type: ignore[arg-type]
+        gathered = gather_chunks(map(decode, part))
         done = step(state, Batch("shard", gathered, stored), 0)
         state = done.state
         done.put_into(stored)
