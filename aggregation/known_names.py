@@ -7,6 +7,7 @@ comes out is the one string that stands for the name. That takes a tenth of the 
 """
 
 from collections.abc import Callable
+from sys import intern
 from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
@@ -45,7 +46,7 @@ class KnownNames(Generic[Event]):
             return
         types = {}
         for field, before in self._known.items():
-            names = None if before is None else before.union([getattr(event, field) for event in events])
+            names = None if before is None else before | {intern(getattr(event, field)) for event in events}
             if names is not None and len(names) > MAX_NAMES:
                 names = None
             self._known[field] = names
