@@ -110,9 +110,8 @@ def _collect(events: Sequence[Event], minutes: "_Minutes", doubtful: list[Event]
     minute, within = "", minutes[""]
     for event in events:
         time = event.event_time
-        if time[first_characters] != minute:
-            minute = time[first_characters]
-            within = minutes[minute]
+        if (text := time[first_characters]) != minute:
+            minute, within = text, minutes[text]
         if not within.since <= event.ingested_at < within.until:
             doubtful.append(event)
             continue
