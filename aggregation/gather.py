@@ -22,7 +22,7 @@ from aggregation.verdict import ALLOWED_LATENESS_MS, SetAside, judge, late_from_
 from contracts.bucket import E4, LANE_SEPARATOR, BucketKey, new_key
 from contracts.errors import BadEvent
 from contracts.events import FUTURE_TOLERANCE_MS
-from contracts.hashing import member_hash
+from contracts.hashing import member_hash, packed_hash
 from contracts.instants import MIN_MS, iso_ms
 from contracts.resolution import FINEST, MINUTE_MS, window_start_ms
 from contracts.subjects import is_subject
@@ -106,7 +106,7 @@ def gather_chunks(
 
 def _collect(events: Sequence[Event], minutes: "_Minutes", doubtful: list[Event]) -> None:
     """The hot loop: every event is looked at once, in the order it came, while it is still in the processor's cache."""
-    first_characters, hash_of, scale, rounder = slice(MINUTE_CHARACTERS), member_hash, E4, ROUNDER
+    first_characters, hash_of, scale, rounder = slice(MINUTE_CHARACTERS), packed_hash, E4, ROUNDER
     minute, within = "", minutes[""]
     for event in events:
         time = event.event_time
@@ -120,11 +120,12 @@ def _collect(events: Sequence[Event], minutes: "_Minutes", doubtful: list[Event]
             within.begin(event, time, doubtful)
             continue
         # From here on it is `Group.add`, written out.
-        hashed, members = hash_of(event.event_id), group.members
-        if hashed in members:
+        identity, members = event.event_id, group.members
+        if identity in members:
             group.repeats += 1
             continue
-        members[hashed] = event
+        members[identity] = event
+        group.hashed += hash_of(identity)
         polarity, label = event.polarity, event.label
         group.total += polarity * scale + rounder - rounder
         if polarity > group.high:

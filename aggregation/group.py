@@ -12,8 +12,8 @@ import msgspec
 
 from aggregation.event import Event
 from aggregation.instant_table import within_minute_ms
-from contracts.bucket import E4, Summary, pack_members
-from contracts.hashing import member_hash, packed_hash
+from contracts.bucket import E4, Summary
+from contracts.hashing import packed_hash
 
 #: Adding and taking away 1.5 × 2^52 rounds a float to the nearest whole number, halves to even, exactly as `round`
 #: does, at a fifth of its price: up there one step of a float is one. Sums of such whole floats are exact.
@@ -30,9 +30,9 @@ class Single(msgspec.Struct, gc=False):
     count = 1
 
     @property
-    def members(self) -> dict[int, Event]:
-        """Hash of the event id → the event."""
-        return {member_hash(self.event.event_id): self.event}
+    def members(self) -> dict[str, Event]:
+        """Event id → the event."""
+        return {self.event.event_id: self.event}
 
     def packed(self) -> bytes:
         """The member by its hash, packed."""
@@ -55,21 +55,23 @@ class Single(msgspec.Struct, gc=False):
 
 
 class Group:
-    """`members`: hash of the event id → the first event of the batch with it. `repeats`: events after the first.
+    """`members`: event id → the first event of the batch with it; `hashed`: their hashes, packed. `repeats`: events
+    after the first.
     `since <= ingested < until` is when an event of this minute may have come in; outside it takes the slow path.
     `opens` and `closes` are the first and the last member by (event time, event id); times are in the canonical form,
     so they compare as text."""
 
     __slots__ = (
-        "close_time", "closes", "high", "low", "members", "negative", "open_time", "opens", "positive", "repeats",
-        "respelled", "sources", "start_ms", "total", "version", "versions",
+        "close_time", "closes", "hashed", "high", "low", "members", "negative", "open_time", "opens", "positive",
+        "repeats", "respelled", "sources", "start_ms", "total", "version", "versions",
     )  # fmt: skip
 
     def __init__(self, start_ms: int, event: Event, time: str) -> None:
         """A group begins with its first event."""
         self.start_ms = start_ms
         self.repeats = 0
-        self.members = {member_hash(event.event_id): event}
+        self.members = {event.event_id: event}
+        self.hashed = bytearray(packed_hash(event.event_id))
         self.opens = self.closes = event
         self.open_time = self.close_time = time
         self.high = self.low = event.polarity
@@ -85,11 +87,11 @@ class Group:
 
     def add(self, event: Event, time: str) -> None:
         """Add an accepted event; one that repeats an id is only counted."""
-        hashed = member_hash(event.event_id)
-        if hashed in self.members:
+        if event.event_id in self.members:
             self.repeats += 1
             return
-        self.members[hashed] = event
+        self.members[event.event_id] = event
+        self.hashed += packed_hash(event.event_id)
         polarity, label = event.polarity, event.label
         self.total += polarity * E4 + ROUNDER - ROUNDER
         self.high, self.low = max(self.high, polarity), min(self.low, polarity)
@@ -125,7 +127,7 @@ class Group:
 
     def packed(self) -> bytes:
         """The members by their hashes, packed."""
-        return pack_members(self.members)
+        return bytes(self.hashed)
 
     def times(self) -> Iterator[tuple[Event, str]]:
         """The members in the order they came, each with its time in the canonical form."""

@@ -16,7 +16,7 @@ from aggregation.rollup import CASCADE, Children, child_key, is_lane, past_ttl, 
 from aggregation.summary import merge
 from aggregation.verdict import SetAside
 from aggregation.watermark import IDLE_AFTER_MS, NEVER_MS, OUT_OF_ORDERNESS_MS, ShardProgress, advance, combined_ms
-from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary, new_key
+from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary, member_hashes, new_key
 from contracts.resolution import FINEST, WIDTH_MS
 
 _NOTHING = b""
@@ -234,16 +234,18 @@ class _Cascade:
         if stored is None:
             summary = self._put(key, None, group.summary(), group.packed(), ())
         else:
-            members, known = group.members, stored.members
-            if known.issuperset(members):
-                self.duplicates += len(members)
+            packed, known = group.packed(), stored.members
+            hashes = member_hashes(packed)
+            if known.issuperset(hashes):
+                self.duplicates += len(hashes)
                 self.partly[key] = None
                 return self._keep(key, stored)
-            if not known.isdisjoint(members):
-                new = [pair for hashed, pair in zip(members, group.times(), strict=True) if hashed not in known]
-                self.duplicates += len(members) - len(new)
+            if not known.isdisjoint(hashes):
+                new = [pair for hashed, pair in zip(hashes, group.times(), strict=True) if hashed not in known]
+                self.duplicates += len(hashes) - len(new)
                 group = self.partly[key] = group_of(group.start_ms, new)
-            summary = self._put(key, stored, merge(stored.summary, group.summary()), stored.packed + group.packed(), ())
+                packed = group.packed()
+            summary = self._put(key, stored, merge(stored.summary, group.summary()), stored.packed + packed, ())
         self.counted += group.count
         return summary
 

@@ -101,9 +101,14 @@ def pack_members(members: Collection[int]) -> bytes:
     return struct.pack(f">{len(members)}Q", *members)
 
 
-def unpack_members(packed: bytes) -> frozenset[int]:
+def member_hashes(packed: bytes) -> tuple[int, ...]:
     """Inverse of `pack_members`."""
-    return frozenset(struct.unpack(f">{len(packed) // MEMBER_BYTES}Q", packed))
+    return struct.unpack(f">{len(packed) // MEMBER_BYTES}Q", packed)
+
+
+def unpack_members(packed: bytes) -> frozenset[int]:
+    """The same as a set."""
+    return frozenset(member_hashes(packed))
 
 
 def ascending(packed: bytes) -> bytes:

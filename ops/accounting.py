@@ -9,7 +9,7 @@ from typing import NamedTuple
 from aggregation.event import decode
 from aggregation.gather import gather
 from contracts.aside import digest_key, list_asides
-from contracts.bucket import BucketKey
+from contracts.bucket import BucketKey, member_hashes
 from contracts.errors import BadEvent
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.generation import live_generation
@@ -52,7 +52,7 @@ def account(home: Home, allowed_lateness_ms: int) -> Account:
                 refused.add(digest_key(record.data))
         gathered = gather(events, allowed_lateness_ms)
         for key, group in gathered.groups.items():
-            accepted.update((key, hashed) for hashed in group.members)
+            accepted.update((key, hashed) for hashed in member_hashes(group.packed()))
         for aside in gathered.too_late + gathered.quarantined:
             refused.add(f"{aside.event.subject} {aside.event.event_id}")
     if refused:

@@ -10,6 +10,7 @@ import numpy
 from aggregation.event import CHUNK, Event, decode, decode_all
 from aggregation.gather import Gathered, gather_chunks
 from aggregation.instant_table import instant_ms
+from contracts.bucket import member_hashes
 from contracts.errors import BadEvent
 from contracts.hashing import member_hash
 from contracts.instants import date_of
@@ -108,7 +109,7 @@ class Scan:
         minutes: dict[str, tuple[list[int], list[int]]] = {}
         for (subject, _, start_ms), group in gathered.groups.items():
             salt = member_hash(f"{subject} {start_ms}")
-            identities += [hashed ^ salt for hashed in group.members]
+            identities += [hashed ^ salt for hashed in member_hashes(group.packed())]
             articles += [member_hash(event.article_id) for event in group.members.values()]
             starts, counts = minutes.setdefault(subject, ([], []))
             records = len(group.members) + group.repeats

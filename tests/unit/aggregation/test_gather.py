@@ -11,6 +11,7 @@ from aggregation.gather import Gathered, gather
 from aggregation.group import ROUNDER, Group, Single
 from aggregation.instant_table import instant_ms
 from contracts.bucket import unpack_members
+from contracts.hashing import member_hash
 from tests import oracle
 from tests.events import BASE_MS, scored, stream
 
@@ -39,7 +40,7 @@ def test_the_hot_loop_is_group_add_written_out() -> None:
     assert {type(group) for group in found.groups.values()} == {Single, Group}
     for key, group in found.groups.items():
         assert (group.open_ms, group.close_ms) == (plain[key].open_ms, plain[key].close_ms)
-        assert unpack_members(group.packed()) == frozenset(group.members)
+        assert unpack_members(group.packed()) == frozenset(map(member_hash, group.members))
         assert [time for _, time in group.times()] == [event.event_time for event in group.members.values()]
 
 
