@@ -2,7 +2,7 @@
 
 import pytest
 
-from aggregation.warm import LOOK_FROM, Warm
+from aggregation.warm import KEEP_MS, LOOK_FROM, Warm
 from aggregation.watermark import NEVER_MS
 from contracts.bucket import BucketKey
 from contracts.resolution import DAY_MS, MINUTE_MS, NAMES, WIDTH_MS
@@ -23,6 +23,16 @@ def most_held(minutes: int) -> int:
 
 def test_ten_days_take_no_more_than_one() -> None:
     assert most_held(DAY_MS // MINUTE_MS) == most_held(10 * DAY_MS // MINUTE_MS) == LOOK_FROM - 1
+
+
+def test_of_many_subjects_no_more_than_a_quarter_waits_to_go() -> None:
+    warm, most = Warm("g1"), 0
+    for at in range(200):
+        now_ms = START_MS + at * MINUTE_MS
+        warm.update({BucketKey(f"T{subject}", "1m", now_ms): bucket() for subject in range(200)})
+        warm.tidy(now_ms)
+        most = max(most, len(warm))
+    assert 200 * KEEP_MS // MINUTE_MS <= most <= (200 * KEEP_MS // MINUTE_MS + 200) * 5 // 4
 
 
 @pytest.mark.parametrize(("watermark_ms", "kept"), [(NEVER_MS, LOOK_FROM), (START_MS + LOOK_FROM * MINUTE_MS, 10)])
