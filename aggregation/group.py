@@ -55,11 +55,9 @@ class Single(msgspec.Struct, gc=False):
 
 
 class Group:
-    """`members`: event id → the first event of the batch with it; `hashed`: their hashes, packed. `repeats`: events
-    after the first.
-    `since <= ingested < until` is when an event of this minute may have come in; outside it takes the slow path.
-    `opens` and `closes` are the first and the last member by (event time, event id); times are in the canonical form,
-    so they compare as text."""
+    """`members`: event id → the first event of the batch with it; `hashed`: their hashes, packed as they come: later
+    they would have to be fetched from cold memory. `repeats`: events after the first. `opens` and `closes` are the
+    first and the last member by (event time, event id); times are in the canonical form, so they compare as text."""
 
     __slots__ = (
         "close_time", "closes", "hashed", "high", "low", "members", "negative", "open_time", "opens", "positive",

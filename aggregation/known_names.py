@@ -3,7 +3,7 @@
 Every event brings a subject, a source and a model version that thousands brought before. Where the decoder's type says
 `str` each is a new string, to be made, hashed and freed; where it lists the names that were met, as a `Literal`, what
 comes out is the one string that stands for the name. That takes a tenth of the engine's time away
-(docs/decisions/0003-hot-loop.md), and half a string's memory for each event.
+(docs/decisions/0003-hot-loop.md).
 """
 
 from collections.abc import Callable
