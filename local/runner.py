@@ -28,7 +28,7 @@ from local.driver_runner import Runner
 from local.driver_schedule import Schedule, ScheduleDriver
 from local.line import ITEMS_TABLE, apply_settings, drivers_of, entry_point
 from local.line_lease import line_lease
-from local.memory import give_back, share_heaps
+from local.memory import share_heaps
 from local.retention import forget_old
 from stores.data_dir import DataDir, UpLock
 from stores.home import Home, open_home
@@ -60,7 +60,6 @@ class Line:
         schedules = [
             Schedule("finalizer", entry_point("aggregation.finalizer"), FINALISE_MS),
             Schedule("trim", lambda event, context: forget_old(self._home), HOUR_MS),
-            Schedule("memory", lambda event, context: give_back(), MINUTE_MS),
         ]
         if sources:
             schedules.append(Schedule("producers", entry_point("producers.handler"), POLL_SOURCES_MS))
