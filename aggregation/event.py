@@ -38,7 +38,7 @@ class EventOf(msgspec.Struct, Generic[Subject, Source, Version], frozen=True, gc
 
 
 Event: TypeAlias = EventOf[str, str, str]
-NAMES: Final = {
+NAME_TYPES: Final = {
     "subject": Annotated[str, msgspec.Meta(min_length=1, max_length=54)],
     "source": Annotated[str, msgspec.Meta(min_length=1, max_length=100)],
     "model_version": Annotated[str, msgspec.Meta(min_length=1, max_length=100)],
@@ -46,7 +46,7 @@ NAMES: Final = {
 
 CHUNK: Final = 1_000
 """Events that are decoded, then looked at, before the next are: half a megabyte, which a core's own cache holds."""
-EVENTS: Final = KnownNames[Event](EventOf, NAMES)
+EVENTS: Final = KnownNames[Event](EventOf, NAME_TYPES)
 
 
 def decode(data: bytes) -> Event:

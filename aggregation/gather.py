@@ -37,7 +37,7 @@ _DIGITS_TO_0: Final = bytes.maketrans(b"123456789", b"000000000")
 
 
 class _Subjects(dict[str, str]):
-    """A good subject → the one string that stands for it: every event brings a copy, and buckets keep what they get."""
+    """A good subject → the one string that stands for it: an event may bring a copy, and buckets keep what they get."""
 
     def __missing__(self, subject: str) -> str:
         if not is_subject(subject):

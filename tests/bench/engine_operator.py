@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from aggregation.event import CHUNK, NAMES, Event
+from aggregation.event import CHUNK, NAME_TYPES, Event
 from aggregation.gather import gather_chunks
 from aggregation.known_names import KnownNames
 from aggregation.operator import EMPTY, Batch, State, step
@@ -36,7 +36,7 @@ def blocks(data: bytes, lines: int) -> list[bytes]:
 
 def run(parts: list[list[bytes]]) -> dict[BucketKey, Bucket]:
     """Bytes in, buckets out: decode, judge, deduplicate, fold, roll up, watermark; every batch's buckets kept."""
-    names: KnownNames[Any] = KnownNames(JobEvent, NAMES)
+    names: KnownNames[Any] = KnownNames(JobEvent, NAME_TYPES)
 
     def decode(lines: bytes) -> list[Event]:
         return names.read(lambda decoder: decoder.decode_lines(lines))

@@ -208,6 +208,7 @@ def watching(up: Up, seen: list[tuple[str, float]]) -> Iterator[None]:
 
 @pytest.mark.parametrize("home", sorted(PLACES))
 def test_a_day_another_model_a_kill_a_promote_under_traffic_and_back(home: str, tmp_path: Path) -> None:
+    """The steps assert, each what it did."""
     name, model = other_model()
     with PLACES[home]() as place:
         story = Story(place, tmp_path / "data", model)

@@ -1,4 +1,7 @@
-"""The page in bad weather, against the real server: whatever happens on the way, it ends as a fresh page would."""
+"""The page in bad weather, against the real server: whatever happens on the way, it ends as a fresh page would.
+
+A wait for what does not come raises, so a test may end with one.
+"""
 
 import random
 import time

@@ -1,4 +1,7 @@
-"""The dashboard in a real Chromium, against the mock server of `web/dev`: what a real server does only now and then."""
+"""The dashboard in a real Chromium, against the mock server of `web/dev`: what a real server does only now and then.
+
+A wait for what does not come raises, so a test may end with one.
+"""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,7 @@
-"""The page under load, against the real server: switches, tabs, floods, and half an hour in little time."""
+"""The page under load, against the real server: switches, tabs, floods, and half an hour in little time.
+
+A wait for what does not come raises, so a test may end with one.
+"""
 
 from typing import Any
 

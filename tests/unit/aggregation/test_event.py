@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from aggregation.event import NAMES, EventOf, decode, decode_all
+from aggregation.event import NAME_TYPES, EventOf, decode, decode_all
 from aggregation.instant_table import instant_ms
 from contracts.errors import QUARANTINE_REASONS, BadEvent
 from contracts.events import ScoredEvent
@@ -15,7 +15,7 @@ from tests.events import BASE_MS, scored
 
 
 def test_the_engine_reads_the_contract() -> None:
-    ours = {field.name: field.type for field in msgspec.structs.fields(EventOf[tuple(NAMES.values())])}
+    ours = {field.name: field.type for field in msgspec.structs.fields(EventOf[tuple(NAME_TYPES.values())])}
     contract = {field.name: field.type for field in msgspec.structs.fields(ScoredEvent)}
     assert ours.keys() == contract.keys()
     assert {name for name in ours if ours[name] != contract[name]} == {"ingested_at"}

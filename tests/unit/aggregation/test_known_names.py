@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregation import known_names
-from aggregation.event import EVENTS, NAMES, Event, EventOf
+from aggregation.event import EVENTS, NAME_TYPES, Event, EventOf
 from aggregation.known_names import KnownNames
 from tests.events import BASE_MS, scored
 
@@ -24,7 +24,7 @@ def line(subject: Any = "AAPL", source: Any = "rss", version: Any = "v1", number
 
 
 def reader() -> KnownNames[Event]:
-    return KnownNames(EventOf, NAMES)
+    return KnownNames(EventOf, NAME_TYPES)
 
 
 def read(events: KnownNames[Event], lines: list[bytes]) -> list[Event] | None:

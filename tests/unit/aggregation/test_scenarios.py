@@ -17,6 +17,7 @@ DOCUMENTED = FOLDER / "documented.scn"
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_scenario(path: Path, engine: str, tmp_path: Path) -> None:
+    """Every `expect` of the file is held by the runner, which fails with its line."""
     Runner(ENGINES[engine], tmp_path).run(parse(path))
 
 
