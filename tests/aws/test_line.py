@@ -24,6 +24,7 @@ from stores.kinesis_aggregate import aggregate
 from tests import oracle
 from tests.aws.line import run
 from tests.aws.moto_aws import moto_aws, refusal
+from tests.clocks import SteadyClock
 from tests.events import BASE_MS, scored, stream
 
 
@@ -119,7 +120,7 @@ def test_a_poisoned_aggregate_is_quarantined_and_the_shard_goes_on():
 def test_one_process_at_a_time_drives_the_line(monkeypatch):
     ended: list[int] = []
     monkeypatch.setattr("local.line_lease.os.kill", lambda process, number: ended.append(number))
-    clock = ManualClock(BASE_MS)
+    clock = SteadyClock(BASE_MS)
     settings = Settings(home="aws", lake_bucket="lake")
     with moto_aws(clock):
         AwsHome(settings, clock).provision({})

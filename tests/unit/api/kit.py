@@ -19,7 +19,6 @@ from api.options import ApiOptions
 from api.server import bind, make_server
 from api.stream_answers import EVENTS
 from contracts.bucket import Bucket, BucketKey, BucketWrite, Summary
-from contracts.clock import SystemClock
 from contracts.errors import Transient
 from contracts.hashing import packed_hash
 from contracts.identity import event_id
@@ -29,6 +28,7 @@ from contracts.resolution import NAMES, WIDTH_MS, window_start_ms
 from stores.sqlite_buckets import SqliteBucketStore
 from stores.sqlite_control import SqliteControlStore
 from stores.sqlite_items import SqliteItemStore
+from tests.clocks import SteadyClock
 from tests.fakes.stores import FakeSecrets
 
 LANE = "shardId-000000000000"
@@ -39,16 +39,6 @@ RUN = {
     "planned_at": "2025-12-21T09:00:00.000Z", "created_at": "2025-12-21T09:00:00.000Z",
     "units_total": 10, "units_done": 4,
 }  # fmt: skip
-
-
-class SteadyClock(SystemClock):
-    """A wall clock that stands where it is put, beside a real monotonic one: threads really sleep."""
-
-    def __init__(self, instant_ms: int = NOW_MS) -> None:
-        self.instant_ms = instant_ms
-
-    def now_ms(self) -> int:
-        return self.instant_ms
 
 
 class Outage:
@@ -81,7 +71,7 @@ class TestHome:
 
     __test__ = False
     path: Path
-    clock: SteadyClock = field(default_factory=SteadyClock)
+    clock: SteadyClock = field(default_factory=lambda: SteadyClock(NOW_MS))
     secrets: FakeSecrets = field(default_factory=FakeSecrets)
 
     def __post_init__(self) -> None:

@@ -20,11 +20,11 @@ from api.watch_lists import MAX_SUBJECTS, WatchLists
 from contracts.errors import Conflict
 from contracts.settings import Settings
 from stores.home import SHARD_COUNTS, forget_homes, open_home
+from tests.clocks import SteadyClock
 from tests.unit.api.kit import (
     NOW_MS,
     Line,
     Listener,
-    SteadyClock,
     Told,
     article,
     calling,
