@@ -22,7 +22,7 @@ from contracts.bucket import E4, LANE_SEPARATOR, Bucket, BucketKey
 from contracts.clock import Clock
 from contracts.errors import BadEvent, Conflict, Transient
 from contracts.generation import live_generation
-from contracts.kinesis import StreamRecord, WholeRecords
+from contracts.kinesis import StreamRecord, UserRecords
 from contracts.ports import BucketStore, Change, ControlStore, Lake, NewEvent
 from contracts.settings import AggregatorSettings
 
@@ -194,8 +194,8 @@ class _Decoding:
 
     def _together(self, records: Sequence[StreamRecord]) -> list[Event]:
         """None of them, where one is no event."""
-        if isinstance(records, WholeRecords):
-            payloads = records.payloads()
+        if isinstance(records, UserRecords):
+            payloads = records.payloads
         else:
             payloads = [record.data for record in records if record.error is None]
         events = (decode_all(payloads) if len(payloads) == len(records) else None) or []
