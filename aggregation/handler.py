@@ -11,9 +11,10 @@ import os
 from functools import cache
 from typing import Any
 
+from aggregation.event import CHUNK
 from aggregation.service import Aggregator
 from contracts.errors import Transient
-from contracts.kinesis import item_failures, records_of, shard_of
+from contracts.kinesis import chunks_of, shard_of
 from contracts.logs import invoked
 from contracts.settings import AggregatorSettings, load
 from contracts.telemetry import record
@@ -60,15 +61,15 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def handle(service: Aggregator, event: dict[str, Any]) -> dict[str, Any]:
     """The answer always holds `state`; `batchItemFailures` names the first record when nothing was made durable."""
     shard_id = shard_of(event)
-    records = records_of(event)
+    records = event.get("Records")
     failures: list[dict[str, str]] = []
     if records:
         try:
-            done = service.process(shard_id, records, event.get("state") or {})
+            done = service.process(shard_id, chunks_of(event, CHUNK), event.get("state") or {})
         except Transient as error:
             tell(error)
             log.warning(json.dumps({"message": "batch to be retried", "shard": shard_id, "cause": str(error)}))
-            failures = item_failures(records[:1])
+            failures = [{"itemIdentifier": records[0]["kinesis"]["sequenceNumber"]}]
         else:
             counts = done.counts()
             record({METRIC_OF[name]: count for name, count in counts.items() if name in METRIC_OF})

@@ -18,11 +18,15 @@ CASCADE: Final[tuple[tuple[Resolution, Resolution], ...]] = tuple(itertools.pair
 
 
 def replace(children: Children, updates: Children) -> Children:
-    """Children with the updated ones replaced or inserted; ascending; the same object when nothing differs.
+    """Children with the updated ones replaced or inserted; both ascending; the same object when nothing differs.
 
     A child's set of events only grows, so of two summaries of one child the one that counts more is the newer. An
     update that counts no more than what is known is stale or equal (a reader that lost a race), and is left out.
     """
+    (last, known_last), (first, update) = children[-1], updates[0]
+    if first == last:  # news comes in the order of its time: mostly it is the newest child that has grown
+        kept = children[:-1] + updates[:1] if known_last.count < update.count else children
+        return kept + updates[1:] if len(updates) > 1 else kept
     known = dict(children)
     newer = [(name, each) for name, each in updates if name not in known or known[name].count < each.count]
     if not newer:

@@ -6,11 +6,11 @@ else wrote: everything is read again and decided again, which is free of harm be
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from aggregation.event import CHUNK, Event, decode, decode_all
+from aggregation.event import Event, decode, decode_all
 from aggregation.gather import Gathered, gather_chunks, milliseconds
 from aggregation.operator import EMPTY, Batch, Limits, State, Step, keys_needed, newest_of, step
 from aggregation.rollup import ancestors
@@ -22,7 +22,7 @@ from contracts.bucket import E4, LANE_SEPARATOR, Bucket, BucketKey
 from contracts.clock import Clock
 from contracts.errors import BadEvent, Conflict, Transient
 from contracts.generation import live_generation
-from contracts.kinesis import StreamRecord, UserRecords
+from contracts.kinesis import Chunk, StreamRecord
 from contracts.ports import BucketStore, Change, ControlStore, Lake, NewEvent
 from contracts.settings import AggregatorSettings
 
@@ -70,9 +70,9 @@ class Aggregator:
         self._states: dict[str, State] = {}
         self._progress_saved_ms: dict[str, float] = {}
 
-    def process(self, shard_id: str, records: Sequence[StreamRecord], window: dict[str, Any]) -> Processed:
+    def process(self, shard_id: str, batch: Iterable[Chunk], window: dict[str, Any]) -> Processed:
         """Apply one batch of a shard and make it durable. Raises `Transient`; then nothing may be acknowledged."""
-        decoding = _Decoding(records)
+        decoding = _Decoding(batch)
         gathered = gather_chunks(decoding.chunks(), self._settings.allowed_lateness_ms, self._settings.lanes)
         decided, conflicts = self._commit(shard_id, gathered, window)
         asides = decoding.asides(gathered, decided)
@@ -173,16 +173,21 @@ class _Decoding:
     """A batch's records decoded a chunk at a time: the records that are events in `places`, in order, those that are
     not in `bad`."""
 
-    def __init__(self, records: Sequence[StreamRecord]) -> None:
-        self._records = records
-        self.places: list[Sequence[StreamRecord]] = []
+    def __init__(self, batch: Iterable[Chunk]) -> None:
+        self._batch = batch
+        self.places: list[Iterable[StreamRecord]] = []
         self.bad: list[Aside] = []
 
     def chunks(self) -> Iterator[list[Event]]:
         """Decodes; to be gone through once."""
-        for at in range(0, len(self._records), CHUNK):
-            records = self._records[at : at + CHUNK]
-            yield self._together(records) or self._one_by_one(records)
+        for chunk in self._batch:
+            payloads = chunk.payloads()
+            events = None if payloads is None else decode_all(payloads)
+            if events is None:
+                events = self._one_by_one(chunk)
+            else:
+                self.places.append(chunk)
+            yield events
 
     def asides(self, gathered: Gathered, decided: Step) -> list[Aside]:
         """Everything that may not count, with its record."""
@@ -192,18 +197,7 @@ class _Decoding:
         late = [_aside(places[id(aside.event)], aside, "late") for aside in decided.too_late]
         return self.bad + late + [_aside(places[id(each.event)], each, "quarantined") for each in decided.quarantined]
 
-    def _together(self, records: Sequence[StreamRecord]) -> list[Event]:
-        """None of them, where one is no event."""
-        if isinstance(records, UserRecords):
-            payloads = records.payloads
-        else:
-            payloads = [record.data for record in records if record.error is None]
-        events = (decode_all(payloads) if len(payloads) == len(records) else None) or []
-        if events:
-            self.places.append(records)
-        return events
-
-    def _one_by_one(self, records: Sequence[StreamRecord]) -> list[Event]:
+    def _one_by_one(self, records: Iterable[StreamRecord]) -> list[Event]:
         events: list[Event] = []
         places: list[StreamRecord] = []
         for record in records:
