@@ -17,7 +17,7 @@ from aggregation.summary import merge
 from aggregation.verdict import SetAside
 from aggregation.watermark import IDLE_AFTER_MS, NEVER_MS, OUT_OF_ORDERNESS_MS, ShardProgress, advance, combined_ms
 from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary, member_hashes, new_key
-from contracts.resolution import FINEST, WIDTH_MS
+from contracts.resolution import FINEST, MINUTE_MS, WIDTH_MS
 
 _NOTHING = b""
 
@@ -237,7 +237,7 @@ class _Cascade:
             self.partly[key] = None
             return None
         if stored is None:
-            summary = self._put(key, None, group.summary(), group.packed(), ())
+            summary = self._put(key, key.start_ms + MINUTE_MS, 0, group.summary(), group.packed(), ())
         else:
             packed, known = group.packed(), stored.members
             hashes = member_hashes(packed)
@@ -250,7 +250,8 @@ class _Cascade:
                 self.duplicates += len(hashes) - len(new)
                 group = self.partly[key] = group_of(group.start_ms, new)
                 packed = group.packed()
-            summary = self._put(key, stored, merge(stored.summary, group.summary()), stored.packed + packed, ())
+            together = merge(stored.summary, group.summary())
+            summary = self._put(key, key.start_ms + MINUTE_MS, stored.rev, together, stored.packed + packed, ())
         self.counted += group.count
         return summary
 
@@ -267,8 +268,10 @@ class _Cascade:
                 lifted[subject] += children
             for start_ms, summary in children if lane else ():
                 minutes[new_key((subject, FINEST.name, start_ms))].append((int(lane), summary))
-        for key, children in minutes.items():
-            lifted[key.subject].append((key.start_ms, self._replaced(key, tuple(sorted(children)), "")))
+        for key, found in minutes.items():
+            children = tuple(sorted(found))
+            of_lanes = self._parent(key.subject, key.resolution, key.start_ms, key.start_ms + MINUTE_MS, children, "")
+            lifted[key.subject].append((key.start_ms, of_lanes))
         return lifted
 
     def _roll_up(
@@ -291,34 +294,24 @@ class _Cascade:
         return parents
 
     def _parent(self, subject: str, coarse: str, start_ms: int, end_ms: int, run: Children, fine: str) -> Summary:
-        """A coarse bucket with the summaries of children. Most are new: for them it is `_put` written out, of which the
-        resolution is looked up once a level instead of once a bucket."""
+        """A coarse bucket with the summaries of children."""
         key = new_key((subject, coarse, start_ms))
-        if key in self._stored:
-            return self._replaced(key, run, fine)
-        summary = run[0][1] if len(run) == 1 else summary_of(run)
-        now_ms = self._now_ms
-        self.keys.append(key)
-        self.buckets.append(Bucket(subject, coarse, start_ms, summary, _NOTHING, run, 1, now_ms, end_ms > now_ms))
-        if end_ms > self._before_ms:
-            self.opened[end_ms].append(key)
-        else:
-            self.revised.append(key)
-        return summary
-
-    def _replaced(self, key: BucketKey, updates: Children, fine: str) -> Summary:
-        """What a bucket says with the summaries of children, ascending, replaced; `fine` is their resolution, empty for
-        lanes. The common cases, all children new or one after all others, need no second look at those there are."""
         stored = self._stored.get(key)
         if stored is None:
-            summary = updates[0][1] if len(updates) == 1 else summary_of(updates)
-            return self._put(key, None, summary, _NOTHING, updates)
+            return self._put(key, end_ms, 0, run[0][1] if len(run) == 1 else summary_of(run), _NOTHING, run)
+        return self._replaced(key, end_ms, stored, run, fine)
+
+    def _replaced(self, key: BucketKey, end_ms: int, stored: Bucket, updates: Children, fine: str) -> Summary:
+        """What a bucket says with the summaries of children, ascending, replaced; `fine` is their resolution, empty for
+        lanes. The common cases, all children after all others or from the newest on, need no second look at those
+        there are."""
         assert not stored.packed, f"{key} has members of its own: lanes cannot change inside a generation"
         before = stored.children
-        if updates[0][0] > before[-1][0]:
+        newest, first = before[-1][0], updates[0][0]
+        if first > newest:
             added = updates[0][1] if len(updates) == 1 else summary_of(updates)
-            return self._put(key, stored, merge(stored.summary, added), _NOTHING, before + updates)
-        known = dict(before) if updates[0][0] < before[-1][0] else before[-1]
+            return self._put(key, end_ms, stored.rev, merge(stored.summary, added), _NOTHING, before + updates)
+        known = (newest,) if first == newest else dict(before)
         for name, _ in updates:
             if name in known:
                 child = new_key((key.subject, fine, name)) if fine else child_key(stored, name)
@@ -326,7 +319,7 @@ class _Cascade:
         children = replace(before, updates)
         if children is before:
             return self._keep(key, stored)
-        return self._put(key, stored, summary_of(children), _NOTHING, children)
+        return self._put(key, end_ms, stored.rev, summary_of(children), _NOTHING, children)
 
     def _keep(self, key: BucketKey, stored: Bucket) -> Summary:
         self.keys.append(key)
@@ -335,13 +328,15 @@ class _Cascade:
         return stored.summary
 
     def _put(
-        self, key: BucketKey, stored: Bucket | None, summary: Summary, packed: bytes, children: Children
+        self, key: BucketKey, end_ms: int, rev: int, summary: Summary, packed: bytes, children: Children
     ) -> Summary:
+        """`rev`: of the bucket it was made from, 0 when there was none."""
         subject, resolution, start_ms = key
-        now_ms, rev, end_ms = self._now_ms, 0 if stored is None else stored.rev, start_ms + WIDTH_MS[resolution]
-        bucket = Bucket(subject, resolution, start_ms, summary, packed, children, rev + 1, now_ms, end_ms > now_ms)
+        now_ms = self._now_ms
         self.keys.append(key)
-        self.buckets.append(bucket)
+        self.buckets.append(
+            Bucket(subject, resolution, start_ms, summary, packed, children, rev + 1, now_ms, end_ms > now_ms)
+        )
         if end_ms > self._before_ms:
             self.opened[end_ms].append(key)
         else:

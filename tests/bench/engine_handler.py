@@ -13,11 +13,11 @@ from aggregation.service import Aggregator
 from contracts.bucket import Bucket
 from contracts.clock import ManualClock
 from contracts.events import SCORED_STREAM
-from contracts.ports import Change, Entry, Record
+from contracts.ports import Change, Entry, Record, Shard
 from contracts.settings import AggregatorSettings
 from stores.bucket_codec import encode_change
 from stores.dynamo_bucket_item import bucket_row, touched_of
-from stores.kinesis_aggregate import aggregate
+from stores.kinesis_aggregate import pack
 from tests.bench.engine_events import T0_MS, news, scored_document
 from tests.bench.report import median
 from tests.events import BASE_MS, scored
@@ -28,7 +28,7 @@ from tests.sim.store import MemoryBuckets
 UNIT_BYTES = 1024
 WARM_INVOCATIONS = 5
 MEASURED_INVOCATIONS = {100: 60, 1_000: 30, 10_000: 8}
-AGGREGATED = 500
+SHARD = Shard("shardId-000000000000", 0, (1 << 128) - 1, (), False)
 
 
 class Excluded(MemoryBuckets):
@@ -60,8 +60,8 @@ def aggregator(buckets: MemoryBuckets) -> Aggregator:
 
 
 def invocations(batch: int, count: int, aggregated: bool) -> Iterator[dict[str, Any]]:
-    """Lambda events of the job's shape at its pace (13 subjects, a million a day): one record a user record, or
-    KPL aggregates of up to 500."""
+    """Lambda events of the job's shape at its pace (13 subjects, a million a day): one record a user record, or KPL
+    aggregates as our log packs them (51,200 bytes, KPL's own default)."""
     arriving = news(batch * count, 13, seed=batch, hours=24 * batch * count / 1_000_000)
     for at in range(count):
         records, entries = [], []
@@ -71,9 +71,9 @@ def invocations(batch: int, count: int, aggregated: bool) -> Iterator[dict[str, 
             if not aggregated:
                 records.append(Record(str(at * batch + number), event["ticker"], document, arrival_ms))
         if aggregated:
-            parts = [entries[n : n + AGGREGATED] for n in range(0, batch, AGGREGATED)]
-            records = [Record(str(at * batch + n), "a", aggregate(part), T0_MS) for n, part in enumerate(parts)]
-        yield kinesis_event(SCORED_STREAM, records) | {"shardId": "shardId-000000000000", "state": {}}
+            packed = pack(entries, [SHARD] * len(entries))
+            records = [Record(str(at * batch + n), each.partition_key, each.data, T0_MS) for n, each in enumerate(packed)]
+        yield kinesis_event(SCORED_STREAM, records) | {"shardId": SHARD.shard_id, "state": {}}
 
 
 def handler_ms(batch: int, aggregated: bool = False) -> float:
@@ -152,7 +152,7 @@ def write_units(per_batch: int, batches: int = 120) -> dict[str, float]:
             number += 1
             document = scored(number, "AAPL", at_ms, ((number * 37) % 200 - 100) / 100)
             records.append(Record(str(number), "AAPL", json.dumps(document).encode(), at_ms))
-        handle(service, kinesis_event(SCORED_STREAM, records) | {"shardId": "shardId-000000000000"})
+        handle(service, kinesis_event(SCORED_STREAM, records) | {"shardId": SHARD.shard_id})
     return {
         "write_units": round((meter.bucket_units + meter.change_units) / number, 2),
         "bucket_writes": round(meter.writes / number, 2),
