@@ -5,7 +5,6 @@ import importlib
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from functools import cache, lru_cache, partial
 from typing import Any, Final, NamedTuple
 
@@ -18,7 +17,8 @@ AGGREGATE_MAGIC: Final = b"\xf3\x89\x9a\xc2"
 _DIGEST_BYTES: Final = 16
 #: Sorts after the base64 of every aggregate, and before that of any JSON.
 _AFTER_AGGREGATES: Final = "84max"
-#: Base64 characters of a scored event.
+#: Base64 characters a user record that a chunk may hold, half of what a scored event takes: text, aggregates, their
+#: messages and what is copied out of them fill the cache four times over.
 _USUAL_CHARACTERS: Final = 225
 
 
@@ -160,17 +160,15 @@ def open_aggregate(data: bytes) -> list[AggregatedUser]:
     the digest is checked here."""
     aggregate = _checked(data)
     keys, hashes = aggregate.partition_key_table, aggregate.explicit_hash_key_table
-    with _naming_damage(data):
-        return [
-            AggregatedUser(
-                keys[user.partition_key_index],
-                int(hashes[user.explicit_hash_key_index])
-                if hashes and user.HasField("explicit_hash_key_index")
-                else None,
-                user.data,
-            )
-            for user in aggregate.records
-        ]
+    users: list[AggregatedUser] = []
+    try:
+        for user in aggregate.records:
+            explicit = hashes and user.HasField("explicit_hash_key_index")
+            hash_key = int(hashes[user.explicit_hash_key_index]) if explicit else None
+            users.append(AggregatedUser(keys[user.partition_key_index], hash_key, user.data))
+    except (IndexError, ValueError) as error:
+        raise _corrupt(data, type(error).__name__) from None
+    return users
 
 
 def _held(data: bytes) -> list[bytes]:
@@ -182,29 +180,30 @@ def _held(data: bytes) -> list[bytes]:
         return [user.data for user in open_aggregate(data)]
     users, keys = aggregate.records, len(aggregate.partition_key_table)
     held = [user.data for user in users if user.partition_key_index < keys]
-    return held if len(held) == len(users) else [user.data for user in open_aggregate(data)]
+    if len(held) < len(users):
+        raise _corrupt(data, "IndexError")
+    return held
 
 
 def _checked(data: bytes) -> Any:
     """The aggregate's message: its digest is right, and it holds something."""
     body, digest = data[len(AGGREGATE_MAGIC) : -_DIGEST_BYTES], data[-_DIGEST_BYTES:]
     if hashlib.md5(body, usedforsecurity=False).digest() != digest:
-        raise BadEvent("corrupt_aggregate", f"{len(data)} bytes; the digest differs")
-    with _naming_damage(data):
-        aggregate = kpl_messages().AggregatedRecord.FromString(body)
-    if not aggregate.records:
-        raise BadEvent("corrupt_aggregate", f"{len(data)} bytes without a user record")
-    return aggregate
-
-
-@contextmanager
-def _naming_damage(data: bytes) -> Iterator[None]:
+        raise _corrupt(data, "the digest differs")
+    messages = kpl_messages()
     from google.protobuf.message import DecodeError
 
     try:
-        yield
-    except (DecodeError, IndexError, ValueError) as error:
-        raise BadEvent("corrupt_aggregate", f"{len(data)} bytes: {type(error).__name__}") from None
+        aggregate = messages.AggregatedRecord.FromString(body)
+    except DecodeError:
+        raise _corrupt(data, "DecodeError") from None
+    if not aggregate.records:
+        raise _corrupt(data, "no user record")
+    return aggregate
+
+
+def _corrupt(data: bytes, why: str) -> BadEvent:
+    return BadEvent("corrupt_aggregate", f"{len(data)} bytes: {why}")
 
 
 @cache
