@@ -103,7 +103,7 @@ class Aggregator:
             for subject, events in decided.newest(MAX_CHANGE_EVENTS).items():
                 known = fresh.get(subject, [])
                 more = [event for event in events if event not in known]
-                fresh[subject] = newest_of((*known, *more), MAX_CHANGE_EVENTS) if known else events
+                fresh[subject] = newest_of([*known, *more], MAX_CHANGE_EVENTS) if known else events
             if appeared(self._buckets, generation, decided, stored):
                 warm.clear()
                 continue

@@ -17,9 +17,8 @@ AGGREGATE_MAGIC: Final = b"\xf3\x89\x9a\xc2"
 _DIGEST_BYTES: Final = 16
 #: Sorts after the base64 of every aggregate, and before that of any JSON.
 _AFTER_AGGREGATES: Final = "84max"
-#: Base64 characters a user record that a chunk may hold, half of what a scored event takes: text, aggregates, their
-#: messages and what is copied out of them fill the cache four times over.
-_USUAL_CHARACTERS: Final = 225
+#: Base64 characters of a scored event.
+_USUAL_CHARACTERS: Final = 450
 
 
 class StreamRecord(NamedTuple):
@@ -74,7 +73,7 @@ def chunks_of(event: Mapping[str, Any], size: int) -> Iterator[Chunk]:
     records = event.get("Records", ())
     texts = [record["kinesis"]["data"] for record in records]
     if min(texts, default=_AFTER_AGGREGATES) < _AFTER_AGGREGATES:
-        size = max(1, size * len(texts) * _USUAL_CHARACTERS // sum(map(len, texts)))
+        size = max(1, size * len(texts) * _USUAL_CHARACTERS // (1 + sum(map(len, texts))))  # 1: all may be empty
     for at in range(0, len(records), size):
         yield Chunk(records[at : at + size], texts[at : at + size])
 

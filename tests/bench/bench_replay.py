@@ -24,7 +24,7 @@ import msgspec
 from aggregation.service import Aggregator
 from contracts.events import SCORED_STREAM
 from contracts.instants import date_of, iso_ms
-from contracts.kinesis import StreamRecord
+from contracts.ports import Record
 from contracts.resolution import DAY_MS
 from contracts.settings import AggregatorSettings
 from stores.files_lake import FilesLake
@@ -32,6 +32,8 @@ from stores.home import forget_homes, open_home
 from tests import oracle
 from tests.bench.report import write
 from tests.e2e.harness import CANDLEWICK, environment
+from tests.fakes.kinesis import batch_of
+from tests.fakes.log import SHARD
 
 SUBJECTS = (
     "AAPL", "MSFT", "NVDA", "AMZN", "GOOGL", "META", "TSLA", "BRK.B", "JPM", "V", "UNH", "XOM", "tag:ai-regulation",
@@ -156,12 +158,13 @@ def live_path(days: int) -> dict[str, Any]:
         service = Aggregator(home.buckets, home.control, home.lake, home.clock, settings)
         share = days * LIVE_EVENTS // 1_000_000
         records = [
-            StreamRecord(SCORED_STREAM, "shardId-000000000000", str(number + 1), 0, "", record, at_ms)
+            Record(str(number + 1), "", record, at_ms)
             for number, (at_ms, record) in enumerate(made(LIVE_EVENTS, max(1, share)))
         ]
+        batches = [batch_of(SCORED_STREAM, records[at : at + LIVE_BATCH]) for at in range(0, len(records), LIVE_BATCH)]
         began, cpu = time.monotonic(), time.process_time()
-        for at in range(0, len(records), LIVE_BATCH):
-            service.process("shardId-000000000000", records[at : at + LIVE_BATCH], {})
+        for batch in batches:
+            service.process(SHARD, batch, {})
         seconds, cpu_s = time.monotonic() - began, time.process_time() - cpu
         return {
             "events": LIVE_EVENTS,

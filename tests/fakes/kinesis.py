@@ -1,9 +1,11 @@
 """Lambda event JSON as Kinesis and DynamoDB streams send it."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from aggregation.event import CHUNK
+from contracts.kinesis import Chunk, chunks_of
 from contracts.ports import Record
 from tests.fakes.log import SHARD
 
@@ -30,3 +32,8 @@ def kinesis_event(stream: str, records: Sequence[Record], shard: str = SHARD) ->
             for record in records
         ]
     }
+
+
+def batch_of(stream: str, records: Sequence[Record], shard: str = SHARD) -> Iterator[Chunk]:
+    """These records as the aggregator is given them."""
+    return chunks_of(kinesis_event(stream, records, shard), CHUNK)

@@ -3,7 +3,7 @@
 The shard driver's engine is in `driver_engine`, the registry of all of them in `registry`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -21,6 +21,7 @@ from contracts.clock import ManualClock
 from contracts.errors import BadEvent, Transient
 from contracts.events import SCORED_STREAM
 from contracts.generation import FIRST_GENERATION
+from contracts.kinesis import Chunk
 from contracts.ports import BucketStore, Change, ControlStore, Lake, Record
 from contracts.resolution import DAY_MS, MINUTE_MS
 from contracts.settings import AggregatorSettings, Settings
@@ -230,8 +231,8 @@ class Recording(Aggregator):
 
     tally: Tally
 
-    def process(self, shard_id: str, records: Sequence[Any], window: dict[str, Any]) -> Processed:
-        done = super().process(shard_id, records, window)
+    def process(self, shard_id: str, batch: Iterable[Chunk], window: dict[str, Any]) -> Processed:
+        done = super().process(shard_id, batch, window)
         self.tally.add(done.step)
         return done
 

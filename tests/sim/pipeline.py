@@ -4,7 +4,7 @@ It drives the real handler (`aggregation.handler.handle`) with the event JSON th
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -13,7 +13,7 @@ from aggregation.operator import Step
 from aggregation.service import Aggregator, Processed
 from contracts.clock import Clock
 from contracts.events import SCORED_STREAM
-from contracts.kinesis import StreamRecord
+from contracts.kinesis import Chunk
 from contracts.ports import BucketStore, ControlStore, Lake, Record
 from contracts.settings import AggregatorSettings
 from tests.fakes.kinesis import kinesis_event
@@ -42,8 +42,8 @@ class Watched(Aggregator):
 
     witness: Witness
 
-    def process(self, shard_id: str, records: Sequence[StreamRecord], window: dict[str, Any]) -> Processed:
-        done = super().process(shard_id, records, window)
+    def process(self, shard_id: str, batch: Iterable[Chunk], window: dict[str, Any]) -> Processed:
+        done = super().process(shard_id, batch, window)
         self.witness.on_step(self, shard_id, done.step)
         return done
 

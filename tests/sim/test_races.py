@@ -12,9 +12,10 @@ from contracts.clock import ManualClock
 from contracts.errors import Transient
 from contracts.generation import FIRST_GENERATION
 from contracts.hashing import member_hash
-from contracts.kinesis import StreamRecord
+from contracts.ports import Record
 from contracts.settings import AggregatorSettings
 from tests.events import BASE_MS, scored
+from tests.fakes.kinesis import batch_of
 from tests.fakes.stores import FakeControl, FakeLake
 from tests.sim.client import Client, fresh
 from tests.sim.log import Log
@@ -43,11 +44,8 @@ class Two:
                 act()
 
     def feed(self, process: int, *documents: dict[str, Any], shard: str = "s0") -> Any:
-        records = [
-            StreamRecord("scored-articles", shard, str(at), 0, "AAPL", json.dumps(each).encode(), BASE_MS)
-            for at, each in enumerate(documents, 1)
-        ]
-        return self.processes[process].process(shard, records, {})
+        records = [Record(str(at), "AAPL", json.dumps(each).encode(), BASE_MS) for at, each in enumerate(documents, 1)]
+        return self.processes[process].process(shard, batch_of("scored-articles", records, shard), {})
 
     def count(self, key: BucketKey) -> int:
         return self.store.generations[FIRST_GENERATION][key].summary.count

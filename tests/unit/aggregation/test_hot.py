@@ -16,14 +16,14 @@ from contracts.bucket import MEMBER_BYTES, BucketKey, ascending, content_bytes, 
 from contracts.clock import ManualClock
 from contracts.generation import FIRST_GENERATION
 from contracts.hashing import member_hash, packed_hash
-from contracts.kinesis import Chunk, chunks_of
+from contracts.kinesis import Chunk
 from contracts.member_parts import PART_LIMIT_BYTES, join_parts, member_parts, part_of
 from contracts.ports import Record
 from contracts.settings import AggregatorSettings, Settings
 from stores.home import Home, close_home, open_home
 from tests import oracle
 from tests.events import BASE_MS, scored, stream
-from tests.fakes.kinesis import kinesis_event
+from tests.fakes.kinesis import batch_of
 from tests.ports import bucket_values
 
 ITEM_LIMIT_BYTES = 400_000
@@ -32,7 +32,7 @@ HOT_EVENTS, HOT_BATCH = 200_000, 10_000
 
 def records(documents: Sequence[dict[str, Any]], shard: str = "s0", first: int = 1) -> Iterator[Chunk]:
     found = [Record(str(at), "AAPL", json.dumps(each).encode(), BASE_MS) for at, each in enumerate(documents, first)]
-    return chunks_of(kinesis_event("scored-articles", found, shard), 100)
+    return batch_of("scored-articles", found, shard)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from ops.replay.plan import Plan, Wish, make_plan, save_plan
 from ops.replay.run import Drive, Seen, start_run
 from stores.home import Home, open_home
 from tests import oracle
+from tests.fakes.kinesis import batch_of
 
 
 def settings_of(folder: Path, **more: Any) -> AggregatorSettings:
@@ -58,10 +59,13 @@ class Live:
 
     def aggregate(self, limit: int = 10_000) -> int:
         """One batch of every shard; how many records."""
-        return self._step("aggregator", limit, lambda shard, batch: self.aggregator.process(shard, batch, {}))
+        process = self.aggregator.process
+        do = lambda shard, page: process(shard, batch_of(SCORED_STREAM, page, shard), {})  # noqa: E731
+        return self._step("aggregator", limit, do)
 
     def archive(self, limit: int = 10_000) -> int:
-        return self._step("archiver-scored", limit, lambda shard, batch: self._archiver.archive(batch))
+        archive = self._archiver.archive
+        return self._step("archiver-scored", limit, lambda shard, page: archive(stream_records(shard, page)))
 
     def all(self, batch: int = 700) -> None:
         while self.aggregate(batch):
@@ -77,7 +81,7 @@ class Live:
             start = Position("AFTER_SEQUENCE_NUMBER", done_with) if done_with else Position("TRIM_HORIZON")
             page = self.home.log.get_records(self.home.log.iterator(SCORED_STREAM, shard.shard_id, start), limit)
             if page.records:
-                do(shard.shard_id, stream_records(shard.shard_id, page.records))
+                do(shard.shard_id, page.records)
                 checkpoints.save(shard.shard_id, Checkpoint(page.records[-1].sequence_number))
                 count += len(page.records)
         return count
