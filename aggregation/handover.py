@@ -112,7 +112,7 @@ class Handover:
         if rescore is not None:
             events = rescore(events)
         gathered = gather(events, self._settings.allowed_lateness_ms, self._settings.lanes)
-        keys = keys_needed(gathered)
+        keys = keys_needed(gathered.groups)
         for _ in range(MAX_COMMIT_ATTEMPTS):
             stored = self._buckets.get_many(generation, keys)
             now_ms = self._clock.now_ms()

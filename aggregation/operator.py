@@ -5,7 +5,7 @@ lost guard re-reads and decides again. `now_ms` only marks `is_partial`, `last_u
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -92,9 +92,9 @@ class Step(NamedTuple):
         return {subject: _newest(found, limit) for subject, found in groups.items()}
 
 
-def keys_needed(gathered: Gathered) -> list[BucketKey]:
-    """Every bucket a batch may touch: its 1m (or lane) buckets and all above them."""
-    needed = dict.fromkeys(gathered.groups)
+def keys_needed(groups: Iterable[BucketKey]) -> list[BucketKey]:
+    """Every bucket that events of these 1m (or lane) buckets may touch: they and all above them."""
+    needed = dict.fromkeys(groups)
     minutes = {(subject.partition(LANE_SEPARATOR)[0], start_ms) for subject, _, start_ms in needed}
     needed |= dict.fromkeys([new_key((subject, FINEST.name, start_ms)) for subject, start_ms in minutes])
     level = minutes

@@ -92,19 +92,18 @@ class Aggregator:
         }
 
     def _commit(self, shard_id: str, gathered: Gathered, window: dict[str, Any]) -> tuple[Step, int]:
-        keys = keys_needed(gathered)
         fresh: dict[str, list[Event]] = {}
         for attempt in range(MAX_COMMIT_ATTEMPTS):
             generation = live_generation(self._control)
             warm = self._warm_of(shard_id, generation)
-            stored = self._load(generation, keys, warm)
+            self._load(generation, gathered, warm)
             now_ms = self._clock.now_ms()
-            decided = step(self._state(shard_id, window), Batch(shard_id, gathered, stored), now_ms, self._limits)
+            decided = step(self._state(shard_id, window), Batch(shard_id, gathered, warm), now_ms, self._limits)
             for subject, events in decided.newest(MAX_CHANGE_EVENTS).items():
                 known = fresh.get(subject, [])
                 more = [event for event in events if event not in known]
                 fresh[subject] = newest_of([*known, *more], MAX_CHANGE_EVENTS) if known else events
-            if appeared(self._buckets, generation, decided, stored):
+            if appeared(self._buckets, generation, decided, warm):
                 warm.clear()
                 continue
             changes = _changes(generation, decided, fresh, now_ms)
@@ -122,11 +121,12 @@ class Aggregator:
             warm = self._warm[shard_id] = Warm(generation)
         return warm
 
-    def _load(self, generation: str, keys: list[BucketKey], warm: Warm) -> dict[BucketKey, Bucket]:
-        missing = [key for key in keys if key not in warm]
-        if missing:
-            warm.update(self._buckets.get_many(generation, missing))
-        return warm
+    def _load(self, generation: str, gathered: Gathered, warm: Warm) -> None:
+        """Read what a batch needs and is not at hand. Where a minute is, so is all above it: they were put there
+        together, and the minute ends first. Were it not so, a guard would fail, and everything would be read again."""
+        cold = [key for key in gathered.groups if key not in warm]
+        if cold:
+            warm.update(self._buckets.get_many(generation, [key for key in keys_needed(cold) if key not in warm]))
 
     def _state(self, shard_id: str, window: dict[str, Any]) -> State:
         state = self._states.get(shard_id)

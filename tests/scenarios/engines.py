@@ -184,7 +184,7 @@ class PureEngine:
                 self.tally.quarantined.add((error.reason, str(record.data)))
         gathered = gather(events, self.setup.allowed_lateness_ms, self.setup.lanes)
         for _ in range(MAX_ATTEMPTS):
-            stored = self._store.get_many(FIRST_GENERATION, keys_needed(gathered))
+            stored = self._store.get_many(FIRST_GENERATION, keys_needed(gathered.groups))
             batch = Batch(delivery.shard, gathered, stored)
             done = step(self._state, batch, self.clock.now_ms(), self._limits)
             if not self._store.commit(FIRST_GENERATION, done.writes):
