@@ -4,6 +4,7 @@ It decides and returns writes as values; the shell (`service.py`) loads what it 
 lost guard re-reads and decides again. `now_ms` only marks `is_partial`, `last_updated` and idleness: never what counts.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
@@ -16,8 +17,8 @@ from aggregation.rollup import CASCADE, Children, child_key, is_lane, past_ttl, 
 from aggregation.summary import merge
 from aggregation.verdict import SetAside
 from aggregation.watermark import IDLE_AFTER_MS, NEVER_MS, OUT_OF_ORDERNESS_MS, ShardProgress, advance, combined_ms
-from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary, member_hashes, new_key
-from contracts.resolution import FINEST, MINUTE_MS, WIDTH_MS
+from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary, member_hashes, new_key, new_write
+from contracts.resolution import FINEST, MINUTE_MS, NAMES
 
 _NOTHING = b""
 
@@ -76,8 +77,10 @@ class Step(NamedTuple):
     @property
     def writes(self) -> list[BucketWrite]:
         """The changed buckets in commit order, 1m first, then up, each guarded by the revision it was made from."""
-        in_order = sorted(self.changed, key=_width_ms)
-        return [BucketWrite(bucket, bucket.rev - 1) for bucket in in_order]
+        levels: dict[str, list[BucketWrite]] = {name: [] for name in NAMES}
+        for bucket in self.changed:
+            levels[bucket.resolution].append(new_write((bucket, bucket.rev - 1)))
+        return list(itertools.chain.from_iterable(levels.values()))
 
     def put_into(self, stored: dict[BucketKey, Bucket]) -> None:
         """Make what was stored what is stored now."""
@@ -161,10 +164,6 @@ def newest_of(events: list[Event], limit: int) -> list[Event]:
     if len(events) <= limit:
         return events
     return sorted(events, key=attrgetter("event_time", "event_id"))[-limit:]
-
-
-def _width_ms(bucket: Bucket) -> int:
-    return WIDTH_MS[bucket.resolution]
 
 
 class _Cascade:

@@ -96,6 +96,10 @@ class BucketWrite(NamedTuple):
     expected_rev: int
 
 
+#: As `new_key`.
+new_write: Final[Callable[[tuple[Bucket, int]], BucketWrite]] = partial(tuple.__new__, BucketWrite)
+
+
 def pack_members(members: Collection[int]) -> bytes:
     """8 bytes per member, big-endian, in the given order."""
     return struct.pack(f">{len(members)}Q", *members)
