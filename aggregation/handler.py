@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 
 #: Containers that may be made, less those that are gone, before the collector looks at them.
 COLLECT_AFTER = 50_000
-#: What Python itself begins with at most (700; from 3.13 on 2,000).
-PYTHONS_OWN = 2_000
 METRIC_OF = {
     "counted": "EventsCounted",
     "duplicates": "EventsDuplicate",
@@ -48,11 +46,9 @@ def aggregator(settings: AggregatorSettings) -> Aggregator:
 
 def spare_collector() -> None:
     """A batch makes containers by the thousand and no cycles, so the cyclic collector finds nothing: a tenth of an
-    invocation. What is loaded now is kept for good and need not be walked again. A process that does more than
-    aggregate has a rule of its own, which stands."""
+    invocation. What is loaded now is kept for good and need not be walked again."""
     gc.freeze()
-    if gc.get_threshold()[0] <= PYTHONS_OWN:
-        gc.set_threshold(COLLECT_AFTER)
+    gc.set_threshold(COLLECT_AFTER)
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from local.driver_runner import Runner
 from local.driver_schedule import Schedule, ScheduleDriver
 from local.line import ITEMS_TABLE, apply_settings, drivers_of, entry_point
 from local.line_lease import line_lease
-from local.memory import collect_often, share_heaps
+from local.memory import share_heaps
 from local.retention import forget_old
 from stores.data_dir import DataDir, UpLock
 from stores.home import Home, open_home
@@ -139,7 +139,6 @@ def run_up(
                 _announce(listener, data_dir, demo, as_json)
                 line.start()
                 settle_memory()
-                collect_often()
                 try:
                     _serve(make_server(app), listener)
                 finally:

@@ -1,15 +1,13 @@
 """How the process keeps its memory."""
 
 import ctypes
-import gc
 import os
 import subprocess
 import sys
 
 import pytest
 
-from aggregation.handler import spare_collector
-from local.memory import ARENAS, COLLECT_AFTER, collect_often
+from local.memory import ARENAS
 
 #: Twenty threads that each hold memory of malloc's own (beyond 512 bytes), and a block of a megabyte that was let go;
 #: prints how many heaps that took, and how many of ten blocks of 100,000 bytes were mapped by themselves.
@@ -57,18 +55,3 @@ def test_threads_share_heaps_and_what_is_large_stays_out_of_them() -> None:
     assert (heaps <= ARENAS, mapped) == (True, 10)
     heaps, mapped = heaps_and_mapped("unshared")
     assert (heaps > ARENAS, mapped) == (True, 0), "without it: what the test would catch"
-
-
-def test_what_the_aggregator_finds_stands() -> None:
-    """It runs in the line's process, and would let its garbage lie for minutes."""
-    before = gc.get_threshold()
-    try:
-        collect_often()
-        spare_collector()
-        assert gc.get_threshold()[0] == COLLECT_AFTER
-        gc.set_threshold(*before)
-        spare_collector()
-        assert gc.get_threshold()[0] > COLLECT_AFTER, "alone in its process it is spared"
-    finally:
-        gc.unfreeze()
-        gc.set_threshold(*before)
