@@ -290,12 +290,21 @@ class _Cascade:
         return parents
 
     def _parent(self, subject: str, coarse: str, start_ms: int, end_ms: int, run: Children, fine: str) -> Summary:
-        """A coarse bucket with the summaries of children."""
+        """A coarse bucket with the summaries of children. Most are new: for them it is `_put` written out, 1 or 2 % at
+        5,000 subjects."""
         key = new_key((subject, coarse, start_ms))
         stored = self._stored.get(key)
-        if stored is None:
-            return self._put(key, end_ms, 0, run[0][1] if len(run) == 1 else summary_of(run), _NOTHING, run)
-        return self._replaced(key, end_ms, stored, run, fine)
+        if stored is not None:
+            return self._replaced(key, end_ms, stored, run, fine)
+        summary = run[0][1] if len(run) == 1 else summary_of(run)
+        now_ms = self._now_ms
+        self.keys.append(key)
+        self.buckets.append(Bucket(subject, coarse, start_ms, summary, _NOTHING, run, 1, now_ms, end_ms > now_ms))
+        if end_ms > self._before_ms:
+            self.opened[end_ms].append(key)
+        else:
+            self.revised.append(key)
+        return summary
 
     def _replaced(self, key: BucketKey, end_ms: int, stored: Bucket, updates: Children, fine: str) -> Summary:
         """What a bucket says with the summaries of children, ascending, replaced; `fine` is their resolution, empty for

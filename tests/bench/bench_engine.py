@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bench.engine_handler import handler_ms, write_units
+from tests.bench.engine_handler import MEASURED_INVOCATIONS, fresh_handler_ms, write_units
 from tests.bench.engine_job import expected, job
 from tests.bench.engine_memory import bytes_per_member
 from tests.bench.engine_operator import DEFAULT_BATCH
@@ -135,10 +135,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         theirs = PeerRuns(peers, options.environments)
     found = throughput(peers, options.rounds, theirs, options.peer_rounds)
     found["job"] = "the peers' generator" if peers else "own generator, of the peers' shape"
-    found["handler_ms_p50"] = {str(batch): round(handler_ms(batch), 2) for batch in (100, 1_000, 10_000)}
-    found["handler_aggregated_ms_p50"] = {
-        str(batch): round(handler_ms(batch, aggregated=True), 2) for batch in (100, 1_000, 10_000)
-    }
+    found["handler_ms_p50"] = {str(batch): fresh_handler_ms(batch) for batch in MEASURED_INVOCATIONS}
+    found["handler_aggregated_ms_p50"] = {str(batch): fresh_handler_ms(batch, True) for batch in MEASURED_INVOCATIONS}
     units = {str(articles): write_units(articles) for articles in (1, 5, 50)}
     found["write_units_per_article"] = {articles: each["write_units"] for articles, each in units.items()}
     found["bucket_writes_per_article"] = {articles: each["bucket_writes"] for articles, each in units.items()}

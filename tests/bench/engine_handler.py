@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,6 +95,19 @@ def handler_ms(batch: int, aggregated: bool = False) -> float:
     return median(took[WARM_INVOCATIONS:])
 
 
+def fresh_handler_ms(batch: int, aggregated: bool = False) -> float:
+    """The same in processes of its own, as on Lambda, where nothing else has been before: median of three."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.engine_handler",
+        str(batch),
+        *(["--aggregated"] if aggregated else []),
+    ]
+    done = [subprocess.run(command, capture_output=True, check=True, text=True).stdout for _ in range(3)]
+    return round(median([float(each) for each in done]), 2)
+
+
 def item_bytes(value: Any) -> int:
     """Bytes of an item as DynamoDB counts them: names and values."""
     if isinstance(value, dict):
@@ -161,3 +176,7 @@ def write_units(per_batch: int, batches: int = 120) -> dict[str, float]:
         "write_units": round((meter.bucket_units + meter.change_units) / number, 2),
         "bucket_writes": round(meter.writes / number, 2),
     }
+
+
+if __name__ == "__main__":
+    print(handler_ms(int(sys.argv[1]), "--aggregated" in sys.argv))
