@@ -10,7 +10,7 @@ import pytest
 from local.memory import ARENAS
 
 #: Twenty threads that each hold memory of malloc's own (beyond 512 bytes), and a block of a megabyte that was let go;
-#: prints how many heaps that took, and how many of ten blocks of 100,000 bytes were mapped by themselves.
+#: prints how many heaps that took, and how many of a hundred blocks of 100,000 bytes were mapped by themselves (the program has a few of its own).
 PROGRAM = """
 import ctypes, re, sys, tempfile, threading
 from local import memory
@@ -35,7 +35,7 @@ def told(pattern):
         return re.findall(pattern, file.read().decode())
 mapped = lambda: int(told('type="mmap" count="([0-9]+)"')[-1])
 bytes(1_000_000)
-before, kept = mapped(), [bytes(100_000) for _ in range(10)]
+before, kept = mapped(), [bytes(100_000) for _ in range(100)]
 print(len(told("<heap nr")), mapped() - before)
 done.set()
 """
@@ -52,6 +52,8 @@ def heaps_and_mapped(how: str) -> tuple[int, int]:
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="glibc's malloc alone has heaps by the core")
 def test_threads_share_heaps_and_what_is_large_stays_out_of_them() -> None:
     heaps, mapped = heaps_and_mapped("shared")
-    assert (heaps <= ARENAS, mapped) == (True, 10)
+    assert heaps <= ARENAS
+    assert mapped > 90
     heaps, mapped = heaps_and_mapped("unshared")
-    assert (heaps > ARENAS, mapped) == (True, 0), "without it: what the test would catch"
+    assert heaps > ARENAS, "without it: what the test would catch"
+    assert mapped < 10
