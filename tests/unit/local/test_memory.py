@@ -10,7 +10,8 @@ import pytest
 from local.memory import ARENAS
 
 #: Twenty threads that each hold memory of malloc's own (beyond 512 bytes), and a block of a megabyte that was let go;
-#: prints how many heaps that took, and how many of a hundred blocks of 100,000 bytes were mapped by themselves (the program has a few of its own).
+#: prints how many heaps that took, and how many of a hundred blocks of 100,000 bytes were mapped by themselves (a few
+#: may be the program's own).
 PROGRAM = """
 import ctypes, re, sys, tempfile, threading
 from local import memory
