@@ -87,8 +87,8 @@ class Step(NamedTuple):
         stored.update(zip(self.keys, self.buckets, strict=True))
 
     def newest(self, limit: int) -> dict[str, list[Event]]:
-        """The newly counted events by subject, the newest `limit` of each, in any order. Only the last
-        minutes are looked into: touching every event once more costs a tenth of all."""
+        """The newly counted events by subject, the newest `limit` of each, in any order. Only the last minutes are
+        looked into: touching every event once more costs a tenth of all."""
         groups: defaultdict[str, list[Single | Group]] = defaultdict(list)
         for (subject, _, _), group in self.added.items():
             groups[subject.partition(LANE_SEPARATOR)[0] if LANE_SEPARATOR in subject else subject].append(group)

@@ -1,5 +1,6 @@
 """The aggregator's handler: CPU milliseconds an invocation, store excluded, and DynamoDB write units an article."""
 
+import argparse
 import json
 import math
 import subprocess
@@ -179,4 +180,8 @@ def write_units(per_batch: int, batches: int = 120) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(handler_ms(int(sys.argv[1]), "--aggregated" in sys.argv))
+    parser = argparse.ArgumentParser(description="CPU milliseconds of one invocation, in this process.")
+    parser.add_argument("batch", type=int, choices=MEASURED_INVOCATIONS, help="records of an invocation")
+    parser.add_argument("--aggregated", action="store_true", help="in KPL aggregates, as our log packs them")
+    options = parser.parse_args()
+    print(handler_ms(options.batch, options.aggregated))

@@ -14,4 +14,5 @@ FILES = sorted((Path(__file__).parents[2] / "scenarios").glob("*.scn"))
 @pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_scenario_on_aws(path: Path, tmp_path: Path) -> None:
+    """The runner raises where a line expects something else than there is."""
     Runner(AwsEngine, tmp_path).run(parse(path))

@@ -94,7 +94,7 @@ async def _ask_at_once(home: Any) -> None:
 
 
 def test_exactly_the_cap_succeed_of_ten_requests_at_once(either: Any) -> None:
-    _ask_at_once(either)
+    _ask_at_once(either)  # asserts, in a loop of its own
 
 
 def test_processes_that_begin_at_once_agree_on_the_signing_key(either: Any) -> None:
