@@ -6,7 +6,7 @@ lost guard re-reads and decides again. `now_ms` only marks `is_partial`, `last_u
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -17,10 +17,23 @@ from aggregation.rollup import CASCADE, Children, child_key, is_lane, past_ttl, 
 from aggregation.summary import merge
 from aggregation.verdict import SetAside
 from aggregation.watermark import IDLE_AFTER_MS, NEVER_MS, OUT_OF_ORDERNESS_MS, ShardProgress, advance, combined_ms
-from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary, member_hashes, new_key, new_write
-from contracts.resolution import FINEST, MINUTE_MS, NAMES
+from contracts.bucket import (
+    LANE_SEPARATOR,
+    Bucket,
+    BucketKey,
+    BucketWrite,
+    Summary,
+    in_both,
+    member_hashes,
+    new_key,
+    new_write,
+)
+from contracts.resolution import FINEST, MINUTE_MS, NAMES, RESOLUTIONS
 
 _NOTHING = b""
+#: The levels above a lane and above a minute, finest first: (resolution name, width).
+_LEVELS = [(each.name, each.width_ms) for each in RESOLUTIONS]
+_ABOVE = _LEVELS[1:]
 
 
 class Limits(NamedTuple):
@@ -95,16 +108,22 @@ class Step(NamedTuple):
         return {subject: _newest(found, limit) for subject, found in groups.items()}
 
 
-def keys_needed(groups: Iterable[BucketKey]) -> list[BucketKey]:
-    """Every bucket that events of these 1m (or lane) buckets may touch: they and all above them."""
-    needed = dict.fromkeys(groups)
-    minutes = {(subject.partition(LANE_SEPARATOR)[0], start_ms) for subject, _, start_ms in needed}
-    needed |= dict.fromkeys([new_key((subject, FINEST.name, start_ms)) for subject, start_ms in minutes])
-    level = minutes
-    for _fine, coarse in CASCADE:
-        width_ms = coarse.width_ms
-        level = {(subject, start_ms - start_ms % width_ms) for subject, start_ms in level}
-        needed |= dict.fromkeys([new_key((subject, coarse.name, start_ms)) for subject, start_ms in level])
+def keys_needed(groups: Iterable[BucketKey], known: Container[BucketKey] = ()) -> list[BucketKey]:
+    """Every bucket that events of these 1m (or lane) buckets may touch, they and all above them, a child before its
+    parent; but what is known, and all above that."""
+    needed: dict[BucketKey, None] = {}
+    for key in groups:
+        if key in known:
+            continue
+        needed[key] = None
+        subject, _, start_ms = key
+        subject, _, lane = subject.partition(LANE_SEPARATOR)
+        for name, width_ms in _LEVELS if lane else _ABOVE:
+            start_ms -= start_ms % width_ms
+            above = new_key((subject, name, start_ms))
+            if above in known or above in needed:
+                break
+            needed[above] = None
     return list(needed)
 
 
@@ -235,15 +254,15 @@ class _Cascade:
         if stored is None:
             summary = self._put(key, key.start_ms + MINUTE_MS, 0, group.summary(), group.packed(), ())
         else:
-            packed, known = group.packed(), stored.members
-            hashes = member_hashes(packed)
-            if known.issuperset(hashes):
-                self.duplicates += len(hashes)
-                self.partly[key] = None
-                return self._keep(key, stored)
-            if not known.isdisjoint(hashes):
+            packed = group.packed()
+            known = in_both(packed, stored.packed)
+            if known:
+                hashes = member_hashes(packed)
                 new = [pair for hashed, pair in zip(hashes, group.times(), strict=True) if hashed not in known]
-                self.duplicates += len(hashes) - len(new)
+                self.duplicates += group.count - len(new)
+                if not new:
+                    self.partly[key] = None
+                    return self._keep(key, stored)
                 group = self.partly[key] = group_of(group.start_ms, new)
                 packed = group.packed()
             together = merge(stored.summary, group.summary())
@@ -308,20 +327,17 @@ class _Cascade:
 
     def _replaced(self, key: BucketKey, end_ms: int, stored: Bucket, updates: Children, fine: str) -> Summary:
         """What a bucket says with the summaries of children, ascending, replaced; `fine` is their resolution, empty for
-        lanes. The common cases, all children after all others or from the newest on, need no second look at those
-        there are."""
+        lanes. Most come after all others: then nothing is merged again."""
         assert not stored.packed, f"{key} has members of its own: lanes cannot change inside a generation"
         before = stored.children
-        newest, first = before[-1][0], updates[0][0]
-        if first > newest:
+        if updates[0][0] > before[-1][0]:
             added = updates[0][1] if len(updates) == 1 else summary_of(updates)
             return self._put(key, end_ms, stored.rev, merge(stored.summary, added), _NOTHING, before + updates)
-        known = (newest,) if first == newest else dict(before)
-        for name, _ in updates:
-            if name in known:
-                child = new_key((key.subject, fine, name)) if fine else child_key(stored, name)
-                self.forgotten |= child not in self._stored
         children = replace(before, updates)
+        if len(children) < len(before) + len(updates):  # some were there
+            for name, _ in updates:
+                child = new_key((key.subject, fine, name)) if fine else child_key(stored, name)
+                self.forgotten |= child not in self._stored and _remembers(stored, name)
         if children is before:
             return self._keep(key, stored)
         return self._put(key, end_ms, stored.rev, summary_of(children), _NOTHING, children)

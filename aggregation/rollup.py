@@ -5,6 +5,7 @@ by the retry (laws 1 and 2).
 """
 
 import itertools
+from bisect import bisect_left
 from typing import Final
 
 from aggregation.summary import merge_all
@@ -23,20 +24,14 @@ def replace(children: Children, updates: Children) -> Children:
     A child's set of events only grows, so of two summaries of one child the one that counts more is the newer. An
     update that counts no more than what is known is stale or equal (a reader that lost a race), and is left out.
     """
-    (last, known_last), (first, update) = children[-1], updates[0]
-    if first == last:  # news comes in the order of its time: mostly it is the newest child that has grown
-        kept = children[:-1] + updates[:1] if known_last.count < update.count else children
-        return kept + updates[1:] if len(updates) > 1 else kept
-    known = dict(children)
-    newer = [(name, each) for name, each in updates if name not in known or known[name].count < each.count]
-    if not newer:
-        return children
-    known.update(newer)
-    return tuple(sorted(known.items(), key=_first))
-
-
-def _first(child: tuple[int, Summary]) -> int:
-    return child[0]
+    for update in updates:
+        name, summary = update
+        at = bisect_left(children, (name,))
+        if at == len(children) or children[at][0] != name:
+            children = (*children[:at], update, *children[at:])
+        elif children[at][1].count < summary.count:
+            children = (*children[:at], update, *children[at + 1 :])
+    return children
 
 
 def summary_of(children: Children) -> Summary:

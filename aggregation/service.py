@@ -100,9 +100,9 @@ class Aggregator:
             now_ms = self._clock.now_ms()
             decided = step(self._state(shard_id, window), Batch(shard_id, gathered, warm), now_ms, self._limits)
             for subject, events in decided.newest(MAX_CHANGE_EVENTS).items():
-                known = fresh.get(subject, [])
-                more = [event for event in events if event not in known]
-                fresh[subject] = newest_of([*known, *more], MAX_CHANGE_EVENTS) if known else events
+                known = fresh.get(subject)
+                more = events if known is None else [*known, *[event for event in events if event not in known]]
+                fresh[subject] = newest_of(more, MAX_CHANGE_EVENTS)
             if appeared(self._buckets, generation, decided, warm):
                 warm.clear()
                 continue
@@ -122,11 +122,11 @@ class Aggregator:
         return warm
 
     def _load(self, generation: str, gathered: Gathered, warm: Warm) -> None:
-        """Read what a batch needs and is not at hand. Where a minute is, so is all above it: they were put there
-        together, and the minute ends first. Were it not so, a guard would fail, and everything would be read again."""
-        cold = [key for key in gathered.groups if key not in warm]
-        if cold:
-            warm.update(self._buckets.get_many(generation, [key for key in keys_needed(cold) if key not in warm]))
+        """Read what a batch needs and is not at hand. Where a bucket is, so is all above it: they were put there
+        together, and the finer ends first. Were it not so, a guard would fail, and everything would be read again."""
+        needed = keys_needed(gathered.groups, warm)
+        if needed:
+            warm.update(self._buckets.get_many(generation, needed))
 
     def _state(self, shard_id: str, window: dict[str, Any]) -> State:
         state = self._states.get(shard_id)

@@ -14,6 +14,7 @@ import msgspec
 LANE_SEPARATOR: Final = "~"
 MEMBER_BYTES: Final = 8
 MANY_MEMBERS: Final = 2_000
+NO_MEMBERS: Final[frozenset[int]] = frozenset()
 E4: Final = 10_000
 
 
@@ -113,6 +114,21 @@ def member_hashes(packed: bytes) -> tuple[int, ...]:
 def unpack_members(packed: bytes) -> frozenset[int]:
     """The same as a set."""
     return frozenset(member_hashes(packed))
+
+
+def in_both(packed: bytes, others: bytes) -> frozenset[int]:
+    """The members that are among the others too. One is searched for in the bytes as they are: late events and repeated
+    ones come alone, and the members of their minute are many to be taken apart for it."""
+    if len(packed) == MEMBER_BYTES:
+        return unpack_members(packed) if _holds(others, packed) else NO_MEMBERS
+    return unpack_members(others).intersection(member_hashes(packed))
+
+
+def _holds(packed: bytes, member: bytes) -> bool:
+    at = packed.find(member)
+    while at % MEMBER_BYTES and at > 0:  # found across the border of two
+        at = packed.find(member, at + 1)
+    return at >= 0
 
 
 def ascending(packed: bytes) -> bytes:

@@ -28,6 +28,7 @@ ROUNDS: Final = 5
 EVENTS: Final = 1_000_000
 RECOVERY_EVENTS: Final = 200_000
 SIZES: Final = (13, 5_000)
+BATCHES: Final = (10_000, 50_000, 250_000)
 CURVE: Final = ((10_000, 13), (100_000, 13), (1_000_000, 13), (1_000_000, 500), (1_000_000, 5_000))
 
 
@@ -123,6 +124,19 @@ def curve(peers: Path | None, rounds: int, known: dict[int, tuple[float, int]]) 
     return rows
 
 
+def by_batch(peers: Path | None, rounds: int, engine: dict[str, Any]) -> list[dict[str, int]]:
+    """Events a second as batches grow; the largest is what was measured before."""
+    rows = []
+    for batch in BATCHES:
+        row = {"batch": batch}
+        for subjects in SIZES:
+            found = [operator(job(peers, EVENTS, subjects), batch) for _ in range(rounds)]
+            assert all(each["equal_to_oracle"] for each in found), f"{subjects} subjects, {batch:,} at once: not exact"
+            row[str(subjects)] = round(EVENTS / median([each["cpu_s"] for each in found]))
+        rows.append(row)
+    return [*rows, {"batch": DEFAULT_BATCH, **engine["operator_events_per_s"]}]
+
+
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Everything, in the order of the page."""
     peers = options.peers if (options.peers / "gen.py").exists() else None
@@ -144,6 +158,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         found["embedded_store"] = recovery(Path(folder), job(peers, EVENTS, 13), RECOVERY_EVENTS, options.rounds)
     known = {subjects: (EVENTS / found["operator_events_per_s"][str(subjects)], found["buckets"][str(subjects)])
              for subjects in SIZES}  # fmt: skip
+    found["by_batch"] = by_batch(peers, min(3, options.rounds), found)
     found["curve"] = curve(peers, min(3, options.rounds), known)
     return found
 

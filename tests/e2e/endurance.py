@@ -7,9 +7,12 @@ against the oracle. With `--keep` the run becomes one of docs/soak.json and docs
 
 import argparse
 import asyncio
+import itertools
 import json
+import math
 import os
 import resource
+import statistics
 import sys
 import tempfile
 import time
@@ -36,6 +39,7 @@ LOOK_EVERY_S = 2.0
 #: (their lifetime is a quarter of an hour, give or take a fifth), and the finaliser has looked back a whole one.
 WARM_UP = 2 / 3
 QUIET_S = 1.0
+MINUTE_S = 60.0
 #: Stages that gather batches for five seconds on purpose: that is not lag.
 GATHERING = "archiver"
 RESULTS = ROOT / "docs" / "soak.json"
@@ -124,20 +128,26 @@ class Feed:
         await self._process.wait()
 
 
-def slope_mb_per_hour(samples: list[Sample]) -> float:
-    """Least squares over resident memory after the warm-up."""
+def slope_mb_per_hour(samples: list[Sample]) -> tuple[float, float]:
+    """Least squares over resident memory after the warm-up, and the standard error of that.
+
+    Memory goes in steps, and what it is in one minute it is in the next: it is a walk, not noise around a line. The
+    least-squares slope of a walk of n steps with standard deviation s has the standard error s √(6/5n) (Durlauf and
+    Phillips, Trends versus Random Walks, 1988); the steps are those from minute to minute."""
     first_s, last_s = samples[0].at_s, samples[-1].at_s
     kept = [s for s in samples if s.at_s >= first_s + WARM_UP * (last_s - first_s)]
-    mean_at = sum(s.at_s for s in kept) / len(kept)
-    mean_rss = sum(s.rss for s in kept) / len(kept)
-    below = sum((s.at_s - mean_at) ** 2 for s in kept)
-    above = sum((s.at_s - mean_at) * (s.rss - mean_rss) for s in kept)
-    return above / below * 3600 / 1e6 if below else 0.0
+    at, rss = [s.at_s for s in kept], [s.rss for s in kept]
+    slope = statistics.linear_regression(at, rss).slope if len(kept) > 1 else 0.0
+    every_minute = {int((s.at_s - first_s) // MINUTE_S): s.rss for s in kept}  # its last
+    steps = [after - before for before, after in itertools.pairwise(every_minute.values())]
+    error = statistics.stdev(steps) * math.sqrt(6 / 5 / len(steps)) / MINUTE_S if len(steps) > 1 else math.inf
+    return slope * 3600 / 1e6, error * 3600 / 1e6
 
 
 def phase(samples: list[Sample], ages_ms: list[float], published: int, seconds: float) -> dict[str, Any]:
     """What a stretch of the run came to."""
     first, last = samples[0], samples[-1]
+    slope, error = slope_mb_per_hour(samples)
     return {
         "articles": published,
         "seconds": round(seconds, 1),
@@ -147,7 +157,8 @@ def phase(samples: list[Sample], ages_ms: list[float], published: int, seconds: 
         "rss_first_mb": round(first.rss / 1e6, 1),
         "rss_last_mb": round(last.rss / 1e6, 1),
         "rss_mb_by_tenths": [round(s.rss / 1e6) for s in samples[:: max(1, -(-len(samples) // 10))]],
-        "rss_slope_mb_per_hour": round(slope_mb_per_hour(samples), 1),
+        "rss_slope_mb_per_hour": round(slope, 1),
+        "rss_slope_error_mb_per_hour": None if math.isinf(error) else round(error, 1),
         "cores": round((last.cpu_s - first.cpu_s) / max(0.1, last.at_s - first.at_s), 2),
     }
 

@@ -36,7 +36,7 @@ def _run(report: dict[str, Any]) -> str:
 | furthest behind | {steady["behind_max_s"]:g} s | {burst["behind_max_s"]:g} s |
 | memory at its beginning and end | {_memory(steady)} | {_memory(burst)} |
 | memory on its way, by tenths | {_way(steady)} | {_way(burst)} |
-| slope of memory (the first {report["warm_up"]:.0%} left out) | {steady["rss_slope_mb_per_hour"]:+g} MB an hour | {burst["rss_slope_mb_per_hour"]:+g} MB an hour |
+| slope of memory (the first {report["warm_up"]:.0%} left out) | {_slope(steady)} | {_slope(burst)} |
 | cores the program got | {steady["cores"]:g} | {burst["cores"]:g} |
 | then nothing pending after | {steady["drained_s"]:g} s | **{burst["recovery_s"]:g} s** |
 
@@ -53,6 +53,12 @@ def _ages(phase: dict[str, Any]) -> str:
 
 def _way(phase: dict[str, Any]) -> str:
     return " ".join(map(str, phase["rss_mb_by_tenths"])) + " MB"
+
+
+def _slope(phase: dict[str, Any]) -> str:
+    """With its standard error where there is one: runs before the fourth were kept without."""
+    error = phase.get("rss_slope_error_mb_per_hour")
+    return f"{phase['rss_slope_mb_per_hour']:+g}{'' if error is None else f' ± {error:g}'} MB an hour"
 
 
 def _memory(phase: dict[str, Any]) -> str:

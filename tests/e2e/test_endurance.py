@@ -1,5 +1,9 @@
 """The short form of `make soak` and `make chaos`: seconds instead of half an hour, the same checks."""
 
+import itertools
+import math
+import random
+import statistics
 from pathlib import Path
 
 import pytest
@@ -56,11 +60,27 @@ def test_a_block_is_read_whole() -> None:
     assert (said.items, said.told, said.candles) == (2, 2, {START: 2})
 
 
+def walk(minutes: int, drift: float, numbers: random.Random) -> list[Sample]:
+    """Memory that goes up or down by some MB every minute, and by the drift."""
+    at_rest = list(itertools.accumulate([numbers.gauss(drift, 3e6) for _ in range(minutes)], initial=3e8))
+    return [Sample(minute * 60 + s, round(at_rest[minute]), 0.0, 0) for minute in range(minutes) for s in (0, 20, 40)]
+
+
 def test_a_leak_has_a_slope() -> None:
-    steady = [Sample(at, 100_000_000, 0.0, 0) for at in range(100)]
-    leaking = [Sample(at, 100_000_000 + at * 1_000_000, 0.0, 0) for at in range(100)]
-    assert slope_mb_per_hour(steady) == 0.0
-    assert round(slope_mb_per_hour(leaking)) == 3600
+    steady = [Sample(at, 100_000_000, 0.0, 0) for at in range(600)]
+    leaking = [Sample(at, 100_000_000 + at * 1_000_000, 0.0, 0) for at in range(600)]
+    assert slope_mb_per_hour(steady) == (0.0, 0.0)
+    assert slope_mb_per_hour(leaking)[0] == pytest.approx(3600)
+    assert slope_mb_per_hour(leaking[:90]) == (pytest.approx(3600), math.inf)
+
+
+@pytest.mark.parametrize("drift_mb_per_hour", [0, 60])
+def test_a_slope_is_as_uncertain_as_it_says(drift_mb_per_hour: float) -> None:
+    numbers = random.Random(7)
+    found = [slope_mb_per_hour(walk(90, drift_mb_per_hour * 1e6 / 60, numbers)) for _ in range(400)]
+    slopes = [slope for slope, _ in found]
+    assert statistics.fmean(slopes) == pytest.approx(drift_mb_per_hour, abs=6)
+    assert statistics.fmean(error for _, error in found) == pytest.approx(statistics.stdev(slopes), rel=0.1)
 
 
 def test_an_outage_lasts_until_the_first_good_answer() -> None:

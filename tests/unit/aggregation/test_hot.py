@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregation.service import Aggregator
-from contracts.bucket import MEMBER_BYTES, BucketKey, ascending, content_bytes, pack_members, unpack_members
+from contracts.bucket import (
+    MEMBER_BYTES,
+    BucketKey,
+    ascending,
+    content_bytes,
+    in_both,
+    pack_members,
+    unpack_members,
+)  # fmt: skip
 from contracts.clock import ManualClock
 from contracts.generation import FIRST_GENERATION
 from contracts.hashing import member_hash, packed_hash
@@ -81,6 +89,24 @@ def test_members_are_packed_and_put_in_order_however_many_they_are(count: int) -
     assert ascending(pack_members(members)) == b"".join(member.to_bytes(8, "big") for member in sorted(members))
     assert unpack_members(pack_members(members)) == members
     assert packed_hash("rss#1@AAPL") == pack_members([member_hash("rss#1@AAPL")])
+
+
+#: Few values to a byte, so that a member's bytes are often found where no member begins.
+Alike = st.lists(st.binary(min_size=MEMBER_BYTES, max_size=MEMBER_BYTES).map(lambda b: bytes(x & 1 for x in b)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(Alike, Alike.map(lambda members: members[:1])), Alike)
+def test_members_in_both_are_found_where_a_member_begins(members: list[bytes], others: list[bytes]) -> None:
+    packed, among = b"".join(members), b"".join(others)
+    assert in_both(packed, among) == unpack_members(packed) & unpack_members(among)
+
+
+def test_a_member_across_the_border_of_two_is_none() -> None:
+    one, other = bytes(7) + b"\1", b"\2" + bytes(7)
+    assert not in_both(b"\1\2" + bytes(6), one + other + bytes(8))
+    assert not in_both(one[1:] + other[:1], one + other)
+    assert in_both(other, one + other) == unpack_members(other)
 
 
 def test_a_bucket_is_its_content_in_whatever_order_its_members_came() -> None:

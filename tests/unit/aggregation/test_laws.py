@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from aggregation.event import Event
 from aggregation.gather import gather
 from aggregation.operator import EMPTY, Batch, Limits, State, Step, step
-from aggregation.rollup import violation
-from contracts.bucket import Bucket, BucketKey, content_bytes
+from aggregation.rollup import replace, violation
+from contracts.bucket import Bucket, BucketKey, Summary, content_bytes
 from contracts.resolution import MINUTE_MS
 from tests import oracle
 from tests.events import BASE_MS, scored, stream
+from tests.ports.bucket_values import summary
 
 
 def as_event(document: dict) -> Event:
@@ -230,3 +231,23 @@ def test_merge_of_parts_is_the_whole(rows: list[tuple[int, int, int]], rnd: rand
         parts.feed(batch)
     assert parts.content() == one.content()
     assert one.fields() == oracle.buckets(events)
+
+
+Numbered = st.lists(st.tuples(st.integers(0, 6), st.integers(1, 3)), max_size=6, unique_by=lambda child: child[0])
+
+
+@settings(max_examples=300, deadline=None)
+@given(Numbered, Numbered)
+def test_children_are_replaced_by_those_that_count_more(
+    known: list[tuple[int, int]], new: list[tuple[int, int]]
+) -> None:
+    def children(counts: list[tuple[int, int]]) -> tuple[tuple[int, Summary], ...]:
+        some = summary(1)
+        return tuple([(name, msgspec.structs.replace(some, count=count)) for name, count in sorted(counts)])
+
+    before = children(known)
+    after = replace(before, children(new))
+    most = {name: max(dict(each).get(name, 0) for each in (known, new)) for name, _ in known + new}
+    assert {name: child.count for name, child in after} == most
+    assert [name for name, _ in after] == sorted(most)
+    assert (after is before) == (most == dict(known))

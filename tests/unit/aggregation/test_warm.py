@@ -2,6 +2,7 @@
 
 import pytest
 
+from aggregation.operator import keys_needed
 from aggregation.rollup import ancestors
 from aggregation.warm import KEEP_MS, MOST, Warm
 from aggregation.watermark import NEVER_MS
@@ -65,6 +66,20 @@ def test_above_a_minute_that_is_there_nothing_is_missing() -> None:
         warm.tidy(now_ms)
         assert all(above in warm for key in warm for above in ancestors(key))
     assert {key.resolution for key in warm} == set(NAMES)
+
+
+@pytest.mark.parametrize("lane", ["", "~3"])
+def test_what_is_at_hand_and_all_above_it_is_not_asked_for(lane: str) -> None:
+    """Against the plain answer, for minutes near and far from what is at hand."""
+    warm = Warm("g1")
+    for at in range(0, 2_000, 7):
+        minute = BucketKey(f"T{at % 2}{lane}", "1m", START_MS + (at * 7_919 % 3_000) * MINUTE_MS)
+        all_of_it = [minute, *ancestors(minute)]
+        assert keys_needed([minute, minute]) == all_of_it
+        assert keys_needed([minute], warm) == [key for key in all_of_it if key not in warm]
+        warm.update(dict.fromkeys(all_of_it, bucket()))
+    two = [BucketKey("A", "1m", START_MS), BucketKey("A", "1m", START_MS + MINUTE_MS)]
+    assert keys_needed(two) == [two[0], *ancestors(two[0]), two[1]]
 
 
 def test_what_comes_late_is_there_until_the_watermark_has_another_minute() -> None:
