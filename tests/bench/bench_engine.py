@@ -85,7 +85,7 @@ def throughput(peers: Path | None, rounds: int, theirs: PeerRuns | None, peer_ro
         "buckets": {str(subjects): each[-1]["buckets"] for subjects, each in runs.items()},
         "cpu_s": {"candlewick": round(median(ours[13]), 3)},
         "memory": {
-            "state_bytes_5000_subjects_24h": big["state_bytes"],
+            "peak_bytes_5000_subjects_24h": big["peak_bytes"],
             "buckets": big["buckets"],
             "bytes_per_bucket": round(big["state_bytes"] / big["buckets"]),
             "bytes_per_member": round(bytes_per_member(), 1),
