@@ -6,6 +6,7 @@ written out (a test compares the two).
 """
 
 from collections.abc import Collection, Iterable, Iterator
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -196,3 +197,22 @@ NAMES: Final = _Names()
 def names(distinct: Collection[str]) -> tuple[str, ...]:
     """Names as a sorted tuple."""
     return NAMES[frozenset(distinct)]
+
+
+def newest(groups: list[Single | Group], limit: int) -> list[Event]:
+    """The newest events of a subject's groups, in any order."""
+    found: list[Event] = []
+    earliest_ms = groups[0].start_ms
+    for group in sorted(groups, key=attrgetter("start_ms"), reverse=True):
+        if len(found) >= limit and group.start_ms < earliest_ms:
+            break  # a minute is taken whole: its lanes are groups of their own
+        found += group.members.values()
+        earliest_ms = group.start_ms
+    return newest_of(found, limit)
+
+
+def newest_of(events: list[Event], limit: int) -> list[Event]:
+    """The newest events by (event time, event id), in any order."""
+    if len(events) <= limit:
+        return events
+    return sorted(events, key=attrgetter("event_time", "event_id"))[-limit:]

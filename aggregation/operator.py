@@ -7,18 +7,18 @@ lost guard re-reads and decides again. `now_ms` only marks `is_partial`, `last_u
 import itertools
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
-from operator import attrgetter
 from typing import NamedTuple
 
 from aggregation.event import Event
 from aggregation.gather import Gathered
-from aggregation.group import Group, Single, group_of
-from aggregation.rollup import CASCADE, Children, child_key, is_lane, past_ttl, replace, summary_of
+from aggregation.group import Group, Single, group_of, newest
+from aggregation.rollup import CASCADE, Children, child_key, is_lane, parent_of, past_ttl, replace, summary_of
 from aggregation.summary import merge
 from aggregation.verdict import SetAside
 from aggregation.watermark import IDLE_AFTER_MS, NEVER_MS, OUT_OF_ORDERNESS_MS, ShardProgress, advance, combined_ms
 from contracts.bucket import (
     LANE_SEPARATOR,
+    NO_MEMBERS,
     Bucket,
     BucketKey,
     BucketWrite,
@@ -27,13 +27,12 @@ from contracts.bucket import (
     member_hashes,
     new_key,
     new_write,
-)
+)  # fmt: skip
 from contracts.resolution import FINEST, MINUTE_MS, NAMES, RESOLUTIONS
 
 _NOTHING = b""
-#: The levels above a lane and above a minute, finest first: (resolution name, width).
-_LEVELS = [(each.name, each.width_ms) for each in RESOLUTIONS]
-_ABOVE = _LEVELS[1:]
+_LEVELS = [(each.name, each.width_ms) for each in RESOLUTIONS]  # those above a lane, finest first
+_ABOVE = _LEVELS[1:]  # those above a minute
 
 
 class Limits(NamedTuple):
@@ -105,7 +104,7 @@ class Step(NamedTuple):
         groups: defaultdict[str, list[Single | Group]] = defaultdict(list)
         for (subject, _, _), group in self.added.items():
             groups[subject.partition(LANE_SEPARATOR)[0] if LANE_SEPARATOR in subject else subject].append(group)
-        return {subject: _newest(found, limit) for subject, found in groups.items()}
+        return {subject: newest(found, limit) for subject, found in groups.items()}
 
 
 def keys_needed(groups: Iterable[BucketKey], known: Container[BucketKey] = ()) -> list[BucketKey]:
@@ -148,8 +147,8 @@ def step(state: State, batch: Batch, now_ms: int, limits: Limits = DEFAULT_LIMIT
     open_windows, finals = _windows(state, work.opened, watermark_ms)
     expired = [
         SetAside(event, "expired", f"{event.event_id}: the bucket of its minute is gone")
-        for key in work.expired
-        for event in gathered.groups[key].members.values()
+        for events in work.expired.values()
+        for event in events
     ]
     return Step(
         State(shards, watermark_ms, open_windows),
@@ -159,30 +158,12 @@ def step(state: State, batch: Batch, now_ms: int, limits: Limits = DEFAULT_LIMIT
         finals,
         work.revised,
         gathered.too_late + expired,
-        work.expired,
+        list(work.expired),
         gathered.quarantined,
         work.added(gathered.groups),
         work.counted,
         work.duplicates,
     )
-
-
-def _newest(groups: list[Single | Group], limit: int) -> list[Event]:
-    found: list[Event] = []
-    earliest_ms = groups[0].start_ms
-    for group in sorted(groups, key=attrgetter("start_ms"), reverse=True):
-        if len(found) >= limit and group.start_ms < earliest_ms:
-            break  # a minute is taken whole: its lanes are groups of their own
-        found += group.members.values()
-        earliest_ms = group.start_ms
-    return newest_of(found, limit)
-
-
-def newest_of(events: list[Event], limit: int) -> list[Event]:
-    """The newest events by (event time, event id), in any order."""
-    if len(events) <= limit:
-        return events
-    return sorted(events, key=attrgetter("event_time", "event_id"))[-limit:]
 
 
 class _Cascade:
@@ -206,7 +187,7 @@ class _Cascade:
         self.partly: dict[BucketKey, Group | None] = {}
         self.opened: defaultdict[int, list[BucketKey]] = defaultdict(list)
         self.revised: list[BucketKey] = []
-        self.expired: list[BucketKey] = []
+        self.expired: dict[BucketKey, list[Event]] = {}
         self.counted = 0
         self.duplicates = 0
 
@@ -245,10 +226,10 @@ class _Cascade:
         """Add a group's events to its 1m (or lane) bucket; a member is not added again. None when it is expired."""
         stored = self._stored.get(key)
         self.duplicates += group.repeats
-        # Past its TTL a minute is expired, whether it ever was or not: else its first batch would count and its second
-        # would not, and a crash between them would leave half of it above.
-        if (self._expire and past_ttl(key, self._now_ms)) or (self._careful and stored is None and self._is_gone(key)):
-            self.expired.append(key)
+        if self._expire and past_ttl(key, self._now_ms):
+            return self._add_past_ttl(key, group, stored)
+        if self._careful and stored is None and self._is_gone(key):
+            self.expired[key] = list(group.members.values())
             self.partly[key] = None
             return None
         if stored is None:
@@ -257,8 +238,7 @@ class _Cascade:
             packed = group.packed()
             known = in_both(packed, stored.packed)
             if known:
-                hashes = member_hashes(packed)
-                new = [pair for hashed, pair in zip(hashes, group.times(), strict=True) if hashed not in known]
+                new = _unknown(group, packed, known)
                 self.duplicates += group.count - len(new)
                 if not new:
                     self.partly[key] = None
@@ -269,6 +249,19 @@ class _Cascade:
             summary = self._put(key, key.start_ms + MINUTE_MS, stored.rev, together, stored.packed + packed, ())
         self.counted += group.count
         return summary
+
+    def _add_past_ttl(self, key: BucketKey, group: Single | Group, stored: Bucket | None) -> Summary | None:
+        """Past its TTL a minute is expired, whether it ever was or not: else its first batch would count and its second
+        would not. But the members of one that is still there were counted, maybe by a commit that then went no further:
+        what they say still goes up, unless something on its way is gone."""
+        packed = group.packed()
+        known = in_both(packed, stored.packed) if stored is not None and not self._is_gone(key) else NO_MEMBERS
+        late = [event for event, _ in _unknown(group, packed, known)]
+        self.duplicates += group.count - len(late)
+        self.partly[key] = None
+        if late:
+            self.expired[key] = late
+        return self._keep(key, stored) if stored is not None and known else None
 
     def _lift(self, level: dict[str, list[tuple[int, Summary]]]) -> defaultdict[str, list[tuple[int, Summary]]]:
         """From lanes to their subjects' 1m buckets. A lane is no window: it neither opens nor is revised."""
@@ -365,21 +358,21 @@ class _Cascade:
         return summary
 
     def _is_gone(self, key: BucketKey) -> bool:
-        """Expired is not empty: a bucket that is missing while something above still holds its summary is gone, and
-        writing a fresh one would erase what it said."""
-        subject, resolution, start_ms = key
-        if is_lane(key):
-            subject, _, lane = subject.partition(LANE_SEPARATOR)
-            parent = self._stored.get(new_key((subject, resolution, start_ms)))
-            if parent is not None:
-                return _remembers(parent, int(lane))
-        for _fine, coarse in CASCADE:
-            above_ms = start_ms - start_ms % coarse.width_ms
-            parent = self._stored.get(new_key((subject, coarse.name, above_ms)))
-            if parent is not None:
-                return _remembers(parent, start_ms)
-            start_ms = above_ms
+        """Expired is not empty: a bucket, this one or one above, that is missing while the next above still holds its
+        summary is gone, and writing a fresh one would erase what it said."""
+        missing, link = key not in self._stored, parent_of(key)
+        while link:
+            above, name = link
+            parent = self._stored.get(above)
+            if missing and parent is not None and _remembers(parent, name):
+                return True
+            missing, link = parent is None, parent_of(above)
         return False
+
+
+def _unknown(group: Single | Group, packed: bytes, known: frozenset[int]) -> list[tuple[Event, str]]:
+    """The group's events with their times, but those of known members; `packed`: its members."""
+    return [pair for hashed, pair in zip(member_hashes(packed), group.times(), strict=True) if hashed not in known]
 
 
 def _remembers(parent: Bucket, name: int) -> bool:

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from aggregation.event import Event, decode, decode_all
 from aggregation.gather import Gathered, gather_chunks, milliseconds
-from aggregation.operator import EMPTY, Batch, Limits, State, Step, keys_needed, newest_of, step
+from aggregation.group import newest_of
+from aggregation.operator import EMPTY, Batch, Limits, State, Step, keys_needed, step
 from aggregation.rollup import ancestors
 from aggregation.verdict import SetAside
 from aggregation.warm import Warm

@@ -12,7 +12,7 @@ from aggregation.gather import gather
 from aggregation.operator import EMPTY, Batch, Limits, State, Step, step
 from aggregation.rollup import replace, violation
 from contracts.bucket import Bucket, BucketKey, Summary, content_bytes
-from contracts.resolution import MINUTE_MS
+from contracts.resolution import HOUR_MS, MINUTE_MS, NAMES
 from tests import oracle
 from tests.events import BASE_MS, scored, stream
 from tests.ports.bucket_values import summary
@@ -170,6 +170,34 @@ def test_a_bucket_past_its_ttl_counts_as_gone_only_when_ttls_apply() -> None:
         run.feed([scored(1, "AAPL", BASE_MS, 0.5)])
         done = run.feed([scored(2, "AAPL", BASE_MS + 1, 0.1)], now_ms=later_ms)
         assert [aside.reason for aside in done.too_late] == reasons
+
+
+def test_a_commit_that_went_no_further_is_finished_past_the_ttl() -> None:
+    """The simulator found it (seed 8256): only the minute had been written, and the retry came after its TTL."""
+    first, second, other = [scored(n, "AAPL", BASE_MS + n, 0.1 * n) for n in (1, 2, 3)]
+    whole = Run(limits=Limits(expire=True))
+    whole.feed([first, second])
+    for written in ("1m", "5m", "10m", "1h"):
+        torn = Run(limits=Limits(expire=True))
+        torn.feed([first, second])
+        torn.stored = {
+            key: each for key, each in torn.stored.items() if NAMES.index(key.resolution) <= NAMES.index(written)
+        }
+        done = torn.feed([first, other, second], now_ms=BASE_MS + 49 * HOUR_MS)
+        assert [(each.reason, each.event.event_id) for each in done.too_late] == [("expired", other["event_id"])]
+        assert (done.counted, done.duplicates) == (0, 2)
+        assert torn.content() == whole.content()
+
+
+@pytest.mark.parametrize("gone", [{"5m"}, {"10m"}, {"5m", "10m"}, {"1m", "10m"}])
+def test_what_is_gone_above_an_old_minute_is_not_made_anew(gone: set[str]) -> None:
+    run = Run(limits=Limits(expire=True))
+    run.feed([scored(1, "AAPL", BASE_MS, 0.5), scored(2, "AAPL", BASE_MS + 7 * MINUTE_MS, 0.2)])
+    run.stored = {key: each for key, each in run.stored.items() if key.resolution not in gone}
+    before = run.content()
+    done = run.feed([scored(1, "AAPL", BASE_MS, 0.5)], now_ms=BASE_MS + 80 * HOUR_MS)
+    assert [each.reason for each in done.too_late] == ["expired"]
+    assert run.content() == before
 
 
 def test_windows_open_become_final_and_are_revised() -> None:
