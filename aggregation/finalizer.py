@@ -4,9 +4,12 @@ left behind, marks windows that have ended, and counts what it had to mend (shou
 Marking is bookkeeping (`is_partial`), so it leaves `rev` alone; mending changes content, so it adds one.
 """
 
+import itertools
 import json
 import logging
 import os
+from collections import defaultdict
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -68,12 +71,31 @@ class Finalizer:
                 if not (self._expire and past_ttl(member, now_ms)):
                     family[member] = None
         repaired = unsettled = 0
-        for key in sorted(family, key=_level):
-            mended = self._mend(generation, key)
-            repaired += mended == 1
-            unsettled += mended == -1
-        ended = self._mark_ended(generation, list(family))
-        return Findings(len(family), repaired, ended, unsettled)
+        ended: list[BucketKey] = []
+        for _, level in itertools.groupby(sorted(family, key=_level), key=_level):
+            for keys in _some_together(list(level)):
+                stored, torn = self._look(generation, keys)
+                for key in torn:
+                    mended = self._mend(generation, key)
+                    repaired += mended == 1
+                    unsettled += mended == -1
+                ended += [key for key in keys if key in stored and _to_be_marked(stored[key], now_ms)]
+        marked = sum(self._mark_ended(generation, keys) for keys in _some_together(ended))
+        return Findings(len(family), repaired, marked, unsettled)
+
+    def _look(self, generation: str, keys: list[BucketKey]) -> tuple[dict[BucketKey, Bucket], list[BucketKey]]:
+        """Some buckets of one level and, read after them, all their children: (the buckets, the keys of those that seem
+        to need mending)."""
+        children = {key: _possible_children(key, self._lanes) for key in keys}
+        stored = self._buckets.get_many(generation, keys)
+        below = self._buckets.get_many(generation, [at for each in children.values() for at in each.values()])
+        now_ms = self._clock.now_ms()
+        torn = [
+            key
+            for key, each in children.items()
+            if _mended(key, stored.get(key), {n: below[at].summary for n, at in each.items() if at in below}, now_ms)
+        ]
+        return stored, torn
 
     def _mend(self, generation: str, key: BucketKey) -> int:
         """1: the bucket was mended; 0: nothing to do; −1: others kept winning the race (the next run looks again)."""
@@ -87,28 +109,38 @@ class Finalizer:
             mended = _mended(key, bucket, actual, self._clock.now_ms())
             if mended is None:
                 return 0
-            change = self._change(generation, [mended])
-            if not self._buckets.commit(generation, [BucketWrite(mended, mended.rev - 1)], change, LANE):
+            changes = self._changes(generation, [mended])
+            if not self._buckets.commit(generation, [BucketWrite(mended, mended.rev - 1)], changes, LANE):
                 log.warning(json.dumps({"message": "law 2 mended", "bucket": str(key), "rev": mended.rev}))
                 return 1
         return -1
 
     def _mark_ended(self, generation: str, keys: list[BucketKey]) -> int:
-        now_ms, marked = self._clock.now_ms(), 0
-        for at in range(0, len(keys), READ_TOGETHER):
-            for bucket in self._buckets.get_many(generation, keys[at : at + READ_TOGETHER]).values():
-                if bucket.is_partial and end_ms(bucket) <= now_ms:
-                    final = msgspec.structs.replace(bucket, is_partial=False, last_updated_ms=now_ms)
-                    change = self._change(generation, [final])
-                    marked += not self._buckets.commit(generation, [BucketWrite(final, bucket.rev)], change, LANE)
-        return marked
+        """How many were marked: all in one commit; one by one where others wrote one of them meanwhile."""
+        now_ms = self._clock.now_ms()
+        found = [each for each in self._buckets.get_many(generation, keys).values() if _to_be_marked(each, now_ms)]
+        finals = [msgspec.structs.replace(bucket, is_partial=False, last_updated_ms=now_ms) for bucket in found]
+        writes = [BucketWrite(final, final.rev) for final in finals]
+        if not writes or not self._buckets.commit(generation, writes, self._changes(generation, finals), LANE):
+            return len(writes)
+        return sum(self._mark_ended(generation, [key]) for key in keys) if len(keys) > 1 else 0
 
-    def _change(self, generation: str, buckets: list[Bucket]) -> list[Change]:
-        return [
-            Change(generation, bucket.subject, (bucket,), (), 0, self._clock.now_ms())
-            for bucket in buckets
-            if not is_lane(bucket.key)
-        ]
+    def _changes(self, generation: str, buckets: list[Bucket]) -> list[Change]:
+        by_subject: defaultdict[str, list[Bucket]] = defaultdict(list)
+        for bucket in buckets:
+            if not is_lane(bucket.key):
+                by_subject[bucket.subject].append(bucket)
+        now_ms = self._clock.now_ms()
+        return [Change(generation, subject, tuple(found), (), 0, now_ms) for subject, found in by_subject.items()]
+
+
+def _some_together(keys: list[BucketKey]) -> Iterator[list[BucketKey]]:
+    for at in range(0, len(keys), READ_TOGETHER):
+        yield keys[at : at + READ_TOGETHER]
+
+
+def _to_be_marked(bucket: Bucket, now_ms: int) -> bool:
+    return bucket.is_partial and end_ms(bucket) <= now_ms
 
 
 def _level(key: BucketKey) -> tuple[int, int]:

@@ -27,7 +27,7 @@ from contracts.bucket import (
     member_hashes,
     new_key,
     new_write,
-)  # fmt: skip
+)
 from contracts.resolution import FINEST, MINUTE_MS, NAMES, RESOLUTIONS
 
 _NOTHING = b""
