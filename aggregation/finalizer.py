@@ -83,30 +83,24 @@ class Finalizer:
         marked = sum(self._mark_ended(generation, keys) for keys in _some_together(ended))
         return Findings(len(family), repaired, marked, unsettled)
 
-    def _look(self, generation: str, keys: list[BucketKey]) -> tuple[dict[BucketKey, Bucket], list[BucketKey]]:
-        """Some buckets of one level and, read after them, all their children: (the buckets, the keys of those that seem
-        to need mending)."""
+    def _look(self, generation: str, keys: list[BucketKey]) -> tuple[dict[BucketKey, Bucket], dict[BucketKey, Bucket]]:
+        """Some buckets of one level: (as they are, and as law 2 wants them where that is something else)."""
         children = {key: _possible_children(key, self._lanes) for key in keys}
+        # The buckets first and their children after them: read together, in no promised order, a child could be older
+        # than its parent, and the guard, which knows the parent only, would let the child's past through.
         stored = self._buckets.get_many(generation, keys)
         below = self._buckets.get_many(generation, [at for each in children.values() for at in each.values()])
         now_ms = self._clock.now_ms()
-        torn = [
-            key
+        mended = {
+            key: _mended(key, stored.get(key), {n: below[at].summary for n, at in each.items() if at in below}, now_ms)
             for key, each in children.items()
-            if _mended(key, stored.get(key), {n: below[at].summary for n, at in each.items() if at in below}, now_ms)
-        ]
-        return stored, torn
+        }
+        return stored, {key: bucket for key, bucket in mended.items() if bucket is not None}
 
     def _mend(self, generation: str, key: BucketKey) -> int:
         """1: the bucket was mended; 0: nothing to do; −1: others kept winning the race (the next run looks again)."""
         for _ in range(MAX_COMMIT_ATTEMPTS):
-            children = _possible_children(key, self._lanes)
-            # The bucket first and its children after it: read together, in no promised order, a child could be older
-            # than its parent, and the guard, which knows the parent only, would let the child's past through.
-            bucket = self._buckets.get_many(generation, [key]).get(key)
-            stored = self._buckets.get_many(generation, list(children.values()))
-            actual = {name: stored[at].summary for name, at in children.items() if at in stored}
-            mended = _mended(key, bucket, actual, self._clock.now_ms())
+            mended = self._look(generation, [key])[1].get(key)
             if mended is None:
                 return 0
             changes = self._changes(generation, [mended])

@@ -20,6 +20,7 @@ from aggregation.known_names import KnownNames
 from aggregation.operator import EMPTY, Batch, State, step
 from contracts.bucket import Bucket, BucketKey
 from tests.bench.engine_job import JobEvent, digest, facts
+from tests.bench.report import rss_bytes
 
 #: Of a million events half: with thousands of subjects the larger the faster, and with few no slower.
 DEFAULT_BATCH = 500_000
@@ -31,11 +32,6 @@ def batches(path: Path, events: int) -> list[list[bytes]]:
         blocks = list(iter(lambda: b"".join(itertools.islice(file, CHUNK)), b""))
     at_once = max(1, events // CHUNK)
     return [blocks[at : at + at_once] for at in range(0, len(blocks), at_once)]
-
-
-def resident() -> int:
-    """Bytes."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def run(parts: list[list[bytes]]) -> dict[BucketKey, Bucket]:
@@ -65,16 +61,20 @@ def main() -> None:
     parser.add_argument("job", type=Path)
     parser.add_argument("--batch", type=int, default=DEFAULT_BATCH)
     options = parser.parse_args()
+    if not options.job.is_file():
+        parser.error(f"{options.job}: no such file; `make bench-engine` makes the job files (build/jobs/)")
+    if options.batch < CHUNK:
+        parser.error(f"--batch {options.batch}: at least {CHUNK:,}")
     parts = batches(options.job, options.batch)
     events = sum(block.count(b"\n") for part in parts for block in part)
     # The engine makes no cycles; the collector would only walk millions of live buckets again and again.
     gc.freeze()
     gc.disable()
-    before = resident()
+    before = rss_bytes(os.getpid())
     started = time.process_time()
     stored = run(parts)
     cpu_s = time.process_time() - started
-    after, peak = resident(), 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    after, peak = rss_bytes(os.getpid()), 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     line = {
         "events": events,
         "buckets": len(stored),

@@ -31,6 +31,11 @@ def machine() -> dict[str, Any]:
     }
 
 
+def rss_bytes(pid: int) -> int:
+    """What of a process is resident in memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def write(name: str, document: dict[str, Any]) -> None:
     """Write build/bench/<name>.json and print it."""
     FOLDER.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ from contracts.settings import AggregatorSettings
 from ops.log_reader import pages
 from stores.home import Home, open_home
 from tests import oracle
-from tests.bench.report import machine, percentile
+from tests.bench.report import machine, percentile, rss_bytes
 from tests.e2e.chaos_scene import stored_by_oracle_key
 from tests.e2e.harness import ROOT, Up, answer, candlewick, environment
 from tests.e2e.soak_clients import MASK, Crowd, digest_of
@@ -77,11 +77,10 @@ class Sampler:
     def look(self) -> Sample:
         status = self._up.get("/api/v2/status")
         pid = self._up.process.pid
-        resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         cpu_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         behind_ms = max(s["behind_ms"] for s in status["stages"] if not s["name"].startswith(GATHERING))
-        self.samples.append(Sample(time.monotonic() - self._began, resident, cpu_s, behind_ms))
+        self.samples.append(Sample(time.monotonic() - self._began, rss_bytes(pid), cpu_s, behind_ms))
         return self.samples[-1]
 
     async def run(self) -> None:

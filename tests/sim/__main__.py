@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="run this one seed only")
     parser.add_argument("--canary", choices=[*CANARIES, "all"], help="plant a bug; some seed must notice it")
     options = parser.parse_args(arguments)
+    if options.seeds < 1:
+        parser.error(f"--seeds {options.seeds}: at least 1, or nothing is shown")
     if options.canary:
         names = list(CANARIES) if options.canary == "all" else [options.canary]
         return max(_hunt(name, options.seeds) for name in names)
