@@ -52,15 +52,15 @@ class Chunk:
         self._texts = texts
 
     def payloads(self) -> list[bytes] | None:
-        """The bytes of every user record; None when a record is damaged. One C call: 0.3 µs a record, against 1.1 µs
-        with `binascii`."""
+        """The bytes of every user record; None when a record is damaged. Single records: one C call, 0.3 µs each,
+        against 1.1 µs with `binascii`. Aggregates are long: `pybase64` reads them nine times faster than that."""
         try:
-            payloads = msgspec.convert(self._texts, list[bytes])
             if min(self._texts) < _AFTER_AGGREGATES:
-                return [each for data in payloads for each in _held(data)]
-        except (msgspec.ValidationError, BadEvent):
+                read = _base64()
+                return [each for text in self._texts for each in _held(read(text, None, True))]
+            return msgspec.convert(self._texts, list[bytes])
+        except (ValueError, BadEvent):  # ValueError: what either reader says of a text that is not base64
             return None
-        return payloads
 
     def __iter__(self) -> Iterator[StreamRecord]:
         """A damaged record is itself, with the error."""
@@ -186,7 +186,7 @@ def _held(data: bytes) -> list[bytes]:
 
 def _checked(data: bytes) -> Any:
     """The aggregate's message: its digest is right, and it holds something."""
-    body, digest = data[len(AGGREGATE_MAGIC) : -_DIGEST_BYTES], data[-_DIGEST_BYTES:]
+    body, digest = memoryview(data)[len(AGGREGATE_MAGIC) : -_DIGEST_BYTES], data[-_DIGEST_BYTES:]
     if hashlib.md5(body, usedforsecurity=False).digest() != digest:
         raise _corrupt(data, "the digest differs")
     messages = kpl_messages()
@@ -214,4 +214,18 @@ def kpl_messages() -> Any:
         sys.modules.setdefault("config_pb2", importlib.import_module("aws_kinesis_agg.config_pb2"))
         return importlib.import_module("aws_kinesis_agg.messages_pb2")
     except ImportError:
-        raise Unusable("KPL-aggregated records need the extra: `pip install candlewick[aws]`") from None
+        raise _without_extra() from None
+
+
+@cache
+def _base64() -> Callable[[str, None, bool], bytes]:
+    """Reads base64 (no other alphabet, nothing else in it). Raises `Unusable` without the library, `ValueError`."""
+    try:
+        from pybase64 import b64decode
+    except ImportError:
+        raise _without_extra() from None
+    return b64decode
+
+
+def _without_extra() -> Unusable:
+    return Unusable("KPL-aggregated records need the extra: `pip install candlewick[aws]`")

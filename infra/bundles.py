@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 _COMMON: Final = (
     "annotated-types", "aws-kinesis-agg", "aws-lambda-powertools", "jmespath", "msgspec", "opentelemetry-api",
-    "protobuf", "pydantic", "pydantic-core", "six", "tenacity", "typing-extensions", "typing-inspection", "xxhash",
+    "protobuf", "pybase64", "pydantic", "pydantic-core", "six", "tenacity", "typing-extensions", "typing-inspection",
+    "xxhash",
 )  # fmt: skip
 _HTTP: Final = ("certifi", "charset-normalizer", "idna", "requests", "urllib3")
 SHARED: Final = ("contracts", "stores")

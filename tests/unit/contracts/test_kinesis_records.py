@@ -74,6 +74,16 @@ def test_chunks_hold_what_the_records_hold(datas: list[bytes], size: int) -> Non
             assert not any(record.error for record in records)
 
 
+@pytest.mark.parametrize("spoil", ["{}=", "{} ", "{}\n", "{}é", "={}", "{}A", "{}-_"])
+def test_what_is_no_base64_is_said_of_its_record_alone(spoil: str) -> None:
+    event = an_event([aggregate([Entry("AAPL", b"{}")])] * 3)
+    kinesis = event["Records"][1]["kinesis"]
+    kinesis["data"] = spoil.format(kinesis["data"])
+    (chunk,) = chunks_of(event, 1_000)
+    assert chunk.payloads() is None
+    assert [record.error and record.error.reason for record in chunk] == [None, "unparseable", None]
+
+
 @given(Users, Damaged)
 def test_a_record_of_an_aggregate_says_where_it_was(users: list[Entry], damaged: bytes) -> None:
     found = records_of(an_event([b"alone", aggregate(users), damaged]))
