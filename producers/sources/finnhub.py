@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.errors import BadEvent
 from contracts.events import RawArticle
-from contracts.instants import date_of, iso_ms
+from contracts.instants import MAX_MS, date_of, iso_ms
 from contracts.resolution import DAY_MS, MINUTE_MS
 from producers.fetch import FetchFailed
 from producers.pace import Limit
@@ -95,7 +95,7 @@ class FinnhubApi:
 
 def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
     at_s = row.get("datetime")
-    if not isinstance(at_s, int | float) or isinstance(at_s, bool) or at_s <= 0:
+    if not isinstance(at_s, int | float) or isinstance(at_s, bool) or not 0 < at_s <= MAX_MS / 1000:
         raise BadEvent("bad_time", f"datetime: {str(at_s)[:40]!r} is no UNIX time")
     return {
         "title": text_of(row.get("headline")),

@@ -5,6 +5,7 @@ Cursor: `etag` and `modified` of the last answer, `url` where a 301 led.
 
 import io
 import re
+import time
 from calendar import timegm
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -106,13 +107,21 @@ def _fetched(request: Request, feed: Any, cursor: dict[str, Any]) -> Fetched:
     return Fetched(tuple(articles), tuple(rejected), cursor, note=note)
 
 
+def _iso_of(told: time.struct_time) -> str:
+    """The instant; of a year no calendar has, which feedparser lets through, a text that is none."""
+    try:
+        return iso_ms(timegm(told) * 1000)
+    except ValueError:
+        return f"year {told.tm_year}"
+
+
 def _fields(request: Request, feed: Any, entry: Any) -> dict[str, Any]:
     source = request.source
     link, guid = str(entry.get("link") or ""), str(entry.get("id") or "")
     # Past feedparser's own look-up, which takes one of the two for the other and warns that it will not for ever.
     told = dict.get(entry, "published_parsed") or dict.get(entry, "updated_parsed")
     url = link or (guid if _is_web(guid) else None)
-    published_at = iso_ms(timegm(told) * 1000) if told else ""
+    published_at = _iso_of(told) if told else ""
     if not told and url:
         # An undated entry is news when it is first met; its link keeps its identity on the next fetch.
         published_at = iso_ms(request.now_ms)

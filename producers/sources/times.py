@@ -12,7 +12,7 @@ def iso_time(value: object) -> str:
     A time without a zone is refused (it would be a guess) by whoever parses the result.
     """
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat() if value.tzinfo else value.isoformat()
+        return _in_utc(value)
     text = str(value).strip()
     try:
         number = float(text)
@@ -22,8 +22,14 @@ def iso_time(value: object) -> str:
         return iso_ms(round(number if number > 1e11 else number * 1000))
     if "," in text[:5]:
         try:
-            moment = parsedate_to_datetime(text)
-            return moment.astimezone(UTC).isoformat() if moment.tzinfo else text
-        except (ValueError, OverflowError):
+            return _in_utc(parsedate_to_datetime(text))
+        except ValueError:
             return text  # no instant that a calendar has
     return text
+
+
+def _in_utc(moment: datetime) -> str:
+    try:
+        return moment.astimezone(UTC).isoformat() if moment.tzinfo else moment.isoformat()
+    except OverflowError:  # at either end of all years; refused as too far from now
+        return moment.isoformat()

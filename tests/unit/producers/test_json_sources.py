@@ -165,6 +165,16 @@ def test_an_article_dated_next_year_does_not_move_the_cursor_there(site: FakeSit
     assert query(asking.asked[1])["from"] == "2021-06-08"
 
 
+@pytest.mark.parametrize("at_s", [0, -1, True, "now", 1e300, 1_623_110_079_000_000, 10**50])
+def test_finnhub_a_row_at_no_time_is_rejected_and_the_next_one_read(site: FakeSite, at_s: object) -> None:
+    asking = Asking(site, "finnhub", {"symbols": ["AAPL"], "category": None})
+    first, second, *_ = golden("finnhub_company_news.json")
+    asking.put(told([first | {"datetime": at_s}, second]))
+    fetched = asking.ask()
+    assert [each.error.reason for each in fetched.rejected] == ["bad_time"]
+    assert len(fetched.articles) == 1
+
+
 def test_finnhub_an_empty_answer_is_no_failure_and_watched_tickers_are_asked_for(site: FakeSite) -> None:
     asking = Asking(site, "finnhub", {"category": None})
     asking.put(told([]))

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +287,9 @@ def test_words_for_speed() -> None:
 def test_times_and_lists_of_files() -> None:
     assert iso_time(1_623_110_079_123) == "2021-06-07T23:54:39.123Z"
     assert iso_time("yesterday") == "yesterday"
+    last = datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))
+    assert iso_time(last) == "9999-12-31T23:59:59.999999-01:00"
+    assert iso_time("Fri, 31 Dec 9999 23:59:59 -0100") == "9999-12-31T23:59:59-01:00"
     assert split_list("AAPL|MSFT") == split_list("AAPL, MSFT") == split_list("['AAPL', 'MSFT']") == ["AAPL", "MSFT"]
     assert split_list("[bad") == ["[bad"]
     assert split_list("") == []

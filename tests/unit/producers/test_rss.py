@@ -55,6 +55,16 @@ def test_atom_with_strange_scripts_and_missing_dates(site: FakeSite) -> None:
     assert fetched.rejected[0].error.reason == "bad_time"
 
 
+@pytest.mark.parametrize("date", ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:00"])
+def test_an_entry_in_a_year_no_calendar_has_is_rejected_and_the_next_one_read(site: FakeSite, date: str) -> None:
+    entry = "<item><title>t</title><link>https://example.com/{0}</link><pubDate>{1}</pubDate></item>"
+    entries = entry.format(1, date) + entry.format(2, "2025-12-21T09:00:00Z")
+    body = f"<rss version='2.0'><channel><title>c</title>{entries}</channel></rss>"
+    fetched = ask(site.put("/feed", page(body.encode())))
+    assert [each.error.reason for each in fetched.rejected] == ["bad_time"]
+    assert [each.url for each in fetched.articles] == ["https://example.com/2"]
+
+
 def test_conditional_get(site: FakeSite) -> None:
     body = (GOLDEN / "atom.xml").read_bytes()
     url = site.put("/feed", page(body, ETag='"v1"', Last_Modified="Sun, 21 Dec 2025 09:00:00 GMT"), (304, {}, b""))
