@@ -8,13 +8,13 @@ import itertools
 import json
 import logging
 import os
-from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
 
+from aggregation.changes import changes_of
 from aggregation.handover import Handover
 from aggregation.rollup import ancestors, is_lane, past_ttl, summary_of
 from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary
@@ -22,7 +22,7 @@ from contracts.clock import Clock
 from contracts.documents import end_ms
 from contracts.generation import live_generation
 from contracts.logs import invoked
-from contracts.ports import BucketStore, Change, ControlStore
+from contracts.ports import BucketStore, ControlStore
 from contracts.resolution import CHILD, FINEST, MINUTE_MS, WIDTH_MS
 from contracts.settings import AggregatorSettings, load
 from contracts.telemetry import record
@@ -103,29 +103,26 @@ class Finalizer:
             mended = self._look(generation, [key])[1].get(key)
             if mended is None:
                 return 0
-            changes = self._changes(generation, [mended])
+            changes = changes_of(generation, [mended], {}, self._clock.now_ms())
             if not self._buckets.commit(generation, [BucketWrite(mended, mended.rev - 1)], changes, LANE):
                 log.warning(json.dumps({"message": "law 2 mended", "bucket": str(key), "rev": mended.rev}))
                 return 1
         return -1
 
     def _mark_ended(self, generation: str, keys: list[BucketKey]) -> int:
-        """How many were marked: all in one commit; one by one where others wrote one of them meanwhile."""
-        now_ms = self._clock.now_ms()
-        found = [each for each in self._buckets.get_many(generation, keys).values() if _to_be_marked(each, now_ms)]
-        finals = [msgspec.structs.replace(bucket, is_partial=False, last_updated_ms=now_ms) for bucket in found]
-        writes = [BucketWrite(final, final.rev) for final in finals]
-        if not writes or not self._buckets.commit(generation, writes, self._changes(generation, finals), LANE):
-            return len(writes)
-        return sum(self._mark_ended(generation, [key]) for key in keys) if len(keys) > 1 else 0
-
-    def _changes(self, generation: str, buckets: list[Bucket]) -> list[Change]:
-        by_subject: defaultdict[str, list[Bucket]] = defaultdict(list)
-        for bucket in buckets:
-            if not is_lane(bucket.key):
-                by_subject[bucket.subject].append(bucket)
-        now_ms = self._clock.now_ms()
-        return [Change(generation, subject, tuple(found), (), 0, now_ms) for subject, found in by_subject.items()]
+        """How many of them had ended. They are told first and marked after: of a marked one nobody would tell again.
+        One that others wrote meanwhile is told and marked once more, by the next run if they keep winning."""
+        found = 0
+        for _ in range(MAX_COMMIT_ATTEMPTS):
+            now_ms = self._clock.now_ms()
+            stored = self._buckets.get_many(generation, keys).values()
+            ended = [each for each in stored if _to_be_marked(each, now_ms)]
+            found = found or len(ended)
+            finals = [msgspec.structs.replace(each, is_partial=False, last_updated_ms=now_ms) for each in ended]
+            self._buckets.commit(generation, [], changes_of(generation, finals, {}, now_ms), LANE)
+            if not self._buckets.commit(generation, [BucketWrite(final, final.rev) for final in finals], (), LANE):
+                break
+        return found
 
 
 def _some_together(keys: list[BucketKey]) -> Iterator[list[BucketKey]]:

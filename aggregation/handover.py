@@ -19,10 +19,11 @@ says `settled`; whoever comes first does it again, and the finaliser looks every
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from aggregation.changes import MAX_CHANGE_EVENTS, changes_of
 from aggregation.event import Event, decode
 from aggregation.gather import gather
 from aggregation.operator import EMPTY, Batch, Limits, keys_needed, step
-from aggregation.service import MAX_CHANGE_EVENTS, _changes, appeared
+from aggregation.service import appeared
 from contracts.clock import Clock
 from contracts.errors import BadEvent, BadRequest, Conflict, Transient
 from contracts.events import SCORED_STREAM
@@ -122,7 +123,8 @@ class Handover:
             if not decided.writes and not tell:
                 return
             # With nothing to write there may still be watchers to tell: of what was written before a crash.
-            changes = _changes(generation, decided, decided.newest(MAX_CHANGE_EVENTS), now_ms) if tell else []
+            fresh = decided.newest(MAX_CHANGE_EVENTS)
+            changes = changes_of(generation, decided.buckets, fresh, now_ms) if tell else []
             if not self._buckets.commit(generation, decided.writes, changes, LANE):
                 return
         raise Transient("bucket store", f"{MAX_COMMIT_ATTEMPTS} commits in a row lost against other writers")

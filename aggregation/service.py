@@ -5,13 +5,13 @@ else wrote: everything is read again and decided again, which is free of harm be
 """
 
 import itertools
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from aggregation.changes import MAX_CHANGE_EVENTS, changes_of
 from aggregation.event import Event, decode, decode_all
-from aggregation.gather import Gathered, gather_chunks, milliseconds
+from aggregation.gather import Gathered, gather_chunks
 from aggregation.group import newest_of
 from aggregation.operator import EMPTY, Batch, Limits, State, Step, keys_needed, step
 from aggregation.rollup import ancestors
@@ -19,16 +19,15 @@ from aggregation.verdict import SetAside
 from aggregation.warm import Warm
 from aggregation.watermark import NEVER_MS, ShardProgress
 from contracts.aside import Aside, Kind, aside_of, digest_key, put_asides
-from contracts.bucket import E4, LANE_SEPARATOR, Bucket, BucketKey
+from contracts.bucket import Bucket, BucketKey
 from contracts.clock import Clock
 from contracts.errors import BadEvent, Conflict, Transient
 from contracts.generation import live_generation
 from contracts.kinesis import Chunk, StreamRecord
-from contracts.ports import BucketStore, Change, ControlStore, Lake, NewEvent
+from contracts.ports import BucketStore, ControlStore, Lake
 from contracts.settings import AggregatorSettings
 
 MAX_COMMIT_ATTEMPTS = 20
-MAX_CHANGE_EVENTS = 200  # a watcher is told of the newest of them; the bucket itself holds all
 PROGRESS_EVERY_MS = 1_000
 
 
@@ -107,7 +106,7 @@ class Aggregator:
             if appeared(self._buckets, generation, decided, warm):
                 warm.clear()
                 continue
-            changes = _changes(generation, decided, fresh, now_ms)
+            changes = changes_of(generation, decided.buckets, fresh, now_ms)
             if not self._buckets.commit(generation, decided.writes, changes, shard_id):
                 decided.put_into(warm)
                 warm.tidy(decided.state.watermark_ms)
@@ -212,25 +211,3 @@ class _Decoding:
             places.append(record)
         self.places.append(places)
         return events
-
-
-def _changes(generation: str, decided: Step, fresh: dict[str, list[Event]], now_ms: int) -> list[Change]:
-    """One change record per subject: every bucket touched, changed or not, so a retry after a crash between the
-    buckets and the change record still tells the watchers (at least once; they apply by `rev`)."""
-    by_subject: defaultdict[str, list[Bucket]] = defaultdict(list)
-    for bucket in decided.buckets:
-        if LANE_SEPARATOR not in bucket.subject:
-            by_subject[bucket.subject].append(bucket)
-    changes: list[Change] = []
-    for subject, buckets in by_subject.items():
-        events = fresh.get(subject, [])
-        news = tuple([
-            NewEvent(
-                event.event_id, event.article_id, event.event_time, event.source, event.label,
-                round(event.polarity * E4),
-            )
-            for event in events
-        ])  # fmt: skip
-        origin_ms = milliseconds(max([event.ingested_at for event in events])) if events else 0
-        changes.append(Change(generation, subject, tuple(buckets), news, origin_ms, now_ms))
-    return changes

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aggregation.changes import changes_of
 from contracts.bucket import BucketKey, BucketWrite, content_bytes, pack_members
 from contracts.ports import BucketStore
 from tests.ports.bucket_values import START_MS, bucket, change, seen, write
@@ -186,6 +187,14 @@ def test_a_change_comes_back_as_it_was_written(installation, store):
     written = change(bucket(), bucket(resolution="5m", partial=True))
     store.commit("live", [write(bucket())], [written], "a")
     assert [each.change for each in installation.reopen().buckets.changes_after({})] == [written]
+
+
+def test_two_days_of_a_subject_in_one_batch_are_told(store):
+    """3,000 minutes: more than an item of DynamoDB holds."""
+    buckets = [bucket(subject="tag:" + "a" * 50, at=at, seed=at) for at in range(3_000)]
+    store.commit("live", [], changes_of("live", buckets, {}, START_MS), "a")
+    told = [each for stored in store.changes_after({}) for each in stored.change.buckets]
+    assert [(each.key, each.summary) for each in told] == [(each.key, each.summary) for each in buckets]
 
 
 def test_a_cursor_resumes_each_lane_where_it_stood(store):

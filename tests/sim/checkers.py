@@ -12,7 +12,7 @@ from aggregation import gather as gathering
 from aggregation import operator
 from aggregation.event import Event, decode
 from aggregation.finalizer import Findings
-from aggregation.rollup import child_key, violation
+from aggregation.rollup import child_key, is_lane, violation
 from aggregation.service import Aggregator
 from contracts.aside import digest_key, list_asides
 from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, content_bytes
@@ -251,11 +251,15 @@ def check_finalised(findings: Findings) -> None:
     check(findings.repaired == 0 and findings.unsettled == 0, "nothing is left over", f"the finaliser found {findings}")
 
 
-def check_marks(stored: Iterable[Bucket], now_ms: int) -> None:
-    """Once all windows are over, none is still marked as partial."""
+def check_marks(stored: Iterable[Bucket], clients: Iterable[Client], now_ms: int) -> None:
+    """Once all windows are over, none is still marked as partial, and every client was told so."""
     for bucket in stored:
         over = bucket.start_ms + WIDTH_MS[bucket.resolution] <= now_ms
         check(not (over and bucket.is_partial), "nothing is left over", f"{bucket.key} is still marked partial")
+    shown = {bucket.key for bucket in stored if not bucket.is_partial and not is_lane(bucket.key)}
+    for number, client in enumerate(clients):
+        untold = shown - client.ended
+        check(not untold, "reconnect is invisible", f"client {number}: {len(untold)} ends untold, e.g. {[*untold][:1]}")
 
 
 def _decodable(records: Sequence[Record]) -> list[Event]:

@@ -18,13 +18,15 @@ def fresh(store: BucketStore, generation: str) -> Series:
 
 
 class Client:
-    """Reads the head of the change log first and the series after, so nothing falls between them."""
+    """Reads the head of the change log first and the series after, so nothing falls between them. `ended`: the windows
+    it was told are over."""
 
     by_rev = True  # a canary clears it
 
     def __init__(self, store: BucketStore, control: ControlStore) -> None:
         self._store, self._control = store, control
         self.series: Series = {}
+        self.ended: set[BucketKey] = set()
         self._cursor: dict[str, int] = {}
         self.connected = False
         self._load()
@@ -33,6 +35,7 @@ class Client:
         self._generation = live_generation(self._control)
         self._cursor = self._store.changes_head()
         self.series = fresh(self._store, self._generation)
+        self.ended = {bucket.key for bucket in self._store.scan(self._generation) if not bucket.is_partial}
         self.connected = True
 
     def lose(self) -> None:
@@ -60,4 +63,6 @@ class Client:
                 known = self.series.get(bucket.key)
                 if known is None or bucket.rev >= known[0] or not self.by_rev:
                     self.series[bucket.key] = (bucket.rev, bucket.summary)
+                if not bucket.is_partial:
+                    self.ended.add(bucket.key)
         return bool(page)

@@ -1,6 +1,8 @@
 """Races that a seed found, each told on its own: what happens between two operations of a store without snapshots."""
 
+import itertools
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -89,6 +91,55 @@ def test_the_finaliser_does_not_believe_a_child_of_the_past() -> None:
     findings = Finalizer(two.store, two.control, two.clock).run()
     assert findings.repaired == 0
     assert {two.count(key) for key in two.store.generations[FIRST_GENERATION]} == {2}
+
+
+ENDED_MS = 15 * 60_000
+
+
+def _told_as_ended(two: Two) -> set[BucketKey]:
+    return {each.key for change in two.store.lanes.get("finalizer", []) for each in change.buckets}
+
+
+def _ended(two: Two) -> set[BucketKey]:
+    return {key for key, each in two.store.generations[FIRST_GENERATION].items() if not each.is_partial}
+
+
+def test_watchers_hear_of_every_window_that_has_ended_though_one_is_written_meanwhile() -> None:
+    """Between any two reads of the finaliser an event of another process is counted."""
+    for at in itertools.count(1):
+        two = Two()
+        two.feed(0, *(scored(n, f"T{n}", BASE_MS + n, 0.5) for n in range(5)))
+        two.clock.advance(ENDED_MS)
+        two.reads = 0
+        two.at_read[at] = lambda two=two: two.feed(1, scored(9, "T3", BASE_MS + 9, 0.5, BASE_MS + 9), shard="s1")
+        Finalizer(two.store, two.control, two.clock).run()
+        of_others = {key for key in _ended(two) if key.subject != "T3"}
+        assert len(of_others) == 4 * 3
+        assert of_others <= _told_as_ended(two), f"at read {at}"
+        if two.at_read:
+            break
+
+
+@pytest.mark.parametrize("operation", ["append", "write", "reply"])
+@pytest.mark.parametrize("at", range(1, 4))
+def test_watchers_hear_of_every_window_that_has_ended_though_the_finaliser_died(operation: str, at: int) -> None:
+    two = Two()
+    two.feed(0, *(scored(n, f"T{n}", BASE_MS + n, 0.5) for n in range(5)))
+    two.clock.advance(ENDED_MS)
+    met = itertools.count(1)
+
+    def die(what: str) -> None:
+        if what == operation and next(met) == at:
+            raise Transient("store", "down")
+
+    two.store.on_operation = die
+    finaliser = Finalizer(two.store, two.control, two.clock)
+    with suppress(Transient):
+        finaliser.run()
+    two.store.on_operation = nothing_happens
+    finaliser.run()
+    assert len(_ended(two)) == 5 * 3
+    assert _ended(two) == _told_as_ended(two)
 
 
 def test_a_stale_process_does_not_pull_the_published_watermark_back() -> None:

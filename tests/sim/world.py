@@ -298,7 +298,10 @@ class World:
         checkers.check_finalised(self.finalizer.run(LONG_AFTER_MS))
         self.clock.pass_ms(LONG_AFTER_MS)
         checkers.check_finalised(self.finalizer.run())
-        checkers.check_marks(self.store.scan(live), self.clock.now_ms())
+        for client in self.clients:
+            while client.poll():
+                pass
+        checkers.check_marks(list(self.store.scan(live)), self.clients, self.clock.now_ms())
 
     def _check_expiring(self, expiry: Expiry) -> None:
         """The same for what is within its TTL, from the events that did not expire."""
