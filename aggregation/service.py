@@ -123,7 +123,8 @@ class Aggregator:
 
     def _load(self, generation: str, gathered: Gathered, warm: Warm) -> None:
         """Read what a batch needs and is not at hand. Where a bucket is, so is all above it: they were put there
-        together, and the finer ends first. Were it not so, a guard would fail, and everything would be read again."""
+        together, and the finer ends first. Were it not so, a guard would fail, or what seems expired be found by
+        `appeared`; then everything is read again."""
         needed = keys_needed(gathered.groups, warm)
         if needed:
             warm.update(self._buckets.get_many(generation, needed))

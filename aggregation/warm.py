@@ -13,8 +13,8 @@ MOST: Final = 100_000
 
 
 class Warm(dict[BucketKey, Bucket]):
-    """Buckets of one generation, guarded by their `rev`: losing any costs one read. Where a minute is, so is all above
-    it: they come together, and what has ended goes together."""
+    """Buckets of one generation, guarded by their `rev`: losing any costs one read. Where a bucket is, so is all above
+    it: they come together, and what ends first goes first."""
 
     def __init__(self, generation: str) -> None:
         super().__init__()

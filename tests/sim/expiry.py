@@ -2,10 +2,11 @@
 
 One thing is left out: an outage longer than a minute's TTL (48 h) that begins in the middle of a commit, with the
 minute deleted in the end. The retry then finds it gone and sets its events aside, though some of the levels above, or
-none of the watchers, know them. While the minute is there the retry finishes what was begun.
+none of the watchers, know them. While the minute and all above it are there the retry finishes what was begun
+(tests/unit/aggregation/test_laws.py).
 
-What was counted is known from the writes themselves. An event may be set aside as expired only when it was not counted
-before and its minute is past its TTL; every bucket within its TTL must hold exactly what was counted.
+What was counted is known from the writes themselves. An event may be set aside as expired only when its minute is past
+its TTL; every bucket within its TTL must hold exactly what was counted.
 """
 
 import random

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from aggregation.handler import handle
 from aggregation.service import Aggregator
+from contracts import kinesis
 from contracts.aside import list_asides
 from contracts.clock import ManualClock
 from contracts.events import SCORED_STREAM
@@ -77,11 +79,22 @@ def test_chunks_hold_what_the_records_hold(datas: list[bytes], size: int) -> Non
 @pytest.mark.parametrize("spoil", ["{}=", "{} ", "{}\n", "{}é", "={}", "{}A", "{}-_"])
 def test_what_is_no_base64_is_said_of_its_record_alone(spoil: str) -> None:
     event = an_event([aggregate([Entry("AAPL", b"{}")])] * 3)
-    kinesis = event["Records"][1]["kinesis"]
-    kinesis["data"] = spoil.format(kinesis["data"])
+    record = event["Records"][1]["kinesis"]
+    record["data"] = spoil.format(record["data"])
     (chunk,) = chunks_of(event, 1_000)
     assert chunk.payloads() is None
     assert [record.error and record.error.reason for record in chunk] == [None, "unparseable", None]
+
+
+@pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf{}", "Акции".encode()])
+def test_what_only_begins_like_an_aggregate_is_read_without_its_library(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pybase64", None)
+    kinesis._base64.cache_clear()
+    (chunk,) = chunks_of(an_event([b"{}", data]), 1_000)
+    assert chunk.payloads() == [b"{}", data]
+    kinesis._base64.cache_clear()
 
 
 @given(Users, Damaged)
