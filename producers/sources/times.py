@@ -23,7 +23,7 @@ def iso_time(value: object) -> str:
     if "," in text[:5]:
         try:
             return _in_utc(parsedate_to_datetime(text))
-        except ValueError:
+        except (ValueError, OverflowError):
             return text  # no instant that a calendar has
     return text
 
