@@ -118,7 +118,7 @@ class Finalizer:
             stored = self._buckets.get_many(generation, keys).values()
             ended = [each for each in stored if _to_be_marked(each, now_ms)]
             found = found or len(ended)
-            finals = [msgspec.structs.replace(each, is_partial=False, last_updated_ms=now_ms) for each in ended]
+            finals = [msgspec.structs.replace(each, is_partial=False) for each in ended]
             self._buckets.commit(generation, [], changes_of(generation, finals, {}, now_ms), LANE)
             if not self._buckets.commit(generation, [BucketWrite(final, final.rev) for final in finals], (), LANE):
                 break
