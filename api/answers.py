@@ -62,7 +62,7 @@ class Series(BaseModel):
     cache_hit: bool
     query_time_ms: float = Field(ge=0, examples=[1.27])
     next_cursor: str | None = Field(examples=[None])
-    stream_cursor: str = Field(examples=["0:5k"])
+    stream_cursor: str = Field(examples=["g1.0:5k"])
     generation: str = Field(examples=["g1"])
 
 
@@ -158,7 +158,7 @@ class Changes(BaseModel):
     """What happened since a cursor. `resumed` false: the first event is a snapshot and replaces what was known."""
 
     epoch: str = Field(examples=["g1"])
-    cursor: str = Field(examples=["0:5k"])
+    cursor: str = Field(examples=["g1.0:5k"])
     resumed: bool
     reason: Literal["ok", "first", "too_old", "epoch_changed"]
     events: list[ChangeEvent]

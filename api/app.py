@@ -15,6 +15,7 @@ from api import problems
 from api.context import Home, Services
 from api.logs import note
 from api.middleware import BodyLimit, SecurityHeaders
+from api.negotiation import Negotiation
 from api.openapi import make_openapi, operation_id
 from api.options import options_of
 from api.rate import RateLimit
@@ -135,8 +136,15 @@ def _shield(app: FastAPI, services: Services) -> None:
     """The middlewares; the last one added sees a request first."""
     options = services.options
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=GZIP_LEVEL)
+    app.add_middleware(Negotiation)
     app.add_middleware(BodyLimit, max_bytes=options.max_body_bytes)
-    app.add_middleware(RateLimit, clock=services.clock, per_s=options.rate_per_s, burst=options.rate_burst)
+    app.add_middleware(
+        RateLimit,
+        clock=services.clock,
+        per_s=options.rate_per_s,
+        burst=options.rate_burst,
+        trusted_hops=options.trusted_hops,
+    )
     app.add_middleware(SecurityHeaders, behind_tls=options.behind_tls)
     if options.origins:
         app.add_middleware(

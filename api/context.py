@@ -16,6 +16,7 @@ from api.item_reads import ItemReads
 from api.keyring import Keyring
 from api.options import ApiOptions
 from api.series_cache import SeriesCache
+from api.shared import Shared
 from api.sse.connections import Connections
 from api.sse.follower import Follower
 from api.sse.hub import Hub
@@ -28,6 +29,8 @@ from contracts.ports import BucketStore, ControlStore, ItemStore, Secrets
 
 THREADS = 16
 MAX_WAITING = 256
+#: Probes pass the rate limit; they share what was found within so long.
+PROBED_MS = 1_000.0
 Answer = TypeVar("Answer")
 
 
@@ -114,6 +117,10 @@ class Services:
         self.names = names
         #: What administrators may have done to generations, by name. Filled by the process that can (`candlewick up`).
         self.actions: dict[str, Callable[..., dict[str, Any]]] = {}
+        #: Held while two generations are compared: seconds of computing, that all other threads of the process feel.
+        self.comparing = threading.Lock()
+        self.probed: Shared[list[dict[str, Any]]] = Shared(home.clock, PROBED_MS)
+        self.line_probed: Shared[dict[str, Any]] = Shared(home.clock, PROBED_MS)
         self.epoch = Epoch(home.control, home.clock)
         self.offload = Offload(options.request_timeout_s)
         self.hub = Hub(home.buckets, self.epoch, home.clock, options, self._titles)

@@ -10,6 +10,7 @@ from xxhash import xxh3_64_hexdigest
 from contracts.errors import BadRequest
 
 MAX_CURSOR_CHARACTERS = 2_000
+NOT_OURS = "cursor: not a cursor this API made; start again without it"
 
 
 def question_hash(*parts: object) -> str:
@@ -32,7 +33,7 @@ def decode_page(text: str, question: str, kind: type) -> Any:
         raw = base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4))
         asked, position = msgspec.json.decode(raw, type=tuple[str, kind])  # type: ignore[valid-type]
     except (binascii.Error, msgspec.DecodeError, UnicodeError, ValueError):
-        raise BadRequest("cursor: not a cursor this API made; start again without it") from None
+        raise BadRequest(NOT_OURS) from None
     if asked != question:
         raise BadRequest("cursor: it continues another question; repeat the parameters of the first page")
     return position

@@ -60,7 +60,7 @@ def _written(buckets: BucketStore, generation: str, item: Item, wanted: set[str]
         scored_ms = parse_ms(str(item.get("scored_at")))
     except BadEvent:
         return {}
-    vector = find_since(buckets, scored_ms - CLOCKS_DIFFER_MS) if scored_ms > now_ms - DAY_MS else None
+    vector = find_since(buckets, scored_ms - CLOCKS_DIFFER_MS, now_ms) if scored_ms > now_ms - DAY_MS else None
     found: dict[str, str] = {}
     if vector is None:
         return found

@@ -3,7 +3,7 @@
 `CANDLEWICK_` + the upper-case name is the variable, as in `contracts.settings`.
 """
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from contracts.settings import ApiSettings
 
@@ -20,8 +20,20 @@ class ApiOptions(ApiSettings):
     max_configurations: int = Field(5, ge=1, le=100, description="watch lists one token may keep")
     token_days: int = Field(30, ge=1, le=365, description="life of an anonymous token")
     cors_origins: str = Field("", description="comma-separated origins that may call from a browser; empty: none")
+    trusted_hops: int = Field(0, ge=0, le=8, description="proxies in front, each of which appends to X-Forwarded-For: "
+                              "so many from its end is the caller's address; 0: whoever connects")  # fmt: skip
     behind_tls: bool = Field(False, description="served over https: cookies are Secure, HSTS is sent")
     stall_s: float = Field(45.0, gt=0, le=60, description="a stream client that reads nothing for so long is closed")
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _named_origins(cls, value: str) -> str:
+        """Cookies are accepted from these origins, so `*` would let any page act for its visitor."""
+        if "*" in value:
+            raise ValueError(
+                "`*` would let any page act for its visitor; list the origins: https://a.example,https://b.example"
+            )
+        return value
 
     @property
     def poll_every_ms(self) -> int:

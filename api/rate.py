@@ -22,6 +22,8 @@ MINT_PER_S = 2.0
 MINT_BURST = 100
 #: Characters of a token that are looked at.
 MAX_KEY = 300
+#: Characters of a forwarded address.
+MAX_ADDRESS = 64
 
 
 class Allowance:
@@ -50,8 +52,9 @@ class RateLimit:
     """429 with an honest `Retry-After`. A token is only a key here: whether it is valid is checked where it matters,
     and a made-up one still falls under its address."""
 
-    def __init__(self, app: App, clock: Clock, per_s: float, burst: int) -> None:
+    def __init__(self, app: App, clock: Clock, per_s: float, burst: int, trusted_hops: int = 0) -> None:
         self._app = app
+        self._trusted_hops = trusted_hops
         self._addresses = Allowance(clock, per_s * ADDRESS_FACTOR, burst * ADDRESS_FACTOR)
         self._tokens = Allowance(clock, per_s, burst)
         self._mints = Allowance(clock, min(MINT_PER_S, per_s), min(MINT_BURST, burst))
@@ -70,7 +73,7 @@ class RateLimit:
         await answer(scope, receive, send)
 
     def _wait(self, scope: Scope) -> tuple[float, str]:
-        address = str((scope.get("client") or ("unknown", 0))[0])
+        address = address_of(scope, self._trusted_hops)
         wait_s = self._addresses.take(address)
         if wait_s <= 0 and scope["path"] == MINT_PATH:
             wait_s = self._mints.take(address)
@@ -78,6 +81,17 @@ class RateLimit:
             return wait_s, "address"
         key = _token_key(scope)
         return (self._tokens.take(key), "token") if key else (self._tokens.take(f"@{address}"), "address")
+
+
+def address_of(scope: Scope, trusted_hops: int) -> str:
+    """Who asks. Behind `trusted_hops` proxies, each of which appends whom it heard the request from, that is the entry
+    so many from the end of `X-Forwarded-For`: what stands before it is the caller's own word."""
+    connected = str((scope.get("client") or ("unknown", 0))[0])
+    if trusted_hops == 0:
+        return connected
+    given = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+    hops = [part.strip().decode("latin-1")[:MAX_ADDRESS] for part in given.split(b",")]
+    return (len(hops) >= trusted_hops and hops[-trusted_hops]) or connected
 
 
 def _token_key(scope: Scope) -> str | None:

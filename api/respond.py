@@ -20,7 +20,8 @@ REVALIDATE = "private, no-cache"
 def not_modified(request: Request, etag: str) -> Response | None:
     """The 304 answer when the caller holds this very version."""
     given = request.headers.get("if-none-match")
-    if given is None:
+    # What a change made is its answer, whatever its caller holds.
+    if given is None or request.method not in ("GET", "HEAD"):
         return None
     known = {part.strip().removeprefix("W/") for part in given.split(",")}
     if "*" not in known and etag.removeprefix("W/") not in known:

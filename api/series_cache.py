@@ -28,11 +28,11 @@ class Key(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A page, when it was read, and how many changes its series had had before."""
+    """A page, when it was read, and how many generations and changes of its series had been before."""
 
     page: Page
     read_ms: float
-    version: int
+    version: tuple[int, int]
 
 
 class SeriesCache:
@@ -44,8 +44,9 @@ class SeriesCache:
         self._weight = 0
         self._loading: dict[Key, asyncio.Future[Page]] = {}
 
-    def _version(self, key: Key) -> int:
-        return self._hub.versions.get((key.subject, key.resolution), 0)
+    def _version(self, key: Key) -> tuple[int, int]:
+        """With the number of generations: what is read of one before it goes live is not told of its last changes."""
+        return self._hub.swaps, self._hub.versions.get((key.subject, key.resolution), 0)
 
     def peek(self, key: Key) -> Page | None:
         """The page, if it is still good."""

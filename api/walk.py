@@ -7,9 +7,10 @@ passed the filter or not, so nothing repeats or is skipped, also under a filter 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from api.cursors import decode_page, encode_page
+from api.cursors import NOT_OURS, decode_page, encode_page
 from api.item_reads import ItemReads
-from contracts.instants import date_of, iso_ms
+from contracts.errors import BadEvent, BadRequest
+from contracts.instants import date_of, iso_ms, parse_ms
 from contracts.ports import Item
 from contracts.resolution import DAY_MS
 from contracts.tally import COPY_PREFIX
@@ -19,6 +20,8 @@ CHUNK = 500
 #: The read model keeps seven days from ingestion; a day more for the edges. Older ones are asked for with `since`.
 DAYS_BACK = 8
 MAX_DAYS_BACK = 100
+#: DynamoDB takes no longer sort key.
+MAX_KEY_BYTES = 1_024
 
 
 class Place(NamedTuple):
@@ -45,6 +48,22 @@ def _days(newest_ms: int, since_ms: int | None) -> Iterator[str]:
         at_ms -= DAY_MS
 
 
+def _place_of(cursor: str, question: str, tag: str | None) -> Place:
+    """The place a cursor holds. A store may take a key apart, so only one of the form that keys have gets to it. Raises
+    `BadRequest`."""
+    place = Place(*decode_page(cursor, question, tuple[str, str]))
+    prefix = "" if tag is None else f"{COPY_PREFIX}{tag}#"
+    ingested_at, _, identity = place.key.removeprefix(prefix).partition("#")
+    fits = place.key.startswith(prefix) and identity and len(place.key.encode()) <= MAX_KEY_BYTES
+    if not fits or place.partition != (ingested_at[:10] if tag is None else tag):
+        raise BadRequest(NOT_OURS)
+    try:
+        parse_ms(ingested_at)
+    except BadEvent:
+        raise BadRequest(NOT_OURS) from None
+    return place
+
+
 def walk(
     store: ItemReads,
     passes: Callable[[Item], bool],
@@ -58,7 +77,7 @@ def walk(
 ) -> ItemPage:
     """A page of the articles that pass, newest first, ingested in `[since_ms, until_ms)` where given. With `tag`, that
     tag's copies are read instead of whole days. Raises `BadRequest` for a foreign cursor, `Transient`."""
-    place = Place(*decode_page(cursor, question, tuple[str, str])) if cursor is not None else None
+    place = _place_of(cursor, question, tag) if cursor is not None else None
     found: list[Item] = []
     looked_at = 0
     # One day ahead: an article may carry the stamp of a machine whose clock is fast.

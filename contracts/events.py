@@ -98,6 +98,8 @@ def make_raw(source: str, fields: dict[str, Any]) -> RawArticle:
     snippet = str(fields.get("snippet") or "").strip()[:MAX_SNIPPET_CHARACTERS]
     published_ms = parse_ms(str(fields.get("published_at") or ""))
     url = fields.get("url") or None
+    if url is not None and not isinstance(url, str):
+        raise BadEvent("bad_value", f"url: expected text, got {type(url).__name__}")
     identity = fields.get("article_id") or article_id(source, url, title, published_ms)
     return validate_raw(
         fields | {"source": source, "title": title, "snippet": snippet, "url": url, "article_id": identity}

@@ -39,15 +39,20 @@ def parse_ms(text: str) -> int:
 def iso_ms(instant_ms: int) -> str:
     """`2025-12-21T10:35:12.345Z`: the canonical fixed-width form events carry."""
     seconds, millis = divmod(instant_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{millis:03d}Z"
+    return f"{_text_of(seconds)}.{millis:03d}Z"
 
 
 def iso_s(instant_ms: int) -> str:
     """`2025-12-21T10:35:00Z`: the form bucket keys carry; the instant must be a whole second."""
     assert instant_ms % 1000 == 0, f"{instant_ms} is not a whole second"
-    return f"{datetime.fromtimestamp(instant_ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}Z"
+    return f"{_text_of(instant_ms // 1000)}Z"
 
 
 def date_of(instant_ms: int) -> str:
     """`2025-12-21`: the UTC day of an instant."""
-    return f"{datetime.fromtimestamp(instant_ms // 1000, UTC):%Y-%m-%d}"
+    return _text_of(instant_ms // 1000)[:10]
+
+
+def _text_of(seconds: int) -> str:
+    """`2025-12-21T10:35:12`. Not with `%Y`, which writes the year 1 as `1`."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]

@@ -258,25 +258,25 @@ class ItemStore(Protocol):
         ...
 
     def add_source(self, source_id: str, source: Mapping[str, Any]) -> bool:
-        """Add another source of the same story (a dictionary with `article_id`) to the item's `sources`, once;
-        false when it was there or the item does not exist yet."""
+        """Add a source (with an `article_id`) to the item's `sources`, once; false: it was there, or no item is."""
         ...
 
     def get_primary(self, source_id: str) -> Item | None: ...
-
     def get_primaries(self, source_ids: Sequence[str]) -> dict[str, Item]: ...
 
     def by_subject(self, subject: str, start_ms: int, end_ms: int, limit: int) -> list[Item]:
         """Items of a ticker or `tag:` subject published in `[start_ms, end_ms)`, ascending by (time, `source_id`)."""
         ...
 
-    def stream_shards(self) -> list[str]:
-        """Shard ids of the primary's change stream."""
+    def stream_shards(self) -> dict[str, tuple[str, ...]]:
+        """Shards of the primary's change stream, older before newer: id → ids of its parents, which may be gone."""
         ...
 
     def stream_read(self, shard_id: str, after: str, limit: int = 100) -> list[ItemChange]:
-        """Changes after a sequence number ("" = from the oldest kept)."""
+        """Changes after a sequence number ("" = from the oldest kept); none and `stream_ended`: the shard is closed."""
         ...
+
+    def stream_ended(self, shard_id: str, after: str) -> bool: ...
 
     def put_dashboard(self, items: Sequence[Item]) -> None:
         """Write read-model items (keys `day_partition`, `item_key`); the same again changes nothing."""

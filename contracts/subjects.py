@@ -32,6 +32,7 @@ def parse_subject(text: str) -> str:
     """
     stripped = text.strip()
     subject = stripped if stripped.startswith(TAG_PREFIX) else stripped.upper()
-    if not is_subject(subject):
+    # Upper-casing alone makes a ticker of what is none: `ß` becomes SS, `ﬁ` FI.
+    if not stripped.isascii() or not is_subject(subject):
         raise BadEvent("bad_subject", f"{text[:60]!r} is neither a ticker (^[A-Z][A-Z0-9.-]{{0,9}}$) nor tag:name")
     return subject

@@ -27,6 +27,8 @@ PORT: Final = 8000
 CONNECTIONS: Final = 1_000
 LIFETIME_S: Final = 900
 IMAGE: Final = "candlewick-stream"
+#: CloudFront, then the balancer: nothing else reaches the container, and both append whom they heard it from.
+TRUSTED_HOPS: Final = 2
 
 
 class StreamService(Construct):
@@ -82,7 +84,7 @@ class StreamService(Construct):
         )
         environment = settings_of(ROWS["stream"], stage, data.lake.bucket_name)
         environment |= {"CANDLEWICK_MAX_CONNECTIONS": str(CONNECTIONS), "CANDLEWICK_MAX_LIFETIME_S": str(LIFETIME_S)}
-        environment |= {"CANDLEWICK_HOST": "0.0.0.0", "PORT": str(PORT)}
+        environment |= {"CANDLEWICK_HOST": "0.0.0.0", "PORT": str(PORT), "CANDLEWICK_TRUSTED_HOPS": str(TRUSTED_HOPS)}
         image = f"{stack.account}.dkr.ecr.{stack.region}.{stack.url_suffix}/{physical(stage.name, IMAGE)}:latest"
         group = logs.LogGroup(
             self, "Logs", retention=logs.RetentionDays.ONE_WEEK, removal_policy=cdk.RemovalPolicy.DESTROY

@@ -103,6 +103,7 @@ def done_with(home: Home) -> Ends | None:
         for shard in home.log.shards(row.stream):
             end = ends[row.name, shard.shard_id] = checkpoints.load(shard.shard_id).sequence_number
             start = Position("AFTER_SEQUENCE_NUMBER", end) if end else Position("TRIM_HORIZON")
-            if home.log.get_records(home.log.iterator(row.stream, shard.shard_id, start), 1).records:
+            page = home.log.get_records(home.log.iterator(row.stream, shard.shard_id, start), 1)
+            if page.records or (page.behind_ms and page.next_iterator is not None):
                 return None
     return ends

@@ -5,6 +5,7 @@ A `MappingDriver` is steppable and without threads; `driver_runner.py` runs one 
 
 import threading
 from collections.abc import Sequence
+from typing import Final
 
 from contracts.clock import Clock
 from contracts.errors import Transient
@@ -16,6 +17,9 @@ from local.driver_shard import ShardReader
 from local.driver_source import KinesisSource, Source
 from local.driver_status import MappingStatus, ShardStatus, Step, worst
 from local.mappings import Mapping
+
+#: The list of a DynamoDB stream's shards may lag behind their ends: it is asked again until every end has a child.
+LOOK_AGAIN_MS: Final = 10_000
 
 
 class MappingDriver:
@@ -32,6 +36,7 @@ class MappingDriver:
         self._readers: dict[str, ShardReader] = {}
         self._blocked: tuple[str, ...] = ()
         self._look = True
+        self._look_again_ms: int | None = None
         self._due_ms = self._stepped_ms = 0
         self._error: str | None = None
         self._failures_in_row = 0
@@ -41,12 +46,12 @@ class MappingDriver:
         for an unknown stream and `Unusable` for a checkpoint of another log; everything else the status tells."""
         now_ms = self._clock.now_ms()
         if now_ms < self._stepped_ms:
-            self._due_ms = 0  # the clock was set back
+            self._due_ms, self._look = 0, True  # the clock was set back
         self._stepped_ms = now_ms
         if now_ms < self._due_ms:
             return Step("retry", self._due_ms)
         try:
-            self._look_for_shards()
+            self._look_for_shards(now_ms)
         except Transient as error:
             self._error = str(error)
             self._failures_in_row += 1
@@ -71,17 +76,18 @@ class MappingDriver:
         state = worst([shard.state for shard in shards] + (["retry"] if self._error else []))
         return MappingStatus(self.mapping.name, self.mapping.stream, state, shards, self._blocked, self._error)
 
-    def _look_for_shards(self) -> None:
-        """New shards appear only when one that is read to its end was split or merged."""
-        if not self._look:
+    def _look_for_shards(self, now_ms: int) -> None:
+        """New shards appear only when one that is read to its end was split or merged, or goes on in a child."""
+        if not self._look and (self._look_again_ms is None or now_ms < self._look_again_ms):
             return
         shards = self._source.shards()
         listed = {shard.shard_id for shard in shards}
+        before = set(self._readers)
         done = {shard_id for shard_id, reader in self._readers.items() if reader.done}
         blocked = []
         for shard_id, parent_ids in shards:
             if shard_id not in self._readers:
-                if any(parent in listed and parent not in done for parent in parent_ids):
+                if any(parent in listed | before and parent not in done for parent in parent_ids):
                     blocked.append(shard_id)
                     continue
                 self._readers[shard_id] = ShardReader(
@@ -90,6 +96,10 @@ class MappingDriver:
             if self._readers[shard_id].done:
                 done.add(shard_id)
         self._blocked = tuple(blocked)
+        childless = (done & listed).difference(*(shard.parent_ids for shard in shards))
+        # Once more after the first child, too: its sibling may come later.
+        lagging = bool(childless) or (bool(done) and self._readers.keys() != before)
+        self._look_again_ms = now_ms + LOOK_AGAIN_MS if lagging else None
         self._look = False
 
 

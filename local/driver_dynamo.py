@@ -25,7 +25,7 @@ class DynamoSource:
         self.arn = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table}/stream/{STREAM_LABEL}"
 
     def shards(self) -> list[SourceShard]:
-        return [SourceShard(shard_id, ()) for shard_id in self._items.stream_shards()]
+        return [SourceShard(shard_id, parent_ids) for shard_id, parent_ids in self._items.stream_shards().items()]
 
     def open(self, shard_id: str, after: str | None) -> str:
         return after or ""
@@ -33,6 +33,8 @@ class DynamoSource:
     def read(self, shard_id: str, place: str, wanted: int) -> SourcePage:
         limit = min(MAX_PAGE, wanted)
         changes = self._items.stream_read(shard_id, place, limit)
+        if not changes and self._items.stream_ended(shard_id, place):
+            return SourcePage([], None, 0)
         behind_ms = 1 if len(changes) == limit else 0
         return SourcePage(changes, changes[-1].sequence_number if changes else place, behind_ms)
 

@@ -32,8 +32,18 @@ class Lease:
             raise Unusable(f"{name} was taken by another process just now ({error})") from None
 
     def renew(self) -> None:
-        """Raises `Conflict` when it ran out and was taken: stop driving at once."""
-        self._version = self._write(self._version)
+        """Raises `Conflict` when it ran out and was taken: stop driving at once. One that merely ran out (the machine
+        slept, its clock was set, the store was away) is taken again; its version tells whether somebody else had it
+        meanwhile, whose work is not known here."""
+        held = self._version
+        try:
+            self._version = self._write(held)
+        except Conflict:
+            if self._control.get(KIND, self._name).value is not None:
+                raise
+            self._version = self._write(0)
+            if self._version != held + 1:
+                raise Conflict(f"{self._name} ran out and was held by another process meanwhile") from None
 
     def release(self) -> None:
         """Give it up at once; no-op when it is not ours any more. It expires rather than being deleted, so that its

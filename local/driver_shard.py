@@ -26,6 +26,8 @@ from local.windows import OpenWindow, window_of
 
 #: Lambda's limit on an event.
 MAX_EVENT_BYTES: Final = 6 << 20
+#: Read ahead no further than this: more than an event takes, so that its limit cuts the batch.
+MAX_BUFFER_BYTES: Final = 2 * MAX_EVENT_BYTES
 log = logging.getLogger(__name__)
 
 
@@ -63,6 +65,7 @@ class ShardReader:
         self._place = self._open()
         self._unsaved = False
         self._buffer: list[Any] = []
+        self._sizes: list[int] = []  # of the buffer's records, in the event
         self._gathering_since_ms = 0
         self._segments: list[Segment] = []
         self._failures_in_row = 0
@@ -133,12 +136,17 @@ class ShardReader:
         return Step("worked")
 
     def _fill(self, now_ms: int) -> None:
-        """Read until there is a full batch, or all there is."""
-        while self._place is not None and len(self._buffer) < self._mapping.batch_size:
+        """Read until there is a full batch, by number or by size, or all there is."""
+        while (
+            self._place is not None
+            and len(self._buffer) < self._mapping.batch_size
+            and sum(self._sizes) < MAX_BUFFER_BYTES
+        ):
             page = self._source.read(self.shard_id, self._place, self._mapping.batch_size - len(self._buffer))
             if page.records and not self._buffer:
                 self._gathering_since_ms = now_ms
             self._buffer += page.records
+            self._sizes += map(self._source.size_of, page.records)
             self._place = page.place
             self._page_behind_ms = page.behind_ms
             if page.behind_ms == 0:
@@ -197,7 +205,7 @@ class ShardReader:
             count, cut = end, cut or end < count
         total = len(self._window.state) if self._window else 0
         for at in range(count):
-            total += self._source.size_of(self._buffer[at])
+            total += self._sizes[at]
             if total > MAX_EVENT_BYTES and at:
                 return at, True
         return count, cut
@@ -262,7 +270,7 @@ class ShardReader:
         if count:
             self._position = self._source.sequence_of(self._buffer[count - 1])
             self._records += count
-            del self._buffer[:count]
+            del self._buffer[:count], self._sizes[:count]
             self._gathering_since_ms = now_ms
             self._unsaved = True
 

@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 
 from contracts.clock import Clock
 from contracts.errors import Transient
+from contracts.resolution import DAY_MS
 from producers.pace import Key, Pace
 from producers.reach import GuardedAdapter, NotPublic, Reach
 
@@ -32,6 +33,8 @@ MAX_TRIES: Final = 3
 RETRY_BUDGET_S: Final = 20.0  # no further try after this
 BACK_OFF_S: Final = 1.0
 MAX_WAIT_S: Final = 10.0  # a longer Retry-After is left to the next poll
+MAX_RETRY_AFTER_MS: Final = DAY_MS  # who asks for more is asked again after it
+MAX_DIGITS: Final = 18  # of a number in a header
 MAX_PACE_WAIT_MS: Final = 1_500  # a key that must wait longer is left to the next poll
 MAX_ERROR_BYTES: Final = 4 << 10
 MAX_REASON_CHARACTERS: Final = 80
@@ -178,7 +181,7 @@ class Web:
                 stream=True,
                 allow_redirects=False,
             ) as response:
-                where = _moved(response) if key is None or key.value is None else None
+                where = _moved(host, response) if key is None or key.value is None else None
                 if where is None:
                     self._check_status(host, response, key)
                     body = self._read(host, response, started_ms)
@@ -222,7 +225,7 @@ class Web:
         except HTTPError:
             raise FetchFailed(host, "the connection broke") from None
         told = response.headers.get("Content-Length", "")
-        if told.isdecimal() and response.raw.tell() < int(told):
+        if told.isdecimal() and (len(told) > MAX_DIGITS or response.raw.tell() < int(told)):
             raise FetchFailed(host, "the connection broke")
         return b"".join(pieces)
 
@@ -242,10 +245,15 @@ def _is_no_connection(error: requests.exceptions.ConnectionError) -> bool:
     return isinstance(getattr(cause, "reason", cause), NewConnectionError | NameResolutionError)
 
 
-def _moved(response: requests.Response) -> str | None:
-    """Where a redirect leads; None for any other answer."""
+def _moved(host: str, response: requests.Response) -> str | None:
+    """Where a redirect leads; None for any other answer. Raises `FetchFailed` when that is no address."""
     target = response.headers.get("Location", "") if response.status_code in _MOVES else ""
-    return urljoin(response.url, target) if target else None
+    with suppress(UnicodeError):  # headers are read as Latin-1; an address that is not ASCII is meant as UTF-8
+        target = target.encode("latin-1").decode()
+    try:
+        return urljoin(response.url, target) if target else None
+    except ValueError:
+        raise FetchFailed(host, "redirects to what is no address", status=310) from None
 
 
 def _site(url: str) -> tuple[str, str]:
@@ -259,10 +267,13 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _retry_after_ms(value: str, now_ms: int) -> int | None:
-    """Milliseconds a Retry-After header asks for (seconds or an HTTP date); None when it says nothing."""
-    if value.strip().isdigit():
-        return int(value) * 1000
+    """Milliseconds a Retry-After header asks for (seconds or an HTTP date), a day at most; None when it says
+    nothing."""
+    seconds = value.strip()
+    if seconds.isdecimal():
+        return min(int(seconds) * 1000, MAX_RETRY_AFTER_MS) if len(seconds) <= MAX_DIGITS else MAX_RETRY_AFTER_MS
     try:
-        return max(0, int(parsedate_to_datetime(value).timestamp() * 1000) - now_ms)
-    except (TypeError, ValueError):
+        wait_ms = int(parsedate_to_datetime(value).timestamp() * 1000) - now_ms
+    except (TypeError, ValueError, OverflowError):
         return None
+    return min(max(0, wait_ms), MAX_RETRY_AFTER_MS)

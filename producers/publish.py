@@ -247,10 +247,10 @@ def split_list(text: str) -> list[str]:
     if text.startswith("["):
         try:
             value = ast.literal_eval(text)
+            if isinstance(value, list):
+                return [str(each) for each in value]
         except (ValueError, SyntaxError, MemoryError, RecursionError):
-            value = None
-        if isinstance(value, list):
-            return [str(each) for each in value]
+            pass  # no list after all
     for separator in "|;, ":
         if separator in text:
             return [each.strip() for each in text.split(separator) if each.strip()]

@@ -7,6 +7,7 @@ publishes them again, and the classifier knows them.
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +15,7 @@ import msgspec
 
 from contracts.aside import Aside, digest_key, put_asides
 from contracts.clock import Clock
-from contracts.errors import Conflict
+from contracts.errors import Conflict, Transient
 from contracts.events import RAW_STREAM
 from contracts.instants import date_of
 from contracts.ports import ControlStore, Entry, EventLog, Lake, Secrets
@@ -112,10 +113,14 @@ class ProducerService:
         totals = Polled()
         bugs: list[BaseException] = []
         fetches = {each.source.name: partial(self._fetch, each, watched) for each in due}
-        for done in self._round.run(fetches, answering):
-            totals = totals.plus(self._take(self._refreshed(self._asked[done.name]), done, watched, bugs))
-        for name, calls in self._web.pace.changed().items():
-            self._control.put(PACE_KIND, name, {"calls": calls})
+        try:
+            for done in self._round.run(fetches, answering):
+                totals = totals.plus(self._take(self._refreshed(self._asked[done.name]), done, watched, bugs))
+        except BaseException:
+            with suppress(Transient):  # the first error is the one to tell
+                self._keep_pace()
+            raise
+        self._keep_pace()
         record(
             {
                 "ArticlesFetched": totals.fetched,
@@ -126,6 +131,11 @@ class ProducerService:
         if bugs:
             raise bugs[0]  # after every other source had its turn
         return totals
+
+    def _keep_pace(self) -> None:
+        """What was asked was asked, whatever became of the answer."""
+        for name, calls in self._web.pace.changed().items():
+            self._control.put(PACE_KIND, name, {"calls": calls})
 
     def _is_too_early(self, watched: Sequence[str], settings: Mapping[str, Any]) -> bool:
         """Whether nothing can be due yet, by what this process remembers: looking is cheap then, and may be often."""

@@ -220,8 +220,10 @@ class DynamoBucketStore:
         bucket, expected = write
         if bucket.resolution == COARSEST.name and expected == 0:
             # Before the bucket: a crash between the two leaves a name too many, which the retry makes true.
+            # It stays as long as the newest day: an older one, back-filled, does not shorten that.
             ttl = {"N": str(ttl_s(bucket.resolution, bucket.start_ms))}
-            table.put({"PK": {"S": SUBJECTS}, "SK": {"S": bucket.subject}, "ttl": ttl})
+            name = {"PK": {"S": SUBJECTS}, "SK": {"S": bucket.subject}, "ttl": ttl}
+            table.put_if(name, "attribute_not_exists(#ttl) OR #ttl < :ttl", {":ttl": ttl}, {"#ttl": "ttl"})
         row, parts = bucket_row(bucket)
         row["token"] = {"S": secrets.token_hex(4)}
         for part in parts:
@@ -324,4 +326,4 @@ def _floor_s(instant_ms: int) -> str:
 
 def _clamped_s(second: int) -> str:
     low, high = -62_135_596_800, 253_402_300_799  # years 1 and 9999
-    return f"{datetime.fromtimestamp(min(max(second, low), high), UTC):%Y-%m-%dT%H:%M:%S}Z"
+    return f"{datetime.fromtimestamp(min(max(second, low), high), UTC).isoformat()[:19]}Z"

@@ -117,13 +117,17 @@ class DynamoItemStore(DynamoReadModel):
         return self._dashboard.query("day_partition = :day AND item_key BETWEEN :first AND :last", values)
 
     # ---- change stream ----------------------------------------------------------------------------------------
-    def stream_shards(self) -> list[str]:
-        """Shard ids of the primary's change stream, older before newer."""
+    def stream_shards(self) -> dict[str, tuple[str, ...]]:
+        """Shards of the primary's change stream, older before newer: id → ids of its parents, which may be gone."""
         return self._stream.shards()
 
     def stream_read(self, shard_id: str, after: str, limit: int = 100) -> list[ItemChange]:
         """Changes after a sequence number ("" = from the oldest kept)."""
         return self._stream.read(shard_id, after, limit)
+
+    def stream_ended(self, shard_id: str, after: str) -> bool:
+        """Whether `stream_read` found that the shard is closed and holds nothing after that place."""
+        return self._stream.ended(shard_id, after)
 
     def close(self) -> None:
         """Let the writing threads go."""

@@ -1,12 +1,17 @@
 """The primary table's change stream, read with plain calls: for the one-process runner on an AWS endpoint. Deployed,
 Lambda reads it.
+
+A shard is closed after some hours and a child goes on. Its iterators end when it is read to its end; a day after its
+last record the service forgets it, which is an end as well.
 """
 
+import json
+import logging
 import threading
 from collections import OrderedDict
 from typing import Any, Final
 
-from contracts.errors import BadRequest, Unusable
+from contracts.errors import BadRequest, Transient, Unusable
 from contracts.ports import ItemChange
 from stores.aws_client import Refused, Service
 from stores.dynamo import Table
@@ -16,7 +21,12 @@ MAX_RECORDS: Final = 1_000
 #: Empty answers in a row that still do not mean the tip: the service may have crossed a stretch without records.
 MAX_EMPTY: Final = 5
 MAX_ITERATORS: Final = 64
-_GONE: Final = ("ExpiredIteratorException", "TrimmedDataAccessException")
+#: Kept instead of an iterator.
+ENDED: Final = ""
+_TRIMMED: Final = "TrimmedDataAccessException"
+_UNKNOWN: Final = "ResourceNotFoundException"
+_EXPIRED: Final = "ExpiredIteratorException"
+log = logging.getLogger(__name__)
 
 
 class DynamoStream:
@@ -29,13 +39,15 @@ class DynamoStream:
         self._iterators: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._lock = threading.Lock()
 
-    def shards(self) -> list[str]:
-        """Shard ids, older before newer."""
-        found: list[str] = []
+    def shards(self) -> dict[str, tuple[str, ...]]:
+        """Shard id → ids of its parents, which may be gone; older before newer."""
+        found: dict[str, tuple[str, ...]] = {}
         start: dict[str, str] = {}
         while True:
             answer = self._streams.call("describe_stream", StreamArn=self._stream_arn(), **start)["StreamDescription"]
-            found += [shard["ShardId"] for shard in answer["Shards"]]
+            for shard in answer["Shards"]:
+                parent_id = shard.get("ParentShardId")
+                found[shard["ShardId"]] = (parent_id,) if parent_id else ()
             if not answer.get("LastEvaluatedShardId"):
                 return found
             start = {"ExclusiveStartShardId": answer["LastEvaluatedShardId"]}
@@ -45,15 +57,16 @@ class DynamoStream:
         iterator = self._take(shard_id, after)
         limit = max(1, min(limit, MAX_RECORDS))
         for _ in range(MAX_EMPTY):
-            if iterator is None:
-                return []
+            if iterator == ENDED:
+                break
             try:
-                answer = self._streams.call("get_records", expect=_GONE, ShardIterator=iterator, Limit=limit)
+                answer = self._streams.call(
+                    "get_records", expect=(_EXPIRED, _TRIMMED, _UNKNOWN), ShardIterator=iterator, Limit=limit
+                )
             except Refused as refused:
-                trimmed = refused.code == "TrimmedDataAccessException"
-                iterator = self._open(shard_id, "" if trimmed else after)
+                iterator = self._open(shard_id, "" if refused.code == _TRIMMED else after)
                 continue
-            iterator = answer.get("NextShardIterator")
+            iterator = answer.get("NextShardIterator") or ENDED
             if answer["Records"]:
                 changes = [_change(record) for record in answer["Records"]]
                 self._keep(shard_id, changes[-1].sequence_number, iterator)
@@ -61,17 +74,21 @@ class DynamoStream:
         self._keep(shard_id, after, iterator)
         return []
 
-    def _take(self, shard_id: str, after: str) -> str | None:
+    def ended(self, shard_id: str, after: str) -> bool:
+        """Whether `read` found that the shard is closed and holds nothing after that place."""
+        with self._lock:
+            return self._iterators.get((shard_id, after)) == ENDED
+
+    def _take(self, shard_id: str, after: str) -> str:
         with self._lock:
             known = self._iterators.pop((shard_id, after), None)
-        return known or self._open(shard_id, after)
+        return self._open(shard_id, after) if known is None else known
 
-    def _keep(self, shard_id: str, after: str, iterator: str | None) -> None:
-        if iterator is not None:
-            with self._lock:
-                self._iterators[shard_id, after] = iterator
-                while len(self._iterators) > MAX_ITERATORS:
-                    self._iterators.popitem(last=False)
+    def _keep(self, shard_id: str, after: str, iterator: str) -> None:
+        with self._lock:
+            self._iterators[shard_id, after] = iterator
+            while len(self._iterators) > MAX_ITERATORS:
+                self._iterators.popitem(last=False)
 
     def _open(self, shard_id: str, after: str) -> str:
         place: dict[str, str] = {"ShardIteratorType": "TRIM_HORIZON"}
@@ -79,10 +96,20 @@ class DynamoStream:
             place = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": after}
         try:
             answer = self._streams.call(
-                "get_shard_iterator", expect=_GONE, StreamArn=self._stream_arn(), ShardId=shard_id, **place
+                "get_shard_iterator",
+                expect=(_TRIMMED, _UNKNOWN),
+                StreamArn=self._stream_arn(),
+                ShardId=shard_id,
+                **place,
             )
-        except Refused:
-            return self._open(shard_id, "")
+        except Refused as refused:
+            if refused.code == _TRIMMED and after:
+                return self._open(shard_id, "")
+            if shard_id in self.shards():
+                raise Transient("dynamodbstreams", f"{shard_id}: {refused.code}, though the stream lists it") from None
+            message = "the change stream has forgotten a shard; changes not read by then are not in the read model"
+            log.warning(json.dumps({"message": message, "shard": shard_id, "read_through": after}))
+            return ENDED
         return str(answer["ShardIterator"])
 
     def _stream_arn(self) -> str:

@@ -46,17 +46,16 @@ class FilesLake:
     def keys(self, prefix: str = "") -> list[str]:
         """Ascending keys under a prefix."""
         base = self._folder
-        *folders, _ = prefix.split("/")
+        *folders, start = prefix.split("/")
         if not all(is_name(name) for name in folders):
             return []
         found = []
         for folder, names, files in os.walk(base.joinpath(*folders)):
-            names[:] = [name for name in names if not name.startswith(".")]
-            for name in files:
-                if name.endswith(SUFFIX) and not name.startswith("."):
-                    key = Path(folder, name).relative_to(base).as_posix()
-                    if key.startswith(prefix):
-                        found.append(key)
+            names[:] = [name for name in names if name.startswith(start) and not name.startswith(".")]
+            files = [name for name in files if name.startswith(start) and not name.startswith(".")]
+            here = "".join(f"{name}/" for name in Path(folder).relative_to(base).parts)
+            found += [here + name for name in files if name.endswith(SUFFIX)]
+            start = ""  # the rest of the prefix is about names of the first folder only
         return sorted(found)
 
     def _path(self, key: str) -> Path:

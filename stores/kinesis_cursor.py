@@ -26,6 +26,10 @@ from stores.aws_client import Refused, Service
 KINESIS_DIGITS: Final = 56
 SUB_DIGITS: Final = 5
 MAX_CURSORS: Final = 64
+#: Empty answers in a row, before the tip, that are asked again: Kinesis may cross a stretch without records.
+MAX_EMPTY: Final = 20
+#: Of `Service.pause`: 0.2 s, since a shard may be read five times a second.
+PACE: Final = 2
 _EXPIRED: Final = ("ExpiredIteratorException",)
 _NO_STREAM: Final = ("ResourceNotFoundException",)
 _JOIN: Final = "|"
@@ -69,15 +73,20 @@ class Cursors:
         return place
 
     def read(self, place: str, limit: int) -> Page:
-        """The next user records after a place."""
-        stream, shard_id, kind, value = _parsed(place)
+        """The next user records after a place. No records and `behind_ms` above 0: there may be some further on."""
+        stream, shard_id, kind, value = at = _parsed(place)
         limit = max(1, min(limit, MAX_GET_RECORDS))
         with self._lock:
             cursor = self._cursors.pop(place, None)
         if cursor is None:
             cursor = Cursor(self._kinesis_iterator(stream, shard_id, kind, value))
         if len(cursor.pending) < limit and cursor.iterator is not None:
-            self._fill(cursor, (stream, shard_id, kind, value), limit - len(cursor.pending))
+            self._fill(cursor, at, limit - len(cursor.pending))
+        for _ in range(MAX_EMPTY):
+            if cursor.pending or cursor.iterator is None or cursor.behind_ms == 0:
+                break
+            self._kinesis.pause(PACE)
+            self._fill(cursor, at, limit)
         records, cursor.pending = cursor.pending[:limit], cursor.pending[limit:]
         ended = cursor.iterator is None and not cursor.pending
         behind_ms = cursor.behind_ms
@@ -99,7 +108,8 @@ class Cursors:
     def _fill(self, cursor: Cursor, place: tuple[str, str, str, str], wanted: int) -> None:
         """One GetRecords; an expired iterator is made again from the place, or from the last record read."""
         stream, shard_id, kind, value = place
-        given: dict[str, Any] = {"Limit": wanted}
+        # One more: the first may be the record at the place once more.
+        given: dict[str, Any] = {"Limit": min(wanted + 1, MAX_GET_RECORDS)}
         try:
             answer = self._kinesis.call("get_records", expect=_EXPIRED, ShardIterator=cursor.iterator, **given)
         except Refused:

@@ -208,8 +208,7 @@ class Database:
     def _create(self, schema: Schema) -> None:
         """Tables and format version, in one transaction, so that two processes may open a new file at once."""
         connection = self.connection()
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            connection.execute("PRAGMA journal_mode=WAL")
+        self._use_wal(connection)
         connection.execute("BEGIN IMMEDIATE")
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -233,6 +232,21 @@ class Database:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        """While another process does the same, SQLite may say busy at once, whatever its timeout: so the waiting is
+        done here."""
+        connection.execute("PRAGMA busy_timeout=0")
+        for tries_left in reversed(range(BUSY_TIMEOUT_MS // POLL_MS)):
+            try:
+                if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                    connection.execute("PRAGMA journal_mode=WAL")
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not tries_left:
+                    raise
+            threading.Event().wait(POLL_MS / 1000)
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
 
     @contextmanager
     def _translating(self) -> Iterator[None]:

@@ -129,9 +129,13 @@ class SqliteItemStore(OnOneFile):
         connection.execute("INSERT INTO stream (at_ms, new, old) VALUES (?, ?, ?)", (self._clock.now_ms(), new, old))
 
     # ---- change stream ----------------------------------------------------------------------------------------
-    def stream_shards(self) -> list[str]:
-        """Shard ids of the primary's change stream: one, which is never closed."""
-        return [STREAM_SHARD]
+    def stream_shards(self) -> dict[str, tuple[str, ...]]:
+        """Shards of the primary's change stream: one, which is never closed."""
+        return {STREAM_SHARD: ()}
+
+    def stream_ended(self, shard_id: str, after: str) -> bool:
+        """Never."""
+        return False
 
     def stream_read(self, shard_id: str, after: str, limit: int = 100) -> list[ItemChange]:
         """Changes after a sequence number ("" = from the oldest kept)."""

@@ -16,6 +16,7 @@ from api.routes.stream import EVENT_STREAM, Cursor, LastEventId, Resolutions, Si
 from api.sse.filters import make_filter
 from api.sse.stream import Handover
 from api.watch_lists import MAX_SUBJECTS, NoSuchList
+from contracts.instants import parse_ms
 
 router = APIRouter(tags=["configurations"])
 Identity = Annotated[str, Path(description="id of the watch list", pattern=r"^[0-9a-f]{16}$")]
@@ -124,8 +125,10 @@ async def stream(
     until: Until = None,
     last_event_id: LastEventId = None,
 ) -> Response:
-    """As `/stream`, of the list's subjects; when the list is edited, a `snapshot` of the new ones follows at once."""
+    """As `/stream`, of the list's subjects; when the list is edited, a `snapshot` of the new ones follows at once, or
+    as soon as a client that was away comes back."""
     found = await _one(services, caller.user, identity)
     wanted = make_filter(found["subjects"], resolutions_of(resolutions))
     start, until_ms = place_of(cursor, since, until, last_event_id)
-    return Handover(await open_stream(services, wanted, start, until_ms, (caller.user, identity)))
+    edited_ms = parse_ms(found["updated_at"])
+    return Handover(await open_stream(services, wanted, start, until_ms, (caller.user, identity), edited_ms))

@@ -12,14 +12,17 @@ from api.context import Services, Use
 from api.problems import HttpProblem
 from api.replay_answers import Comparison, Generations, Promoted
 from api.respond import json_answer
+from contracts.errors import BadRequest
 from contracts.generation import AUDIT_KIND
 
 #: Longer than a promote catches up or a comparison looks; what takes longer belongs on the command line.
 PATIENCE_S: Final = 120.0
+#: When to ask again while somebody else's comparison runs.
+BUSY_RETRY_S: Final = 5
 router = APIRouter(tags=["generations"])
-Generation = Annotated[
-    str, Path(description="name of a generation", examples=["g2"], pattern=r"^[A-Za-z0-9_\-]{1,64}$")
-]
+NAME: Final = r"^[A-Za-z0-9_\-]{1,64}$"
+Generation = Annotated[str, Path(description="name of a generation", examples=["g2"], pattern=NAME)]
+Before = Annotated[str, Path(description="name of the generation to compare with", examples=["g1"], pattern=NAME)]
 
 
 def known_generations(services: Services) -> list[dict[str, Any]]:
@@ -70,13 +73,23 @@ def _compare(services: Services, a: str, b: str) -> dict[str, Any] | None:
     for name in (a, b):
         if name not in known and not store.subjects(name):
             return None
-    return compare(store, a, b, services.clock.now_ms())
+    # Taken and given back by the thread: its caller may have gone away long before it is done.
+    if not services.comparing.acquire(blocking=False):
+        detail = f"another comparison is running; ask again in {BUSY_RETRY_S} s"
+        raise HttpProblem(429, detail, {"Retry-After": str(BUSY_RETRY_S)}, retry_after=BUSY_RETRY_S)
+    try:
+        return compare(store, a, b, services.clock.now_ms())
+    finally:
+        services.comparing.release()
 
 
 @router.get("/generations/{a}/compare/{b}", response_model=Comparison, summary="How two generations differ")
-async def comparison(request: Request, services: Use, a: Generation, b: Generation) -> Response:
+async def comparison(request: Request, services: Use, a: Before, b: Generation) -> Response:
     """Counts of equal and changed buckets, and the twenty that differ most. Large ones are compared by
-    `candlewick replay compare`; `complete` tells whether all was looked at."""
+    `candlewick replay compare`; `complete` tells whether all was looked at. One comparison at a time; 429: another one
+    runs."""
+    if a == b:
+        raise BadRequest(f"b: {b} does not differ from itself; name another generation")
     found = await services.run("buckets", _compare, services, a, b)
     if found is None:
         raise HttpProblem(404, f"{a} or {b} is no known generation; GET /api/v2/generations lists them")

@@ -65,9 +65,11 @@ async def open_stream(
     start: Start,
     until_ms: int | None,
     configuration: tuple[str, str] | None = None,
+    edited_ms: int | None = None,
 ) -> EventStream:
-    """A place among the connections and the first events, or the reason why not. Raises `HttpProblem` (503) at the
-    cap, `Transient` when the store is needed and down."""
+    """A place among the connections and the first events, or the reason why not. `configuration`: the watch list it
+    follows, edited last at `edited_ms`. Raises `HttpProblem` (503) at the cap, `Transient` when the store is needed and
+    down."""
     connections = services.connections
     if not services.live:
         raise HttpProblem(501, "this process answers in one piece and cannot stream; poll /api/v2/changes")
@@ -84,7 +86,7 @@ async def open_stream(
         )
     try:
         await connections.ensure_started()
-        opening = await services.opener.open(start, wanted, until_ms)
+        opening = await services.opener.open(start, wanted, until_ms, edited_ms)
     except BaseException:
         connections.release()
         raise

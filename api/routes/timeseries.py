@@ -101,8 +101,8 @@ async def _load(services: Services, generation: str, question: Question) -> Page
     now_ms = services.clock.now_ms()
 
     def read() -> Page:
-        position = cursor if cursor is not None else encode_vector(buckets.changes_head())
-        page = read_page(buckets, generation, question, position)
+        place = cursor if cursor is not None else encode_vector(buckets.changes_head())
+        page = read_page(buckets, generation, question, f"{generation}.{place}")
         # Encoded here, in the store's thread, so that a long series does not hold up the streams.
         page.view(question, generation, now_ms)
         return page

@@ -61,6 +61,11 @@ def encode_vector(vector: Mapping[str, int]) -> str:
     return "~".join(f"{lane}:{_base36(sequence)}" for lane, sequence in parts) or EMPTY
 
 
+def id_of(epoch: str, vector: Mapping[str, int]) -> str:
+    """A position with the epoch it belongs to: alone it would go on in whatever generation is live."""
+    return f"{epoch}.{encode_vector(vector)}"
+
+
 def decode_point(text: str) -> Point:
     """The position in `<epoch>.<cursor>` or a bare `<cursor>`. Raises `BadRequest` for anything else."""
     try:

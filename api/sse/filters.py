@@ -22,6 +22,14 @@ class Filter(NamedTuple):
             return False
         return resolution is None or resolution in self.resolutions
 
+    def common(self, other: "Filter") -> "Filter":
+        """What both want."""
+        if self.subjects is None or other.subjects is None:
+            subjects = self.subjects if other.subjects is None else other.subjects
+        else:
+            subjects = self.subjects & other.subjects
+        return Filter(subjects, self.resolutions & other.resolutions)
+
     def document(self) -> dict[str, list[str] | None]:
         """The filter as `hello` reports it; `tickers` null: all."""
         return {

@@ -13,8 +13,9 @@ from api.epoch import Epoch
 from api.logs import note
 from api.options import ApiOptions
 from api.sse.coalescer import Coalescer
-from api.sse.cursor import Vector, encode_vector
+from api.sse.cursor import Vector, id_of
 from api.sse.filters import Filter
+from api.sse.headlines import Headlines, Titles
 from api.sse.latest import Latest
 from api.sse.poller import Poller
 from api.sse.ring import Ring
@@ -30,7 +31,6 @@ HEALTHY_FOR_MS = 1_000.0
 MAX_TITLES = 100
 #: Headlines kept for clients that resume.
 RECENT_TITLES = 2_000
-Titles = Callable[[list[str]], dict[str, str]]
 
 
 class Ingest(NamedTuple):
@@ -47,7 +47,7 @@ class Hub:
         self, buckets: BucketStore, epoch: Epoch, clock: Clock, options: ApiOptions, titles: Titles | None = None
     ) -> None:
         self._store = buckets
-        self._titles = titles
+        self._headlines = Headlines(titles, clock) if titles is not None else None
         self._epoch = epoch
         self.clock = clock
         self.options = options
@@ -59,7 +59,9 @@ class Hub:
         self.recent_from: Vector = {}
         self.newest: Ingest | None = None
         self.titles: OrderedDict[str, str] = OrderedDict()
+        #: Changes of a series since its generation went live, and how many generations went live here.
         self.versions: dict[tuple[str, str], int] = {}
+        self.swaps = 0
         self.store_up = True
         self.connections = 0
         self.on_epoch_change: list[Callable[[str], None]] = []
@@ -116,6 +118,8 @@ class Hub:
             self._flush_timer.cancel()
         if self._poller is not None:
             self._poller.stop()
+        if self._headlines is not None:
+            self._headlines.close()
 
     def _call(self, function: Callable[..., None], *arguments: Any) -> None:
         assert self._loop is not None
@@ -134,6 +138,7 @@ class Hub:
         self.latest.clear()
         self._coalescer.clear()
         self.versions.clear()
+        self.swaps += 1
         self._safe = self._id_of(self.vector)
         self._base = 0
         for listener in self.on_epoch_change:
@@ -142,9 +147,9 @@ class Hub:
     def _hand_over(self, changes: list[StoredChange]) -> None:
         """In the poller's thread: look up headlines, if anybody listens, and pass the batch to the event loop."""
         titles: dict[str, str] = {}
-        if self._titles is not None and self.connections:
+        if self._headlines is not None and self.connections:
             wanted = list(dict.fromkeys(event.article_id for s in changes for event in s.change.events))
-            titles = self._titles(wanted[-MAX_TITLES:]) if wanted else {}
+            titles = self._headlines.of(wanted[-MAX_TITLES:]) if wanted else {}
         self._call(self._feed_and_release, changes, titles)
 
     def _feed_and_release(self, changes: list[StoredChange], titles: dict[str, str]) -> None:
@@ -237,7 +242,7 @@ class Hub:
 
     # ---- what connections ask --------------------------------------------------------------------------------------
     def _id_of(self, vector: Mapping[str, int]) -> str:
-        return f"{self.generation}.{encode_vector(vector)}"
+        return id_of(self.generation, vector)
 
     @property
     def safe_id(self) -> str:

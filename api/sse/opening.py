@@ -5,19 +5,22 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from api.sse.cursor import Point, Vector, covers, decode_point, encode_vector
+from api.sse.cursor import Point, Vector, covers, decode_point, encode_vector, id_of
 from api.sse.filters import Filter
 from api.sse.hub import Hub
 from api.sse.latest import KEPT
 from api.sse.slots import Slot, change_slots, control_event, control_slot
 from contracts.errors import BadRequest
 from contracts.ports import BucketStore, StoredChange
-from contracts.resolution import MINUTE_MS
+from contracts.resolution import DAY_MS, MINUTE_MS
 
 MAX_REPLAY_EVENTS = 500
 #: Changes looked at in search of the client's events; past it a snapshot is cheaper.
 MAX_REPLAY_CHANGES = 5_000
 PAGE = 1_000
+#: A stream follows an edit of its list within a second, and a client that reads slowly hears of it within another 45;
+#: the clocks of those who write differ. An edit that long before the client's newest change was surely told.
+EDIT_TOLD_MS = MINUTE_MS
 
 #: A position of no epoch: whoever stands there gets a snapshot.
 NOWHERE = Point("", {})
@@ -63,14 +66,16 @@ def start_of(last_event_id: str | None, cursor: str | None, since_ms: int | None
     return Start(decode_point(cursor) if cursor else None, since_ms)
 
 
-def find_since(store: BucketStore, since_ms: int) -> Vector | None:
+def find_since(store: BucketStore, since_ms: int, now_ms: int) -> Vector | None:
     """The position just before the first change written at or after an instant, by bisection in every lane (changes
-    of a lane are written in order). None when older changes than that are already trimmed."""
+    of a lane are written in order). None when changes since then may be trimmed: those that are, are older than a day.
+    """
     tail = store.changes_tail()
     vector: Vector = {}
     for lane, head in store.changes_head().items():
         low, high = tail.get(lane, head + 1), head + 1
-        if low > 1 and (low > head or _written_ms(store, lane, low) >= since_ms):
+        trimmed = low > 1 and since_ms < now_ms - DAY_MS
+        if trimmed and (low > head or _written_ms(store, lane, low) >= since_ms):
             return None
         while low < high:
             middle = (low + high) // 2
@@ -122,6 +127,13 @@ def _recent(hub: Hub, start: Vector) -> list[StoredChange] | None:
     return [stored for stored in hub.recent if stored.sequence > start.get(stored.lane, 0)]
 
 
+def _seen_ms(hub: Hub, start: Start, vector: Vector) -> int:
+    """When the newest change the client has seen was written, as far as it says or memory tells; else 0."""
+    if start.point is None:
+        return start.since_ms or 0
+    return max((s.change.written_ms for s in hub.recent if s.sequence <= vector.get(s.lane, 0)), default=0)
+
+
 class Opener:
     """Begins streams. `run(dependency, function, *args)` makes blocking calls elsewhere."""
 
@@ -132,17 +144,19 @@ class Opener:
         self._snapshots: dict[Filter, tuple[int, int, Slot]] = {}
         self._resumes: dict[tuple[Any, ...], asyncio.Future[Opening | None]] = {}
 
-    async def open(self, start: Start, wanted: Filter, until_ms: int | None = None) -> Opening:
-        """Resume if possible, else a snapshot; of what was written before `until_ms`. Raises `Transient` when the
-        store is needed and down."""
+    async def open(
+        self, start: Start, wanted: Filter, until_ms: int | None = None, edited_ms: int | None = None
+    ) -> Opening:
+        """Resume if possible, else a snapshot; of what was written before `until_ms`. Who resumes on a list that was
+        edited since (`edited_ms`) gets both. Raises `Transient` when the store is needed and down."""
         while True:
             epoch = self._hub.generation
-            opening = await self._open(start, wanted, until_ms)
+            opening = await self._open(start, wanted, until_ms, edited_ms)
             # Another generation went live while the store was read: what was read is half of each.
             if self._hub.generation == epoch:
                 return opening
 
-    async def _open(self, start: Start, wanted: Filter, until_ms: int | None) -> Opening:
+    async def _open(self, start: Start, wanted: Filter, until_ms: int | None, edited_ms: int | None) -> Opening:
         hub = self._hub
         point, since_ms = start
         reason = "first"
@@ -153,15 +167,24 @@ class Opener:
             else:
                 vector = point.vector
         elif since_ms is not None:
-            vector = await self._run("buckets", find_since, self._store, since_ms)
+            vector = await self._run("buckets", find_since, self._store, since_ms, hub.clock.now_ms())
             reason = "too_old"
         if vector is not None:
             opening = await self._resume(vector, wanted, until_ms)
             if opening is not None:
+                if edited_ms is not None and _seen_ms(hub, start, vector) < edited_ms + EDIT_TOLD_MS:
+                    return await self._with_state(opening, vector, wanted)
                 return opening
             reason = "too_old"
         slot, index = await self.snapshot(wanted)
         return Opening(hub.generation, False, reason, [slot], index, slot.before)
+
+    async def _with_state(self, opening: Opening, vector: Vector, wanted: Filter) -> Opening:
+        """The same with the state of the wanted series before what was missed, at the client's own position: one that
+        is cut anywhere behind the state has it, one that is cut before it asks from the same place again."""
+        slot, _ = await self.snapshot(wanted)
+        here = control_slot(id_of(opening.epoch, vector), slot.events[0])
+        return Opening(opening.epoch, True, opening.reason, [here, *opening.slots], opening.ring_index, opening.cursor)
 
     async def _resume(self, vector: Vector, wanted: Filter, until_ms: int | None) -> Opening | None:
         """After a restart everybody comes back, most of them from one place: what they missed is read once."""

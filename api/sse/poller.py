@@ -22,7 +22,8 @@ MAX_HANDED_OVER = 4
 
 
 class Poller:
-    """Reads changes past a vector and hands them over; a store that is down is asked again, four times a second.
+    """Reads changes past a vector and hands them over. A store that is down is asked again, four times a second, and so
+    is one that answers what we do not understand: it may be mended, and a reader that gave up would not see it.
 
     `on_changes(changes)`, `on_epoch(name)` and `on_health(up)` are called in the poller's thread. A store that offers
     `seen()` and `wait(seen, timeout_ms)` wakes the poller; any other is read every `every_ms`.
@@ -49,6 +50,8 @@ class Poller:
         self._room = threading.Semaphore(MAX_HANDED_OVER)
         self._thread: threading.Thread | None = None
         self._vector: Vector = {}
+        self._next_epoch_ms = float("-inf")
+        self._told = ""
         self.last_read_ms = float("-inf")
 
     def start(self, vector: Vector) -> None:
@@ -76,34 +79,58 @@ class Poller:
         try:
             self._read_on()
         finally:
-            # Also when our own bug ends it: then nothing is read any more, and everybody shall see it.
+            # Nothing is read any more, and everybody shall see it.
             self._on_health(False)
 
     def _read_on(self) -> None:
-        next_epoch_ms = self._clock.monotonic_ms()
         while not self._stop.is_set():
             try:
-                if self._clock.monotonic_ms() >= next_epoch_ms:
-                    next_epoch_ms = self._clock.monotonic_ms() + EPOCH_EVERY_MS
-                    self._on_epoch(self._epoch.refresh())
-                seen = self._seen()
-                changes = self._store.changes_after(self._vector, BATCH)
+                self._turn()
             except (Transient, Unusable) as error:
                 # Unusable too: rights or credentials can be mended while the process lives.
                 note(logging.WARNING, "change log unavailable", cause=str(error))
-                self._on_health(False)
-                self._clock.wait(self._stop, DOWN_PAUSE_MS)
+            except Exception as error:  # noqa: BLE001 — logged, shown as a store that is down, and tried again
+                self._tell_once(error)
+            else:
+                self._told = ""
                 continue
-            self.last_read_ms = self._clock.monotonic_ms()
-            self._on_health(True)
-            if not changes:
-                self._pause(seen)
-                continue
-            for stored in changes:
-                self._vector[stored.lane] = max(stored.sequence, self._vector.get(stored.lane, 0))
-            self._room.acquire()
-            if not self._stop.is_set():
-                self._on_changes(changes)
+            self._on_health(False)
+            self._clock.wait(self._stop, DOWN_PAUSE_MS)
+
+    def _turn(self) -> None:
+        """Read once and hand over what was found; the place moves, and the reader is well, when that is done."""
+        if self._clock.monotonic_ms() >= self._next_epoch_ms:
+            self._next_epoch_ms = self._clock.monotonic_ms() + EPOCH_EVERY_MS
+            self._on_epoch(self._epoch.refresh())
+        seen = self._seen()
+        changes = self._store.changes_after(self._vector, BATCH)
+        read_ms = self._clock.monotonic_ms()
+        if changes and not self._hand_over(changes):
+            return
+        for stored in changes:
+            self._vector[stored.lane] = max(stored.sequence, self._vector.get(stored.lane, 0))
+        self.last_read_ms = read_ms
+        self._on_health(True)
+        if not changes:
+            self._pause(seen)
+
+    def _hand_over(self, changes: list[StoredChange]) -> bool:
+        """False when the reader is to stop."""
+        self._room.acquire()
+        if self._stop.is_set():
+            return False
+        try:
+            self._on_changes(changes)
+        except BaseException:
+            self._room.release()
+            raise
+        return True
+
+    def _tell_once(self, error: Exception) -> None:
+        """Four times a second would bury the log."""
+        if self._told != repr(error):
+            self._told = repr(error)
+            note(logging.ERROR, "change log cannot be read", error, cause=self._told)
 
     def _seen(self) -> Any:
         seen = getattr(self._store, "seen", None)

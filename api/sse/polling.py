@@ -7,12 +7,12 @@ the store.
 from collections.abc import Mapping
 from typing import Any
 
-from api.sse.cursor import Vector, covers, encode_vector
+from api.sse.cursor import Vector, covers, id_of
 from api.sse.filters import Filter
 from api.sse.hub import Hub
 from api.sse.latest import KEPT, Latest
 from api.sse.opening import Start, find_since, missed_changes
-from api.sse.slots import Slot, change_slots
+from api.sse.slots import change_slots
 from contracts.ports import BucketStore, StoredChange
 
 
@@ -40,7 +40,7 @@ def poll_store(
     elif point is not None:
         reason, vector = "too_old", point.vector
     elif since_ms is not None:
-        reason, vector = "too_old", find_since(store, since_ms)
+        reason, vector = "too_old", find_since(store, since_ms, now_ms)
     if vector is not None:
         missed = missed_changes(store, vector, head)
         if missed is not None:
@@ -60,12 +60,12 @@ def _answer(
 ) -> dict[str, Any]:
     """Whole changes until the limit is reached, at least one: a cursor inside a change would repeat it."""
     events: list[dict[str, Any]] = []
-    cursor = encode_vector({lane: max(start.get(lane, 0), until.get(lane, 0)) for lane in {*start, *until}})
+    cursor = id_of(generation, {lane: max(start.get(lane, 0), until.get(lane, 0)) for lane in {*start, *until}})
     more = False
     for slot in change_slots(missed, start, generation, now_ms, titles):
         documents = slot.documents(wanted)
         if events and documents and len(events) + len(documents) > limit:
-            more, cursor = True, _cursor_of(slot)
+            more, cursor = True, slot.before
             break
         events += [{"event": event.name, "id": name, "data": event.data} for name, event in documents]
     return {
@@ -78,10 +78,6 @@ def _answer(
     }
 
 
-def _cursor_of(slot: Slot) -> str:
-    return slot.before.rpartition(".")[2]
-
-
 def _snapshot(
     store: BucketStore, generation: str, head: Vector, wanted: Filter, reason: str, now_ms: int
 ) -> dict[str, Any]:
@@ -91,13 +87,13 @@ def _snapshot(
         for resolution in wanted.resolutions:
             buckets = store.range(generation, subject, resolution, limit=KEPT[resolution], newest=True)
             latest.load((subject, resolution), buckets)
-    cursor = encode_vector(head)
+    cursor = id_of(generation, head)
     data = {"series": latest.rows(wanted, subjects, now_ms)}
     return {
         "epoch": generation,
         "cursor": cursor,
         "resumed": False,
         "reason": reason,
-        "events": [{"event": "snapshot", "id": f"{generation}.{cursor}", "data": data}],
+        "events": [{"event": "snapshot", "id": cursor, "data": data}],
         "more": False,
     }

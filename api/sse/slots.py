@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from api.sse.cursor import Vector, encode_vector
+from api.sse.cursor import Vector, id_of
 from api.sse.filters import Filter
 from contracts.bucket import E4, Bucket
 from contracts.documents import bucket_document, end_ms, partial_document
@@ -181,13 +181,13 @@ def change_slots(
     """The slots of a replay: every change past `start`, uncoalesced, with exact ids. Changes of other generations
     move the cursor and say nothing."""
     vector = dict(start)
-    before = f"{epoch}.{encode_vector(vector)}"
+    before = id_of(epoch, vector)
     slots = []
     for stored in changes:
         vector[stored.lane] = max(stored.sequence, vector.get(stored.lane, 0))
         if stored.change.generation != epoch:
             continue
-        after = f"{epoch}.{encode_vector(vector)}"
+        after = id_of(epoch, vector)
         buckets = [bucket_event(bucket, stored.change.origin_ms, now_ms) for bucket in stored.change.buckets]
         slots.append(whole_slot(before, after, (*buckets, *item_events(stored.change, titles or {}))))
         before = after

@@ -3,6 +3,7 @@ at a time."""
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from typing import Any, Protocol
@@ -41,7 +42,7 @@ RECONNECT_MS = {
 }
 #: Ends after which a client goes on where it stands. It is told all there is first, and where that is, so that it hears
 #: nothing twice.
-GOES_ON = {"lifetime", "shutdown"}
+GOES_ON = {"lifetime", "shutdown", "until"}
 
 
 def planned_lifetime_ms(lifetime_s: float) -> float:
@@ -83,7 +84,8 @@ class Handover(Response):
 
 
 class EventStream:
-    """The stream of one client. `ending` is set by others: the reason for a farewell."""
+    """The stream of one client. `ending` is set by others: the reason for a farewell. One whose `until` lies in the
+    past is `over` with its opening: what the ring holds was written later."""
 
     __slots__ = (
         "_chunked",
@@ -100,6 +102,7 @@ class EventStream:
         "ending",
         "expires_ms",
         "gone",
+        "over",
         "sending_since_ms",
         "until_ms",
         "wanted",
@@ -123,11 +126,11 @@ class EventStream:
         lifetime_s = self._hub.options.max_lifetime_s
         self._lifetime_s = lifetime_s
         self.expires_ms = self._hub.clock.monotonic_ms() + planned_lifetime_ms(lifetime_s)
-        over = until_ms is not None and self._hub.clock.now_ms() >= until_ms
-        self.ending: str | None = "until" if over else None
+        self.over = until_ms is not None and self._hub.clock.now_ms() >= until_ms
+        self.ending: str | None = "until" if self.over else None
         self.gone = False
         self.sending_since_ms: float | None = None
-        self._extra: list[Slot] = []
+        self._extra: deque[bytes] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._task: asyncio.Task[Any] | None = None
         self._wire: Wire | None = None
@@ -141,10 +144,19 @@ class EventStream:
         self.nudge()
 
     def refilter(self, wanted: Filter, slot: Slot, index: int) -> None:
-        """Follow an edited watch list: the state of its series, then what happens from there on."""
+        """Follow an edited watch list: what is still unsent of the subjects that stay (the id of what follows is past
+        it), the state of the list's series, then what happens from there on."""
+        stays = self.wanted.common(wanted)
+        try:
+            while self._index < index:
+                unsent, self._index = self._hub.ring.read(self._index, stays)
+                if unsent:
+                    self._extra.append(unsent)
+        except Overrun:
+            self.end("too_slow")
+            return
         self.wanted = wanted
-        self._extra.append(slot)
-        self._index = index
+        self._extra.append(slot.render(wanted))
         self.nudge()
 
     def nudge(self) -> None:
@@ -220,24 +232,26 @@ class EventStream:
 
     async def _pump(self, send: Send) -> None:
         while not self.gone:
-            if self.ending is not None and self.ending not in GOES_ON:
+            if self.ending is not None and (self.over or self.ending not in GOES_ON):
                 await self._farewell(send, self.ending)
                 return
-            payload = b"".join(slot.render(self.wanted) for slot in self._extra)
-            self._extra.clear()
             try:
-                more, self._index = self._hub.ring.read(self._index, self.wanted)
+                payload = self._extra.popleft() if self._extra else self._read()
             except Overrun:
                 self.ending = "too_slow"
                 continue
-            if payload or more:
-                await self._write(send, payload + more if payload else more)
+            if payload:
+                await self._write(send, payload)
             elif self.ending is not None:
                 await self._farewell(send, self.ending)
                 return
             elif not self.gone:
                 self._wake = self._hub.ring.waiter()
                 await self._wake
+
+    def _read(self) -> bytes:
+        payload, self._index = self._hub.ring.read(self._index, self.wanted)
+        return payload
 
     async def _write(self, send: Send, payload: bytes) -> None:
         self.sending_since_ms = self._hub.clock.monotonic_ms()
@@ -251,7 +265,7 @@ class EventStream:
         pause_ms = round(RECONNECT_MS[reason] * random.uniform(0.5, 1.5))
         data = {"reason": reason, "reconnect_in_ms": pause_ms}
         body = b"retry: %d\n" % max(pause_ms, 1) + control_event("bye", data).body
-        if reason in GOES_ON:
+        if reason in GOES_ON and not self.over:
             held = b"".join(event.body for event in self._hub.held(self.wanted))
             body = b"%sid: %s\n%s" % (held, self._hub.newest_id.encode(), body)
         await self._write(send, body)

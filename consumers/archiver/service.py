@@ -26,7 +26,7 @@ _SUFFIX: Final = ".jsonl.gz"
 
 
 class _Sourced(msgspec.Struct):
-    source: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")]
+    source: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}\Z")]
 
 
 _decoder: Final = msgspec.json.Decoder(_Sourced)

@@ -2,8 +2,9 @@
 
 Precision first: a wrong candle misleads, a missed mention only thins one. Three ways to be recognised:
 
-1. explicitly, `$AAPL`, `(NASDAQ: AAPL)` or `Evolution Petroleum Corporation (EPM)`: always, even for tickers that are
-   words (`$ALL`, `(NYSE: IT)`);
+1. explicitly, `(NASDAQ: AAPL)` or `Evolution Petroleum Corporation (EPM)`: always, even for tickers that are words
+   (`(NYSE: IT)`); `$ALL`, `NYSE: ALL` without brackets, and initials in brackets (`Oil and Natural Gas Corporation
+   (ONGC)`): when the table knows them or somebody watches them;
 2. by a name that means one thing (`Microsoft`, `Goldman Sachs`): always, when capitalised as written in the table;
 3. by a name that also means something else (`Apple`, `Oracle`, `Meta`): only in company context, that is a possessive,
    a company suffix or verb right after it or its own ticker in brackets, or a business word, another company or one of
@@ -33,13 +34,13 @@ NOISY_SOURCES: Final = frozenset({"tiingo"})
 _WORD: Final = re.compile(r"[^\W_]+(?:[.&'][^\W_]+)*|&")
 _CASHTAG: Final = re.compile(r"(?<![\w$])\$([A-Z][A-Z0-9]{0,5}(?:[.\-][A-Z])?)(?![\w])")
 _LISTED: Final = re.compile(
-    r"\b(?:NASDAQ|NYSE|AMEX|OTC)(?:\s?(?:American|Arca|MKT|GS|GM|CM))?\s?:\s?\$?([A-Z][A-Z0-9]{0,5}(?:[.\-][A-Z])?)(?!\w)",
-    re.IGNORECASE,
+    r"\b(?i:NASDAQ|NYSE|AMEX|OTC)(?i:\s?(?:American|Arca|MKT|GS|GM|CM))?\s?:\s?"
+    r"\$?([A-Z][A-Z0-9]{0,5}(?:[.\-][A-Z])?)(?!\w)"
 )
 
 #: A legal form and a symbol in brackets: a company's full name is told with its ticker (Reuters adds the exchange: .O).
 _TOLD: Final = re.compile(
-    r"\b(?:Inc|Corp|Corporation|Incorporated|plc|PLC|Ltd|Limited|N\.V|S\.A)\.?,? "
+    r"\b(Inc|Corp|Corporation|Incorporated|plc|PLC|Ltd|Limited|N\.V|S\.A)\.?,? "
     r"\(([A-Z]{2,5}(?:[.\-][AB])?)(?:\.[ONK]|\.OQ)?\)"
 )
 
@@ -48,6 +49,8 @@ def _word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+#: Whose initials in brackets are most often those of a public body (`British Broadcasting Corporation (BBC)`).
+_BODIES: Final = _word_set("Corp Corporation Ltd Limited")
 _NO_TICKERS: Final = _word_set("US USA UK EU CEO CFO CTO COO IPO ETF SEC FDA UAE PR HK NZ CA AU IN DE FR JP")
 _SUFFIXES: Final = _word_set(
     """
@@ -139,10 +142,9 @@ def read_symbols(path: Path) -> Symbols:
 
 
 def recognise(text: str, symbols: Symbols, watched: Collection[str] = ()) -> set[str]:
-    """The tickers a text names. A cashtag counts when the table knows it or somebody watches it."""
-    found = {ticker for ticker in _CASHTAG.findall(text) if ticker in symbols.tickers or ticker in watched}
-    found |= {ticker.upper() for ticker in _LISTED.findall(text) if is_ticker(ticker.upper())}
-    found |= {ticker for ticker in _TOLD.findall(text) if ticker not in _NO_TICKERS}
+    """The tickers a text names. What only looks like one counts when the table knows it or somebody watches it."""
+    looks, found = _written(text)
+    found |= {ticker for ticker in looks if ticker in symbols.tickers or ticker in watched}
     words = _words(text)
     lower = {word.text.lower() for word in words}
     flat = f" {' '.join(word.text.lower() for word in words)} "
@@ -164,6 +166,24 @@ def recognise(text: str, symbols: Symbols, watched: Collection[str] = ()) -> set
         ):
             found.add(alias.ticker)
     return found
+
+
+def _written(text: str) -> tuple[set[str], set[str]]:
+    """What is written as tickers are: what only looks like one, and what is one whoever knows it."""
+    looks, told = set(_CASHTAG.findall(text)), set()
+    for match in _LISTED.finditer(text):
+        in_brackets = text.rfind("(", 0, match.start()) > text.rfind(")", 0, match.start())
+        if in_brackets:
+            told.add(match[1])
+        elif len(match[1]) > 1:  # `NYSE: A CLOSER LOOK`
+            looks.add(match[1])
+    for match in _TOLD.finditer(text):
+        form, ticker = match.groups()
+        initials = "".join(re.findall(r"\b[A-Z]", text[: match.start()])) + form[0]
+        is_abbreviation = form in _BODIES and initials.endswith(ticker)
+        if ticker not in _NO_TICKERS:
+            (looks if is_abbreviation else told).add(ticker)
+    return looks, told
 
 
 def _is_only_rating(words: Sequence[_Word], first: int, after: int, lower: Collection[str]) -> bool:

@@ -29,9 +29,12 @@ from producers.sources.json_api import (
     text_of,
     tickers_of,
 )
+from producers.sources.paging import OVERLAP_MS
 from producers.sources.registry import Fetched, Request
 
 LIMITS: Final = (Limit(25, DAY_MS), Limit(1, 1_000))
+#: An answer of so many rows may have been cut there: it is the size of one that is not asked for more.
+FULL_ROWS: Final = 50
 _STAMP: Final = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)?\Z", re.ASCII)
 
 
@@ -54,7 +57,16 @@ def fetch(request: Request) -> Fetched:
     api = JsonApi(request, LIMITS, patience_ms=DAY_MS // 24)
 
     def ask(symbol: str, since_ms: int | None) -> Batch:
-        start_ms = since_ms if since_ms is not None else request.now_ms - options.days_back * DAY_MS
+        if since_ms is None:
+            return batch(rows_from(symbol, request.now_ms - options.days_back * DAY_MS))
+        rows = rows_from(symbol, since_ms - OVERLAP_MS)
+        found = batch(rows)
+        if len(rows) < min(options.page_size, FULL_ROWS) or any(each.published_ms > since_ms for each in found[0]):
+            return found
+        # So much came within the overlap that what is new may have had no room.
+        return batch([*rows, *rows_from(symbol, since_ms)])
+
+    def rows_from(symbol: str, start_ms: int) -> list[Any]:
         params = {
             "function": "NEWS_SENTIMENT",
             "tickers": symbol,
@@ -68,6 +80,9 @@ def fetch(request: Request) -> Fetched:
         rows = document.get("feed") if isinstance(document, dict) else None
         if not isinstance(rows, list):
             raise api.refused(message_of(document) or "answered with no feed")
+        return rows
+
+    def batch(rows: Sequence[Any]) -> Batch:
         articles, rejected = articles_of(request, rows, lambda row: _fields(row, options.min_relevance))
         return articles, rejected, _opinions(request.source.name, articles, rows)
 
@@ -85,7 +100,8 @@ def _fields(row: Mapping[str, Any], min_relevance: float) -> dict[str, Any]:
         raise BadEvent("bad_time", f"time_published: {str(row.get('time_published'))[:40]!r}")
     year, month, day, hour, minute, second = found.groups()
     authors = row.get("authors")
-    named = [each for each in row.get("ticker_sentiment") or () if isinstance(each, Mapping)]
+    told = row.get("ticker_sentiment")
+    named = [each for each in told if isinstance(each, Mapping)] if isinstance(told, list) else []
     return {
         "title": text_of(row.get("title")),
         "snippet": text_of(row.get("summary")),
@@ -100,7 +116,7 @@ def _fields(row: Mapping[str, Any], min_relevance: float) -> dict[str, Any]:
 def _relevance(named: Mapping[str, Any]) -> float:
     try:
         return float(named["relevance_score"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return 0.0
 
 

@@ -94,8 +94,9 @@ def _root_at(text: str) -> int:
 
 def _document_type_end(text: str, at: int) -> int:
     """The `>` that ends a declaration, after its own list of declarations when it has one."""
-    end, subset = text.find(">", at), text.find("[", at)
-    if 0 <= subset < end:
+    end = text.find(">", at)
+    subset = text.find("[", at, end) if end >= 0 else -1
+    if subset >= 0:
         closed = text.find("]", subset)
         end = text.find(">", closed) if closed >= 0 else -1
     return end

@@ -163,6 +163,7 @@ def _csv_row(line: int, fields: dict[Any, Any], columns: Mapping[str, str]) -> R
 
 def _parquet_rows(path: str, columns: Mapping[str, str]) -> Iterator[Row]:
     try:
+        import pyarrow
         import pyarrow.parquet as parquet
     except ImportError:
         raise BadRequest(f"{path}: reading Parquet needs pyarrow; run: pip install pyarrow") from None
@@ -170,14 +171,49 @@ def _parquet_rows(path: str, columns: Mapping[str, str]) -> Iterator[Row]:
         with open(path, "rb") as stream:
             if stream.read(len(_PARQUET_MAGIC)) != _PARQUET_MAGIC:
                 raise BadRequest(f"{path}: not Parquet, whatever its name says")
-        table = parquet.ParquetFile(path)
     except OSError as error:
-        raise BadRequest(f"{path}: {error.strerror or error}") from None
-    batches = (batch.to_pylist() for batch in table.iter_batches(_PARQUET_ROWS))
-    return (
-        Row(number, repr(fields).encode("utf-8", "backslashreplace"), _mapped(fields, columns))
-        for number, fields in enumerate((fields for batch in batches for fields in batch), start=1)
-    )
+        raise BadRequest(f"{path}: {error.strerror}") from None
+    damage = (OSError, ValueError, OverflowError, pyarrow.ArrowException)
+    try:
+        table = parquet.ParquetFile(path)
+    except damage as error:
+        raise BadRequest(f"{path}: damaged Parquet: {_first_line(error)}") from None
+    return _table_rows(table.iter_batches(_PARQUET_ROWS), columns, damage)
+
+
+def _table_rows(
+    batches: Iterator[Any], columns: Mapping[str, str], damage: tuple[type[Exception], ...]
+) -> Iterator[Row]:
+    number = 0
+    while True:
+        try:
+            batch = next(batches, None)
+        except damage as error:
+            detail = f"damaged Parquet, nothing after this is read: {_first_line(error)}"
+            yield Row(number + 1, error=BadEvent("unparseable", detail))
+            return
+        if batch is None:
+            return
+        for fields in _batch_fields(batch, damage):
+            number += 1
+            if isinstance(fields, BadEvent):
+                yield Row(number, error=fields)
+            else:
+                yield Row(number, repr(fields).encode("utf-8", "backslashreplace"), _mapped(fields, columns))
+
+
+def _batch_fields(batch: Any, damage: tuple[type[Exception], ...]) -> list[dict[str, Any] | BadEvent]:
+    """The rows of a batch; one that Python has no value for (a year 300,000, nanoseconds) spoils no other."""
+    try:
+        return cast(list[dict[str, Any] | BadEvent], batch.to_pylist())
+    except damage as error:
+        if len(batch) == 1:
+            return [BadEvent("unparseable", _first_line(error))]
+        return [each for at in range(len(batch)) for each in _batch_fields(batch.slice(at, 1), damage)]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _mapped(fields: dict[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:

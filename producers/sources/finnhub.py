@@ -25,9 +25,11 @@ from producers.sources.json_api import (
     text_of,
     tickers_of,
 )
+from producers.sources.paging import OVERLAP_MS
 from producers.sources.registry import Fetched, Rejected, Request
 
 LIMITS: Final = (Limit(60, MINUTE_MS), Limit(30, 1_000))
+MAX_ID: Final = 2**53  # a larger one is no number to ask after
 
 
 class Options(BaseModel):
@@ -52,7 +54,7 @@ def fetch(request: Request) -> Fetched:
     if options.category is None or fetched.trouble is not None:
         return fetched._replace(cursor={**fetched.cursor, "min_id": min_id})
     try:
-        articles, rejected, newest_id = api.general(options.category, min_id)
+        articles, rejected, following_id = api.general(options.category, min_id)
     except FetchFailed as error:
         if not symbols:
             raise
@@ -61,7 +63,7 @@ def fetch(request: Request) -> Fetched:
     return fetched._replace(
         articles=(*fetched.articles, *(each for each in articles if each.article_id not in known)),
         rejected=(*fetched.rejected, *rejected),
-        cursor={**fetched.cursor, "min_id": max(min_id, newest_id)},
+        cursor={**fetched.cursor, "min_id": following_id},
     )
 
 
@@ -73,17 +75,19 @@ class FinnhubApi:
         self._api = JsonApi(request, LIMITS)
 
     def company(self, symbol: str, since_ms: int | None, options: Options) -> tuple[list[RawArticle], list[Rejected]]:
-        """News of one symbol. Days are whole, so the last day seen is asked for again."""
+        """News of one symbol. Days are whole, so the last day seen is asked for again, and what came late to it."""
         now_ms = self._request.now_ms
-        start_ms = since_ms if since_ms is not None else now_ms - options.days_back * DAY_MS
+        start_ms = since_ms - OVERLAP_MS if since_ms is not None else now_ms - options.days_back * DAY_MS
         rows = self._ask("company-news", {"symbol": symbol, "from": date_of(start_ms), "to": date_of(now_ms)})
         return articles_of(self._request, rows, lambda row: _fields(row) | {"tickers": tickers_of([symbol])})
 
     def general(self, category: str, min_id: int) -> tuple[list[RawArticle], list[Rejected], int]:
-        """General news after an id, and the newest id."""
+        """General news after an id, and the id to ask after next: the newest. When nothing came after the id it is 0,
+        which gives the latest again: one row with an id out of all order would otherwise end the news for good."""
         rows = self._ask("news", {"category": category, "minId": str(min_id)})
         ids = [row["id"] for row in rows if isinstance(row, Mapping) and isinstance(row.get("id"), int)]
-        return (*articles_of(self._request, rows, _fields), max(ids, default=0))
+        newest_id = max((each for each in ids if min_id < each <= MAX_ID), default=0)
+        return (*articles_of(self._request, rows, _fields), newest_id)
 
     def _ask(self, path: str, params: Mapping[str, str]) -> list[Any]:
         url = f"{self._request.source.url.rstrip('/')}/{path}"

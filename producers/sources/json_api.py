@@ -25,6 +25,10 @@ MAX_ROWS: Final = 20_000
 MAX_REJECTED: Final = 1_000
 MAX_REFUSAL_CHARACTERS: Final = 200
 _MESSAGES: Final = ("message", "error", "detail", "Information", "Note", "Error Message")
+#: In turn: escaped backslashes, which begin no escape; whole surrogate pairs; halves of one.
+_ESCAPE: Final = re.compile(
+    rb"(?:\\\\)++|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
 _LIMIT_WORDS: Final = re.compile(r"limit|allocation|frequency|too many|run over|requests per", re.IGNORECASE)
 
 
@@ -70,7 +74,7 @@ class JsonApi:
     def document(self, answer: Answer) -> Any:
         """An answer's JSON. Raises `FetchFailed` for HTML, a cut-off text, or a refusal that came as plain text."""
         try:
-            return msgspec.json.decode(answer.body)
+            return decoded(answer.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             start = answer.body[:300].decode("utf-8", "replace").strip()
             if start and start[0] not in "<{[":
@@ -88,7 +92,7 @@ class JsonApi:
 
     def _explained(self, error: FetchFailed) -> FetchFailed:
         try:
-            message = message_of(msgspec.json.decode(error.body))
+            message = message_of(decoded(error.body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             message = None
         if message is None:
@@ -100,6 +104,18 @@ class JsonApi:
         for secret in self._hidden:
             message = message.replace(secret, "…")
         return self.key.hidden_in(plain_text(message))[:MAX_REFUSAL_CHARACTERS]
+
+
+def decoded(body: bytes) -> Any:
+    """A JSON document. Half of a surrogate pair, as of a summary that was cut inside an emoji, becomes U+FFFD: JSON's
+    grammar allows it, the decoder does not. Raises what `msgspec.json.decode` does."""
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        whole = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], body)
+        if whole == body:
+            raise
+        return msgspec.json.decode(whole)
 
 
 def limits_of(options: Mapping[str, Any], usual: Sequence[Limit]) -> tuple[Limit, ...]:
@@ -175,7 +191,7 @@ Batch = tuple[Sequence[RawArticle], Sequence[Rejected], Sequence[Mapping[str, An
 
 def by_symbol(request: Request, symbols: Sequence[str], ask: Callable[[str, int | None], Batch]) -> Fetched:
     """Ask for one symbol after the other, from where the last round stopped. `ask` gets the symbol and the newest
-    publication (ms) seen of it.
+    publication (ms) seen of it, and is to ask for some of what is older too (`OVERLAP_MS`).
 
     Cursor: `newest_ms` by symbol, `next` symbol. A symbol the source refuses (no access, unknown) is noted and the
     others go on; a failure that is not about the symbol ends the round with what there is, and the next round begins

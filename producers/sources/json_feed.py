@@ -9,25 +9,28 @@
 
 A record's identity is its own id and the content of its mapped fields: the same record again is known, a changed one is
 one new article, and the rest of its page is not touched. Without `time` it is news when it is first met. Cursor: `etag`
-and `modified` (without paging), `since_ms` (with `since`), and of an unfinished walk `page` or `next`.
+and `modified` (without paging), `since_ms` (with `since`), and of an unfinished walk its `place` and `newest_ms`.
 """
 
 import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal
+from urllib.parse import urljoin
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.instants import iso_ms, parse_ms
 from contracts.resolution import DAY_MS
-from producers.fetch import FetchFailed
+from producers.fetch import Answer, FetchFailed, OverBudget
 from producers.sources.json_api import JsonApi, Limits, articles_of, message_of, text_of, tickers_of
+from producers.sources.paging import OVERLAP_MS
 from producers.sources.registry import Fetched, Request
 from producers.sources.times import iso_time
 
 MAX_PAGES_A_POLL: Final = 10
+_NO_SUCH_PAGE: Final = frozenset({400, 404, 410, 422})
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
 
 
@@ -98,6 +101,10 @@ def fetch(request: Request) -> Fetched:
     return _Feed(request, Options.model_validate(request.source.options)).fetch()
 
 
+class _NoSuchPage(FetchFailed):
+    """The source refused a page after the first: there were no more, or it was asked for too late."""
+
+
 class _Feed:
     def __init__(self, request: Request, options: Options) -> None:
         self._request = request
@@ -119,25 +126,32 @@ class _Feed:
         for asked in range(MAX_PAGES_A_POLL):
             try:
                 rows, following, seen = self._page(place)
+                if rows is None:
+                    return Fetched(cursor=self._cursor, gone=seen.get("gone", False))
+                found, bad = articles_of(self._request, rows, self._fields)
             except FetchFailed as error:
-                if asked == 0:
+                if asked == 0 and (place is None or error.again or isinstance(error, OverBudget)):
                     raise
-                return Fetched(
-                    tuple(articles.values()), tuple(rejected), self._unfinished(place, newest_ms), trouble=error
-                )
-            if rows is None:
-                return Fetched(cursor=self._cursor, gone=seen.get("gone", False))
-            found, bad = articles_of(self._request, rows, self._fields)
+                if asked == 0:
+                    place = None  # an earlier walk stopped there, and it is no place any more: from the start
+                    continue
+                so_far = tuple(articles.values()), tuple(rejected)
+                if isinstance(error, _NoSuchPage):
+                    note = f"taken for the end of the pages: {error.detail}"
+                    return Fetched(*so_far, self._finished(newest_ms), note=note)
+                return Fetched(*so_far, self._unfinished(place, newest_ms), trouble=error)
             articles |= {article.article_id: article for article in found}
             rejected += bad
             if self._options.fields.time is not None:
                 newest_ms = max([newest_ms, *(each.published_ms for each in found)])
             if following is None:
-                since_ms = min(max(self._since_ms, newest_ms), self._request.now_ms)
-                cursor = seen | ({"since_ms": since_ms} if self._options.since and since_ms else {})
-                return Fetched(tuple(articles.values()), tuple(rejected), cursor)
+                return Fetched(tuple(articles.values()), tuple(rejected), seen | self._finished(newest_ms))
             place = following
         return Fetched(tuple(articles.values()), tuple(rejected), self._unfinished(place, newest_ms), more=True)
+
+    def _finished(self, newest_ms: int) -> dict[str, Any]:
+        since_ms = min(max(self._since_ms, newest_ms), self._request.now_ms)
+        return {"since_ms": since_ms} if self._options.since and since_ms else {}
 
     def _unfinished(self, place: Any, newest_ms: int) -> dict[str, Any]:
         kept = {"place": place, "newest_ms": newest_ms}
@@ -147,10 +161,9 @@ class _Feed:
         """The records of one page (None: unchanged or gone), where the next one is (None: nowhere), and what to
         remember of the answer."""
         paging = self._options.paging
-        url, params = self._question(place)
         conditional = paging is None and self._options.since is None
-        answer = self._api.answer(url, params, self._headers | (self._conditions() if conditional else {}))
-        if answer.status in (304, 410):
+        answer = self._answer(place, conditional)
+        if place is None and answer.status in (304, 410):
             return None, None, {"gone": answer.status == 410}
         document = self._api.document(answer)
         rows = _at(document, self._options.items)
@@ -167,6 +180,18 @@ class _Feed:
         here = place if place is not None else (0 if paging.by == "offset" else paging.start)
         return rows, (here + step if len(rows) >= paging.size else None), seen
 
+    def _answer(self, place: Any, conditional: bool) -> Answer:
+        url, params = self._question(place)
+        try:
+            answer = self._api.answer(url, params, self._headers | (self._conditions() if conditional else {}))
+        except FetchFailed as error:
+            if place is not None and error.status in _NO_SUCH_PAGE:
+                raise _NoSuchPage(error.host, error.detail, error.status) from None
+            raise
+        if place is not None and answer.status == 410:
+            raise _NoSuchPage(self._api.host, "HTTP 410", answer.status)
+        return answer
+
     def _conditions(self) -> dict[str, str]:
         held = {"If-None-Match": self._cursor.get("etag"), "If-Modified-Since": self._cursor.get("modified")}
         return {name: str(value) for name, value in held.items() if value}
@@ -174,7 +199,8 @@ class _Feed:
     def _question(self, place: Any) -> tuple[str, dict[str, str]]:
         options, url, params = self._options, self._request.source.url, dict(self._params)
         if options.since:
-            since_ms = self._since_ms or self._request.now_ms - options.since.days_back * DAY_MS
+            days_back_ms = self._request.now_ms - options.since.days_back * DAY_MS
+            since_ms = self._since_ms - OVERLAP_MS if self._since_ms else days_back_ms
             params[options.since.parameter] = _written(since_ms, options.since.form)
         if options.paging:
             if options.paging.size_parameter:
@@ -189,8 +215,12 @@ class _Feed:
                 params[options.paging.parameter or options.paging.by] = str(place if place is not None else first)
         return url, params
 
-    def _same_site(self, url: str) -> str:
+    def _same_site(self, place: str) -> str:
         """The next page's address, which must be on the source's own site: our headers may hold a key."""
+        try:
+            url = urljoin(self._request.source.url, place)
+        except ValueError:
+            raise FetchFailed(self._api.host, "the next page has no address", status=400) from None
         if url.split("/")[:3] != self._request.source.url.split("/")[:3]:
             raise FetchFailed(self._api.host, "the next page is on another site", status=400)
         return url

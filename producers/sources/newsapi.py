@@ -25,6 +25,8 @@ MAX_QUERY_CHARACTERS: Final = 500
 #: What is asked for when nobody watches anything and no query is set.
 DEFAULT_QUERY: Final = 'stocks OR earnings OR "stock market"'
 _REMOVED: Final = "[Removed]"
+#: How a question about a time before the plan's history is refused.
+_TOO_OLD: Final = (400, 426)
 #: Statuses of the documented codes, for a refusal that came with another one.
 CODES: Final = {
     "apiKeyDisabled": 401,
@@ -56,9 +58,22 @@ class Options(BaseModel):
 
 
 def fetch(request: Request) -> Fetched:
-    """Ask for what was published since the last walk. Raises `FetchFailed`."""
+    """Ask for what was published since the last walk, or for `days_back` when that is longer ago than the plan tells.
+    Raises `FetchFailed`."""
     options = Options.model_validate(request.source.options)
     api = JsonApi(request, LIMITS, patience_ms=HOUR_MS)
+    first_ms = request.now_ms - options.days_back * DAY_MS
+    try:
+        return _walked(request, options, api)
+    except FetchFailed as error:
+        if error.status not in _TOO_OLD or int(request.cursor.get("since_ms", first_ms)) >= first_ms:
+            raise
+    fetched = _walked(request._replace(cursor={}), options, api)
+    begun = f"what was published before {iso_s(first_ms // 1000 * 1000)} is older than the plan tells"
+    return fetched._replace(note=f"{begun}; {fetched.note}" if fetched.note else begun)
+
+
+def _walked(request: Request, options: Options, api: JsonApi) -> Fetched:
     query = options.query or query_of(request)
     walk = Walk(request, options.days_back * DAY_MS)
     asked = left_out = 0

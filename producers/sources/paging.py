@@ -2,7 +2,7 @@
 
 While a walk goes on, `since_ms` stays where the last finished walk ended, so nothing between the two is missed; what
 arrives meanwhile pushes rows to later pages, which repeats some and skips none. Cursor: `since_ms`, and of a walk that
-is not finished `question`, `page`, `asked_ms` (what its pages were asked from) and the `newest_ms` it saw.
+is not finished `question`, `page`, `asked_ms` (what its pages were asked from), the `newest_ms` it saw and `began_ms`.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,13 +35,13 @@ class Walk:
     def __init__(self, request: Request, first_ms: int) -> None:
         """`first_ms`: how far back the very first walk goes."""
         cursor = request.cursor
-        self._now_ms = request.now_ms
         self._question = cursor.get("question")
         self._page = int(cursor.get("page", 0))
         self._newest_ms = int(cursor.get("newest_ms", 0))
         self._cursor_ms = int(cursor.get("since_ms", request.now_ms - first_ms))
         fresh_ms = self._cursor_ms - (OVERLAP_MS if "since_ms" in cursor else 0)
         self.since_ms = int(cursor.get("asked_ms", fresh_ms))
+        self._began_ms = int(cursor.get("began_ms", request.now_ms))
         #: What is older was asked for before; it is only asked again for what came to the source late.
         self.known_ms = self._cursor_ms
 
@@ -66,8 +66,9 @@ class Walk:
             following = page.following if page.following is not None else page_number + 1
             number, page_number = (number + 1, 0) if page.last else (number, following)
             if number == len(questions):
-                # A clock of the source that is ahead must not make us skip what its others publish until then.
-                until_ms = min(max(self._newest_ms, self._cursor_ms), self._now_ms)
+                # What came after the walk began was only seen of the questions asked last; and a clock of the source
+                # that is ahead must not make us skip what its others publish until then.
+                until_ms = min(max(self._newest_ms, self._cursor_ms), self._began_ms)
                 return Fetched(tuple(articles.values()), tuple(rejected), {"since_ms": until_ms})
         return self._so_far(articles, rejected, questions[number], page_number, None)
 
@@ -85,5 +86,6 @@ class Walk:
             "page": page_number,
             "asked_ms": self.since_ms,
             "newest_ms": self._newest_ms,
+            "began_ms": self._began_ms,
         }
         return Fetched(tuple(articles.values()), tuple(rejected), cursor, more=trouble is None, trouble=trouble)

@@ -11,12 +11,14 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import feedparser
+from feedparser.datetimes.rfc822 import timezone_names
 from feedparser.mixin import _FeedParserMixin
 
 from contracts.errors import BadEvent
 from contracts.events import MAX_TITLE_CHARACTERS, make_raw
 from contracts.identity import article_id
-from contracts.instants import iso_ms
+from contracts.instants import iso_ms, parse_ms
+from contracts.resolution import DAY_MS
 from producers.fetch import Answer, FetchFailed
 from producers.sources.feed_document import OverLimit, feed_document
 from producers.sources.registry import Fetched, Rejected, Request
@@ -28,6 +30,14 @@ _ROOT_ENDS: Final = re.compile(rb"</(?:\w+:)?(?:rss|feed|rdf)\s*>", re.IGNORECAS
 _END_BYTES: Final = 1_000
 #: Authors up to here may be searched for an e-mail address.
 MAX_AUTHOR_CHARACTERS: Final = 200
+#: Zones that mean one thing everywhere, and that feedparser does not know (it reads those as UTC).
+_ZONES: Final = {"cet": 1, "cest": 2, "jst": 9}
+#: The end of a time that says its zone: an offset, UTC, those above, or what RFC 822 names.
+_ZONED: Final = re.compile(
+    r"(?::\d\d(?:[.,]\d+)?\s*(?:GMT)?[+-]\d\d:?\d\d|(?<![a-z])(?:Z|UT|UTC|GMT|[ECMP][SD]T|CES?T|JST))"
+    r"(?:\s*\([^()]*\))?\Z",
+    re.IGNORECASE,
+)
 
 
 def _bounded(search: Any) -> Any:
@@ -41,7 +51,17 @@ def _bounded(search: Any) -> Any:
     return sync
 
 
+def _iso_time(text: str) -> time.struct_time | None:
+    """An ISO-8601 instant; feedparser alone reads `+0530` as five hours."""
+    try:
+        return time.gmtime(parse_ms(text.strip()) // 1000)
+    except BadEvent:
+        return None
+
+
 _FeedParserMixin._sync_author_detail = _bounded(_FeedParserMixin._sync_author_detail)
+timezone_names.update(_ZONES)
+feedparser.registerDateHandler(_iso_time)
 
 
 def fetch(request: Request) -> Fetched:
@@ -107,24 +127,31 @@ def _fetched(request: Request, feed: Any, cursor: dict[str, Any]) -> Fetched:
     return Fetched(tuple(articles), tuple(rejected), cursor, note=note)
 
 
-def _iso_of(told: time.struct_time) -> str:
-    """The instant; of a year no calendar has, which feedparser lets through, a text that is none."""
+def _published_at(entry: Any, url: str | None, now_ms: int) -> str:
+    """The instant an entry tells; of a year no calendar has, which feedparser lets through, a text that is none.
+
+    An entry without one, or a fresh one whose zone would be a guess (`BST`, `ET`, none), is news when it is first met;
+    its link keeps its identity on the next fetch.
+    """
+    first_met = iso_ms(now_ms) if url else ""
+    # Past feedparser's own look-up, which takes one of the two for the other and warns that it will not for ever.
+    name = next((name for name in ("published", "updated") if dict.get(entry, f"{name}_parsed")), None)
+    if name is None:
+        return first_met
+    told: Any = dict.get(entry, f"{name}_parsed")
     try:
-        return iso_ms(timegm(told) * 1000)
+        told_ms = timegm(told) * 1000
+        told_at = iso_ms(told_ms)
     except ValueError:
         return f"year {told.tm_year}"
+    is_guess = not _ZONED.search(str(dict.get(entry, name)).strip())
+    return first_met if url and is_guess and abs(told_ms - now_ms) <= DAY_MS else told_at
 
 
 def _fields(request: Request, feed: Any, entry: Any) -> dict[str, Any]:
     source = request.source
     link, guid = str(entry.get("link") or ""), str(entry.get("id") or "")
-    # Past feedparser's own look-up, which takes one of the two for the other and warns that it will not for ever.
-    told = dict.get(entry, "published_parsed") or dict.get(entry, "updated_parsed")
     url = link or (guid if _is_web(guid) else None)
-    published_at = _iso_of(told) if told else ""
-    if not told and url:
-        # An undated entry is news when it is first met; its link keeps its identity on the next fetch.
-        published_at = iso_ms(request.now_ms)
     return {
         "article_id": article_id(source.name, _permalink(guid, link), "", 0) if url else None,
         "title": plain_text(str(entry.get("title") or ""))[:MAX_TITLE_CHARACTERS],
@@ -133,7 +160,7 @@ def _fields(request: Request, feed: Any, entry: Any) -> dict[str, Any]:
         "publisher": (source.title or plain_text(str(feed.feed.get("title") or "")) or source.name)[:200],
         "author": plain_text(str(entry.get("author") or ""))[:300] or None,
         "language": str(feed.feed.get("language") or "")[:20] or None,
-        "published_at": published_at,
+        "published_at": _published_at(entry, url, request.now_ms),
         "ingested_at": iso_ms(request.now_ms),
         "tickers": source.tickers,
         "tags": source.tags,
@@ -142,10 +169,17 @@ def _fields(request: Request, feed: Any, entry: Any) -> dict[str, Any]:
 
 def _permalink(guid: str, link: str) -> str:
     """The address an entry keeps: a guid that is one, on the link's own site, else the link."""
-    if _is_web(guid) and (not link or urlsplit(guid).hostname == urlsplit(link).hostname):
+    if _is_web(guid) and (not link or _host(guid) == _host(link)):
         return guid
     return link
 
 
 def _is_web(text: str) -> bool:
-    return text.startswith(("http://", "https://"))
+    return text.startswith(("http://", "https://")) and _host(text) != ""
+
+
+def _host(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:  # `http://[id]/7`
+        return ""

@@ -22,12 +22,16 @@ _MARKUP: Final = re.compile(
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
+#: Python refuses to read numbers of over 4,300 digits; no character has nearly as many.
+_ENDLESS_REFERENCE: Final = re.compile(r"&#[0-9]{1000,};?")
 _SPACE: Final = re.compile(r"\s+")
 
 
 def plain_text(text: str) -> str:
     """The text a reader would see, on one line; scripts and styles are left out."""
-    shown = html.unescape(_MARKUP.sub(_gap, text[:MAX_CHARACTERS])) if "<" in text or "&" in text else text
+    shown = text[:MAX_CHARACTERS]
+    if "<" in shown or "&" in shown:
+        shown = html.unescape(_ENDLESS_REFERENCE.sub("\ufffd", _MARKUP.sub(_gap, shown)))
     return _SPACE.sub(" ", _CONTROL.sub("", shown[:MAX_CHARACTERS])).strip()
 
 

@@ -15,6 +15,7 @@ from contracts.errors import Conflict, Transient, Unusable
 from contracts.ports import Versioned
 from contracts.resolution import BY_NAME, DAY_MS, MINUTE_MS
 from stores.dynamo_bucket_item import bucket_of, bucket_row
+from stores.dynamo_items import DynamoItemStore
 from stores.dynamo_values import plain, typed
 from tests.aws.conftest import World
 from tests.aws.moto_aws import refusal
@@ -319,3 +320,67 @@ def test_an_expired_lease_keeps_its_version_for_the_next_holder(world: World):
     world.clock.advance(1_000)
     assert control.get("lease", "a") == Versioned(None, 0)
     assert control.put("lease", "a", {"h": 2}, 0, expires_ms + 9_000) == first + 1
+
+
+def test_an_older_day_does_not_shorten_a_subjects_stay_in_the_list(world: World):
+    store = world.aws.buckets
+    for day in (-1_000, 0, -999):
+        assert store.commit("g1", [write(bucket(resolution="24h", at=day))]) == []
+    assert store.subjects("g1") == ["AAPL"]
+    assert store.commit("g2", [write(bucket(resolution="24h", at=-1_000))]) == []
+    assert store.subjects("g2") == []
+
+
+# ---- the change stream's shards ----------------------------------------------------------------------------------
+class RolledStream:
+    """moto's only shard as DynamoDB has it after some hours: closed, with a child; both found in the list's pages."""
+
+    def __init__(self, items: DynamoItemStore) -> None:
+        (self.parent,) = items.stream_shards()
+        self.child = self.parent + "-child"
+
+    def twist(self, service: str, operation: str, given: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if operation == "DescribeStream":
+            found = answer["StreamDescription"]
+            if "ExclusiveStartShardId" in given:
+                found["Shards"] = [{"ShardId": self.child, "ParentShardId": self.parent}]
+            else:
+                found["LastEvaluatedShardId"] = self.parent
+        if operation == "GetRecords" and not answer["Records"]:
+            answer.pop("NextShardIterator", None)
+        return answer
+
+    def forget(self, service: str, operation: str, given: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
+        gone = operation == "GetShardIterator" and given["ShardId"] == self.parent
+        return refusal("ResourceNotFoundException", "Shard does not exist") if gone else None
+
+
+def test_a_shard_of_the_change_stream_ends_and_its_child_names_it(world: World):
+    items = world.aws.items
+    rolled = RolledStream(items)
+    world.faults.after.append(rolled.twist)
+    assert items.stream_shards() == {rolled.parent: (), rolled.child: (rolled.parent,)}
+    items.put_primary({"source_id": "rss#1"})
+    (change,) = items.stream_read(rolled.parent, "")
+    assert not items.stream_ended(rolled.parent, change.sequence_number)
+    for _ in range(2):
+        assert items.stream_read(rolled.parent, change.sequence_number) == []
+        assert items.stream_ended(rolled.parent, change.sequence_number)
+
+
+def test_a_shard_the_service_has_forgotten_is_an_ended_one_and_told(world: World, caplog):
+    items = world.aws.items
+    rolled, after = RolledStream(items), "0" * 21
+    world.faults.before.append(rolled.forget)
+    with pytest.raises(Transient, match="lists it"):
+        items.stream_read(rolled.parent, after)
+    world.faults.after.append(
+        lambda service, operation, given, answer: (
+            answer | {"StreamDescription": answer["StreamDescription"] | {"Shards": []}}
+            if operation == "DescribeStream"
+            else answer
+        )
+    )
+    assert items.stream_read(rolled.parent, after) == []
+    assert items.stream_ended(rolled.parent, after)
+    assert rolled.parent in caplog.text

@@ -60,6 +60,13 @@ def test_every_variable_of_a_function_is_a_setting_of_its_model_and_valid(stage:
     assert set(functions(stage)) == set(MODELS)
 
 
+def test_every_variable_that_fargate_adds_is_a_setting_of_the_stream():
+    """A name that nobody reads would be ignored in silence."""
+    added = set(re.findall(rf'"({PREFIX}[A-Z_]+)"', (ROOT / "infra" / "fargate.py").read_text()))
+    assert f"{PREFIX}TRUSTED_HOPS" in added
+    assert added <= {PREFIX + field.upper() for field in ApiOptions.model_fields} | {f"{PREFIX}HOST"}
+
+
 def test_every_handler_is_an_entry_point():
     for name, given in functions("dev").items():
         if name != "stream":

@@ -213,6 +213,32 @@ def test_latest_holds_its_place_when_its_iterator_expires(world: World, log: Kin
     assert [record.data for record in log.get_records(latest).records] == [b"new"]
 
 
+@pytest.mark.parametrize("crossed", [1, 20])
+def test_empty_answers_before_the_tip_are_not_the_tip(world: World, log: KinesisEventLog, crossed: int):
+    """Kinesis may answer without records although there are some further on; `MillisBehindLatest` tells."""
+    shard_id = str(log.put_records(STREAM, [Entry("AAPL", b"1")])[0].shard_id)
+    empty = iter(range(crossed))
+
+    def twist(service: str, operation: str, request: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if operation != "GetRecords" or next(empty, None) is None:
+            return answer
+        return {"Records": [], "NextShardIterator": request["ShardIterator"], "MillisBehindLatest": 5_000}
+
+    world.faults.after.append(twist)
+    start_ms = world.clock.now_ms()
+    page = log.get_records(log.iterator(STREAM, shard_id, Position("TRIM_HORIZON")), 1)
+    assert [record.data for record in page.records] == [b"1"]
+    assert world.clock.now_ms() - start_ms >= crossed * 200, "a shard is read five times a second at most"
+
+
+def test_the_record_after_a_place_is_found_by_who_asks_for_one(log: KinesisEventLog):
+    """Who opens a place is given the record at it once more, since it may be an aggregate."""
+    first = log.put_records(STREAM, [Entry("AAPL", b"1")])[0]
+    log.put_records(STREAM, [Entry("AAPL", b"2")])
+    place = log.iterator(STREAM, str(first.shard_id), Position("AFTER_SEQUENCE_NUMBER", first.sequence_number))
+    assert [record.data for record in log.get_records(place, 1).records] == [b"2"]
+
+
 # ---- resharding --------------------------------------------------------------------------------------------------
 def test_a_writer_whose_map_went_stale_puts_misplaced_entries_again_and_each_is_read_once(world: World, log):
     log.put_records(STREAM, entries(30, 1))  # the writer has learnt the map

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from typing import Any
 
 import pytest
 
@@ -10,11 +11,15 @@ from aggregation.service import Aggregator
 from contracts.aside import list_asides
 from contracts.clock import ManualClock
 from contracts.errors import Unusable
-from contracts.events import SCORED_STREAM
+from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.generation import FIRST_GENERATION
 from contracts.ports import Entry
 from contracts.settings import AggregatorSettings, Settings
+from local.drain import pending
 from local.driver import MappingDriver, kinesis_driver
+from local.driver_checkpoint import Checkpoint, Checkpoints
+from local.driver_lease import Lease
+from local.line import LINE
 from local.line_lease import line_lease
 from local.mappings import Mapping
 from stores.aws_home import AwsHome
@@ -134,4 +139,38 @@ def test_one_process_at_a_time_drives_the_line(monkeypatch):
         with line_lease(home, settings):
             pass
         assert ended == []
+        forget_homes()
+
+
+def test_a_lease_that_merely_ran_out_is_held_again():
+    clock = ManualClock(BASE_MS)
+    with moto_aws(clock):
+        aws = AwsHome(Settings(home="aws", lake_bucket="lake"), clock)
+        aws.provision({})
+        lease = Lease(aws.control, "line", "a", 30_000, clock)
+        clock.advance(31_000)
+        lease.renew()
+        with pytest.raises(Unusable, match="driven by a"):
+            Lease(aws.control, "line", "b", 30_000, clock)
+
+
+def test_what_lies_behind_a_checkpoint_or_an_empty_answer_is_pending():
+    clock = ManualClock(BASE_MS)
+    settings = Settings(home="aws", lake_bucket="lake")
+    with moto_aws(clock) as faults:
+        AwsHome(settings, clock).provision({SCORED_STREAM: 1, RAW_STREAM: 1})
+        home = open_home(settings, clock)
+        assert not pending(home)
+        for number in range(2):
+            (put,) = home.log.put_records(SCORED_STREAM, [Entry("AAPL", b"%d" % number)])
+            assert pending(home)
+            for row in (each for each in LINE if each.stream == SCORED_STREAM):
+                Checkpoints(home.control, row.name).save(str(put.shard_id), Checkpoint(put.sequence_number))
+            assert not pending(home)
+
+        def cross(service: str, operation: str, request: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+            return answer | ({"MillisBehindLatest": 5_000} if operation == "GetRecords" else {})
+
+        faults.after.append(cross)
+        assert pending(home), "more empty answers in a row than are asked again"
         forget_homes()

@@ -152,8 +152,11 @@ class FakeItems:
         found.sort(key=lambda each: each[:2])
         return [item for at_ms, _, item in found if start_ms <= at_ms < end_ms][:limit]
 
-    def stream_shards(self) -> list[str]:
-        return ["items-0"]
+    def stream_shards(self) -> dict[str, tuple[str, ...]]:
+        return {"items-0": ()}
+
+    def stream_ended(self, shard_id: str, after: str) -> bool:
+        return False
 
     def stream_read(self, shard_id: str, after: str, limit: int = 100) -> list[ItemChange]:
         start = int(after or 0)

@@ -159,6 +159,23 @@ def test_on_fargate_there_is_a_service_and_no_stream_function(templates: Templat
     assert {row.name for row in ALARMS} - watched == {"errors-stream", "stream-refusals-function"}
 
 
+def test_on_fargate_only_cloudfront_and_its_balancer_stand_between_a_caller_and_the_container(templates: Templates):
+    """So the caller's address is the second from the end of X-Forwarded-For, and nobody can make one up."""
+    api = templates("all")["Api"]
+    (task,) = resources(api, "AWS::ECS::TaskDefinition").values()
+    (container,) = task["Properties"]["ContainerDefinitions"]
+    given = {each["Name"]: each["Value"] for each in container["Environment"]}
+    assert given["CANDLEWICK_TRUSTED_HOPS"] == "2"
+    groups = resources(api, "AWS::EC2::SecurityGroup")
+    inline = [rule for each in groups.values() for rule in each["Properties"].get("SecurityGroupIngress", ())]
+    rules = inline + [each["Properties"] for each in resources(api, "AWS::EC2::SecurityGroupIngress").values()]
+    assert not [rule for rule in rules if "CidrIp" in rule or "CidrIpv6" in rule]
+    assert sorted("list" if "SourcePrefixListId" in rule else "group" for rule in rules) == ["group", "list"]
+    (to_task,) = (rule for rule in rules if "SourceSecurityGroupId" in rule)
+    assert (to_task["FromPort"], to_task["ToPort"]) == (8000, 8000)
+    assert "Balancer" in json.dumps(to_task["SourceSecurityGroupId"])
+
+
 def test_a_standby_region_runs_nothing_until_it_is_switched_on(templates: Templates):
     """Failover: `-c active=on` there, and `-c active=off` here."""
     for variant, enabled, state in (("prod", True, "ENABLED"), ("standby", False, "DISABLED")):

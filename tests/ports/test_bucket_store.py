@@ -97,6 +97,9 @@ def test_range_is_half_open_ascending_and_without_members(store):
     assert store.range("live", "AAPL", "1m") == minutes
     assert store.range("live", "AAPL", "1m", minutes[1].start_ms, minutes[4].start_ms) == minutes[1:4]
     assert store.range("live", "AAPL", "1m", start_ms=minutes[6].start_ms) == minutes[6:]
+    year_999_ms = -30_641_760_000_000
+    assert store.range("live", "AAPL", "1m", start_ms=year_999_ms) == minutes
+    assert store.range("live", "AAPL", "1m", end_ms=year_999_ms) == []
     assert store.range("live", "AAPL", "1m", limit=3) == minutes[:3]
     assert store.range("live", "AAPL", "1m", limit=3, newest=True) == minutes[-3:]
     assert store.range("live", "AAPL", "1m", end_ms=minutes[5].start_ms, limit=2, newest=True) == minutes[3:5]

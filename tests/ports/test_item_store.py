@@ -30,7 +30,7 @@ def store(installation) -> ItemStore:
 
 def stream(store: ItemStore, after: str = "") -> list:
     (shard,) = store.stream_shards()
-    return store.stream_read(shard, after)
+    return store.stream_read(shard, after, 10_000)
 
 
 # ---- primary ---------------------------------------------------------------------------------------------------
@@ -78,6 +78,7 @@ def test_the_stream_resumes_after_a_sequence_number(installation, store):
         assert after == "" or int(page[0].sequence_number) > int(after)
         after = page[-1].sequence_number
     assert seen == [f"rss#{number:03d}" for number in range(250)]
+    assert not store.stream_ended(shard, after)
 
 
 def test_another_source_is_added_once(store):
@@ -111,11 +112,11 @@ values = st.recursive(
 def test_any_item_survives_and_is_then_no_change(store, fields):
     item = fields | {"source_id": "any"}
     store.put_primary(item)
-    length = store.stream_read(store.stream_shards()[0], "", 10_000)
+    changes = stream(store)
     found = store.get_primary("any")
     assert found == approximate(item)
     store.put_primary(found)
-    assert store.stream_read(store.stream_shards()[0], "", 10_000) == length
+    assert stream(store) == changes
 
 
 def approximate(value):

@@ -7,6 +7,8 @@ const CACHE = "candlewick-shell-1";
 const PAGE = "/index.html";
 const MAX_ASSETS = 60;
 const PATIENCE_MS = 3_000;
+/** What the server says of itself is shown as it is. */
+const PROBES = ["/health", "/ready"];
 
 async function remember(request, response) {
   const cache = await caches.open(CACHE);
@@ -18,8 +20,11 @@ async function remember(request, response) {
 async function page(request) {
   try {
     const response = await fetch(request, { signal: AbortSignal.timeout(PATIENCE_MS) });
-    if (response.ok) await remember(PAGE, response.clone());
-    return response;
+    // A picture in a tab of its own is not what the reader comes back to.
+    const isPage = response.headers.get("content-type")?.startsWith("text/html") === true;
+    if (response.ok && isPage) await remember(PAGE, response.clone());
+    // A proxy answers for a server that is away.
+    return response.status < 500 ? response : ((await caches.match(PAGE)) ?? response);
   } catch (error) {
     const known = await caches.match(PAGE);
     if (known === undefined) throw error;
@@ -61,7 +66,7 @@ self.addEventListener("message", (event) => {
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
-  if (request.method !== "GET" || url.origin !== self.location.origin) return;
+  if (request.method !== "GET" || url.origin !== self.location.origin || PROBES.includes(url.pathname)) return;
   if (url.pathname.startsWith("/assets/")) event.respondWith(asset(request));
   else if (request.mode === "navigate" && !url.pathname.startsWith("/api/")) event.respondWith(page(request));
 });

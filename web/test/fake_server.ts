@@ -82,6 +82,12 @@ export class FakeServer {
     }
   }
 
+  /** A new data directory: nothing is left but the name of the generation, which is the same again. */
+  wipe(): void {
+    this.log = [];
+    this.#state.clear();
+  }
+
   rest(ticker: string) {
     const all = [...(this.#state.get(ticker)?.entries() ?? [])].sort(([a], [b]) => a - b).map(([, bucket]) => bucket);
     return {

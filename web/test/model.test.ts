@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { backoff, BACKOFF_CAP, retryAfter } from "../src/model/backoff.ts";
 import { isNewer, LABELS, parseBucket } from "../src/model/bucket.ts";
-import { candleSentence, isRevised, labelMark } from "../src/model/candle_text.ts";
+import { candleSentence } from "../src/model/candle_sentence.ts";
+import { isRevised, labelMark } from "../src/model/candle_text.ts";
 import { formatEventId, parseEventId } from "../src/model/cursor.ts";
 import { parseArticles } from "../src/model/article.ts";
 import { parseSubjects } from "../src/model/api_types.ts";

@@ -5,6 +5,7 @@ import { seriesKey, type Subject } from "../src/model/subject.ts";
 import { INITIAL_SYNC, reduce, seriesOf } from "../src/model/sync.ts";
 import { parseSeries } from "../src/model/api_types.ts";
 import { parseBucket } from "../src/model/bucket.ts";
+import { formatIso, ms } from "../src/model/units.ts";
 import { StreamClient } from "../src/stream/stream_client.ts";
 import { FakeServer } from "./fake_server.ts";
 import { SimClock, seeded, settle } from "./sim_clock.ts";
@@ -157,6 +158,44 @@ describe("the stream client", () => {
     await rig.clock.advance(60_000);
     expect(rig.streams().length).toBe(4);
     expect(rig.phase).toBe("polling");
+  });
+
+  it("knows the server's clock and the newest news while it polls", async () => {
+    const server = new FakeServer(["AAPL"]);
+    let behind = 90_250;
+    let events: unknown[] = [];
+    await started((url, headers, signal) => {
+      if (url.includes("/changes")) {
+        const date = new Date(rig.clock.now() + behind).toUTCString();
+        return Response.json({ epoch: "g1", cursor: "g1.0", events, more: false }, { headers: { Date: date } });
+      }
+      if (rig.streams().length > 1) throw new TypeError("refused");
+      const body = openBody(signal);
+      body.send(server.frames(headers.get("Last-Event-ID")));
+      body.end();
+      return body.response;
+    }, "g1.0");
+    expect(rig.client.link.clockOffset).toBe(0);
+    await rig.clock.advance(20_000);
+    expect(rig.phase).toBe("polling");
+    expect(Math.abs(rig.client.link.clockOffset - behind)).toBeLessThanOrEqual(1_000);
+    server.change("AAPL", 0, 0.1);
+    const accepted = ms(Math.floor(rig.clock.now() / 1_000) * 1_000 + behind);
+    events = [accepted, ms(accepted - 5_000)].map((at) => {
+      return { event: "bucket_update", data: { ...server.log[0], origin_timestamp: formatIso(at) } };
+    });
+    await rig.clock.advance(2_100);
+    events = [];
+    const offsets = new Set<number>();
+    for (let i = 0; i < 10; i++) {
+      await rig.clock.advance(2_300);
+      offsets.add(rig.client.link.clockOffset);
+    }
+    expect(offsets.size, "the seconds of a header are no reason to set the clock").toBe(1);
+    expect(rig.client.link.heartbeat?.newestIngestAt).toBe(accepted);
+    behind = -3_600_000;
+    await rig.clock.advance(2_100);
+    expect(Math.abs(rig.client.link.clockOffset - behind)).toBeLessThanOrEqual(1_000);
   });
 
   it("waits as long as a farewell asks, without counting it as a failure", async () => {

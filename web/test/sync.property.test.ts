@@ -6,8 +6,8 @@ import { formatEventId, parseEventId } from "../src/model/cursor.ts";
 import type { BucketUpdate } from "../src/model/stream_event.ts";
 import { parseMessage } from "../src/model/stream_event.ts";
 import { seriesKey, type SeriesKey, type Subject } from "../src/model/subject.ts";
-import { INITIAL_SYNC, reduce, seriesOf, type SyncInput, type SyncState } from "../src/model/sync.ts";
-import { FakeServer } from "./fake_server.ts";
+import { INITIAL_SYNC, reduce, type SeriesState, seriesOf, type SyncInput, type SyncState } from "../src/model/sync.ts";
+import { bucketOf, FakeServer } from "./fake_server.ts";
 
 /**
  * Law 6, "reconnect is invisible", for the part the page owns: whatever is lost, doubled, swapped or
@@ -24,7 +24,9 @@ type Step =
   | { op: "deliver"; count: number; order: number; twice: boolean }
   | { op: "cut" }
   | { op: "connect" }
-  | { op: "promote" };
+  | { op: "promote" }
+  | { op: "cached"; ticker: number; index: number }
+  | { op: "wipe" };
 
 const stepArb: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ op: fc.constant("change" as const), ticker: fc.nat(1), index: fc.nat(7), score: fc.integer({ min: -9999, max: 9999 }).map((n) => n / 10_000) }) },
@@ -35,7 +37,11 @@ const stepArb: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ op: "cut" as const }) },
   { weight: 2, arbitrary: fc.constant({ op: "connect" as const }) },
   { weight: 1, arbitrary: fc.constant({ op: "promote" as const }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant("cached" as const), ticker: fc.nat(1), index: fc.nat(7) }) },
+  { weight: 1, arbitrary: fc.constant({ op: "wipe" as const }) },
 );
+
+type Fetched = Extract<SyncInput, { kind: "fetched" }>;
 
 interface Flaws {
   /** Canary: applies whatever comes last, as a reducer without revisions would. */
@@ -118,6 +124,16 @@ class Harness {
       this.server.promote(`${this.server.epoch}x`);
       this.wire = null;
     }
+    if (step.op === "cached") {
+      const buckets = [bucketOf(step.index, { rev: 1_000 })];
+      this.input({ kind: "cached", key: keyOf(ticker), generation: this.server.epoch, buckets });
+    }
+    if (step.op === "wipe") {
+      // No position of the old log is one of the new log, so the page cannot resume.
+      this.server.wipe();
+      this.position = null;
+      this.wire = null;
+    }
     if (this.wire !== null) this.wire.push(...this.server.since(logged));
   }
 
@@ -175,5 +191,63 @@ describe("reconnect is invisible", () => {
   it("is caught when a break is not followed by a fetch", () => {
     const result = fc.check(fc.property(fc.array(stepArb, { maxLength: 120 }), (steps) => outcome(steps, { noResync: true }) === null), { numRuns: 500 });
     expect(result.failed).toBe(true);
+  });
+});
+
+describe("what the server has not confirmed", () => {
+  const key = keyOf("AAPL");
+  const run = (first: number, count: number, rev = 1) =>
+    Array.from({ length: count }, (_, i) => bucketOf(first + i, { rev }));
+  const cached = (buckets: Fetched["buckets"]): SyncInput => ({ kind: "cached", key, generation: "g1", buckets });
+  const fetched = (buckets: Fetched["buckets"], change: Partial<Fetched> = {}): SyncInput =>
+    ({ kind: "fetched", key, generation: "g1", buckets, askedAtBreak: 0, full: true, ...change });
+  const streamed = (index: number, rev: number): SyncInput =>
+    ({ kind: "updates", updates: [{ key, bucket: bucketOf(index, { rev }), origin: null }] });
+  const resync: SyncInput = { kind: "resync", epoch: "g1" };
+  const after = (...inputs: SyncInput[]): SeriesState => seriesOf(inputs.reduce(reduce, INITIAL_SYNC), key);
+  const content = ({ buckets }: SeriesState): [number, number][] =>
+    buckets.map((bucket) => [(bucket.start - bucketOf(0).start) / (bucketOf(0).end - bucketOf(0).start), bucket.rev]);
+
+  it("leaves no hole between two visits", () => {
+    const series = after(cached(run(0, 144)), fetched(run(400, 144)));
+    expect(series.buckets).toEqual(run(400, 144));
+    expect(series).toMatchObject({ stale: false, fromCache: false });
+  });
+
+  it("leaves no hole after a long sleep", () => {
+    const slept = [resync, fetched(run(0, 144), { askedAtBreak: 1 }), resync];
+    expect(after(...slept, fetched(run(400, 144), { askedAtBreak: 2 })).buckets).toEqual(run(400, 144));
+  });
+
+  it("gives way to another log with the same name", () => {
+    const other = [...run(2, 1, 3), ...run(5, 1, 1)];
+    expect(content(after(cached(run(1, 3, 7)), fetched(other)))).toEqual([[2, 3], [5, 1]]);
+    const before = [resync, fetched(run(1, 3, 7), { askedAtBreak: 1 })];
+    expect(content(after(...before, resync, fetched(other, { askedAtBreak: 2 })))).toEqual([[2, 3], [5, 1]]);
+  });
+
+  it("is not confirmed by a short answer", () => {
+    const short = fetched(run(3, 2, 2), { full: false });
+    expect(after(cached(run(1, 4, 7)), streamed(6, 1), short)).toMatchObject({ stale: true, fromCache: true });
+    expect(content(after(cached(run(1, 4, 7)), streamed(6, 1), short, fetched(run(3, 1))))).toEqual([[3, 1], [6, 1]]);
+  });
+
+  it("does not lose what the stream brings while the answer is on its way", () => {
+    const visited = [streamed(2, 4), cached(run(0, 2, 9)), streamed(3, 1)];
+    expect(content(after(...visited, fetched(run(1, 2))))).toEqual([[1, 1], [2, 4], [3, 1]]);
+    const slept = [fetched(run(0, 2)), resync, streamed(1, 4), fetched(run(0, 2), { askedAtBreak: 0 })];
+    expect(content(after(...slept, fetched(run(0, 2), { askedAtBreak: 1 })))).toEqual([[0, 1], [1, 4]]);
+  });
+
+  it("forgets what came before a break though nothing was ever fetched", () => {
+    for (const old of [cached(run(0, 1)), fetched(run(0, 1))]) {
+      const series = after(streamed(2, 9), resync, old, streamed(3, 1), fetched(run(1, 1), { askedAtBreak: 1 }));
+      expect(content(series)).toEqual([[1, 1], [3, 1]]);
+    }
+  });
+
+  it("is shown until the server answers", () => {
+    expect(after(cached(run(0, 3)), resync)).toMatchObject({ buckets: run(0, 3), stale: true, fromCache: true });
+    expect(after(fetched(run(0, 3)), resync)).toMatchObject({ buckets: run(0, 3), stale: true, fromCache: true });
   });
 });

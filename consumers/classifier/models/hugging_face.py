@@ -23,6 +23,8 @@ __all__ = ["load"]
 
 CACHE = Path("~/.cache/candlewick/models")
 TOKENS_MAX = 256
+VERSION_CHARACTERS_MAX = 100
+"""What an event takes; a longer name goes by the name of its folder in the cache."""
 MEANINGS = {
     "negative": ("negative", "bearish", "neg"),
     "neutral": ("neutral", "none", "neu"),
@@ -39,7 +41,10 @@ def load(name: str, threads: int, cache: Path = CACHE) -> OnnxTextModel:
     folder = cache.expanduser() / f"{_slug(checkpoint)}-{hashlib.sha256(checkpoint.encode()).hexdigest()[:12]}"
     if not (folder / "card.json").is_file():
         _export(name, checkpoint, folder)
-    return read_model(name, threads, folder, remedy=f"delete {folder} to export it again")
+    model = read_model(name, threads, folder, remedy=f"delete {folder} to export it again")
+    if len(model.version) > VERSION_CHARACTERS_MAX:
+        model.version = f"hf:{folder.name}"
+    return model
 
 
 def _export(name: str, checkpoint: str, folder: Path) -> None:

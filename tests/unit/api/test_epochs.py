@@ -124,13 +124,39 @@ async def test_no_endpoint_answers_empty_while_the_stores_are_down(home: TestHom
         mine = {"Authorization": f"Bearer {(await client.post('/api/v2/auth/anonymous')).json()['token']}"}
         home.buckets.down = home.items.down = home.control.down = True
         for url in urls:
-            for name in ("item_id", "identity", "name", "a", "b"):
+            url = url.replace("{b}", "another")
+            for name in ("item_id", "identity", "name", "a"):
                 url = url.replace("{" + name + "}", "0123456789abcdef")
             asked = {"resolution": "1m", "tickers": "AAPL"} if "/timeseries" in url else {}
             # A place in the log that memory does not reach.
             asked |= {"cursor": "7:1"} if url.endswith("/changes") else {}
             answer = await client.get(url, params=asked, headers=mine)
             assert (answer.status_code, bool(answer.json().get("dependency"))) == (503, True), (url, answer.text)
+
+
+@pytest.mark.parametrize("live_process", [True, False], ids=["live", "buffered"])
+@live
+async def test_no_place_that_was_given_out_goes_on_in_another_generation(
+    home: TestHome, line: Line, live_process: bool
+) -> None:
+    line.tell(told(1))
+    Line(home, "g2", lane="replay").tell(told(1, -700))
+    app = create_app(home, options(), live=live_process)
+    async with calling(app) as client:
+        polled = (await client.get("/api/v2/changes?tickers=AAPL")).json()["cursor"]
+        page = (await client.get("/api/v2/timeseries/AAPL?resolution=1m")).json()["stream_cursor"]
+        assert {polled.partition(".")[0], page.partition(".")[0]} == {"g1"}
+        bare = polled.partition(".")[2]
+        assert (await client.get(f"/api/v2/changes?cursor={bare}")).json()["resumed"], "as clients of old send it"
+        home.control.put("generation", "live", {"generation": "g2"})
+        async with asyncio.timeout(10):
+            hub, epoch = app.state.services.hub, app.state.services.epoch
+            while (hub.generation if live_process else epoch.current()) != "g2":
+                await asyncio.sleep(0.05)
+        for place in (polled, page):
+            answer = (await client.get(f"/api/v2/changes?tickers=AAPL&cursor={place}")).json()
+            assert (answer["resumed"], answer["reason"]) == (False, "epoch_changed")
+            assert answer["events"][0]["data"]["series"][0]["final"]["open"] == -0.07
 
 
 def test_names_that_were_asked_for_once_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

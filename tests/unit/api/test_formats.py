@@ -36,6 +36,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
             event = Told("AAPL", NOW_MS - number * 40_000, 500, article(number))
             line.tell(event)
             line.item(event)
+        Line(home, "g2", "replay").tell(event)
         with serving_in_thread(home, options()) as base:
             token = httpx.post(f"{base}/api/v2/auth/anonymous").json()["token"]
             made = httpx.post(

@@ -166,18 +166,24 @@ async def test_generations_and_their_comparison(home: TestHome, line: Line) -> N
     other = Line(home, "g2", lane="replay")
     other.tell(*events[:4], Told("AAPL", events[4].at_ms, -9_000, events[4].article))
     other.tell(Told("MSFT", NOW_MS - 180_000, 5, article(9)))
+    Line(home, "g3", lane="again").tell(*events)
     async with calling(create_app(home, options())) as client:
         assert (await client.get("/api/v2/generations")).json() == {
             "generations": [{"name": "g1", "live": True, "detail": {}}],
             "swaps": [],
         }
-        same = (await client.get("/api/v2/generations/g1/compare/g1")).json()
+        same = (await client.get("/api/v2/generations/g1/compare/g3")).json()
         assert same["counts"] == {"equal": 8, "changed": 0, "only_here": 0, "only_there": 0}
         differ = (await client.get("/api/v2/generations/g1/compare/g2")).json()
         assert differ["counts"] == {"equal": 0, "changed": 8, "only_here": 0, "only_there": 8}
         assert differ["worst"][0]["difference"] == 0.94
         assert differ["complete"] is True
         assert (await client.get("/api/v2/generations/g1/compare/g9")).status_code == 404
+        itself = await client.get("/api/v2/generations/g1/compare/g1")
+        assert (itself.status_code, itself.json()["detail"].partition(";")[0]) == (
+            400,
+            "b: g1 does not differ from itself",
+        )
 
 
 @live

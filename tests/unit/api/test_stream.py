@@ -349,7 +349,7 @@ async def test_changes_needs_no_poller(home: TestHome, line: Line) -> None:
         first = (await client.get("/api/v2/changes")).json()
         line.tell(told(2))
         second = (await client.get(f"/api/v2/changes?cursor={first['cursor']}")).json()
-        assert (second["resumed"], second["cursor"]) == (True, "0:2")
+        assert (second["resumed"], second["cursor"]) == (True, "g1.0:2")
         assert {e["event"] for e in second["events"]} == {"bucket_update", "new_item", "sentiment_update"}
         refused = await client.get("/api/v2/stream")
         assert refused.status_code == 501

@@ -116,7 +116,7 @@ async def test_a_client_older_than_the_log_gets_a_snapshot(home: TestHome, line:
                 resumed,
                 True,
             )
-        async with Listener(url_of(base, tickers="AAPL", since="2025-12-21T09:40:00Z")) as client:
+        async with Listener(url_of(base, tickers="AAPL", since="2025-12-20T09:40:00Z")) as client:
             await client.until(lambda c: c.named("snapshot"))
             assert client.got[0].data["reason"] == "too_old"
 

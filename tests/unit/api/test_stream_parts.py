@@ -24,7 +24,7 @@ from contracts.errors import BadRequest, Transient
 from contracts.events import FUTURE_TOLERANCE_MS
 from contracts.instants import iso_s
 from contracts.ports import Change, StoredChange
-from contracts.resolution import MINUTE_MS, NAMES, WIDTH_MS, window_start_ms
+from contracts.resolution import DAY_MS, MINUTE_MS, NAMES, WIDTH_MS, window_start_ms
 from stores.sqlite_buckets import SqliteBucketStore
 from tests.unit.api.kit import NOW_MS, TestHome, Told, article, live, serving, summary_of
 
@@ -146,7 +146,7 @@ def test_what_is_kept_holds_what_a_snapshot_says_and_little_more(resolution: str
 
 # ---- cache of series ------------------------------------------------------------------------------------------------
 def cache_with(healthy: bool) -> tuple[SeriesCache, Any]:
-    hub = SimpleNamespace(healthy=healthy, generation="g1", versions={}, clock=ManualClock())
+    hub = SimpleNamespace(healthy=healthy, generation="g1", versions={}, swaps=0, clock=ManualClock())
     return SeriesCache(hub), hub  # type: ignore[arg-type]
 
 
@@ -187,6 +187,23 @@ async def test_with_a_view_of_the_log_an_entry_lives_until_a_change() -> None:
     hub.healthy = False
     hub.clock.advance(int(FRESH_MS))
     assert await cache.get(KEY, load) == (pages[2], False)
+
+
+@live
+async def test_what_was_read_of_a_generation_before_it_went_live_is_read_again() -> None:
+    """A promotion catches up on what the old one was told without logging a change."""
+    cache, hub = cache_with(healthy=True)
+    pages = [Page([], False, str(n)) for n in range(2)]
+    left = iter(pages)
+
+    async def load() -> Page:
+        return next(left)
+
+    key = KEY._replace(generation="g2")
+    assert await cache.get(key, load) == (pages[0], False)
+    hub.generation, hub.swaps = "g2", 1
+    assert await cache.get(key, load) == (pages[1], False)
+    assert await cache.get(key, load) == (pages[1], True)
 
 
 @live
@@ -250,14 +267,27 @@ def test_an_instant_is_found_exactly_or_not_at_all(
         everything.append(StoredChange(lane, store.changes_head()[lane], change))
     if trimmed < 30:
         store.trim_changes(trimmed)
-    vector = find_since(store, since)
+    vector = find_since(store, since, trimmed + DAY_MS)
     wanted = {(s.lane, s.sequence) for s in everything if s.change.written_ms >= since}
     if vector is None:
-        assert trimmed < 30
+        assert since < trimmed < 30
     else:
         missed = missed_changes(store, vector, store.changes_head())
         assert missed is not None
         assert {(s.lane, s.sequence) for s in missed} == wanted
+    store.close()
+
+
+def test_lanes_that_were_trimmed_hide_no_instant_of_the_last_day(tmp_path: Path) -> None:
+    """A promotion's lane of which nothing is left, and a busy one whose next change came after the instant."""
+    store = SqliteBucketStore(tmp_path / "buckets.db", "normal")
+    for lane, at_ms in (("replay", 5), ("busy", 7), ("busy", DAY_MS + 50), ("live", DAY_MS + 40)):
+        store.commit("g1", [], [Change("g1", "AAPL", (), (), at_ms, at_ms)], lane)
+    store.trim_changes(10)
+    now_ms = DAY_MS + 60
+    assert find_since(store, DAY_MS + 45, now_ms) == {"replay": 1, "busy": 1, "live": 1}
+    assert find_since(store, 60, now_ms) == {"replay": 1, "busy": 1, "live": 0}
+    assert find_since(store, 59, now_ms) is None
     store.close()
 
 

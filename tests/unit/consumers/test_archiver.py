@@ -40,10 +40,10 @@ def test_records_are_kept_by_stream_source_and_day_of_arrival() -> None:
 def test_what_cannot_be_read_is_kept_with_its_bytes() -> None:
     lake = FakeLake()
     damaged = record(3, b"\xf3\x89\x9a\xc2x")._replace(error=BadEvent("corrupt_aggregate", "x"))
-    bad = [record(1, b"\x00\xff"), record(2, b'{"source":"../../etc"}'), damaged]
+    bad = [record(1, b"\x00\xff"), record(2, b'{"source":"../../etc"}'), damaged, record(4, b'{"source":"a\\n"}')]
     Archiver(lake).archive(bad)
     ((key, lines),) = lake.objects.items()
-    assert key == f"raw/source=unknown/date=2025-12-21/{RAW_STREAM}-{SHARD}-1-3.jsonl.gz"
+    assert key == f"raw/source=unknown/date=2025-12-21/{RAW_STREAM}-{SHARD}-1-4.jsonl.gz"
     assert [base64.b64decode(json.loads(line)["data"]) for line in lines] == [each.data for each in bad]
 
 

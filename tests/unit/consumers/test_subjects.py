@@ -31,6 +31,16 @@ CASES = {
     "Apple Inc (AAPL.O) and Berkshire Hathaway Inc. (BRK.B)": "AAPL BRK.B",
     "Acme Inc. (USA) and Acme Ltd (UK) merge": "",
     "The limited partnership (LP) and its company (CO)": "",
+    "Nasdaq: Tech stocks slide as yields climb": "",
+    "NYSE: STOCKS CLOSE MIXED": "",
+    "NYSE: A CLOSER LOOK": "",
+    "Nasdaq : tech down, nyse: the exchange": "",
+    "Amazon.com, nasdaq: AMZN, and (nyse: ZZZQ)": "AMZN ZZZQ",
+    "Listed as NYSE:TGT and (NASDAQ: ZZZQ, OTC: ZZZF)": "TGT ZZZF ZZZQ",
+    "The Federal Deposit Insurance Corporation (FDIC) said": "",
+    "Oil and Natural Gas Corp. (ONGC), British Broadcasting Corporation (BBC)": "",
+    "Bharat Petroleum Corporation Limited (BPCL)": "",
+    "United Natural Foods Inc (UNFI)": "UNFI",
     "Hackers Target Microsoft Shares": "MSFT",
     "Target shares jump": "TGT",
     "Price target raised for the stock": "",
@@ -60,6 +70,12 @@ def test_recognition(text: str) -> None:
 
 def test_a_cashtag_counts_when_somebody_watches_it() -> None:
     assert recognise("Long $ZZZQ", SYMBOLS, {"ZZZQ"}) == {"ZZZQ"}
+
+
+def test_what_looks_like_a_ticker_counts_when_somebody_watches_it() -> None:
+    assert recognise("NYSE: ZZZQ falls", SYMBOLS) == set()
+    assert recognise("NYSE: ZZZQ falls", SYMBOLS, {"ZZZQ"}) == {"ZZZQ"}
+    assert recognise("Blue Owl Capital Corporation (BOCC)", SYMBOLS, {"BOCC"}) == {"BOCC"}
 
 
 def test_a_tag_matches_when_all_its_words_occur() -> None:

@@ -62,6 +62,25 @@ def test_an_event_holds_at_most_6_mb(line):
     line.assert_nothing_left(driver)
 
 
+def test_what_is_read_ahead_is_bounded_in_bytes_and_waits_for_no_batching_window(line):
+    for _ in range(4):
+        line.put(*["x" * 1_000_000] * 10)
+    pages = []
+    plain = line.log.get_records
+    line.log.get_records = lambda place, limit: pages.append(plain(place, limit)) or pages[-1]
+    driver = line.driver(batch_size=10_000, batching_window_ms=5_000)
+    driver.step()
+    read = sum(len(page.records) for page in pages)
+    assert read == 11, "one page of 10 MiB"
+    while driver.step().kind == "worked":
+        pass
+    assert [len(call["Records"]) for call in line.calls] == [4] * 9
+    assert line.clock.now_ms() == START_MS
+    assert driver.run_until_idle().state == "idle"
+    assert [len(call["Records"]) for call in line.calls] == [4] * 10
+    line.assert_nothing_left(driver)
+
+
 def test_nothing_put_is_nothing_called(line):
     driver = line.driver(tumbling_window_s=60, batching_window_ms=500)
     driver.run_until_idle(final=True)

@@ -1,10 +1,12 @@
 """The driver over the items' change stream: events shaped as DynamoDB streams send them."""
 
+import itertools
 import json
 from decimal import Decimal
 
 import pytest
 
+from contracts.ports import ItemChange
 from local.driver import MappingDriver, dynamo_driver
 from local.driver_dynamo import typed
 from local.mappings import Mapping
@@ -140,4 +142,107 @@ def test_a_batch_given_up_on_is_set_aside_whole(line, items):
     assert document["DDBStreamBatchInfo"]["batchSize"] == 1
     assert keys_of(document["payload"]) == ["a#1"]
     assert keys_of(line.calls[-1]) == ["a#2"]
+    assert_nothing_left(line, items, driver)
+
+
+# ---- shards ------------------------------------------------------------------------------------------------------
+class RollingItems:
+    """A change stream as DynamoDB has it: `roll` closes a shard and lets children go on, which the list tells at once
+    or later; `forget` is what the service does a day after."""
+
+    def __init__(self, clock) -> None:
+        self._clock = clock
+        self._numbers = itertools.count(1)
+        self.changes: dict[str, list[ItemChange]] = {"a": []}
+        self.listed: dict[str, tuple[str, ...]] = {"a": ()}
+        self.closed: set[str] = set()
+
+    def put(self, shard_id: str, *names: str) -> None:
+        for name in names:
+            number = f"{next(self._numbers):021d}"
+            self.changes[shard_id].append(ItemChange(number, "INSERT", {"source_id": name}, None, self._clock.now_ms()))
+
+    def roll(self, shard_id: str, *children: str, tell: bool = True) -> None:
+        self.closed.add(shard_id)
+        for child in children:
+            self.changes[child] = []
+            if tell:
+                self.listed[child] = (shard_id,)
+
+    def forget(self, shard_id: str) -> None:
+        del self.listed[shard_id], self.changes[shard_id]
+
+    def stream_shards(self) -> dict[str, tuple[str, ...]]:
+        return dict(self.listed)
+
+    def stream_read(self, shard_id: str, after: str, limit: int = 100) -> list[ItemChange]:
+        return [each for each in self.changes.get(shard_id, []) if each.sequence_number > after][:limit]
+
+    def stream_ended(self, shard_id: str, after: str) -> bool:
+        return shard_id not in self.listed or (shard_id in self.closed and not self.stream_read(shard_id, after))
+
+
+def names_seen(line: Line) -> list[str]:
+    return [name for call in line.calls for name in keys_of(call)]
+
+
+def test_a_stream_that_goes_on_in_another_shard_is_followed(line):
+    items = RollingItems(line.clock)
+    driver = driver_of(line, items)
+    items.put("a", "1")
+    driver.run_until_idle()
+    items.roll("a", "b")
+    items.put("b", "2")
+    driver.run_until_idle()
+    items.roll("b", "c", "d")
+    items.put("c", "3")
+    items.put("d", "4")
+    driver.run_until_idle()
+    assert names_seen(line) == ["1", "2", "3", "4"]
+    assert [shard.state for shard in driver.status().shards] == ["done", "done", "idle", "idle"]
+    assert_nothing_left(line, items, driver)
+
+
+def test_a_child_waits_for_its_parent(line):
+    items = RollingItems(line.clock)
+    items.put("a", "1", "2", "3")
+    items.roll("a", "b")
+    items.put("b", "4")
+    driver = driver_of(line, items, batch_size=2)
+    driver.step()
+    assert driver.status().blocked == ("b",)
+    driver.run_until_idle()
+    assert names_seen(line) == ["1", "2", "3", "4"]
+    assert_nothing_left(line, items, driver)
+
+
+def test_children_that_the_list_tells_late_are_found(line):
+    items = RollingItems(line.clock)
+    items.put("a", "1")
+    items.roll("a", "b", "c", tell=False)
+    items.put("b", "2")
+    items.put("c", "3")
+    driver = driver_of(line, items)
+    driver.run_until_idle()
+    assert names_seen(line) == ["1"]
+    for child in ("b", "c"):
+        line.clock.advance(10_000)
+        driver.run_until_idle()
+        items.listed[child] = ("a",)
+    line.clock.advance(10_000)
+    driver.run_until_idle()
+    assert names_seen(line) == ["1", "2", "3"]
+    assert_nothing_left(line, items, driver)
+
+
+def test_a_shard_that_the_service_forgets_has_ended(line):
+    items = RollingItems(line.clock)
+    items.put("a", "1")
+    driver = driver_of(line, items)
+    driver.run_until_idle()
+    items.roll("a", "b")
+    items.put("b", "2")
+    items.forget("a")
+    driver.run_until_idle()
+    assert names_seen(line) == ["1", "2"]
     assert_nothing_left(line, items, driver)

@@ -42,3 +42,25 @@ def test_who_slept_through_its_end_cannot_renew_over_the_next_holder(line):
 def test_released_it_is_free_at_once(line):
     take(line, "a").release()
     take(line, "b")
+
+
+def test_one_that_ran_out_and_was_taken_by_nobody_is_renewed(line):
+    lease = take(line, "a")
+    for _ in range(2):
+        line.clock.advance(60_000)
+        lease.renew()
+        with pytest.raises(Unusable, match="driven by a"):
+            take(line, "b")
+    lease.release()
+    take(line, "b")
+
+
+def test_one_that_ran_out_is_not_renewed_after_another_holder_came_and_went(line):
+    slept = take(line, "a")
+    line.clock.advance(10_000)
+    take(line, "b")
+    line.clock.advance(10_000)
+    with pytest.raises(Conflict, match="meanwhile"):
+        slept.renew()
+    slept.release()
+    take(line, "c")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from consumers.classifier.models import hugging_face
 from consumers.classifier.models.minilm import DATA
 from consumers.classifier.models.registry import LABELS, ModelUnavailable
+from contracts.events import decode_scored
+from tests.events import BASE_MS, scored
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "profit", "rises", "falls", "acme", "loss", "the", "on"]
 TEXTS = ["Acme profit rises", "Acme profit falls on the loss", "the", "profit " * 30]
@@ -75,6 +78,21 @@ def test_a_cached_export_needs_no_training_packages(tmp_path: Path, monkeypatch:
     for file in ("model.onnx", "tokenizer.json", "card.json"):
         shutil.copyfile(DATA / file, folder / file)
     assert hugging_face.load("hf:some/model", 1, tmp_path).score(["Acme profit rises"])[0].label == "positive"
+
+
+def test_the_version_of_a_long_path_fits_into_an_event(tmp_path: Path) -> None:
+    checkpoint = "/srv/models/sentiment/experiments/" + "x" * 80 + "/checkpoint-12000"
+    name, digest = f"hf:{checkpoint}", hashlib.sha256(checkpoint.encode()).hexdigest()[:12]
+    folder = tmp_path / f"{'x' * 23}-checkpoint-12000-{digest}"
+    folder.mkdir()
+    for file in ("model.onnx", "tokenizer.json"):
+        shutil.copyfile(DATA / file, folder / file)
+    card = json.loads((DATA / "card.json").read_text()) | {"name": name}
+    (folder / "card.json").write_text(json.dumps(card))
+    version = hugging_face.load(name, 1, tmp_path).version
+    assert version == f"hf:{folder.name}"
+    event = scored(1, "AAPL", BASE_MS, 0.5, model_version=version)
+    assert decode_scored(json.dumps(event).encode()).model_version == version
 
 
 def test_without_cache_and_packages_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

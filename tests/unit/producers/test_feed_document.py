@@ -175,6 +175,14 @@ def test_a_head_that_never_ends_is_no_feed_or_none_of_its_business(head: str) ->
     feed_document(feed("", head), "text/xml")
 
 
+def test_a_prologue_is_searched_once() -> None:
+    """Looking for the list of each declaration to the end of the text took a minute at the limit."""
+    item = "<item><title>T</title></item>"
+    started_s = time.process_time()
+    assert titles(feed(item, "<!a>" * (limits.MAX_FEED_BYTES // 4 - 100))) == ["T"]
+    assert time.process_time() - started_s < 8
+
+
 def test_a_feed_that_was_cut_off_is_asked_for_again(site: FakeSite) -> None:
     whole = feed("".join(f"<item><title>T{n}</title><link>https://x.example/{n}</link></item>" for n in range(9)))
     cut = whole[: len(whole) // 2]

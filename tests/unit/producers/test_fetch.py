@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from contracts.clock import ManualClock
+from contracts.resolution import DAY_MS
 from producers.fetch import MAX_BODY_BYTES, MAX_TRIES, FetchFailed, Web
 from tests.fakes.web import HERE, FakeSite, gzip_bomb, page
 
@@ -60,6 +61,47 @@ def test_retry_after_as_a_date(site: FakeSite, web: Web, clock: Patience) -> Non
     with pytest.raises(FetchFailed) as caught:
         web.get(site.put("/a", (503, {"Retry-After": "Sun, 21 Dec 2025 10:40:00 GMT"}, b"")))
     assert caught.value.retry_after_ms == 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("value", "wait_ms"),
+    [
+        ("²", None),
+        ("-5", None),
+        ("Mon, 99999999999999999999 Jan 2020 00:00:00 GMT", None),
+        ("9" * 18, DAY_MS),
+        ("9" * 40, DAY_MS),
+        ("9" * 4_400, DAY_MS),
+        ("Mon, 01 Jan 9999 00:00:00 GMT", DAY_MS),
+    ],
+)
+def test_retry_after_a_day_at_most_and_nothing_odd(site: FakeSite, web: Web, value: str, wait_ms: int | None) -> None:
+    with pytest.raises(FetchFailed, match="HTTP 503") as caught:
+        web.get(site.put("/a", (503, {"Retry-After": value}, b"")))
+    assert caught.value.retry_after_ms == wait_ms
+
+
+@pytest.mark.parametrize("length", ["9" * 40, "9" * 4_400])
+def test_a_length_out_of_all_bounds_is_a_failure(site: FakeSite, web: Web, length: str) -> None:
+    with pytest.raises(FetchFailed, match="the connection broke"):
+        web.get(site.put("/a", (200, {"X-Claimed-Length": length}, b"short")))
+
+
+@pytest.mark.parametrize(
+    "target", ["http://[bad/x", "http://[bad]/x", "http://a:b/", "http:///", "ftp://a/", "\x80://"]
+)
+def test_a_redirect_to_what_is_no_address_is_a_failure(site: FakeSite, web: Web, target: str) -> None:
+    with pytest.raises(FetchFailed):
+        web.get(site.put("/a", (302, {"Location": target}, b"")))
+
+
+@pytest.mark.parametrize(
+    ("target", "asked"),
+    [("/caf\xc3\xa9", "/caf%C3%A9"), ("/caf%C3%A9", "/caf%C3%A9"), ("/caf\xe9", "/caf%C3%A9")],
+)
+def test_a_redirect_may_be_written_in_utf_8(site: FakeSite, web: Web, target: str, asked: str) -> None:
+    site.put(asked, page(b"ok"))
+    assert web.get(site.put("/a", (301, {"Location": target}, b""))).moved_to == site.address + asked
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 426])

@@ -79,7 +79,7 @@ def test_json_asks_for_what_is_new_and_takes_headers_from_secrets(site: FakeSite
     assert fetched.rejected[0].error.reason == "bad_time"
     assert site.asked[0][1]["X-Token"] == f"Bearer {KEY}"
     asking.ask()
-    assert query(asking.asked[1]) == {"after": "1623110079"}
+    assert query(asking.asked[1]) == {"after": str(1_623_110_079 - 3_600)}, "an hour of overlap"
     asking.put(told({"message": f"bad token {KEY}"}, 401))
     with pytest.raises(FetchFailed, match="bad token …"):
         asking.ask()

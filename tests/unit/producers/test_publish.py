@@ -139,6 +139,7 @@ BAD_RAW = {
     "no title": (without(RAW, "title"), "bad_value: title"),
     "no time": (without(RAW, "published_at"), "missing_field: published_at"),
     "bad ticker": (RAW | {"tickers": ["AA#PL"]}, "bad_subject: 'AA#PL'"),
+    "a list of addresses": (RAW | {"url": ["https://x.example/1"]}, "bad_value: url"),
     "bad source": (RAW | {"source": "../x"}, "bad_value: source"),
     "300 KB description": (RAW | {"snippet": "x" * 300_000}, "oversized"),
 }
@@ -292,6 +293,7 @@ def test_times_and_lists_of_files() -> None:
     assert iso_time("Fri, 31 Dec 9999 23:59:59 -0100") == "9999-12-31T23:59:59-01:00"
     assert split_list("AAPL|MSFT") == split_list("AAPL, MSFT") == split_list("['AAPL', 'MSFT']") == ["AAPL", "MSFT"]
     assert split_list("[bad") == ["[bad"]
+    assert split_list("[0x" + "f" * 5_000 + "]") == ["[0x" + "f" * 5_000 + "]"]
     assert split_list("") == []
 
 

@@ -65,6 +65,58 @@ def test_an_entry_in_a_year_no_calendar_has_is_rejected_and_the_next_one_read(si
     assert [each.url for each in fetched.articles] == ["https://example.com/2"]
 
 
+@pytest.mark.parametrize(
+    ("date", "published"),
+    [
+        ("Sun, 21 Dec 2025 04:30:00 EST", "2025-12-21T09:30:00.000Z"),
+        ("Sun, 21 Dec 2025 09:30:00 +0000 (UTC)", "2025-12-21T09:30:00.000Z"),
+        ("Sun, 21 Dec 2025 04:30:00 GMT-0500", "2025-12-21T09:30:00.000Z"),
+        ("Sun, 21 Dec 2025 10:30:00 CET", "2025-12-21T09:30:00.000Z"),
+        ("Sun, 21 Dec 2025 11:30:00 CEST", "2025-12-21T09:30:00.000Z"),
+        ("Sun, 21 Dec 2025 18:30:00 JST", "2025-12-21T09:30:00.000Z"),
+        ("2025-12-21T15:00:00+0530", "2025-12-21T09:30:00.000Z"),
+        ("2025-12-21 09:30:00Z", "2025-12-21T09:30:00.000Z"),
+        ("Sun, 21 Dec 2025 09:30:00 BST", "2025-12-21T09:40:00.000Z"),
+        ("Sun, 21 Dec 2025 04:30:00 ET", "2025-12-21T09:40:00.000Z"),
+        ("Sun, 21 Dec 2025 17:30:00 HKT", "2025-12-21T09:40:00.000Z"),
+        ("Sun, 21 Dec 2025 09:30:00", "2025-12-21T09:40:00.000Z"),
+        ("2025-12-21T18:30:00", "2025-12-21T09:40:00.000Z"),
+        ("2025-12-21", "2025-12-21T09:40:00.000Z"),
+        ("2025-12-19T18:30:00", "2025-12-19T18:30:00.000Z"),
+        ("Sun, 22 Jun 2025 05:30:00 ET", "2025-06-22T10:30:00.000Z"),
+    ],
+)
+def test_a_fresh_entry_whose_zone_is_a_guess_is_news_when_it_is_first_met(
+    site: FakeSite, date: str, published: str
+) -> None:
+    entry = f"<item><title>t</title><link>https://example.com/1</link><pubDate>{date}</pubDate></item>"
+    body = f"<rss version='2.0'><channel><title>c</title>{entry}</channel></rss>"
+    (article,) = ask(site.put("/feed", page(body.encode()))).articles
+    assert article.published_at == published
+
+
+def test_a_guess_keeps_an_entry_without_a_link_the_same_on_the_next_fetch(site: FakeSite) -> None:
+    entry = "<item><title>t</title><pubDate>2025-12-21T09:30:00</pubDate></item>"
+    body = f"<rss version='2.0'><channel><title>c</title>{entry}</channel></rss>"
+    (article,) = ask(site.put("/feed", page(body.encode()))).articles
+    assert article.published_at == "2025-12-21T09:30:00.000Z"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "<link>https://example.com/2</link><guid isPermaLink='false'>http://[id]/7</guid>",
+        "<link>http://[news]/x</link><guid>https://example.com/2</guid>",
+        f"<link>https://example.com/2</link><description>&amp;#{'1' * 5_000};</description>",
+    ],
+)
+def test_an_odd_entry_does_not_take_the_others_with_it(site: FakeSite, odd: str) -> None:
+    entry = "<item><title>t</title>{}<pubDate>2025-12-21T09:00:00Z</pubDate></item>"
+    entries = entry.format("<link>https://example.com/1</link>") + entry.format(odd)
+    body = f"<rss version='2.0'><channel><title>c</title>{entries}</channel></rss>"
+    assert len(ask(site.put("/feed", page(body.encode()))).articles) == 2
+
+
 def test_conditional_get(site: FakeSite) -> None:
     body = (GOLDEN / "atom.xml").read_bytes()
     url = site.put("/feed", page(body, ETag='"v1"', Last_Modified="Sun, 21 Dec 2025 09:00:00 GMT"), (304, {}, b""))
@@ -118,6 +170,8 @@ def test_a_page_changed_by_one_entry_keeps_the_others_identities(site: FakeSite)
         ("<!-- hidden -->shown <img src=x onerror=alert(1)>", "shown"),
         ("a\n\t b\u00a0c", "a b c"),
         ("<div" * 10_000, ""),
+        (f"a &#{'1' * 5_000}; b", "a \ufffd b"),
+        (f"a &#{'1' * 3_000}<b></b>{'1' * 3_000}", "a \ufffd"),
     ],
 )
 def test_plain_text(html: str, text: str) -> None:

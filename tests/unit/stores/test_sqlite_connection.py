@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from contracts.errors import Transient, Unusable
-from stores.sqlite_connection import Database, Schema
+from stores.sqlite_connection import BUSY_TIMEOUT_MS, Database, Schema
 
 SCHEMA = Schema(3, ("CREATE TABLE t (n INTEGER PRIMARY KEY, body BLOB)",))
 
@@ -61,6 +61,30 @@ def test_a_locked_file_is_transient(database, tmp_path):
     other.close()
     with database.write() as connection:
         connection.execute("INSERT INTO t VALUES (1, NULL)")
+
+
+@pytest.mark.parametrize("lock", ["IMMEDIATE", "EXCLUSIVE"])
+def test_opening_a_new_file_waits_for_another_that_opens_it(tmp_path, lock):
+    path = tmp_path / "t.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute(f"BEGIN {lock}")
+    release = threading.Timer(0.2, other.execute, ("ROLLBACK",))
+    release.start()
+    database = Database(path, SCHEMA)
+    release.join()
+    other.close()
+    assert database.read("PRAGMA journal_mode")[0][0] == "wal"
+    assert database.connection().execute("PRAGMA busy_timeout").fetchone()[0] == BUSY_TIMEOUT_MS
+    database.close()
+
+
+def test_a_new_file_that_stays_locked_is_transient(tmp_path, monkeypatch):
+    monkeypatch.setattr("stores.sqlite_connection.BUSY_TIMEOUT_MS", 100)
+    other = sqlite3.connect(tmp_path / "t.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Transient, match="locked"):
+        Database(tmp_path / "t.db", SCHEMA)
+    other.close()
 
 
 def test_a_damaged_file_is_unusable(tmp_path):

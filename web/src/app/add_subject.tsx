@@ -1,3 +1,4 @@
+import "./styles/add_subject.css";
 import { useSignal } from "@preact/signals";
 import type { SubjectRow } from "../model/api_types.ts";
 import { articlesText } from "../model/format.ts";

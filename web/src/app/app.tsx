@@ -8,7 +8,7 @@ import { PageLink } from "./page_link.tsx";
 import { LivePage } from "./live_page.tsx";
 import { PAGE_NAMES } from "./page_names.ts";
 import { cycleTheme, toggleZone } from "./navigation.ts";
-import { helpOpen, now, paletteOpen, prefs, route, subjects } from "./state.ts";
+import { helpOpen, now, paletteOpen, prefs, route } from "./state.ts";
 
 function TopBar() {
   const { theme, zone } = prefs.value;
@@ -42,16 +42,6 @@ function TopBar() {
   );
 }
 
-function DemoNote() {
-  const note = subjects.value?.demoNote ?? null;
-  if (note === null) return null;
-  return (
-    <aside class="demo-note" aria-label="About the news shown">
-      <strong>Not live news.</strong> {note.replace(/\.$/, "")}.
-    </aside>
-  );
-}
-
 /** Every page but the first is fetched when it is opened. */
 const LOADERS: Record<Exclude<Route["page"], "live">, () => Promise<ComponentType>> = {
   grid: () => import("./grid_page.tsx").then((module) => module.GridPage),
@@ -63,6 +53,8 @@ const LOADERS: Record<Exclude<Route["page"], "live">, () => Promise<ComponentTyp
 };
 const loadPalette = (): Promise<ComponentType> => import("./palette.tsx").then((module) => module.Palette);
 const loadHelp = (): Promise<ComponentType> => import("./help_dialog.tsx").then((module) => module.HelpDialog);
+/** Fetched beforehand: one of them is needed when nothing can be fetched. */
+const loadNotes = (): Promise<ComponentType> => import("./notes.tsx").then((module) => module.Notes);
 
 function Page() {
   const { page } = route.value;
@@ -81,7 +73,7 @@ export function App() {
         Skip to the candles
       </a>
       <TopBar />
-      <DemoNote />
+      <Lazy load={loadNotes} />
       <Page />
       {helpOpen.value && <Lazy load={loadHelp} />}
       {paletteOpen.value && <Lazy load={loadPalette} />}

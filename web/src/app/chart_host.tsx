@@ -1,13 +1,16 @@
 import { effect } from "@preact/signals";
+import type { ComponentType } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { candleSentence } from "../model/candle_text.ts";
 import { slotMsOf } from "../model/resolution.ts";
 import { CandleChart } from "../view/chart.ts";
 import { followTheme } from "./chart_wiring.ts";
+import { Lazy } from "./lazy.tsx";
 import { selectCandle, stepCandle } from "./navigation.ts";
 import {
-  flags, flagsIn, focus, following, hovered, liveStart, nameOf, prefs, resolution, route, selected, selectedKey, selectedSeries, serverNow, slots,
+  flags, following, hovered, liveStart, nameOf, prefs, resolution, route, selected, selectedKey, selectedSeries, slots,
 } from "./state.ts";
+
+const loadSpoken = (): Promise<ComponentType> => import("./spoken.tsx").then((module) => module.Spoken);
 
 let current: CandleChart | null = null;
 
@@ -64,8 +67,6 @@ export function ChartHost() {
   const host = useRef<HTMLDivElement>(null);
   useEffect(() => (host.current === null ? undefined : mount(host.current)), []);
   const subject = selected.value;
-  const told = route.value.at === null ? null : focus.value;
-  const spoken = told === null ? "" : `${candleSentence(told, prefs.value.zone, serverNow.peek())} ${flagsIn(told)}`;
   return (
     <div
       class="chart-frame"
@@ -77,7 +78,7 @@ export function ChartHost() {
     >
       <div class={`chart-host${selectedSeries.value.stale && selectedSeries.value.fromCache ? " stale" : ""}`} ref={host} />
       <p class="visually-hidden" role="status" data-testid="spoken">
-        {spoken}
+        <Lazy load={loadSpoken} />
       </p>
     </div>
   );

@@ -1,15 +1,27 @@
+import { signal } from "@preact/signals";
+
 const RETRY_MS = 2_000;
+const RARE_RETRY_MS = 15_000;
+/** So many failures are passed over in silence: a server that is started anew is back by then. */
+const MAX_QUIET = 3;
+
+/** How many parts do not come; the reader is told. */
+export const missingParts = signal(0);
 
 /**
- * Loads a part of the page, trying again until it comes. Whatever the reason of a failure, it means
- * that the server is away for the moment: the code itself was built and tested with the rest.
+ * Loads a part of the page, trying again until it comes. The server may be away for the moment; or it has a newer
+ * version, without the file this one asks for, and only a page that is loaded anew can have the part.
  */
 export async function loadCode<T>(load: () => Promise<T>): Promise<T> {
-  for (;;) {
+  for (let failures = 0; ; ) {
     try {
-      return await load();
+      const part = await load();
+      if (failures >= MAX_QUIET) missingParts.value -= 1;
+      return part;
     } catch {
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      failures += 1;
+      if (failures === MAX_QUIET) missingParts.value += 1;
+      await new Promise((resolve) => setTimeout(resolve, failures < MAX_QUIET ? RETRY_MS : RARE_RETRY_MS));
     }
   }
 }

@@ -1,5 +1,6 @@
 import { effect, untracked } from "@preact/signals";
 import type { SeriesAnswer } from "../model/api_types.ts";
+import { positionIn } from "../model/cursor.ts";
 import type { WorkerMessage } from "../model/protocol.ts";
 import type { ResolutionId } from "../model/resolution.ts";
 import type { BucketUpdate } from "../model/stream_event.ts";
@@ -23,6 +24,7 @@ const ATTACH_TIMEOUT_MS = 1_500;
 const REFETCH_MS = 10_000;
 /** A reader who flips through the resolutions gets every one painted; the stream follows when a choice has been made. */
 const SUBSCRIBE_DELAY_MS = 150;
+const HIDDEN_FLUSH_MS = 250;
 const MAX_HEADLINES = 20;
 
 let port: StreamPort | null = null;
@@ -30,7 +32,8 @@ let opened: Promise<SeriesCache> | null = null;
 let version = 0;
 let attachTimer = 0;
 let subscribeTimer = 0;
-let frame = 0;
+/** Calls off the flush that is due; null when none is. */
+let cancelFlush: (() => void) | null = null;
 /** The generation of the newest answer; another one means that the cache holds a history that is gone. */
 let liveGeneration: string | null = null;
 /** Called with updates before they are merged, while the state still shows what was there. */
@@ -52,7 +55,7 @@ export function dispatch(input: SyncInput): void {
 
 /** Joins all updates of one frame into one change of state: 500 a second must not mean 500 paints. */
 function flushUpdates(): void {
-  frame = 0;
+  cancelFlush = null;
   const updates = waiting.splice(0);
   for (const look of beforeUpdates) look(updates);
   dispatch({ kind: "updates", updates });
@@ -61,8 +64,23 @@ function flushUpdates(): void {
 
 function queueUpdates(updates: readonly BucketUpdate[]): void {
   waiting.push(...updates);
+  if (cancelFlush !== null) return;
   // A hidden page gets no frames, so it uses a timer and is up to date when it is shown again.
-  if (frame === 0) frame = document.hidden ? window.setTimeout(flushUpdates, 250) : requestAnimationFrame(flushUpdates);
+  if (document.hidden) {
+    const timer = setTimeout(flushUpdates, HIDDEN_FLUSH_MS);
+    cancelFlush = () => clearTimeout(timer);
+  } else {
+    const frame = requestAnimationFrame(flushUpdates);
+    cancelFlush = () => cancelAnimationFrame(frame);
+  }
+}
+
+function followVisibility(): void {
+  port?.post({ type: "visibility", hidden: document.hidden });
+  if (!document.hidden || cancelFlush === null) return;
+  // The frame that was asked for would not come, and no timer is set while one is awaited.
+  cancelFlush();
+  flushUpdates();
 }
 
 function take(answer: SeriesAnswer, askedAtBreak: number, full: boolean): void {
@@ -79,7 +97,8 @@ export async function loadFull(key: SeriesKey): Promise<void> {
   fetching.set(key, askedAtBreak);
   try {
     const answer = await fetchSeries(key);
-    port?.post({ type: "seed", cursor: answer.cursor });
+    const { cursor, generation } = answer;
+    port?.post({ type: "seed", cursor: cursor === null ? null : positionIn(generation, cursor) });
     take(answer, askedAtBreak, true);
     if (key === selectedKey.value) failure.value = null;
   } catch (error) {
@@ -135,6 +154,8 @@ function receive(message: WorkerMessage): void {
       crowded.value = !message.accepted;
       if (message.version !== version) return;
       clearTimeout(attachTimer);
+      // An answer asked for before the subscription may lack what came between the two.
+      fetching.clear();
       return loadAll();
   }
 }
@@ -194,9 +215,7 @@ export function start(): void {
   setInterval(() => {
     if (subjects.value === null) void loadSubjects();
   }, REFETCH_MS);
-  document.addEventListener("visibilitychange", () => {
-    port?.post({ type: "visibility", hidden: document.hidden });
-  });
+  document.addEventListener("visibilitychange", followVisibility);
   for (const name of ["online", "offline"]) {
     window.addEventListener(name, () => port?.post({ type: "network", online: navigator.onLine }));
   }

@@ -2,7 +2,7 @@ import "./styles/pages.css";
 import { computed, effect, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { Bucket } from "../model/bucket.ts";
-import { candleSentence } from "../model/candle_text.ts";
+import { candleSentence } from "../model/candle_sentence.ts";
 import { ageText, scoreText } from "../model/format.ts";
 import { slotMsOf } from "../model/resolution.ts";
 import { bucketStarting, lowerBound } from "../model/series.ts";

@@ -1,13 +1,22 @@
+import { RESOLUTIONS } from "../model/resolution.ts";
 import { goLive } from "./chart_host.tsx";
-import { cycleTheme, go, selectByNumber, selectSubject, stepCandle, toggleZone } from "./navigation.ts";
+import { cycleTheme, go, selectResolution, selectSubject, stepCandle, toggleZone } from "./navigation.ts";
 import { PAGE_NAMES } from "./page_names.ts";
 import { helpOpen, paletteOpen, route, selected, watched } from "./state.ts";
+
+function selectByNumber(number: number): void {
+  const row = RESOLUTIONS[number - 1];
+  if (row !== undefined) selectResolution(row.id);
+}
 
 function stepSubject(step: number): void {
   const list = watched.value;
   const at = selected.value === null ? 0 : list.indexOf(selected.value);
   const next = list[(at + step + list.length) % list.length];
-  if (next !== undefined) selectSubject(next);
+  if (next === undefined) return;
+  // The candles of a run are of that page alone.
+  if (route.value.page === "runs") go({ subject: next, at: null });
+  else selectSubject(next);
 }
 
 /** Keys of the candles; pages without candles leave them to their own lists. */
@@ -34,6 +43,16 @@ function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && target.closest("input, select, textarea, dialog") !== null;
 }
 
+function showsCandles(): boolean {
+  const { page, id } = route.value;
+  return page === "live" || page === "grid" || (page === "runs" && id !== null);
+}
+
+/** A wide table is scrolled with the arrow keys. */
+function isTable(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.closest(".table-scroll") !== null;
+}
+
 function onKey(event: KeyboardEvent): void {
   if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
     event.preventDefault();
@@ -48,9 +67,9 @@ function onKey(event: KeyboardEvent): void {
     chordUntil = Date.now() + CHORD_MS;
     return;
   }
-  const hasCandles = !["records", "analytics"].includes(route.value.page);
+  const hasCandles = showsCandles();
   if (hasCandles && /^[1-8]$/.test(event.key)) return selectByNumber(Number(event.key));
-  const action = ACTIONS[event.key] ?? (hasCandles ? CANDLE_ACTIONS[event.key] : undefined);
+  const action = ACTIONS[event.key] ?? (hasCandles && !isTable(event.target) ? CANDLE_ACTIONS[event.key] : undefined);
   if (action === undefined) return;
   event.preventDefault();
   action();

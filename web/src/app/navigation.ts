@@ -1,9 +1,9 @@
-import { RESOLUTIONS, type ResolutionId } from "../model/resolution.ts";
+import type { ResolutionId } from "../model/resolution.ts";
 import { formatRoute, parseRoute, type Route, withoutStrayFilters } from "../model/route.ts";
 import { lowerBound } from "../model/series.ts";
 import { MAX_WATCHED, type Subject } from "../model/subject.ts";
 import type { Ms } from "../model/units.ts";
-import { savePrefs, type Prefs, type Theme } from "./prefs.ts";
+import { loadPrefs, savePrefs, type Prefs, type Theme } from "./prefs.ts";
 import { focus, prefs, route, selected, selectedSeries, watched } from "./state.ts";
 
 /** Changes the address and the page together. A step a reader would want to undo gets its own history entry. */
@@ -11,7 +11,8 @@ export function go(change: Partial<Route>, history: "push" | "replace" = "push")
   // Another page shows another thing, so an identifier goes only where it is named.
   const next = { ...route.value, ...(change.page === undefined ? {} : { id: null }), ...change };
   const address = formatRoute(next);
-  if (address === formatRoute(route.value)) return;
+  // A page that does not exist has the address of the first page, but is another place.
+  if (next.page === route.value.page && address === formatRoute(route.value)) return;
   window.history[history === "push" ? "pushState" : "replaceState"](null, "", address);
   route.value = withoutStrayFilters(next);
 }
@@ -24,7 +25,8 @@ export function followHistory(): void {
 
 export function setPrefs(change: Partial<Prefs>): void {
   prefs.value = { ...prefs.value, ...change };
-  savePrefs(prefs.value);
+  // Another tab may have saved since this one was opened, so only what changes is written.
+  savePrefs({ ...loadPrefs(), ...change });
 }
 
 const NEXT_THEME: Record<Theme, Theme> = { auto: "light", light: "dark", dark: "auto" };
@@ -39,11 +41,6 @@ export function selectSubject(subject: Subject): void {
 export function selectResolution(resolution: ResolutionId): void {
   // A window at another resolution is another window, so the selected candle does not carry over.
   go({ resolution, at: null });
-}
-
-export function selectByNumber(number: number): void {
-  const row = RESOLUTIONS[number - 1];
-  if (row !== undefined) selectResolution(row.id);
 }
 
 export function selectCandle(at: Ms | null): void {
@@ -84,5 +81,7 @@ export function unwatch(subject: Subject): void {
 export function moveWatched(subject: Subject, to: number): void {
   const list = watched.value.filter((item) => item !== subject);
   list.splice(to, 0, subject);
+  // With no subject in the address the first row is shown; another first row is no other choice.
+  if (list[0] !== watched.value[0]) go({ subject: selected.value }, "replace");
   setWatched(list);
 }

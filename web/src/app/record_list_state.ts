@@ -5,7 +5,7 @@ import { appendPage, type ArticleRecord, type RecordPage } from "../model/record
 import { type Ms, ms } from "../model/units.ts";
 import { ApiError } from "../store/api.ts";
 import { fetchRecords, LARGEST_PAGE, PAGE_SIZE } from "../store/records_api.ts";
-import { serverNow } from "./state.ts";
+import { link, serverNow } from "./state.ts";
 
 /** The records that are loaded. They stay when the reader opens one, so that the way back shows the same list. */
 export interface RecordList {
@@ -16,11 +16,15 @@ export interface RecordList {
   readonly records: readonly ArticleRecord[];
   readonly nextCursor: string | null;
   readonly loadedAt: Ms | null;
+  /** The newest ingest known when the first page was read, under these filters or not: the list needs nothing older. */
+  readonly newestIngestAt: Ms | null;
   readonly busy: "first" | "more" | null;
   readonly problem: string | null;
 }
 
-const EMPTY: RecordList = { name: null, query: "", records: [], nextCursor: null, loadedAt: null, busy: null, problem: null };
+const EMPTY: RecordList = {
+  name: null, query: "", records: [], nextCursor: null, loadedAt: null, newestIngestAt: null, busy: null, problem: null,
+};
 /** Under a rare filter a page may come back short or empty; the search goes on by itself this often. */
 const MAX_SHORT_PAGES = 5;
 /** A download stops here and says so. */
@@ -61,10 +65,13 @@ async function load(change: Partial<RecordList>, work: (signal: AbortSignal) => 
 /** The newest records under the filters. What another question showed stays, greyed, until the answer is there. */
 export function loadFirst(filters: Filters): Promise<void> {
   const name = nameOfFilters(filters);
+  // Before the stream has told anything, what comes after this moment is newer.
+  const told = link.peek().heartbeat?.newestIngestAt ?? serverNow.peek();
   return load({ busy: "first" }, async (signal) => {
     const query = itemsQuery(filters, serverNow.peek());
     const page = await readPage(query, null, PAGE_SIZE, signal);
-    return { name, query, records: page.records, nextCursor: page.nextCursor, loadedAt: ms(Date.now()) };
+    const newestIngestAt = ms(Math.max(told, page.records[0]?.ingestedAt ?? 0));
+    return { name, query, records: page.records, nextCursor: page.nextCursor, loadedAt: ms(Date.now()), newestIngestAt };
   });
 }
 

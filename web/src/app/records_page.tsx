@@ -97,8 +97,8 @@ function Problem() {
 /** True when the server took something in after the list was read, and the list could show it. */
 function hasNewer(): boolean {
   const newest = link.value.heartbeat?.newestIngestAt ?? null;
-  const first = list.value.records[0]?.ingestedAt ?? null;
-  return newest !== null && first !== null && newest > first && route.value.filters.to === undefined;
+  const { newestIngestAt } = list.value;
+  return newest !== null && newestIngestAt !== null && newest > newestIngestAt && route.value.filters.to === undefined;
 }
 
 function Foot() {
@@ -120,8 +120,9 @@ function Listing() {
   const { records, nextCursor, busy, problem, loadedAt } = list.value;
   const isOther = list.value.name !== name;
   useEffect(() => {
-    // The list of the way back is shown as it was; another question is asked.
-    if (list.peek().name !== name || list.peek().problem !== null) void loadFirst(filters);
+    // The list of the way back is shown as it was; another question is asked, in place of one that is under way.
+    const shown = list.peek();
+    if (shown.name !== name || shown.problem !== null || shown.busy === "first") void loadFirst(filters);
   }, [name]);
   useListKeys();
   useReturn();

@@ -1,3 +1,4 @@
+import "./styles/sparkline.css";
 import type { Bucket } from "../model/bucket.ts";
 
 const WIDTH = 72;

@@ -1,4 +1,4 @@
-import { computed, signal } from "@preact/signals";
+import { computed, type ReadonlySignal, signal } from "@preact/signals";
 import type { SubjectsAnswer } from "../model/api_types.ts";
 import type { Bucket } from "../model/bucket.ts";
 import { pill } from "../model/health.ts";
@@ -9,7 +9,7 @@ import { parseRoute, type Route } from "../model/route.ts";
 import { bucketStarting } from "../model/series.ts";
 import { type Slot, toSlots } from "../model/slots.ts";
 import type { NewItem } from "../model/stream_event.ts";
-import { seriesKey, type Subject } from "../model/subject.ts";
+import { seriesKey, type SeriesKey, type Subject } from "../model/subject.ts";
 import { EMPTY_SERIES, INITIAL_SYNC, seriesOf, type SyncState } from "../model/sync.ts";
 import { addMs, type Ms, ms } from "../model/units.ts";
 import type { Flag } from "../view/painters.ts";
@@ -40,7 +40,13 @@ export const paletteOpen = signal(false);
 export const serverNow = computed(() => addMs(now.value, link.value.clockOffset));
 export const health = computed(() => pill(link.value, now.value));
 
-export const watched = computed<readonly Subject[]>(() => {
+/** A list that stays the same value until its members change: who follows it is not called for an equal one. */
+function steady<Name extends string>(list: () => readonly Name[]): ReadonlySignal<readonly Name[]> {
+  const text = computed(() => list().join(" "));
+  return computed(() => (text.value === "" ? [] : (text.value.split(" ") as Name[])));
+}
+
+export const watched = steady<Subject>(() => {
   const chosen = route.value.watched ?? prefs.value.watched;
   if (chosen !== null) return chosen;
   const rows = subjects.value?.subjects ?? [];
@@ -55,7 +61,7 @@ export const selectedSeries = computed(() =>
 );
 
 /** The series drawn as candles: one on the Live page, every watched one on the Grid page. */
-export const candleKeys = computed(() => {
+export const candleKeys = steady<SeriesKey>(() => {
   if (route.value.page === "grid") return watched.value.map((subject) => seriesKey(subject, resolution.value));
   return selectedKey.value === null ? [] : [selectedKey.value];
 });

@@ -16,7 +16,9 @@ async function load(): Promise<void> {
 
 /** Marks on the charts when another generation went live; asked for again whenever the stream says that one did. */
 export function followSwaps(): void {
-  let asked: string | null = null;
+  // A stream that resumes names no epoch, so the first question does not wait for one.
+  let asked = sync.peek().epoch;
+  void load();
   effect(() => {
     const { epoch } = sync.value;
     if (epoch === null || epoch === asked) return;

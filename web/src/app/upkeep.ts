@@ -1,4 +1,4 @@
-import { effect, untracked } from "@preact/signals";
+import { computed, effect, untracked } from "@preact/signals";
 import { neighboursOf } from "../model/resolution.ts";
 import { findRevisions, rememberRevisions } from "../model/revisions.ts";
 import { seriesKey, splitKey } from "../model/subject.ts";
@@ -35,9 +35,14 @@ async function save(): Promise<void> {
 /** While the reader looks at one resolution, its neighbours are fetched into memory and cache. */
 function prefetchWhenIdle(): void {
   const idle = window.requestIdleCallback ?? ((run: () => void) => window.setTimeout(run, 1_000));
-  effect(() => {
+  // The key alone, so that a neighbour which the server refuses is not asked for again with every update.
+  const shown = computed(() => {
     const key = selectedKey.value;
-    if (key === null || sync.value.series.get(key)?.stale !== false) return;
+    return key === null || seriesOf(sync.value, key).stale ? null : key;
+  });
+  effect(() => {
+    const key = shown.value;
+    if (key === null) return;
     const { subject } = splitKey(key);
     const next = neighboursOf(untracked(() => resolution.value)).map((at) => seriesKey(subject, at));
     idle(() => {

@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Bucket } from "../model/bucket.ts";
 import { ageText, scoreText } from "../model/format.ts";
 import { parseSubject, seriesKey, shortName, type Subject } from "../model/subject.ts";
@@ -34,18 +35,33 @@ function lastSeen(subject: Subject, bucket: Bucket | undefined): string {
   return at === 0 ? "no news yet" : `${ageText(ms(serverNow.value - at))} ago`;
 }
 
+/** The row that gets the focus once the list is drawn anew: a browser takes it from a row that moves or goes. */
+let focusNext: Subject | null = null;
+
 /** Moves a row with the keyboard: what dragging does for those who cannot drag. */
 function onRowKey(event: KeyboardEvent, subject: Subject, index: number): void {
   const step = event.key === "ArrowUp" ? -1 : event.key === "ArrowDown" ? 1 : 0;
   if (step === 0 || !event.altKey) return;
   event.preventDefault();
+  focusNext = subject;
   moveWatched(subject, Math.max(0, Math.min(watched.value.length - 1, index + step)));
+}
+
+function remove(subject: Subject, index: number): void {
+  focusNext = watched.value[index + 1] ?? watched.value[index - 1] ?? null;
+  unwatch(subject);
 }
 
 function WatchRow({ subject, index }: { subject: Subject; index: number }) {
   const { buckets } = seriesOf(sync.value, seriesKey(subject, resolution.value));
   const newest = buckets.at(-1);
   const over = useSignal(false);
+  const row = useRef<HTMLButtonElement>(null);
+  useLayoutEffect(() => {
+    if (focusNext !== subject) return;
+    focusNext = null;
+    row.current?.focus();
+  });
   const drop = (event: DragEvent): void => {
     event.preventDefault();
     over.value = false;
@@ -65,6 +81,7 @@ function WatchRow({ subject, index }: { subject: Subject; index: number }) {
       onDrop={drop}
     >
       <button
+        ref={row}
         type="button"
         class="watch-row"
         aria-current={selected.value === subject ? "true" : undefined}
@@ -80,7 +97,7 @@ function WatchRow({ subject, index }: { subject: Subject; index: number }) {
         </Lazy>
       </button>
       {watched.value.length > 1 && (
-        <button type="button" class="watch-remove icon-button" aria-label={`Stop watching ${nameOf(subject)}`} onClick={() => unwatch(subject)}>
+        <button type="button" class="watch-remove icon-button" aria-label={`Stop watching ${nameOf(subject)}`} onClick={() => remove(subject, index)}>
           <CloseIcon />
         </button>
       )}

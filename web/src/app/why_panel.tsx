@@ -11,7 +11,7 @@ import { fetchArticles } from "../store/articles_api.ts";
 import { ArticleScore } from "./article_score.tsx";
 import { ExportBar } from "./export_bar.tsx";
 import { stepCandle, selectCandle } from "./navigation.ts";
-import { focus, prefs, route, selectedKey } from "./state.ts";
+import { focus, prefs, route, selectedKey, selectedSeries } from "./state.ts";
 
 type Loaded = ArticlesAnswer | { readonly problem: string } | null;
 
@@ -92,16 +92,18 @@ function LabelBar({ bucket }: { bucket: Bucket }) {
   );
 }
 
-/** Loads the articles of the candle in focus, and again when it is revised. */
+/** Loads the articles of the candle in focus, and again when it is revised or another generation goes live. */
 function useArticles(bucket: Bucket | null): Loaded {
   const loaded = useSignal<Loaded>(null);
   const retries = useSignal(0);
   const key = selectedKey.value;
+  // Revisions of two generations cannot be compared: the same number may stand for other articles.
+  const { generation } = selectedSeries.value;
   const start = bucket?.start ?? null;
   useEffect(() => {
     loaded.value = null;
     retries.value = 0;
-  }, [key, start]);
+  }, [key, start, generation]);
   useEffect(() => {
     if (key === null || start === null) return undefined;
     const abort = new AbortController();
@@ -126,7 +128,7 @@ function useArticles(bucket: Bucket | null): Loaded {
       clearTimeout(again);
       abort.abort();
     };
-  }, [key, start, bucket?.rev, retries.value]);
+  }, [key, start, generation, bucket?.rev, retries.value]);
   const arriving = loaded.value !== null && "articles" in loaded.value && loaded.value.articles.length === 0 && retries.value < MAX_RETRIES;
   return arriving ? null : loaded.value;
 }

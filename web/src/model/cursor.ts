@@ -12,3 +12,7 @@ export function parseEventId(text: string): EventId | null {
 }
 
 export const formatEventId = (id: EventId): string => `${id.epoch}.${id.cursor}`;
+
+/** The position with its epoch: a cursor alone would go on in whatever generation is live by then. */
+export const positionIn = (epoch: string, cursor: string): string =>
+  cursor.includes(".") ? cursor : formatEventId({ epoch, cursor });

@@ -36,7 +36,7 @@ export interface Link {
   readonly heardAt: Ms | null;
   readonly detail: string | null;
   readonly heartbeat: Heartbeat | null;
-  /** The server's clock minus the browser's, from the last heartbeat. */
+  /** The server's clock minus the browser's, from the last heartbeat or, while polling, from the answer's date. */
   readonly clockOffset: Ms;
 }
 

@@ -14,9 +14,9 @@ export interface SeriesState {
   readonly generation: string | null;
   /** True until a full answer newer than the last break of the stream has been merged. */
   readonly stale: boolean;
-  /** True when what is shown comes from the local cache, or from before the stream's first greeting: not yet confirmed. */
+  /** True when what is shown comes from the local cache, or from before a break of the stream: not yet confirmed. */
   readonly fromCache: boolean;
-  /** Updates merged on top of an unconfirmed state: they survive if the server then answers with another generation. */
+  /** Updates merged on top of an unconfirmed state: they alone survive when the server then answers. */
   readonly unconfirmed: readonly Bucket[];
 }
 
@@ -57,24 +57,26 @@ function withSeries(state: SyncState, changes: Iterable<[SeriesKey, SeriesState]
   return { ...state, series };
 }
 
+/** What the stream has brought since the newest break to a series that no answer has confirmed. */
+const streamed = (series: SeriesState): readonly Bucket[] => (series.fromCache ? series.unconfirmed : series.buckets);
+
 function fetched(state: SyncState, input: Extract<SyncInput, { kind: "fetched" }>): SyncState {
   // An answer asked for under another epoch must not bring back buckets that were dropped with it.
   if (input.askedAtBreak < state.epochBreak) return state;
   const before = seriesOf(state, input.key);
   const outdated = input.askedAtBreak < state.breaks;
+  // What was asked for before the newest break adds nothing to what was confirmed after it: it may be of another log.
+  if (outdated && before.generation !== null && !before.fromCache) return state;
   const replaced = before.generation !== null && before.generation !== input.generation;
-  // What was asked for before the newest break never overrules what was confirmed after it.
-  if (outdated && replaced && !before.fromCache) return state;
-  const base = replaced ? applyBuckets([], before.unconfirmed).buckets : before.buckets;
-  const { buckets } = applyBuckets(base, input.buckets);
   const fresh = input.full && !outdated;
-  const provisional = outdated && before.generation === null;
+  // Revisions of an unconfirmed state may be those of another log, and after its end windows may have passed unseen.
+  const base = replaced || (fresh && before.fromCache) ? before.unconfirmed : before.buckets;
   const after: SeriesState = {
-    buckets,
+    buckets: applyBuckets(base, input.buckets).buckets,
     generation: input.generation,
-    stale: fresh ? false : before.stale || replaced,
-    fromCache: !fresh && (provisional || before.fromCache),
-    unconfirmed: fresh ? [] : provisional ? before.buckets : before.unconfirmed,
+    stale: !fresh && (before.stale || replaced),
+    fromCache: !fresh && (outdated || before.fromCache),
+    unconfirmed: fresh ? [] : outdated ? streamed(before) : before.unconfirmed,
   };
   return withSeries(state, [[input.key, after]]);
 }
@@ -84,7 +86,7 @@ function cached(state: SyncState, input: Extract<SyncInput, { kind: "cached" }>)
   // The cache may answer after the network did; what the server said stands.
   if (before.generation !== null) return state;
   const { buckets } = applyBuckets(before.buckets, input.buckets);
-  const after = { buckets, generation: input.generation, stale: true, fromCache: true, unconfirmed: before.buckets };
+  const after = { buckets, generation: input.generation, stale: true, fromCache: true, unconfirmed: streamed(before) };
   return withSeries(state, [[input.key, after]]);
 }
 
@@ -109,11 +111,10 @@ function updates(state: SyncState, list: readonly BucketUpdate[]): SyncState {
 
 function resync(state: SyncState, epoch: string): SyncState {
   const changed = state.epoch !== null && state.epoch !== epoch;
-  const first = state.epoch === null;
   const series = new Map<SeriesKey, SeriesState>();
   for (const [key, value] of state.series) {
-    // Before the first greeting nobody has said which generation is live, so nothing seen so far is certain.
-    const kept = first ? { ...value, stale: true, fromCache: true, unconfirmed: [] } : { ...value, stale: true };
+    // Even with the same epoch it may be another log, and windows may have passed unseen: nothing so far is certain.
+    const kept = { ...value, stale: true, fromCache: true, unconfirmed: [] };
     series.set(key, changed ? EMPTY_SERIES : kept);
   }
   const breaks = state.breaks + 1;

@@ -1,5 +1,6 @@
 import { raw, rawList, textOf } from "../model/raw.ts";
 import { parseStreamEvent, type StreamEvent } from "../model/stream_event.ts";
+import { type Ms, ms } from "../model/units.ts";
 import type { ChangeEvent, Changes } from "../model/wire.ts";
 
 export interface PollAnswer {
@@ -9,6 +10,13 @@ export interface PollAnswer {
   readonly resumed: boolean;
   readonly events: readonly StreamEvent[];
   readonly more: boolean;
+  /** The second in which the server answered; null when it did not say. */
+  readonly serverTime: Ms | null;
+}
+
+function dateOf(response: Response): Ms | null {
+  const at = Date.parse(response.headers.get("Date") ?? "");
+  return Number.isNaN(at) ? null : ms(at);
 }
 
 /** One call of the stream's polling twin. Null when there was no usable answer; the caller backs off. */
@@ -31,6 +39,7 @@ export async function poll(
       resumed: cursor !== null && answer.resumed !== false && !refused,
       events,
       more: answer.more === true,
+      serverTime: dateOf(response),
     };
   } catch (error) {
     // No network, a cut answer and a page of HTML instead of JSON all mean the same: try again later.

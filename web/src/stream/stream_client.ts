@@ -1,11 +1,11 @@
 import type { EventSourceMessage } from "eventsource-parser";
 import { backoff, retryAfter } from "../model/backoff.ts";
-import { formatEventId, parseEventId } from "../model/cursor.ts";
+import { parseEventId, positionIn } from "../model/cursor.ts";
 import { INITIAL_LINK, type Link } from "../model/protocol.ts";
 import type { ResolutionId } from "../model/resolution.ts";
 import { parseMessage, type BucketUpdate, type NewItem, type StreamEvent } from "../model/stream_event.ts";
 import type { Subject } from "../model/subject.ts";
-import { addMs, type Ms, ms, subMs } from "../model/units.ts";
+import { addMs, type Ms, ms, SECOND, subMs } from "../model/units.ts";
 import type { Clock } from "./clock.ts";
 import { poll } from "./poller.ts";
 import { readMessages } from "./sse_reader.ts";
@@ -186,10 +186,9 @@ export class StreamClient {
     });
   }
 
-  /** The position with its epoch, once one is known: a cursor alone would go on in whatever generation is live. */
+  /** The position with its epoch, once one is known. */
   #position(): string | null {
-    if (this.#cursor === null || this.#epoch === null || this.#cursor.includes(".")) return this.#cursor;
-    return formatEventId({ epoch: this.#epoch, cursor: this.#cursor });
+    return this.#cursor === null || this.#epoch === null ? this.#cursor : positionIn(this.#epoch, this.#cursor);
   }
 
   async #open(signal: AbortSignal): Promise<Response | null> {
@@ -249,11 +248,19 @@ export class StreamClient {
       }
       this.#pollFailures = 0;
       this.#takePosition(answer.epoch, answer.cursor, answer.resumed);
-      this.#update({ phase: "polling", retryAt: null, heardAt: clock.now() });
+      const clockOffset = this.#offsetBy(answer.serverTime);
+      this.#update({ phase: "polling", retryAt: null, heardAt: clock.now(), clockOffset });
       this.#deliver(answer.events);
       if (!answer.more) await this.#sleep(POLL_EVERY);
     }
     this.#update({ failures: FAILURES_BEFORE_POLLING - 1 });
+  }
+
+  /** A poll tells the time in whole seconds, so what a heartbeat told to the millisecond stands while the two agree. */
+  #offsetBy(serverTime: Ms | null): Ms {
+    const known = this.#link.clockOffset;
+    const offset = serverTime === null ? known : subMs(serverTime, this.#deps.clock.now());
+    return Math.abs(offset - known) > SECOND ? offset : known;
   }
 
   #takePosition(epoch: string, cursor: string, resumed: boolean): void {
@@ -300,6 +307,12 @@ export class StreamClient {
       const { heartbeat } = event;
       const offset = heartbeat.serverTime === null ? this.#link.clockOffset : subMs(heartbeat.serverTime, this.#deps.clock.now());
       this.#update({ heartbeat, clockOffset: offset });
+    }
+    const { heartbeat } = this.#link;
+    // A poll carries no heartbeat, so the newest event is the newest that the updates tell of.
+    const newestIngestAt = ms(Math.max(...updates.map(({ origin }) => origin ?? 0)));
+    if (heartbeat !== null && newestIngestAt > (heartbeat.newestIngestAt ?? 0)) {
+      this.#update({ heartbeat: { ...heartbeat, newestIngestAt } });
     }
     if (updates.length > 0) this.#sink.updates(updates);
     if (items.length > 0) this.#sink.items(items);

@@ -1,0 +1,239 @@
+"""What strangers may cost and learn: comparisons, probes, made-up cursors; and answers that keep to HTTP."""
+
+import asyncio
+import logging
+from typing import Any
+
+import httpx
+import pytest
+
+from api.app import create_app
+from api.cursors import encode_page, question_hash
+from api.negotiation import refuses_gzip
+from api.options import ApiOptions
+from api.rate import address_of
+from api.shared import Shared
+from contracts.clock import ManualClock
+from contracts.errors import Unusable
+from contracts.instants import iso_ms
+from contracts.settings import load
+from stores.dynamo_read_model import DynamoReadModel
+from tests.unit.api.kit import NOW_MS, Line, TestHome, Told, article, calling, live, options, serving
+
+AT = iso_ms(NOW_MS)
+
+
+@live
+async def test_one_comparison_at_a_time(home: TestHome, line: Line) -> None:
+    told = Told("AAPL", NOW_MS - 60_000, 500, article(1))
+    line.tell(told)
+    Line(home, "g2", "replay").tell(told)
+    home.control.put("generation", "g2", {"id": "r1"})
+    app = create_app(home, options())
+    async with calling(app) as client:
+        url = "/api/v2/generations/g1/compare/g2"
+        home.buckets.slow.clear()
+        first = asyncio.create_task(client.get(url))
+        while not app.state.services.comparing.locked():
+            await asyncio.sleep(0.01)
+        for _ in range(20):
+            refused = await client.get(url)
+            assert (refused.status_code, refused.json()["retry_after"]) == (429, int(refused.headers["retry-after"]))
+        home.buckets.slow.set()
+        assert (await first).status_code == 200
+        assert (await client.get(url)).json()["counts"]["equal"] == 8
+
+
+@live
+async def test_a_comparison_nobody_waits_for_any_more_still_keeps_the_next_one_out(home: TestHome, line: Line) -> None:
+    line.tell(Told("AAPL", NOW_MS - 60_000, 500, article(1)))
+    home.control.put("generation", "g2", {"id": "r1"})
+    async with calling(create_app(home, options(request_timeout_s=0.1))) as client:
+        url = "/api/v2/generations/g1/compare/g2"
+        home.buckets.slow.clear()
+        assert (await client.get(url)).status_code == 503
+        assert (await client.get(url)).status_code == 429
+        home.buckets.slow.set()
+        while (answer := await client.get(url)).status_code == 429:
+            await asyncio.sleep(0.01)
+        assert answer.status_code == 200
+
+
+@live
+async def test_probes_share_what_was_found_within_a_second(home: TestHome) -> None:
+    asked: list[str] = []
+
+    def status() -> dict[str, Any]:
+        asked.append("line")
+        return {"stages": [], "faults": []}
+
+    inner = home.items.get_primary
+    home.items.get_primary = lambda identity: asked.append("items") or inner(identity)
+    async with calling(create_app(home, options(), status)) as client:
+        answers = await asyncio.gather(*(client.get(url) for url in ("/health", "/ready", "/api/v2/ready") * 20))
+        assert {answer.status_code for answer in answers} == {200}
+    assert sorted(asked) == ["items", "line"]
+
+
+@live
+async def test_what_is_shared_is_looked_for_again_when_it_is_old() -> None:
+    clock, numbers = ManualClock(), iter(range(10))
+    shared: Shared[int] = Shared(clock, 1_000.0)
+
+    async def look() -> int:
+        await asyncio.sleep(0)
+        return next(numbers)
+
+    assert await asyncio.gather(shared.get(look), shared.get(look)) == [0, 0]
+    clock.advance(999)
+    assert await shared.get(look) == 0
+    clock.advance(1)
+    waiting = asyncio.create_task(shared.get(look))
+    other = asyncio.create_task(shared.get(look))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    assert await other == 1, "who goes away takes nothing from the others"
+
+
+@live
+async def test_why_a_store_does_not_answer_is_for_the_log(home: TestHome, caplog: pytest.LogCaptureFixture) -> None:
+    home.items.fault = Unusable("dynamodb: AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/api/i-0")
+    home.items.down = True
+    with caplog.at_level(logging.WARNING, "candlewick.api"):
+        async with calling(create_app(home, options())) as client:
+            health, ready = await client.get("/health"), await client.get("/ready")
+    rows = {row["name"]: row["detail"] for row in health.json()["checks"]}
+    assert rows["items"] == "it does not answer; the log says why"
+    assert (ready.status_code, ready.json()["dependency"]) == (503, "items")
+    assert "arn:" not in health.text + ready.text
+    assert "arn:aws:sts" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("query", "partition", "key"),
+    [
+        ("tag=chips", "chips", "x"),
+        ("tag=chips", "chips", ""),
+        ("tag=chips", "chips", f"{AT}#{article(1)}"),
+        ("tag=chips", "chips", f"~other#{AT}#{article(1)}"),
+        ("tag=chips", "chips", f"~chips#{AT}#"),
+        ("tag=chips", "chips", "~chips#yesterday#x"),
+        ("tag=chips", "other", f"~chips#{AT}#{article(1)}"),
+        ("", AT[:10], "x"),
+        ("", AT[:10], f"2025-13-21T09:40:00Z#{article(1)}"),
+        ("", "2025-12-20", f"{AT}#{article(1)}"),
+        ("", AT[:10], f"{AT}#{'x' * 1_024}"),
+    ],
+)
+@live
+async def test_a_cursor_whose_key_is_none_of_ours_is_refused(
+    home: TestHome, query: str, partition: str, key: str
+) -> None:
+    tag = "chips" if query else None
+    question = question_hash("items", tag, None, None, None, None, {}, None, None)
+    async with calling(create_app(home, options())) as client:
+        answer = await client.get(f"/api/v2/items?{query}&cursor={encode_page(question, [partition, key])}")
+        assert (answer.status_code, answer.json()["detail"][:12]) == (400, "cursor: not "), answer.text
+        good = [tag or AT[:10], (f"~{tag}#" if tag else "") + f"{AT}#{article(1)}"]
+        assert (await client.get(f"/api/v2/items?{query}&cursor={encode_page(question, good)}")).status_code == 200
+
+
+def test_a_table_takes_a_key_of_that_form_apart() -> None:
+    """Why no other form may reach it."""
+    with pytest.raises(IndexError):
+        DynamoReadModel.__new__(DynamoReadModel).dashboard_tag("chips", "x", 10)
+
+
+@live
+async def test_what_a_change_made_is_told_whatever_its_caller_holds(home: TestHome) -> None:
+    async with calling(create_app(home, options())) as client:
+        token = (await client.post("/api/v2/auth/anonymous")).json()["token"]
+        headers = {"Authorization": f"Bearer {token}", "If-None-Match": "*"}
+        body = {"name": "mine", "subjects": ["AAPL"]}
+        made = await client.post("/api/v2/configurations", json=body, headers=headers)
+        assert (made.status_code, made.json()["name"]) == (201, "mine")
+        url = f"/api/v2/configurations/{made.json()['id']}"
+        assert (await client.patch(url, json={"name": "yours"}, headers=headers)).json()["name"] == "yours"
+        assert (await client.get(url, headers=headers)).status_code == 304
+        assert (await client.head(url, headers=headers)).status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("accepted", "refused"),
+    [
+        ("gzip", False), ("gzip;q=0", True), ("br, GZIP ; Q=0.000", True), ("gzip;q=0.001", False),
+        ("gzip; q=1, identity;q=0", False), ("", False), ("x-gzip;q=0", False), ("gzip;q=", True),
+    ],
+)  # fmt: skip
+def test_gzip_with_a_weight_of_nothing_is_refused(accepted: str, refused: bool) -> None:
+    assert refuses_gzip(accepted) == refused
+
+
+@live
+async def test_nothing_is_compressed_for_who_refuses_it(home: TestHome, line: Line) -> None:
+    line.tell(*(Told("AAPL", NOW_MS - n * 60_000, n, article(n)) for n in range(1, 200)))
+    async with calling(create_app(home, options())) as client:
+        for limit in (10, 199):  # compressed on the way, and where it is made
+            url = f"/api/v2/timeseries/AAPL?resolution=1m&limit={limit}"
+            plain = await client.get(url, headers={"Accept-Encoding": "gzip;q=0"})
+            assert "content-encoding" not in plain.headers
+            assert (await client.get(url)).headers["content-encoding"] == "gzip"
+        assert len(plain.content) > 32 * 1024
+
+
+@live
+async def test_head_is_get_without_the_body(home: TestHome, line: Line) -> None:
+    line.tell(*(Told("AAPL", NOW_MS - n * 60_000, n, article(n)) for n in range(1, 200)))
+    urls = {
+        "/health": 200, "/ready": 200, "/api/v2/ready": 200, "/api/v2/sources": 200, "/api/v2/openapi.json": 200,
+        "/api/v2/timeseries/AAPL?resolution=1m&limit=199": 200, "/api/v2/timeseries/AAPL?resolution=3m": 400,
+        "/api/v2/nothing": 404, "/api/v2/auth/anonymous": 405, "/api/v2/stream": 405,
+    }  # fmt: skip
+    async with serving(home) as (base, _), httpx.AsyncClient(base_url=base) as client:
+        for url, status in urls.items():
+            head = await client.head(url)
+            assert (head.status_code, head.content) == (status, b""), url
+            if status < 405:
+                got = await client.get(url)
+                same = ("content-type", "etag", "content-encoding", "cache-control")
+                assert [head.headers.get(name) for name in same] == [got.headers.get(name) for name in same], url
+
+
+@pytest.mark.parametrize("given", ["*", "https://a.example, *", "https://*.example"])
+def test_not_every_origin_can_be_allowed(given: str) -> None:
+    with pytest.raises(Unusable, match=r"CANDLEWICK_CORS_ORIGINS=.*list the origins") as caught:
+        load(ApiOptions, {"CANDLEWICK_CORS_ORIGINS": given})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("hops", "forwarded", "address"),
+    [
+        (0, ["203.0.113.9"], "10.0.0.5"),
+        (2, ["1.1.1.1, 203.0.113.9, 130.176.0.1"], "203.0.113.9"),
+        (2, ["1.1.1.1", "203.0.113.9,130.176.0.1"], "203.0.113.9"),
+        (2, ["203.0.113.9, 130.176.0.1"], "203.0.113.9"),
+        (1, ["1.1.1.1, 203.0.113.9"], "203.0.113.9"),
+        (2, ["203.0.113.9"], "10.0.0.5"),
+        (2, [", 130.176.0.1"], "10.0.0.5"),
+        (2, [], "10.0.0.5"),
+    ],
+)
+def test_the_callers_address_is_what_the_outermost_trusted_proxy_heard(
+    hops: int, forwarded: list[str], address: str
+) -> None:
+    headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
+    assert address_of({"client": ("10.0.0.5", 1), "headers": headers}, hops) == address
+
+
+@live
+async def test_behind_proxies_each_caller_has_an_allowance_of_their_own(home: TestHome) -> None:
+    app = create_app(home, options(rate_per_s=0.1, rate_burst=1, trusted_hops=2))
+    async with calling(app) as client:
+
+        async def ask(made_up: str, caller: str) -> int:
+            headers = {"X-Forwarded-For": f"{made_up}, {caller}, 130.176.0.1"}
+            return (await client.get("/api/v2/sources", headers=headers)).status_code
+
+        assert [await ask(f"1.1.1.{n}", "203.0.113.9") for n in range(2)] == [200, 429]
+        assert await ask("1.1.1.1", "203.0.113.10") == 200

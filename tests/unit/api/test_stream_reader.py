@@ -1,0 +1,111 @@
+"""The reader of the change log outlives what it does not understand, and waits for no headline."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from api.sse.headlines import QUIET_MS, Headlines
+from api.sse.poller import Poller
+from contracts.clock import ManualClock
+from contracts.errors import BadRequest
+from tests.clocks import SteadyClock
+from tests.unit.api.kit import LANE, NOW_MS, Line, Listener, TestHome, Told, article, live, serving
+
+BEYOND_US = [BadRequest("dynamodb: LimitExceededException"), ValueError("too many values to unpack (expected 7)")]
+
+
+def told(number: int) -> Told:
+    return Told("AAPL", NOW_MS - 180_000 + number, 100, article(number))
+
+
+@pytest.mark.parametrize("fault", BEYOND_US, ids=["refused", "newer-writer"])
+@live
+async def test_an_error_nobody_foresaw_does_not_end_the_reader(
+    home: TestHome, line: Line, fault: Exception, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is logged once, shown as a store that is down, and over when the store answers again."""
+    monkeypatch.setattr("api.sse.poller.DOWN_PAUSE_MS", 5.0)
+    async with (
+        serving(home, heartbeat_s=0.05) as (base, app),
+        Listener(f"{base}/api/v2/stream?tickers=AAPL") as client,
+    ):
+        await client.until(lambda c: c.named("snapshot"))
+        home.buckets.fault, home.buckets.down = fault, True
+        await client.until(lambda c: c.named("heartbeat")[-1].data["store"] == "down")
+        await asyncio.sleep(0.1)
+        home.buckets.down = False
+        line.tell(told(1))
+        await client.until(lambda c: c.named("bucket_update"))
+        await client.until(lambda c: c.named("heartbeat")[-1].data["store"] == "up")
+        assert app.state.services.hub.healthy
+    errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 1
+    assert str(fault) in errors[0]
+
+
+def test_changes_that_could_not_be_handed_over_are_read_again(home: TestHome, line: Line) -> None:
+    line.tell(told(1))
+    taken: list[int] = []
+
+    def take(changes: list[Any]) -> None:
+        taken.append(changes[-1].sequence)
+        if len(taken) <= 2 * 4:  # more often than there is room for batches under way
+            raise ValueError("not now")
+        poller._stop.set()
+
+    epoch: Any = type("Epoch", (), {"refresh": lambda self: "g1"})()
+    health: list[bool] = []
+    poller = Poller(home.buckets, epoch, ManualClock(), 20, take, lambda _: None, health.append)
+    poller._run()
+    assert taken == [1] * 9
+    assert poller._vector == {LANE: 1}
+    assert health == [*[False] * 8, True, False]
+
+
+@live
+async def test_events_go_out_without_headlines_while_the_item_store_hangs(
+    home: TestHome, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.sse.headlines.QUIET_MS", 0.0)
+    async with serving(home) as (base, app), Listener(f"{base}/api/v2/stream?tickers=AAPL") as client:
+        await client.until(lambda c: c.named("snapshot"))
+        home.items.slow.clear()
+        try:
+            for number in range(3):
+                line.tell(told(number))
+                await client.until(lambda c, at=number: len(c.named("new_item")) > at, 3.0)
+            assert app.state.services.hub.healthy
+        finally:
+            home.items.slow.set()
+        number = 3
+        while not client.named("new_item")[-1].data["title"]:
+            line.item(told(number))
+            line.tell(told(number))
+            number += 1
+            await client.until(lambda c, at=number: len(c.named("new_item")) >= at)
+
+
+def test_a_headline_that_did_not_come_is_not_asked_for_at_once() -> None:
+    asked: list[list[str]] = []
+
+    def lookup(article_ids: list[str]) -> dict[str, str]:
+        asked.append(article_ids)
+        if len(asked) == 1:
+            raise ValueError("a damaged item")
+        return dict.fromkeys(article_ids, "words")
+
+    class Moving(SteadyClock):
+        at_ms = 0.0
+
+        def monotonic_ms(self) -> float:
+            return self.at_ms
+
+    clock = Moving(NOW_MS)
+    headlines = Headlines(lookup, clock)
+    assert [headlines.of(["a"]), headlines.of(["a"])] == [{}, {}]
+    assert len(asked) == 1
+    clock.at_ms = QUIET_MS
+    assert headlines.of(["a"]) == {"a": "words"}
+    headlines.close()

@@ -1,0 +1,164 @@
+// @vitest-environment jsdom
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { loadFull, start } from "../src/app/controller.ts";
+import { setPrefs } from "../src/app/navigation.ts";
+import { flags, prefs, route, subjects, sync } from "../src/app/state.ts";
+import { followSwaps } from "../src/app/swaps.ts";
+import { startUpkeep } from "../src/app/upkeep.ts";
+import type { PageMessage, WorkerMessage } from "../src/model/protocol.ts";
+import { seriesKey, type SeriesKey, type Subject } from "../src/model/subject.ts";
+import { INITIAL_SYNC, reduce, seriesOf } from "../src/model/sync.ts";
+import { formatIso } from "../src/model/units.ts";
+import { bucketOf, FakeServer } from "./fake_server.ts";
+import { settle, visit } from "./page.ts";
+
+const AAPL = "AAPL" as Subject;
+const KEY = seriesKey(AAPL, "1m");
+
+/** The page's end of a worker that says only what a test lets it say. */
+const worker = vi.hoisted(() => ({
+  posts: [] as PageMessage[],
+  version: 0,
+  say: (_message: WorkerMessage): void => undefined,
+}));
+vi.mock("../src/store/stream_port.ts", () => ({
+  openStreamPort: (receive: typeof worker.say) => {
+    worker.say = receive;
+    const post = (message: PageMessage): void => {
+      worker.posts.push(message);
+      if (message.type === "subscribe") worker.version = message.version;
+    };
+    return { post, close: () => undefined };
+  },
+}));
+
+const subscriptions = () => worker.posts.filter((message) => message.type === "subscribe");
+const attach = (): void => worker.say({ type: "attached", version: worker.version, accepted: true });
+const tell = (index: number, rev: number): void =>
+  worker.say({ type: "updates", updates: [{ key: KEY, bucket: bucketOf(index, { rev }), origin: null }] });
+
+/** Answers as the API does, when a test lets it: `held` answers wait, paths with `down` in them are refused. */
+const api = {
+  asked: [] as string[],
+  cursor: "0:5k",
+  held: false,
+  down: "",
+  release: [] as (() => void)[],
+  times: (part: string): number => api.asked.filter((url) => url.includes(part)).length,
+  async fetch(url: string): Promise<Response> {
+    api.asked.push(url);
+    if (api.held) await new Promise<void>((resolve) => api.release.push(resolve));
+    if (api.down !== "" && url.includes(api.down)) throw new TypeError("refused");
+    const swap = { at: formatIso(bucketOf(0).start), generation: "g1" };
+    if (url.includes("/generations")) return Response.json({ swaps: [swap] });
+    if (url.includes("/subjects")) return Response.json({ subjects: [{ subject: "AAPL" }, { subject: "MSFT" }] });
+    const [, ticker = "", resolution = ""] = /timeseries\/(.*)\?resolution=(.*)/.exec(url) ?? [];
+    const answer = new FakeServer([ticker]).rest(ticker);
+    return Response.json({ ...answer, resolution, stream_cursor: api.cursor });
+  },
+};
+const whole = (key: SeriesKey): string => `/timeseries/${key.replace("@", "?resolution=")}`;
+
+function hide(hidden: boolean): void {
+  vi.spyOn(document, "hidden", "get").mockReturnValue(hidden);
+  document.dispatchEvent(new Event("visibilitychange"));
+}
+
+vi.stubGlobal("fetch", api.fetch);
+hide(false);
+visit("/?s=AAPL");
+start();
+await settle();
+
+beforeEach(async () => {
+  Object.assign(api, { held: false, down: "" });
+  sync.value = INITIAL_SYNC;
+  setPrefs({ watched: [AAPL] });
+  visit("/?s=AAPL");
+  attach();
+  await settle();
+  worker.posts.length = api.asked.length = 0;
+});
+
+describe("a subscription", () => {
+  it("is followed by a fetch though one that began before it is on its way", async () => {
+    const ahead = seriesKey(AAPL, "5m");
+    api.held = true;
+    void loadFull(ahead);
+    visit("/?s=AAPL&r=5m");
+    await settle();
+    attach();
+    expect(api.times(whole(ahead))).toBe(2);
+    api.release.splice(0).forEach((go) => go());
+    await settle();
+  });
+
+  it.each(["/?s=AAPL", "/grid?s=AAPL"])("stays while the reader steps through the candles of %s", async (address) => {
+    // The list of a reader who has chosen none is made from the server's subjects.
+    prefs.value = { ...prefs.value, watched: null };
+    visit(address);
+    await settle();
+    expect(subjects.value?.subjects.length).toBe(2);
+    attach();
+    await settle();
+    worker.posts.length = api.asked.length = 0;
+    for (let i = 0; i < 3; i++) {
+      route.value = { ...route.value, at: bucketOf(i).start };
+      await settle();
+    }
+    await settle();
+    expect([subscriptions(), api.asked]).toEqual([[], []]);
+    visit("/?s=MSFT");
+    await settle();
+    await settle();
+    expect(subscriptions().length).toBe(1);
+  });
+});
+
+describe("the position of an answer", () => {
+  it.each([["0:5k", "g1.0:5k"], ["g1.0:5k", "g1.0:5k"]])("carries its generation: %s", async (cursor, seed) => {
+    api.cursor = cursor;
+    await loadFull(KEY);
+    expect(worker.posts).toContainEqual({ type: "seed", cursor: seed });
+  });
+});
+
+describe("updates", () => {
+  it("do not pile up when the page is hidden before its next frame", async () => {
+    const frames = vi.spyOn(window, "requestAnimationFrame").mockReturnValue(7);
+    tell(1, 5);
+    expect(seriesOf(sync.value, KEY).buckets).toEqual([]);
+    hide(true);
+    expect(seriesOf(sync.value, KEY).buckets.map(({ rev }) => rev)).toEqual([5]);
+    tell(1, 6);
+    await vi.waitFor(() => expect(seriesOf(sync.value, KEY).buckets.map(({ rev }) => rev)).toEqual([6]));
+    frames.mockRestore();
+    hide(false);
+  });
+});
+
+describe("marks of swaps", () => {
+  it("are there though the stream resumes at once, and are asked for again with another generation", async () => {
+    followSwaps();
+    await vi.waitFor(() => expect(flags.value).toEqual([{ at: bucketOf(0).start, text: "g1 live" }]));
+    expect(api.times("/generations")).toBe(1);
+    sync.value = reduce(sync.value, { kind: "resync", epoch: "g2" });
+    expect(api.times("/generations")).toBe(2);
+  });
+});
+
+describe("neighbouring resolutions", () => {
+  it("are asked for once, not with every update, while the server refuses them", async () => {
+    const neighbour = seriesKey(AAPL, "5m");
+    api.down = "resolution=5m";
+    window.requestIdleCallback = (run) => window.setTimeout(run, 0);
+    startUpkeep();
+    await settle();
+    for (let rev = 2; rev < 6; rev++) {
+      tell(1, rev);
+      await settle();
+    }
+    expect(seriesOf(sync.value, KEY).buckets.map(({ rev }) => rev)).toEqual([5]);
+    expect(api.times(whole(neighbour))).toBe(1);
+  });
+});

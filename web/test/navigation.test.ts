@@ -1,0 +1,151 @@
+// @vitest-environment jsdom
+import { h } from "preact";
+import { beforeEach, describe, expect, it } from "vitest";
+import { listenForKeys } from "../src/app/keyboard.ts";
+import { cycleTheme, go, moveWatched, unwatch } from "../src/app/navigation.ts";
+import { PageLink } from "../src/app/page_link.tsx";
+import { loadPrefs, savePrefs } from "../src/app/prefs.ts";
+import { prefs, route, selected, sync } from "../src/app/state.ts";
+import { WatchList } from "../src/app/watch_list.tsx";
+import { seriesKey, type Subject } from "../src/model/subject.ts";
+import { INITIAL_SYNC, reduce } from "../src/model/sync.ts";
+import { bucketOf } from "./fake_server.ts";
+import { hide, press, settle, show, visit } from "./page.ts";
+
+const AAPL = "AAPL" as Subject;
+const MSFT = "MSFT" as Subject;
+const TSLA = "TSLA" as Subject;
+const LIST = [AAPL, MSFT, TSLA];
+
+listenForKeys();
+
+beforeEach(() => {
+  hide();
+  localStorage.clear();
+  prefs.value = { ...loadPrefs(), watched: LIST };
+  sync.value = INITIAL_SYNC;
+});
+
+describe("the address", () => {
+  it("leads from a page that does not exist to the candles", async () => {
+    visit("/foo");
+    const root = await show(() => h(PageLink, { page: "live", label: "Live" }));
+    root.querySelector("a")?.click();
+    expect([route.value.page, location.pathname]).toEqual(["live", "/"]);
+    visit("/foo");
+    press(document.body, "g");
+    press(document.body, "l");
+    expect([route.value.page, location.pathname]).toEqual(["live", "/"]);
+  });
+
+  it("gets no entry for the place the reader is at", () => {
+    visit("/grid");
+    const before = window.history.length;
+    go({ page: "grid" });
+    expect(window.history.length).toBe(before);
+  });
+});
+
+describe("what the reader chose", () => {
+  it("is not taken back by another tab that knows less", () => {
+    savePrefs({ ...loadPrefs(), watched: [AAPL, TSLA] });
+    cycleTheme();
+    expect(loadPrefs()).toMatchObject({ theme: "light", watched: [AAPL, TSLA] });
+    expect(prefs.value.watched).toEqual(LIST);
+  });
+});
+
+describe("the keys of the candles", () => {
+  beforeEach(() => {
+    const buckets = [bucketOf(0, {}), bucketOf(1, {}), bucketOf(2, {})];
+    const answer = { key: seriesKey(AAPL, "1m"), generation: "g1", buckets, askedAtBreak: 0, full: true };
+    sync.value = reduce(INITIAL_SYNC, { kind: "fetched", ...answer });
+  });
+
+  it.each(["/ops", "/runs", "/records", "/analytics", "/foo"])("leave %s alone", (address) => {
+    visit(address);
+    for (const key of ["ArrowLeft", "ArrowRight", "j", "k", "l", "f", "3"]) {
+      expect(press(document.body, key).defaultPrevented, key).toBe(false);
+    }
+    expect(location.pathname + location.search).toBe(address);
+  });
+
+  it.each(["/?s=AAPL&r=1m", "/grid?s=AAPL&r=1m", "/runs/r1?s=AAPL&r=1m"])("step on %s", (address) => {
+    visit(address);
+    expect(press(document.body, "ArrowLeft").defaultPrevented).toBe(true);
+    expect(route.value.at).toBe(bucketOf(1, {}).start);
+  });
+
+  it("let a table be scrolled, on a run's page too", () => {
+    visit("/runs/r1?s=AAPL&r=1m");
+    const table = document.body.appendChild(document.createElement("div"));
+    table.className = "table-scroll";
+    expect(press(table, "ArrowRight").defaultPrevented).toBe(false);
+    expect(route.value.at).toBeNull();
+  });
+
+  it("stay on a run's page with the next subject", () => {
+    visit("/runs/r1?s=AAPL");
+    press(document.body, "j");
+    expect(route.value).toMatchObject({ page: "runs", id: "r1", subject: MSFT });
+  });
+});
+
+describe("the watch list", () => {
+  const rows = (): string[] => [...document.querySelectorAll(".watch-name")].map((each) => each.textContent ?? "");
+  const focused = (): string => document.activeElement?.querySelector(".watch-name")?.textContent ?? "";
+  const rowOf = (name: string): HTMLElement => {
+    const all = [...document.querySelectorAll<HTMLElement>(".watch-row")];
+    const found = all.find((row) => row.textContent?.startsWith(name));
+    if (found === undefined) throw new Error(`no row of ${name}`);
+    return found;
+  };
+
+  it("keeps the focus on a row that is moved", async () => {
+    visit("/");
+    await show(WatchList);
+    rowOf("AAPL").focus();
+    for (const expected of [["MSFT", "AAPL", "TSLA"], ["MSFT", "TSLA", "AAPL"]]) {
+      press(document.activeElement ?? document.body, "ArrowDown", { altKey: true });
+      await settle();
+      expect(rows()).toEqual(expected);
+      expect(focused()).toBe("AAPL");
+    }
+    press(document.activeElement ?? document.body, "ArrowUp", { altKey: true });
+    await settle();
+    expect(focused()).toBe("AAPL");
+  });
+
+  it("gives the focus to the next row when one is removed, to the last one at the end", async () => {
+    visit("/");
+    await show(WatchList);
+    for (const [gone, next] of [["MSFT", "TSLA"], ["TSLA", "AAPL"]] as const) {
+      const remove = document.querySelector<HTMLElement>(`[aria-label="Stop watching ${gone}"]`);
+      remove?.focus();
+      remove?.click();
+      await settle();
+      expect(rows()).not.toContain(gone);
+      expect(focused()).toBe(next);
+    }
+  });
+
+  it("leaves the focus where it is when the list changes by itself", async () => {
+    visit("/");
+    const root = await show(WatchList);
+    const elsewhere = root.appendChild(document.createElement("button"));
+    elsewhere.focus();
+    unwatch(MSFT);
+    await settle();
+    expect(document.activeElement).toBe(elsewhere);
+  });
+
+  it("shows the same subject when its rows change places", () => {
+    visit("/");
+    moveWatched(AAPL, 1);
+    expect(prefs.value.watched).toEqual([MSFT, AAPL, TSLA]);
+    expect(selected.value).toBe(AAPL);
+    visit("/");
+    moveWatched(TSLA, 1);
+    expect([selected.value, location.search]).toEqual([MSFT, ""]);
+  });
+});

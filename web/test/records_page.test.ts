@@ -1,0 +1,107 @@
+// @vitest-environment jsdom
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { RecordsPage } from "../src/app/records_page.tsx";
+import { link, now } from "../src/app/state.ts";
+import { INITIAL_LINK, type Link } from "../src/model/protocol.ts";
+import type { Heartbeat } from "../src/model/stream_event.ts";
+import { formatIso, ms } from "../src/model/units.ts";
+import { hide, settle, show, visit } from "./page.ts";
+
+const NOON = ms(Date.parse("2025-12-21T12:00:00Z"));
+const MINUTE = 60_000;
+
+/** Answers a question about records when the test says so, unless it is given up before. */
+class SlowServer {
+  #waiting: { readonly url: string; readonly answer: (body: unknown) => void }[] = [];
+
+  readonly fetch = (url: string, how: RequestInit): Promise<Response> =>
+    new Promise((resolve, reject) => {
+      how.signal?.addEventListener("abort", () => reject(new DOMException("given up", "AbortError")));
+      this.#waiting.push({ url, answer: (body) => resolve(new Response(JSON.stringify(body))) });
+    });
+
+  /** One article, ingested so many minutes after noon, to every question that names `part`. */
+  async answer(part: string, title: string, minute = 0): Promise<void> {
+    const ingested = formatIso(ms(NOON + minute * MINUTE));
+    const item = { source_id: `rss#${title}`, ingested_at: ingested, source_type: "rss", metadata: { title } };
+    const asked = this.#waiting.filter(({ url }) => url.includes("/items?") && url.includes(part));
+    this.#waiting = this.#waiting.filter((question) => !asked.includes(question));
+    for (const { answer } of asked) answer({ items: [item], count: 1, next_cursor: null });
+    await settle();
+  }
+}
+
+let server: SlowServer;
+const titles = (): (string | null)[] => [...document.querySelectorAll(".record-title")].map((each) => each.textContent);
+const offer = (): HTMLElement | null => document.querySelector(".records-newer");
+
+/** The newest ingest the stream tells of. */
+function hear(minute: number): void {
+  const heartbeat = { newestIngestAt: ms(NOON + minute * MINUTE) } as Heartbeat;
+  link.value = { ...INITIAL_LINK, heartbeat } as Link;
+}
+
+async function open(address: string): Promise<void> {
+  visit(address);
+  await settle();
+}
+
+beforeEach(() => {
+  hide();
+  server = new SlowServer();
+  vi.stubGlobal("fetch", server.fetch);
+  link.value = INITIAL_LINK;
+});
+
+describe("the records", () => {
+  it("are those of the address, whichever answer comes last", async () => {
+    visit("/records?label=negative");
+    await show(RecordsPage);
+    await server.answer("sentiment=negative", "bad news");
+    expect(titles()).toEqual(["bad news"]);
+    await open("/records?label=positive");
+    await open("/records?label=negative");
+    await server.answer("sentiment=positive", "good news");
+    await server.answer("sentiment=negative", "bad news");
+    expect(titles()).toEqual(["bad news"]);
+  });
+});
+
+describe("the offer of newer records", () => {
+  it("comes when something was taken in after the list was read, and goes with the next reading", async () => {
+    hear(30);
+    visit("/records?label=neutral");
+    await show(RecordsPage);
+    await server.answer("sentiment=neutral", "long ago", 0);
+    expect(offer()).toBeNull();
+    hear(31);
+    await settle();
+    expect(offer()).not.toBeNull();
+    offer()?.click();
+    await server.answer("sentiment=neutral", "long ago", 0);
+    expect(offer()).toBeNull();
+  });
+
+  it("does not come for what the list shows already", async () => {
+    hear(30);
+    visit("/records?source=rss");
+    await show(RecordsPage);
+    await server.answer("source=rss", "just in", 40);
+    hear(40);
+    await settle();
+    expect(offer()).toBeNull();
+  });
+
+  it("comes on a page that was opened before the stream was heard", async () => {
+    now.value = ms(NOON + 30 * MINUTE);
+    visit("/records?source=tiingo");
+    await show(RecordsPage);
+    await server.answer("source=tiingo", "long ago", 0);
+    hear(29);
+    await settle();
+    expect(offer()).toBeNull();
+    hear(31);
+    await settle();
+    expect(offer()).not.toBeNull();
+  });
+});

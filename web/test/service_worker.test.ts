@@ -1,0 +1,82 @@
+import { beforeEach, describe, expect, it } from "vitest";
+
+const found = import.meta.glob("../public/sw.js", { query: "?raw", import: "default", eager: true });
+const source = Object.values(found as Record<string, string>)[0] ?? "";
+const ORIGIN = "http://page.invalid";
+
+interface FetchEvent {
+  readonly request: { readonly url: string; readonly method: string; readonly mode: string };
+  respondWith(answer: Promise<Response>): void;
+}
+
+/** The worker in a browser of its own: a cache in memory, and a network that answers what the test says. */
+class Browser {
+  readonly #cache = new Map<string, Response>();
+  readonly #listeners = new Map<string, (event: FetchEvent) => void>();
+  #network: () => Promise<Response> = () => Promise.reject(new TypeError("no network"));
+
+  constructor() {
+    const self = {
+      location: { origin: ORIGIN },
+      addEventListener: (name: string, listener: (event: FetchEvent) => void) => this.#listeners.set(name, listener),
+    };
+    const cache = {
+      put: async (request: string, response: Response) => void this.#cache.set(request, response),
+      keys: async () => [...this.#cache.keys()].map((path) => ({ url: ORIGIN + path })),
+      delete: async (path: string) => this.#cache.delete(path),
+    };
+    const caches = { open: async () => cache, match: async (path: string) => this.#cache.get(path)?.clone() };
+    new Function("self", "caches", "fetch", source)(self, caches, () => this.#network());
+  }
+
+  /** What a tab shows of `path`; the words of the network when the worker leaves it alone. */
+  async open(path: string, status: number, type: string, body: string): Promise<string> {
+    this.#network = async () => new Response(body, { status, headers: { "content-type": type } });
+    return this.#navigate(path);
+  }
+
+  async openWithout(path: string): Promise<string> {
+    this.#network = () => Promise.reject(new TypeError("no network"));
+    return this.#navigate(path);
+  }
+
+  async #navigate(path: string): Promise<string> {
+    let answer: Promise<Response> | null = null;
+    const request = { url: ORIGIN + path, method: "GET", mode: "navigate" };
+    this.#listeners.get("fetch")?.({ request, respondWith: (given) => void (answer = given) });
+    return (await (answer ?? this.#network())).text();
+  }
+}
+
+const HTML = "text/html; charset=utf-8";
+let browser: Browser;
+
+beforeEach(async () => {
+  browser = new Browser();
+  expect(await browser.open("/ops", 200, HTML, "the page")).toBe("the page");
+});
+
+describe("the page without its server", () => {
+  it("is the one of the last visit", async () => {
+    expect(await browser.openWithout("/grid")).toBe("the page");
+  });
+
+  it.each([["/ready", "application/json"], ["/health", "application/json"], ["/candle.svg", "image/svg+xml"]])(
+    "is not what %s showed in a tab",
+    async (path, type) => {
+      expect(await browser.open(path, 200, type, "something else")).toBe("something else");
+      expect(await browser.openWithout("/")).toBe("the page");
+    },
+  );
+
+  it("is shown in place of a proxy's word that the server is away", async () => {
+    expect(await browser.open("/", 502, HTML, "bad gateway")).toBe("the page");
+    expect(await browser.open("/records", 503, "text/plain", "unavailable")).toBe("the page");
+    expect(await new Browser().open("/", 503, HTML, "unavailable")).toBe("unavailable");
+  });
+
+  it("is not shown to who asks whether the server is ready, nor for what is not there", async () => {
+    expect(await browser.open("/ready", 503, "application/json", "not ready")).toBe("not ready");
+    expect(await browser.open("/no.such", 404, "application/json", "no such file")).toBe("no such file");
+  });
+});
