@@ -143,15 +143,21 @@ def test_twenty_kills_then_resume_give_the_digest_of_an_undisturbed_run(
     run_id = create_run(home, plan)["id"]
     forget_homes()
     rnd = random.Random(8)
-    for _ in range(20):
+    kills, longest_s, built = 0, 0.1, 0
+    while not built:
         child = os.fork()
         if child == 0:
             _run_in_child(folder, run_id)
-        assert not _kill_after(child, rnd.uniform(0.002, 0.1)), "it ended before it was caught"
-    home = home_of(folder)
-    built = len(UnitStates(home.control, run_id).done())
+        assert not _kill_after(child, rnd.uniform(0.002, longest_s)), "it ended before it was caught"
+        kills += 1
+        if kills >= 20:
+            home = home_of(folder)
+            built = len(UnitStates(home.control, run_id).done())
+            longest_s *= 1.2  # a busy machine may build nothing in a tenth of a second
+            if not built:
+                forget_homes()
     done = execute(home, settings, run_id, ALONE, ignore)
-    assert 0 < built < len(UnitStates(home.control, run_id).done()), "no kill came in the middle"
+    assert built < len(UnitStates(home.control, run_id).done()), "no kill came in the middle"
     assert done["digest"] == undisturbed
     assert fields(home, done["generation"]) == oracle.buckets(events)
     forget_homes()
