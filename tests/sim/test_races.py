@@ -142,6 +142,16 @@ def test_watchers_hear_of_every_window_that_has_ended_though_the_finaliser_died(
     assert _ended(two) == _told_as_ended(two)
 
 
+def test_that_a_window_has_ended_is_no_news_of_it() -> None:
+    """The dashboard takes an update long after a window's end for a revision."""
+    two = Two()
+    two.feed(0, scored(1, "AAPL", BASE_MS, 0.5))
+    two.clock.advance(ENDED_MS)
+    Finalizer(two.store, two.control, two.clock).run()
+    assert _ended(two)
+    assert {each.last_updated_ms for each in two.store.generations[FIRST_GENERATION].values()} == {BASE_MS}
+
+
 def test_a_stale_process_does_not_pull_the_published_watermark_back() -> None:
     two = Two()
     two.feed(0, scored(1, "AAPL", BASE_MS, 0.5))
