@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -153,15 +154,21 @@ def cache_with(healthy: bool) -> tuple[SeriesCache, Any]:
 KEY = Key("g1", "AAPL", "1m", "question")
 
 
-@live
-async def test_without_a_view_of_the_log_an_entry_lives_a_second() -> None:
-    cache, hub = cache_with(healthy=False)
-    pages = [Page([], False, str(n)) for n in range(3)]
+def pages_of(count: int) -> tuple[list[Page], Callable[[], Awaitable[Page]]]:
+    """Pages, and what loads one after the other."""
+    pages = [Page([], False, str(n)) for n in range(count)]
     left = iter(pages)
 
     async def load() -> Page:
         return next(left)
 
+    return pages, load
+
+
+@live
+async def test_without_a_view_of_the_log_an_entry_lives_a_second() -> None:
+    cache, hub = cache_with(healthy=False)
+    pages, load = pages_of(3)
     assert await cache.get(KEY, load) == (pages[0], False)
     hub.clock.advance(int(FRESH_MS) - 1)
     assert await cache.get(KEY, load) == (pages[0], True)
@@ -172,12 +179,7 @@ async def test_without_a_view_of_the_log_an_entry_lives_a_second() -> None:
 @live
 async def test_with_a_view_of_the_log_an_entry_lives_until_a_change() -> None:
     cache, hub = cache_with(healthy=True)
-    pages = [Page([], False, str(n)) for n in range(4)]
-    left = iter(pages)
-
-    async def load() -> Page:
-        return next(left)
-
+    pages, load = pages_of(4)
     assert await cache.get(KEY, load) == (pages[0], False)
     hub.clock.advance(int(WATCHED_MS) - 1)
     hub.versions["MSFT", "1m"] = 1
@@ -193,12 +195,7 @@ async def test_with_a_view_of_the_log_an_entry_lives_until_a_change() -> None:
 async def test_what_was_read_of_a_generation_before_it_went_live_is_read_again() -> None:
     """A promotion catches up on what the old one was told without logging a change."""
     cache, hub = cache_with(healthy=True)
-    pages = [Page([], False, str(n)) for n in range(2)]
-    left = iter(pages)
-
-    async def load() -> Page:
-        return next(left)
-
+    pages, load = pages_of(2)
     key = KEY._replace(generation="g2")
     assert await cache.get(key, load) == (pages[0], False)
     hub.generation, hub.swaps = "g2", 1
