@@ -17,6 +17,8 @@ NAMES: Final = {
     "bytewax": "Bytewax 0.21, cascaded windows", "flink_sql": "Flink SQL 2.3, cascade, steady state",
     "pathway": "Pathway 0.33, cascade",
 }  # fmt: skip
+PLAIN_LOOP_OF_THE_BARS: Final = 1_060_000
+"""Events a second of the peers' plain loop on the machine the bars were set on (their README)."""
 
 
 def write_page(engine: dict[str, Any]) -> None:
@@ -34,7 +36,8 @@ def _head(engine: dict[str, Any]) -> list[str]:
         "# Benchmarks",
         "",
         f"Written by `make bench-engine` on {date_of(SystemClock().now_ms())} from measured JSON (`build/bench/`). "
-        f"Python {place['python']}, {place['system']}, {place['cores']} cores, load {place['load_1m']} at the end; "
+        f"Python {place['python']}, {place['system']}, {place['cores']} cores ({place['processor']}), "
+        f"load {place['load_1m']} at the end; "
         + ", ".join(f"{name} {version(name)}" for name in PACKAGES)
         + ". CPU seconds, medians. The machine is small and shared: ratios within one run say more than figures, and a "
         "load above the number of cores makes every figure worse, the cache-friendly ones least.",
@@ -79,6 +82,28 @@ def _figures(engine: dict[str, Any]) -> list[str]:
         f"| memory, 5,000 subjects × 24 h | {peak / 1e9:.2f} GB at its peak, a batch included | 2 GB |",
         f"| memory of an open bucket, of a member | {memory['bytes_per_bucket']} bytes, "
         f"{memory['bytes_per_member']} bytes | — |",
+        "",
+        *_on_the_machine_of_the_bars(engine),
+    ]
+
+
+def _on_the_machine_of_the_bars(engine: dict[str, Any]) -> list[str]:
+    """The figures with a bar in seconds, by how fast the plain loop ran in the same run."""
+    if "plain_loop_events_per_s" not in engine:
+        return []
+    share = engine["plain_loop_events_per_s"] / PLAIN_LOOP_OF_THE_BARS
+    rates = [
+        f"{engine['operator_events_per_s'][n] / share:,.0f} events/s at {int(n):,} subjects" for n in ("13", "5000")
+    ]
+    times = [
+        f"{engine['handler_ms_p50'][n] * share:.2f} ms for {int(n):,} records "
+        f"({engine['handler_aggregated_ms_p50'][n] * share:.2f} aggregated)"
+        for n in engine["handler_ms_p50"]
+    ]
+    return [
+        "The bars were set on a machine that runs the peers' plain loop, the first row below that is not ours, at "
+        f"{PLAIN_LOOP_OF_THE_BARS:,} events/s. In this run it made {engine['plain_loop_events_per_s']:,}, "
+        f"{share:.2f} of that; scaled by it the figures are {', '.join([*rates, *times])}.",
         "",
     ]
 

@@ -26,9 +26,17 @@ def machine() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
         "cores": os.cpu_count(),
         "load_1m": round(os.getloadavg()[0], 2),
     }
+
+
+def _processor() -> str:
+    """As Linux names it; elsewhere what Python knows, which may be nothing."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
 
 
 def rss_bytes(pid: int) -> int:
