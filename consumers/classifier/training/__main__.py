@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,7 @@ from contracts.errors import CandlewickError
 WORK = Path("build/model")
 SHIPPED = Path(__file__).parents[1] / "models" / "data"
 REPORT = Path("build/eval")
+JOBS_MAX = 64
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,9 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--work", type=Path, default=WORK, help="checkpoints and stages")
     build.add_argument("--target", type=Path, default=SHIPPED, help="where model.onnx, tokenizer.json, card.json go")
     build.add_argument("--teachers", type=int, choices=(1, 2), default=2, help="how many teachers judge the texts")
-    build.add_argument("--threads", type=int, default=2)
+    build.add_argument("--jobs", type=_count, default=2, help="how many stages at a time, on a core and 3 GB each")
     build.add_argument("--float32", action="store_true", help="no bfloat16 products (for processors without them)")
-    build.add_argument("--teachers-only", action="store_true", help="stop when the teachers are trained")
     judge = commands.add_parser("eval", help="the table and the HTML report on the test splits")
     judge.add_argument("--models", nargs="+", default=["minilm-news-1", "finvader", "vader"])
     judge.add_argument("--out", type=Path, default=REPORT, help="folder for report.html and eval.json")
@@ -55,23 +54,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= JOBS_MAX:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {JOBS_MAX}, not {text}")
+    return int(text)
+
+
 def _build(corpus: Corpus, options: argparse.Namespace) -> None:
-    # Threads that spin while they wait for each other take five times the CPU on a machine that has other work.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    import torch
-
+    from consumers.classifier.training.encoders import student_folder, teacher_folder
     from consumers.classifier.training.release import release
-    from consumers.classifier.training.stages import Setting, distil, opinions, pool_of, teach
+    from consumers.classifier.training.stages import Setting, judge, mean_student, pool_of, study
+    from consumers.classifier.training.workers import side_by_side, single_thread
 
-    torch.set_num_threads(options.threads)
-    seeds = tuple(range(1, options.teachers + 1))
-    setting = Setting(options.work, seeds, not options.float32)
-    if options.teachers_only:
-        for seed in seeds:
-            teach(corpus, setting, seed)
-        return
+    single_thread()
+    setting = Setting(options.work, tuple(range(1, options.teachers + 1)), bfloat16=not options.float32)
     pool = pool_of(corpus)
-    student, _ = distil(corpus, pool, opinions(corpus, pool, setting), setting)
+    student_folder()
+    teacher_folder(options.work)
+    side_by_side(judge, [(corpus, pool, setting, seed) for seed in setting.teachers], options.jobs)
+    side_by_side(study, [(corpus, pool, setting, student) for student in setting.students], options.jobs)
+    student = mean_student(corpus, setting)
     made_by = {
         "texts": {
             "labelled": len(pool.labelled),
@@ -79,13 +81,13 @@ def _build(corpus: Corpus, options: argparse.Namespace) -> None:
             "made": len(pool.made),
             "validation": len(corpus.valid),
         },
-        "teacher_seeds": list(seeds),
+        "teachers": list(setting.teachers),
+        "students": list(setting.students),
         "packages": {name: version(name) for name in ("torch", "transformers", "tokenizers", "onnxruntime", "onnx")},
         "cpu_s": {
             path.name.removesuffix(".cost.json"): json.loads(path.read_bytes())["cpu_s"]
             for path in sorted(options.work.glob("*.cost.json"))
         },
-        "threads": options.threads,
     }
     release(student, corpus, options.work / "graphs", options.target, made_by)
 

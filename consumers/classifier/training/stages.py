@@ -1,6 +1,7 @@
-"""What is trained on what: teachers, their opinion of every text, the student.
+"""What is trained on what: teachers, their opinion of every text, students of all of them, the mean of the students.
 
-Each stage leaves a file in the work folder and is skipped when the file is there.
+Each stage leaves a file in the work folder and is skipped when the file is there. Teachers do not need each other,
+and neither do students.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from tokenizers import Tokenizer
 
 from consumers.classifier.training.announced import announced_sentences
@@ -20,8 +22,21 @@ from consumers.classifier.training.encoders import student_folder, teacher_folde
 from consumers.classifier.training.learn import Floats, Run, learn, note_cost, probabilities, say
 from consumers.classifier.training.made import made_sentences
 from consumers.classifier.training.network import Classifier, build, read_tokenizer
+from contracts.errors import Unusable
 
-__all__ = ["TEACHERS", "Pool", "Setting", "distil", "opinions", "pool_of", "softmax", "teach", "token_ids"]
+__all__ = [
+    "STUDENTS",
+    "TEACHERS",
+    "Pool",
+    "Setting",
+    "judge",
+    "mean_student",
+    "opinions",
+    "pool_of",
+    "softmax",
+    "study",
+    "token_ids",
+]
 
 TOKENS_MAX = 96
 MADE_TEACHER, MADE_TEACHER_SEED = 2_000, 10
@@ -33,8 +48,11 @@ LABEL_SMOOTHING = 0.05
 TEACHERS = {1: (2, 64, 5e-5, 4), 2: (3, 64, 5e-5, 0)}
 """Of each teacher, by its seed: epochs, batch, learning rate, and how many of the lowest layers stay as pre-trained."""
 STUDENT_BATCH = 64
-ROUNDS = ((2, 2e-4, 5), (1, 1.2e-4, 6), (1, 1e-4, 7))
-"""Epochs, learning rate and seed of each round of the student; each goes on from the one before."""
+STUDENTS = (1, 2)
+STUDENT_HEAD_SEED = 5
+"""All students begin under the same head, so that the mean of their weights is a student too."""
+ROUNDS = ((2, 2e-4), (1, 1.2e-4), (1, 1e-4))
+"""Epochs and learning rate of each round of a student; each goes on from the one before."""
 LABELLED_TIMES = 2
 """How often the student reads a labelled headline in each pass; all other texts once."""
 TRUTH_WEIGHT = 0.4
@@ -46,7 +64,8 @@ class Setting:
     """What every stage needs."""
 
     work: Path
-    teacher_seeds: tuple[int, ...] = tuple(TEACHERS)
+    teachers: tuple[int, ...] = tuple(TEACHERS)
+    students: tuple[int, ...] = STUDENTS
     bfloat16: bool = True
 
 
@@ -84,40 +103,54 @@ def softmax(logits: Floats) -> Floats:
     return shares
 
 
-def opinions(corpus: Corpus, pool: Pool, setting: Setting) -> Floats:
+def judge(corpus: Corpus, pool: Pool, setting: Setting, seed: int) -> None:
+    """Leaves a teacher's logits for every judged text of the pool, shape (texts, 3); trains it first where needed."""
+    path = _opinions_path(setting, seed)
+    if path.is_file():
+        return
+    model, tokenizer = _teach(corpus, setting, seed)
+    busy = time.process_time()
+    logits = probabilities(model, token_ids(tokenizer, pool.judged), setting.bfloat16)
+    partial = path.with_suffix(".partial.npy")
+    np.save(partial, logits)
+    partial.replace(path)
+    note_cost(setting.work, path.stem, time.process_time() - busy)
+
+
+def opinions(pool: Pool, setting: Setting) -> Floats:
     """The mean of the teachers' probabilities for every judged text of the pool, shape (texts, 3)."""
     found = []
-    for seed in setting.teacher_seeds:
-        path = setting.work / f"opinions-{seed}.npy"
-        if not path.is_file():
-            model, tokenizer = teach(corpus, setting, seed)
-            busy = time.process_time()
-            np.save(path, probabilities(model, token_ids(tokenizer, pool.judged), setting.bfloat16))
-            note_cost(setting.work, path.stem, time.process_time() - busy)
+    for seed in setting.teachers:
+        path = _opinions_path(setting, seed)
         logits: Floats = np.load(path)
         if len(logits) != len(pool.judged):
-            raise ValueError(f"{path.name} is of another pool; delete it to ask the teacher again")
+            raise Unusable(f"{path.name} is of another pool; delete it to ask the teacher again")
         found.append(softmax(logits))
     mean: Floats = np.mean(found, axis=0).astype(np.float32)
     return mean
 
 
-def distil(corpus: Corpus, pool: Pool, teacher: Floats, setting: Setting) -> tuple[Classifier, Tokenizer]:
-    """The student: MiniLM-L6 on the pool, its targets the teachers' opinions mixed with the labels there are."""
+def _opinions_path(setting: Setting, seed: int) -> Path:
+    return setting.work / f"opinions-{seed}.npy"
+
+
+def study(corpus: Corpus, pool: Pool, setting: Setting, student: int) -> None:
+    """A student: MiniLM-L6 on the pool, its targets the teachers' opinions mixed with the labels there are."""
     folder = student_folder()
     tokenizer = read_tokenizer(folder, TOKENS_MAX)
+    teacher = opinions(pool, setting)
     targets = np.concatenate([teacher, _one_hot(pool.made, LABEL_SMOOTHING)])
     count = len(pool.labelled)
     targets[:count] = TRUTH_WEIGHT * _one_hot(pool.labelled, 0.0) + (1 - TRUTH_WEIGHT) * teacher[:count]
     ids = token_ids(tokenizer, [*pool.judged, *(row.text for row in pool.made)])
     ids, targets = ids + ids[:count] * (LABELLED_TIMES - 1), _with_more(targets, count)
-    model = build(folder, ROUNDS[0][2], attention_dropout=0.0)
-    for number, (epochs, learning_rate, seed) in enumerate(ROUNDS, start=1):
+    model = build(folder, STUDENT_HEAD_SEED, attention_dropout=0.0)
+    for number, (epochs, learning_rate) in enumerate(ROUNDS, start=1):
         run = Run(
-            name="student-" + "-".join(map(str, setting.teacher_seeds)) + (f"-round-{number}" if number > 1 else ""),
+            name=_student_name(setting, student, number),
             epochs=epochs,
             learning_rate=learning_rate,
-            seed=seed,
+            seed=10 * student + number,
             batch=STUDENT_BATCH,
             freeze_words=True,
             bfloat16=setting.bfloat16,
@@ -125,14 +158,33 @@ def distil(corpus: Corpus, pool: Pool, teacher: Floats, setting: Setting) -> tup
         say(f"{run.name}: {len(ids)} texts, {sum(map(len, ids)) / len(ids):.1f} tokens each")
         learn(model, ids, targets, np.ones(len(ids), np.float32), run, setting.work)
         _say_validation(run.name, model, tokenizer, corpus, setting)
-    return model, tokenizer
+
+
+def mean_student(corpus: Corpus, setting: Setting) -> Classifier:
+    """The student whose every weight is the mean of the students' weights."""
+    folder = student_folder()
+    model = build(folder, STUDENT_HEAD_SEED)
+    names = [_student_name(setting, student, len(ROUNDS)) for student in setting.students]
+    model.load_state_dict(mean_weights([torch.load(setting.work / f"{name}.pt", weights_only=True) for name in names]))
+    _say_validation("mean of the students", model, read_tokenizer(folder, TOKENS_MAX), corpus, setting)
+    return model
+
+
+def mean_weights(states: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Of each tensor the mean, name by name. All have the same names and shapes."""
+    return {name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]}
+
+
+def _student_name(setting: Setting, student: int, number: int) -> str:
+    """Which student, of which teachers, after which round."""
+    return f"student-{student}-of-{'-'.join(map(str, setting.teachers))}-round-{number}"
 
 
 def _with_more(targets: Floats, count: int) -> Floats:
     return np.concatenate([targets, *[targets[:count]] * (LABELLED_TIMES - 1)])
 
 
-def teach(corpus: Corpus, setting: Setting, seed: int) -> tuple[Classifier, Tokenizer]:
+def _teach(corpus: Corpus, setting: Setting, seed: int) -> tuple[Classifier, Tokenizer]:
     """A teacher: mpnet on the labelled headlines and made sentences."""
     folder = teacher_folder(setting.work)
     tokenizer = read_tokenizer(folder, TOKENS_MAX)

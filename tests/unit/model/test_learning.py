@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from consumers.classifier.training.calibrate import Calibration  # noqa: E402
 from consumers.classifier.training.export import export_fp32, quantise  # noqa: E402
 from consumers.classifier.training.learn import Run, learn, probabilities  # noqa: E402
 from consumers.classifier.training.network import Classifier  # noqa: E402
+from consumers.classifier.training.stages import mean_weights  # noqa: E402
+from consumers.classifier.training.workers import side_by_side  # noqa: E402
+from contracts.errors import Unusable  # noqa: E402
 
 WORDS, LAYERS, HEADS = 50, 3, 2
 
@@ -119,3 +123,34 @@ def test_the_quantised_graph_stays_near_and_is_smaller(tmp_path: Path) -> None:
         gaps.append(abs(answers[0] - answers[1]).max())
     assert 0 < np.mean(gaps) < 0.1
     assert int8.stat().st_size < fp32.stat().st_size
+
+
+def learned_apart(folder: Path, name: str) -> None:
+    """A stage as a process of its own runs it; leaves its weights and how many threads it had."""
+    ids, targets = texts(400)
+    learn(network(), ids, targets, np.ones(len(ids), np.float32), run(name=name, batch=32), folder)
+    (folder / f"{name}.threads").write_text(str(torch.get_num_threads()), encoding="utf-8")
+
+
+def test_stages_side_by_side_write_the_same_bytes_on_one_thread_each(tmp_path: Path) -> None:
+    side_by_side(learned_apart, [(tmp_path, name) for name in ("first", "second", "third")], 2)
+    states = [torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("first", "second", "third")]
+    for name, value in states[0].items():
+        assert all(torch.equal(state[name], value) for state in states[1:]), name
+    assert (tmp_path / "third.threads").read_text(encoding="utf-8") == "1"
+
+
+def test_the_error_of_a_stage_comes_out_and_a_killed_stage_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        side_by_side(os.rmdir, [(tmp_path / "missing",)], 1)
+    with pytest.raises(Unusable, match="killed") as told:
+        side_by_side(os._exit, [(9,)], 1)
+    assert "\n" not in str(told.value)
+
+
+def test_the_mean_of_students_is_the_mean_of_every_weight() -> None:
+    one, two = network(1), network(2)
+    mean = mean_weights([one.state_dict(), two.state_dict()])
+    assert mean.keys() == weights(one).keys()
+    for name, value in weights(one).items():
+        np.testing.assert_allclose(mean[name].numpy(), (value + weights(two)[name]) / 2, atol=1e-7, err_msg=name)
