@@ -7,16 +7,21 @@ whole texts; never a product split over threads.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from tokenizers import Tokenizer
 
 from consumers.classifier.models.registry import LABELS, Score
 from consumers.classifier.text import clean
+
+# Read while it is imported: without it onnxruntime keeps an identifier of the machine in the home folder and reports
+# to its maker.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime
 
 __all__ = ["NOTHING_TO_READ", "OnnxTextModel", "readable", "session_of"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +65,15 @@ def test_imports_are_light(code: str, absent: list[str]) -> None:
     check = f"{code}\nimport sys\nprint([name for name in {absent!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_scoring_leaves_nothing_in_the_home_of_the_user(tmp_path: Path) -> None:
+    """onnxruntime keeps an identifier of the machine and a queue for its maker there unless it is told not to."""
+    program = "from consumers.classifier.models.registry import load; print(load().score(['Profit rises'])[0].label)"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT, env=kept | {"HOME": str(tmp_path)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "positive\n"
+    assert list(tmp_path.rglob("*")) == []
