@@ -1,8 +1,8 @@
 """Which segments a source names: listing the log and the lake, and stitching them at the retention border.
 
-`auto` takes from the lake only what the log has lost. Per shard: objects that begin before the log's oldest record, and
-any object that overlaps those; the log goes on behind the last record of them. So no record is read twice, and none is
-left out as long as the archiver kept up with retention.
+`auto` takes from the lake what the log has lost or will soon. Per shard, once it has lost anything: objects that begin
+before the records it keeps longer than `SOON_LOST_MS`, and any object that overlaps those; the log goes on behind the
+last record of them. So no record is read twice, and none is left out as long as the archiver kept up with retention.
 """
 
 import re
@@ -14,12 +14,16 @@ from contracts.errors import BadRequest
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.kinesis import user_data
 from contracts.ports import EventLog, Lake, Page, Position
+from contracts.resolution import HOUR_MS
 from ops.replay.sources import Segment, SegmentKind, lines_of
 from stores.home import Home
+from stores.kinesis_cursor import SUB_DIGITS
 
 SOURCES: Final = ("auto", "log", "lake", "failed", "quarantine", "file:PATH")
 _OBJECT: Final = re.compile(r"(?:(?P<stream>.*)-)?(?P<shard>shardId-\d+)-(?P<first>\d+)-(?P<last>\d+)\.jsonl\.gz\Z")
 _HALVINGS: Final = 20
+SOON_LOST_MS: Final = 6 * HOUR_MS
+"""What the log loses within six hours is read from the lake, so that a plan can still be run after as long."""
 _PREFIXES: Final[dict[str, tuple[str, SegmentKind]]] = {
     "failed": ("failed/", "failed"),
     "quarantine": ("quarantined/", "quarantine"),
@@ -83,7 +87,7 @@ def pieces(home: Home, source: str, stream: str, tips: Mapping[str, str], start:
         for shard_id in sorted(tips):
             yield from _log_pieces(home.log, stream, shard_id, _opening(shard_id, start), tips)
     elif source == "lake":
-        for _shard_id, objects in sorted(lake_objects(home.lake, stream).items()):
+        for _shard_id, objects in sorted(lake_objects(home.lake, stream, tips).items()):
             yield from (Piece(one, lines_of(home, one)) for one in objects)
     elif source in _PREFIXES:
         prefix, kind = _PREFIXES[source]
@@ -98,34 +102,45 @@ def pieces(home: Home, source: str, stream: str, tips: Mapping[str, str], start:
 
 
 def _auto(home: Home, stream: str, tips: Mapping[str, str]) -> Iterator[Piece]:
-    objects = lake_objects(home.lake, stream)
+    objects = lake_objects(home.lake, stream, tips)
     for shard_id in sorted({*tips, *objects}):
-        expired, border = _lost_by_log(home.log, stream, shard_id, objects.get(shard_id, []), tips)
-        yield from (Piece(one, lines_of(home, one)) for one in expired)
-        if shard_id in tips:
-            opening = Position("AFTER_SEQUENCE_NUMBER", border) if border else Position("TRIM_HORIZON")
-            yield from _log_pieces(home.log, stream, shard_id, opening, tips)
+        if shard_id not in tips:
+            yield from (Piece(one, lines_of(home, one)) for one in objects[shard_id])
+            continue
+        border = None
+        mine = objects.get(shard_id, [])
+        while lost := _lost_by_log(home.log, stream, shard_id, mine, tips[shard_id], border):
+            yield from (Piece(one, lines_of(home, one)) for one in lost)
+            border = max((one.last for one in lost), key=int)
+            # While they were read the log may have lost more, and the archiver stored it.
+            mine = lake_objects(home.lake, stream, tips)[shard_id]
+        opening = Position("AFTER_SEQUENCE_NUMBER", border) if border else Position("TRIM_HORIZON")
+        yield from _log_pieces(home.log, stream, shard_id, opening, tips)
 
 
 def _lost_by_log(
-    log: EventLog, stream: str, shard_id: str, objects: list[Segment], tips: Mapping[str, str]
-) -> tuple[list[Segment], str | None]:
-    """(lake objects that hold what the log has lost, the last record of them)."""
-    if shard_id not in tips:
-        return objects, None
+    log: EventLog, stream: str, shard_id: str, objects: list[Segment], tip: str, border: str | None
+) -> list[Segment]:
+    """The lake objects behind `border` (None: the first call) that hold what the log has lost, by their first record;
+    at the first call also what it will lose soon."""
     oldest = log.get_records(log.iterator(stream, shard_id, Position("TRIM_HORIZON")), 1).records
-    border = int(oldest[0].sequence_number) - 1 if oldest else int(tips[shard_id])
+    wanted = int(oldest[0].sequence_number) - 1 if oldest else int(tip)
+    if border is None and oldest and objects and int(objects[0].first) <= wanted:
+        soon = Position("AT_TIMESTAMP", str(oldest[0].arrival_ms + SOON_LOST_MS))
+        kept = log.get_records(log.iterator(stream, shard_id, soon), 1).records
+        wanted = int(kept[0].sequence_number) - 1 if kept else int(tip)
     chosen: list[Segment] = []
     for one in objects:
-        if int(one.first) <= min(border, int(tips[shard_id])):
+        if (border is None or int(one.first) > int(border)) and int(one.first) <= min(wanted, int(tip)):
             chosen.append(one)
-            border = max(border, int(one.last))
-    # The true border is a record the log gave out: its oldest one less one is not.
-    return chosen, max((one.last for one in chosen), key=int, default=None)
+            wanted = max(wanted, int(one.last))
+    return chosen
 
 
-def lake_objects(lake: Lake, stream: str) -> dict[str, list[Segment]]:
-    """Shard → the archiver's objects of a stream, by their first record; records nobody could read are among them."""
+def lake_objects(lake: Lake, stream: str, tips: Mapping[str, str]) -> dict[str, list[Segment]]:
+    """Shard → the archiver's objects of a stream, by their first record; records nobody could read are among them.
+    Bounded by numbers as the log counts them, which `tips` are."""
+    digits = max(map(len, tips.values()), default=0)
     prefix = "scored/" if stream.endswith(SCORED_STREAM) else "raw/"
     found: dict[str, list[Segment]] = {}
     keys = lake.keys(prefix) if prefix == "raw/" else [*lake.keys(prefix), *lake.keys("raw/source=unknown/")]
@@ -136,11 +151,17 @@ def lake_objects(lake: Lake, stream: str) -> dict[str, list[Segment]]:
         unread = parts["stream"] is not None
         if unread and not parts["stream"].endswith(stream):
             continue
-        one = Segment("unread" if unread else "lake", stream, key, parts["shard"], parts["first"], parts["last"])
+        first, last = _as_the_log_counts(parts["first"], digits, "0"), _as_the_log_counts(parts["last"], digits, "9")
+        one = Segment("unread" if unread else "lake", stream, key, parts["shard"], first, last)
         found.setdefault(one.shard_id, []).append(one)
     for objects in found.values():
         objects.sort(key=lambda one: int(one.first))
     return found
+
+
+def _as_the_log_counts(number: str, digits: int, filler: str) -> str:
+    """Lambda's archiver names Kinesis' records, the log counts the user records within them by `SUB_DIGITS` more."""
+    return number + filler * SUB_DIGITS if len(number) + SUB_DIGITS == digits else number
 
 
 def _opening(shard_id: str, start: Start) -> Position:
