@@ -1,6 +1,7 @@
 """`candlewick verify`: rebuild every bucket from the log in memory and compare with the store, byte for byte."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
@@ -8,7 +9,8 @@ from typing import Any, Final, NamedTuple
 from aggregation.event import Event, decode
 from aggregation.gather import gather
 from aggregation.operator import EMPTY, Batch, step
-from aggregation.rollup import child_key, violation
+from aggregation.rollup import child_key, past_ttl, violation
+from contracts.aside import list_asides
 from contracts.bucket import Bucket, BucketKey, content_bytes
 from contracts.errors import BadEvent
 from contracts.events import SCORED_STREAM
@@ -49,31 +51,42 @@ class Report(NamedTuple):
         return self._asdict() | {"differences": [difference._asdict() for difference in self.differences]}
 
 
-def rebuild(
-    home: Home, settings: AggregatorSettings, tips: Mapping[str, str], progress: Progress
-) -> tuple[dict[BucketKey, Bucket], int]:
-    """(all buckets, events counted) from the log alone up to its tips; what retention took from it comes from the
-    lake."""
-    found: dict[BucketKey, Bucket] = {}
-    counted = _apply(found, _pieces(home, tips), settings, progress)
-    return found, counted
+class _Rebuilt:
+    """All buckets, from the log alone; what retention took from it comes from the lake. With TTLs an event may come
+    when its minute is gone: the aggregator set it aside as expired, and it counts here neither."""
 
+    def __init__(self, home: Home, settings: AggregatorSettings, progress: Progress) -> None:
+        self.buckets: dict[BucketKey, Bucket] = {}
+        self.counted = 0
+        self._home = home
+        self._settings = settings
+        self._progress = progress
+        self._expired: Counter[str] = Counter()
+        self._doubtful: dict[str, list[Event]] = {}
 
-def _apply(
-    found: dict[BucketKey, Bucket],
-    read: Iterable[tuple[Piece, Callable[[list[Event]], list[Event]]]],
-    settings: AggregatorSettings,
-    progress: Progress,
-) -> int:
-    counted = 0
-    for piece, rescore in read:
-        lines = list(piece.lines)
-        gathered = gather(rescore(list(_events(lines))), settings.allowed_lateness_ms, settings.lanes)
-        done = step(EMPTY, Batch(piece.segment.shard_id, gathered, found), 0)
-        done.put_into(found)
-        counted += done.counted
-        progress(len(lines))
-    return counted
+    def add(self, read: Iterable[tuple[Piece, Callable[[list[Event]], list[Event]]]]) -> None:
+        """More of the log, in its order."""
+        if self._settings.expire:
+            late = list_asides(self._home.lake, "late")
+            self._expired = Counter(line["event_key"] for line in late if line["reason"] == "expired")
+        for piece, rescore in read:
+            lines = list(piece.lines)
+            self._count(piece.segment.shard_id, [each for each in rescore(list(_events(lines))) if self._is_sure(each)])
+            self._progress(len(lines))
+        # One that came more often than it was expired was counted, once.
+        self._count("", [found[0] for name, found in self._doubtful.items() if len(found) > self._expired[name]])
+
+    def _is_sure(self, event: Event) -> bool:
+        name = f"{event.subject} {event.event_id}"
+        if name in self._expired:
+            self._doubtful.setdefault(name, []).append(event)
+        return name not in self._expired
+
+    def _count(self, shard_id: str, events: list[Event]) -> None:
+        gathered = gather(events, self._settings.allowed_lateness_ms, self._settings.lanes)
+        done = step(EMPTY, Batch(shard_id, gathered, self.buckets), 0)
+        done.put_into(self.buckets)
+        self.counted += done.counted
 
 
 def _pieces(home: Home, tips: Mapping[str, str]) -> Iterator[tuple[Piece, Callable[[list[Event]], list[Event]]]]:
@@ -106,29 +119,35 @@ def _events(lines: list[bytes]) -> Iterator[Event]:
 
 def verify(home: Home, settings: AggregatorSettings, progress: Progress = lambda records: None) -> Report:
     """Compare the live generation with a rebuild, and check law 2 on every stored bucket. Beside a running line too:
-    what differs is looked at again with what the log holds by then."""
+    what differs is looked at again with what the log holds by then. Buckets past their TTL, where that applies, may be
+    there or not."""
     generation = live_generation(home.control)
     tips = heads(home.log, SCORED_STREAM)
-    expected, counted = rebuild(home, settings, tips, progress)
+    rebuilt = _Rebuilt(home, settings, progress)
+    rebuilt.add(_pieces(home, tips))
     digest = sha256()
     stored: dict[BucketKey, Bucket] = {}
     for bucket in home.buckets.scan(generation):
         stored[bucket.key] = bucket
         digest.update(content_bytes(bucket))
-    faults = _faults({**stored, **expected}, stored, expected)
+    faults = _faults(_living(home, settings, {**stored, **rebuilt.buckets}), stored, rebuilt.buckets)
     for _ in range(SECOND_LOOKS if faults else 0):
         home.clock.wait(threading.Event(), SECOND_LOOK_MS)
         newer = heads(home.log, SCORED_STREAM)
-        since = ((piece, _as_logged) for piece in log_after(home.log, SCORED_STREAM, tips, newer))
-        counted += _apply(expected, since, settings, progress)
+        rebuilt.add((piece, _as_logged) for piece in log_after(home.log, SCORED_STREAM, tips, newer))
         tips = newer
         children = [child_key(stored[key], name) for key in faults if key in stored for name, _ in stored[key].children]
         stored |= home.buckets.get_many(generation, [*faults, *children])
-        faults = _faults(faults, stored, expected)
+        faults = _faults(_living(home, settings, faults), stored, rebuilt.buckets)
         if not faults:
             break
     differences = [Difference(key.subject, key.resolution, iso_s(key.start_ms), fault) for key, fault in faults.items()]
-    return Report(len(stored), counted, differences[:MAX_DIFFERENCES], len(differences), digest.hexdigest())
+    return Report(len(stored), rebuilt.counted, differences[:MAX_DIFFERENCES], len(differences), digest.hexdigest())
+
+
+def _living(home: Home, settings: AggregatorSettings, keys: Iterable[BucketKey]) -> list[BucketKey]:
+    now_ms = home.clock.now_ms()
+    return [key for key in keys if not (settings.expire and past_ttl(key, now_ms))]
 
 
 def _faults(

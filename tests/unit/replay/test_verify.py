@@ -1,15 +1,22 @@
 """`verify` beside a running line: what came while it read is no difference; damage is one, however often looked at."""
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from aggregation.rollup import past_ttl
+from contracts.aside import list_asides
 from contracts.bucket import BucketWrite
+from contracts.clock import ManualClock
+from contracts.resolution import DAY_MS
 from contracts.settings import AggregatorSettings
 from ops.verify import SECOND_LOOKS, verify
-from stores.home import Home
-from tests.events import stream
+from stores.home import Home, forget_homes, open_home
+from tests.events import scored, stream
 from tests.unit.replay.kit import Live, put
 
 
@@ -53,3 +60,59 @@ def test_damage_stays_a_difference_however_often_it_is_looked_at(home: Home, set
     assert home.buckets.commit("g1", [BucketWrite(damaged, bucket.rev)]) == []
     report = verify(home, settings)
     assert [(each.subject, each.resolution) for each in report.differences][:1] == [(bucket.subject, bucket.resolution)]
+
+
+def test_what_its_time_to_live_took_is_no_difference_and_damage_beside_it_is(
+    settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Minutes live two days. Three days on some are gone, as DynamoDB deletes them, and some not yet."""
+    settings = settings.model_copy(update={"expire": True})
+    clock = ManualClock()
+    home = open_home(settings, clock)
+    live = Live(home, settings)
+    put(home, stream(100, 3))
+    live.all()
+    clock.advance(3 * DAY_MS)
+    scan = home.buckets.scan
+
+    def without_half_of_the_dead(generation: str) -> Any:
+        gone = (bucket for bucket in scan(generation) if past_ttl(bucket.key, clock.now_ms()))
+        names = {bucket.key for number, bucket in enumerate(gone) if number % 2}
+        return (bucket for bucket in scan(generation) if bucket.key not in names)
+
+    monkeypatch.setattr(home.buckets, "scan", without_half_of_the_dead)
+    report = verify(home, settings)
+    assert report.differences == []
+    assert report.buckets < len(list(scan("g1")))
+    day = next(bucket for bucket in scan("g1") if bucket.resolution == "24h")
+    summary = msgspec.structs.replace(day.summary, count=day.summary.count + 1)
+    home.buckets.commit("g1", [BucketWrite(msgspec.structs.replace(day, summary=summary, rev=day.rev + 1), day.rev)])
+    assert verify(home, settings).total_differences == 1
+    forget_homes()
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_an_event_that_came_when_its_minute_was_gone_counts_in_no_rebuild(
+    settings: AggregatorSettings, deleted: bool
+) -> None:
+    """Late again: one that counted in its time. Late only: one that never did. A minute that is still there knows the
+    first as a duplicate."""
+    settings = settings.model_copy(update={"expire": True})
+    clock = ManualClock()
+    home = open_home(settings, clock)
+    live = Live(home, settings)
+    events = [scored(number, "AAPL", clock.now_ms() - number * 1_000, 0.5, clock.now_ms()) for number in range(4)]
+    put(home, events[:3])
+    live.all()
+    clock.advance(3 * DAY_MS)
+    if deleted:
+        with closing(sqlite3.connect(Path(settings.data_dir) / "buckets.db")) as file, file:
+            file.execute("DELETE FROM buckets WHERE resolution IN ('1m', '5m')")
+    put(home, [events[0], events[3]])
+    Live(home, settings).all()
+    late = [line["event_key"].partition(" ")[2] for line in list_asides(home.lake, "late")]
+    assert late == [event["event_id"] for event in ([events[0], events[3]] if deleted else [events[3]])]
+    report = verify(home, settings)
+    assert report.differences == []
+    assert report.events == 3
+    forget_homes()
