@@ -33,6 +33,10 @@ MEASURABLE_SECONDS: Final = 3
 MODEL_TEXTS_PER_SECOND: Final = 800
 #: Parts a run is cut into at least, for its bar, its pace and its workers.
 MIN_TASKS: Final = 64
+MAX_TASK_GROUPS: Final = 1_200
+MAX_TASK_HOURS: Final = 6_000
+"""What a task came to is one control document, with a digest of each group and each hour it wrote: 400 KB at most in
+DynamoDB."""
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -269,12 +273,14 @@ def tasks_of(plan: Plan, target_records: int) -> Iterator[tuple[Group, ...]]:
     plan would not come to `MIN_TASKS` of them, so that many small subjects do not cost a commit each."""
     target_records = min(target_records, max(1, plan.census.records // MIN_TASKS))
     task: list[Group] = []
-    records = 0
+    records = hours = 0
     for group in plan.groups:
-        if task and records + group.records > target_records:
+        full = len(task) == MAX_TASK_GROUPS or hours + len(group.hours) > MAX_TASK_HOURS
+        if task and (full or records + group.records > target_records):
             yield tuple(task)
-            task, records = [], 0
+            task, records, hours = [], 0, 0
         task.append(group)
         records += group.records
+        hours += len(group.hours)
     if task:
         yield tuple(task)

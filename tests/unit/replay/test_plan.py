@@ -1,8 +1,14 @@
 """What a plan foretells, and how it is cut into tasks."""
 
+import json
+
+import msgspec
+import pytest
+
 from contracts.settings import AggregatorSettings
-from ops.replay.plan import MIN_TASKS, outlook, tasks_of
+from ops.replay.plan import MIN_TASKS, Group, outlook, tasks_of
 from ops.replay.runs import get_run, update_run
+from ops.replay.units import KIND, Tally, UnitStates
 from stores.home import Home
 from tests.events import BASE_MS, scored, stream
 from tests.unit.replay.kit import planned, put, replayed
@@ -24,6 +30,28 @@ def test_a_day_larger_than_a_task_is_one(home: Home, settings: AggregatorSetting
     plan = planned(home, settings)
     assert [group for task in tasks_of(plan, 1) for group in task] == list(plan.groups)
     assert len(list(tasks_of(plan, 1))) == len(plan.groups)
+
+
+@pytest.mark.parametrize("hours", [1, 24])
+def test_what_a_task_came_to_fits_in_an_item(home: Home, settings: AggregatorSettings, hours: int) -> None:
+    """A long tail: two records a subject and day, or a subject of every hour of ten years."""
+    put(home, stream(20, seed=5))
+    whole = planned(home, settings)
+    subject = f"tag:{'x' * 60}"
+    groups = tuple(
+        Group(f"{subject}{number % 400:03}", f"2025-{number // 400:05}", tuple(range(hours)), 2)
+        for number in range(4_000)
+    )
+    plan = msgspec.structs.replace(
+        whole, groups=groups, census=msgspec.structs.replace(whole.census, records=8_000_000)
+    )
+    tasks = list(tasks_of(plan, 16_000_000))
+    assert [group for task in tasks for group in task] == list(groups)
+    for task in tasks:
+        tally = Tally(digests={f"{group.subject}/1766318400000": "0" * 64 for group in task})
+        states = UnitStates(home.control, "r1")
+        states.finish("a", set(range(1_766_318_400_000, 1_766_318_400_000 + sum(len(g.hours) for g in task))), tally)
+        assert len(json.dumps(home.control.get(f"{KIND}r1", "a").value)) < 350_000
 
 
 def test_the_time_foretold_is_that_of_the_last_run_at_full_speed(home: Home, settings: AggregatorSettings) -> None:
