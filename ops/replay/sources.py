@@ -139,7 +139,8 @@ def _log_lines(log: EventLog, segment: Segment) -> Iterator[bytes]:
 def _failed_lines(home: Home, segment: Segment) -> Iterator[bytes]:
     for line in home.lake.read(segment.place):
         event: dict[str, Any] = json.loads(json.loads(line)["payload"])
-        yield from (record.data for record in records_of(event) if record.stream.endswith(SCORED_STREAM))
+        if all("kinesis" in record for record in event["Records"]):  # others are changes of a table
+            yield from (record.data for record in records_of(event) if record.stream.endswith(SCORED_STREAM))
 
 
 def _quarantined_lines(home: Home, segment: Segment) -> Iterator[bytes]:

@@ -122,6 +122,8 @@ def test_failed_batches_and_quarantined_records_are_sources(home: Home, settings
         event = {"Records": [source.event_record(shard_id, record) for record in records]}
         destination = FailureDestination(home.lake, "failed", "aggregator")
         destination.put(source, shard_id, records, event, "RetryAttemptsExhausted", 3, "id", "cause", 5)
+    change = {"payload": json.dumps({"Records": [{"eventName": "INSERT", "dynamodb": {}}]})}
+    home.lake.put("failed/mapping=copier/change.jsonl.gz", [json.dumps(change).encode()])
     run = replayed(home, settings, sources=("failed",))
     assert fields(home, run["generation"]) == oracle.buckets(events)
     asides = [
