@@ -7,7 +7,8 @@
 A line is the record as it was (line breaks inside it taken out); what cannot be read is a line with the record's place
 and its bytes in base64. The range is that of the sequence numbers in the object. A batch is a gapless piece of its
 shard, so an object holds everything of its partition within its range: a record inside the range of an object that is
-there has been archived, however a retry cuts its batches.
+there has been archived, however a retry cuts its batches. What cannot be read is stored last, so that a batch of which
+a part was refused leaves no readable record out below the newest that is there.
 """
 
 import base64
@@ -54,11 +55,11 @@ class Archiver:
         for record in records:
             groups[_prefix(record)].append(record)
         written = objects = 0
-        for prefix, members in groups.items():
+        for prefix, members in sorted(groups.items(), key=lambda group: _is_unknown(group[0])):
             fresh = self._not_there(prefix, members)
             if fresh:
                 name = f"{fresh[0].sequence_number}-{fresh[-1].sequence_number}{_SUFFIX}"
-                unknown = prefix.startswith("raw/source=unknown/")
+                unknown = _is_unknown(prefix)
                 self._lake.put(prefix + name, [_unread_line(each) if unknown else _line(each) for each in fresh])
                 written += len(fresh)
                 objects += 1
@@ -83,6 +84,10 @@ def _prefix(record: StreamRecord) -> str:
     if record.stream.endswith(SCORED_STREAM):
         return f"scored/date={date}/{record.shard_id}-"
     return f"raw/source={source}/date={date}/{record.shard_id}-"
+
+
+def _is_unknown(prefix: str) -> bool:
+    return prefix.startswith("raw/source=unknown/")
 
 
 def _source_of(data: bytes) -> str | None:

@@ -3,6 +3,9 @@
 import base64
 import json
 import random
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -70,6 +73,30 @@ def test_each_record_is_archived_once_however_retries_cut_the_batches(seed: int)
             at += size
     lines = sorted(line for lines in lake.objects.values() for line in lines)
     assert lines == sorted(each.data for each in records)
+
+
+def test_what_a_lake_that_refuses_keeps_of_a_batch_has_no_gap_below_its_newest_record() -> None:
+    """Who reads log and lake as one goes on in the log behind the newest record of the lake."""
+    good, bad = b'{"source":"a"}', b"\x00"
+    days = [(1, bad, 0), (2, good, 0), (3, bad, 0), (4, good, 1), (5, bad, 1)]
+    batch = [record(number, data, SCORED_STREAM, NOW_MS + day * DAY_MS) for number, data, day in days]
+    for kept in range(5):
+        lake = FakeLake()
+        put = lake.put
+
+        def until_full(
+            key: str, lines: Iterable[bytes], lake: FakeLake = lake, put: Any = put, kept: int = kept
+        ) -> None:
+            lake.down = int(len(lake.objects) == kept)
+            put(key, lines)
+
+        lake.put = until_full  # type: ignore[method-assign]
+        with suppress(Transient):
+            Archiver(lake).archive(batch)
+        spans = [[int(each) for each in key.removesuffix(".jsonl.gz").split("-")[-2:]] for key in lake.objects]
+        newest = max((last for _, last in spans), default=0)
+        readable = sum(len(lines) for key, lines in lake.objects.items() if key.startswith("scored/"))
+        assert readable == sum(data == good and number <= newest for number, data, _ in days)
 
 
 def test_a_lambda_event_says_all_that_is_needed() -> None:
