@@ -12,6 +12,7 @@ a part was refused leaves no readable record out below the newest that is there.
 """
 
 import base64
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Annotated, Final, NamedTuple
@@ -24,6 +25,8 @@ from contracts.kinesis import StreamRecord
 from contracts.ports import Lake
 
 _SUFFIX: Final = ".jsonl.gz"
+_SPAN: Final = re.compile(r"(\d+)-(\d+)\.jsonl\.gz")
+"""An object's range behind its prefix; what has another name was put there by somebody else."""
 
 
 class _Sourced(msgspec.Struct):
@@ -67,7 +70,8 @@ class Archiver:
 
     def _not_there(self, prefix: str, members: list[StreamRecord]) -> list[StreamRecord]:
         oldest = int(members[0].sequence_number)
-        ranges = [span for key in self._lake.keys(prefix) if (span := _range(key, prefix))[1] >= oldest]
+        spans = map(_SPAN.fullmatch, (key.removeprefix(prefix) for key in self._lake.keys(prefix)))
+        ranges = [(int(span[1]), int(span[2])) for span in spans if span and int(span[2]) >= oldest]
         return [
             record
             for record in members
@@ -95,11 +99,6 @@ def _source_of(data: bytes) -> str | None:
         return _decoder.decode(data).source
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-
-
-def _range(key: str, prefix: str) -> tuple[int, int]:
-    first, _, last = key.removeprefix(prefix).removesuffix(_SUFFIX).partition("-")
-    return int(first), int(last)
 
 
 def _line(record: StreamRecord) -> bytes:

@@ -75,6 +75,13 @@ def test_each_record_is_archived_once_however_retries_cut_the_batches(seed: int)
     assert lines == sorted(each.data for each in records)
 
 
+def test_a_copy_that_somebody_left_beside_the_objects_stops_nothing() -> None:
+    lake = FakeLake()
+    lake.put(f"raw/source=a/date=2025-12-21/{SHARD}-1-9-copy.jsonl.gz", [b"{}"])
+    lake.put(f"raw/source=a/date=2025-12-21/{SHARD}-1.jsonl.gz", [b"{}"])
+    assert Archiver(lake).archive([record(5, b'{"source":"a"}')]).written == 1
+
+
 def test_what_a_lake_that_refuses_keeps_of_a_batch_has_no_gap_below_its_newest_record() -> None:
     """Who reads log and lake as one goes on in the log behind the newest record of the lake."""
     good, bad = b'{"source":"a"}', b"\x00"
