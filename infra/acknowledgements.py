@@ -33,7 +33,7 @@ def acknowledged(stage: Stage, account: str) -> tuple[Acknowledged, ...]:
         Acknowledged(
             "AwsSolutions-IAM5[Resource::*]",
             ("Pipeline", "Api"),
-            "X-Ray's put actions and dynamodb:ListStreams know no resources",
+            "X-Ray's put actions, dynamodb:ListStreams and ecr:GetAuthorizationToken know no resources",
         ),
         Acknowledged(f"AwsSolutions-IAM5[Resource::{timeseries}]", ("Pipeline", "Api", "Cache"), generations),
         Acknowledged(f"AwsSolutions-IAM5[Resource::{timeseries}/index/by_touch]", ("Pipeline", "Api"), generations),

@@ -2,13 +2,14 @@
 
 from typing import Final, Literal, NamedTuple
 
-Source = Literal["ours", "lambda", "kinesis", "sqs"]
+Source = Literal["ours", "lambda", "kinesis", "sqs", "http-api"]
 
 
 class Alarm(NamedTuple):
     """It rings after `periods` periods of `period_s` at or beyond the threshold (below it when `below`).
 
-    `of`: function, stream or queue the metric belongs to ("" for our own, whose only dimension is the stage).
+    `of`: function, stream or queue the metric belongs to ("" for our own, whose only dimension is the stage, and for
+    the one HTTP API).
     `missing`: what it means that there is no data.
     """
 
@@ -31,8 +32,14 @@ class Alarm(NamedTuple):
         return self.book or self.name
 
 
-def _errors(function: str, why: str) -> Alarm:
-    return Alarm(f"errors-{function}", "lambda", function, "Errors", "Sum", 3, 300, 1, why, book="function-errors")
+def _errors(function: str, why: str, period_s: int = 300) -> Alarm:
+    """A run that times out is one error in all its time: three must fit into the period."""
+    return Alarm(f"errors-{function}", "lambda", function, "Errors", "Sum", 3, period_s, 1, why, book="function-errors")
+
+
+def _failing_runs(function: str, why: str) -> Alarm:
+    """Every ten minutes have a run at least; one that fails alone is told by `missed-runs`."""
+    return Alarm(f"errors-{function}", "lambda", function, "Errors", "Sum", 1, 600, 2, why, book="function-errors")
 
 
 def _throttles(function: str, why: str) -> Alarm:
@@ -64,13 +71,15 @@ ALARMS: Final[tuple[Alarm, ...]] = (
         "iterator-age-archiver", "lambda", "archiver", "IteratorAge", "Maximum", 3_600_000, 300, 2,
         "the lake is an hour behind the streams, which forget after a day", book="iterator-age",
     ),
-    _errors("producers", "runs of the producers fail"),
-    _errors("classifier", "batches of articles fail"),
-    _errors("aggregator", "batches of scored events fail"),
-    _errors("finalizer", "the finaliser fails: law 2 goes unchecked"),
-    _errors("archiver", "batches for the lake fail"),
-    _errors("read-model", "batches for the dashboard fail"),
-    _errors("api", "requests fail"),
+    _failing_runs("producers", "runs of the producers fail"),
+    _errors("classifier", "batches of articles fail", 600),
+    _errors("aggregator", "batches of scored events fail", 600),
+    _failing_runs("finalizer", "the finaliser fails: law 2 goes unchecked"),
+    _errors("archiver", "batches for the lake fail", 600),
+    _errors("read-model", "batches for the dashboard fail", 600),
+    _errors("api", "the API's function breaks"),
+    # A dependency that is away is an answer of the function, 503, and no error of it.
+    Alarm("errors-http-api", "http-api", "", "5xx", "Sum", 3, 300, 1, "requests fail", book="function-errors"),
     _errors("stream", "event streams fail"),
     _throttles("classifier", "no concurrency is left for the classifier"),
     _throttles("aggregator", "no concurrency is left for the aggregator"),
@@ -90,7 +99,7 @@ ALARMS: Final[tuple[Alarm, ...]] = (
     ),
     Alarm(
         "missed-runs", "sqs", "candlewick-missed-runs", "ApproximateNumberOfMessagesVisible", "Maximum", 1, 300, 1,
-        "scheduled runs never reached their function",
+        "scheduled runs failed, or never reached their function",
     ),
     # Stream service
     Alarm(

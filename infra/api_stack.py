@@ -20,6 +20,15 @@ from infra.stages import Stage
 
 #: CloudFront waits so long for the next byte of a stream; the heartbeat is every 10 s.
 READ_TIMEOUT_S: Final = 30
+#: Errors that CloudFront would keep for ten seconds. By the path alone: one caller's wrong query would be everybody's
+#: answer, so they are kept for no time at all.
+ERRORS: Final = (400, 403, 404, 405, 500, 502, 503, 504)
+#: The page's own addresses are no files: a record's or a run's may hold a dot, and any other without one is the page.
+PAGES: Final = """function handler(event) {
+  var request = event.request;
+  if (/^\\/(records|runs)\\//.test(request.uri) || !/\\.[^/]*$/.test(request.uri)) request.uri = "/index.html";
+  return request;
+}"""
 ACCESS_LOG: Final = (
     '{"requestId":"$context.requestId","ip":"$context.identity.sourceIp","route":"$context.routeKey",'
     '"status":"$context.status","latency":"$context.responseLatency"}'
@@ -123,7 +132,7 @@ class ApiStack(cdk.Stack):
         )
 
     def _access_name(self, origin: str) -> str:
-        """Access controls are an account's, not a region's."""
+        """Access controls and functions of CloudFront are an account's, not a region's."""
         return f"{physical(self._stage.name, 'candlewick')}-{origin}-{self.region}"
 
     def _distribution(self, data: DataStack, stream: cloudfront.IOrigin) -> cloudfront.Distribution:
@@ -157,6 +166,11 @@ class ApiStack(cdk.Stack):
                 origin=origins.S3BucketOrigin.with_origin_access_control(self.site, origin_access_control=access),
                 viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
                 response_headers_policy=cloudfront.ResponseHeadersPolicy.SECURITY_HEADERS,
+                function_associations=[
+                    cloudfront.FunctionAssociation(
+                        event_type=cloudfront.FunctionEventType.VIEWER_REQUEST, function=self._pages()
+                    )
+                ],
             ),
             additional_behaviors={
                 "/api/v2/stream": live(stream),
@@ -164,6 +178,16 @@ class ApiStack(cdk.Stack):
                 "/api/*": live(rest),
             },
             error_responses=[
-                cloudfront.ErrorResponse(http_status=404, response_http_status=200, response_page_path="/index.html")
+                cloudfront.ErrorResponse(http_status=status, ttl=cdk.Duration.seconds(0)) for status in ERRORS
             ],
+        )
+
+    def _pages(self) -> cloudfront.Function:
+        """The bucket has no page for an address such as /records, and would answer 403."""
+        return cloudfront.Function(
+            self,
+            "Pages",
+            function_name=self._access_name("pages"),
+            code=cloudfront.FunctionCode.from_inline(PAGES),
+            runtime=cloudfront.FunctionRuntime.JS_2_0,
         )

@@ -4,6 +4,7 @@
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +34,10 @@ FLAGS = {
 }
 
 
+#: What `-c` asks for beyond the stage's row; `candlewick deploy` refuses to drop one in silence. Not where and who.
+ASKED = ("active", "cache", "guardrail", "replicas", "standby", "stream", "telemetry_layer")
+
+
 class Stacks(NamedTuple):
     """All stacks of a stage; the last two are optional."""
 
@@ -52,8 +57,9 @@ def build(
     drive_windows: bool = False,
     account: str = "",
     guardrail: bool = True,
+    context: Mapping[str, str] | None = None,
 ) -> Stacks:
-    """Add a stage's stacks to an app."""
+    """Add a stage's stacks to an app. `context`: what was asked for on the command line, to be written down."""
     for flag, value in FLAGS.items():
         app.node.set_context(flag, value)
     environment = cdk.Environment(account=account or OFFLINE_ACCOUNT, region=stage.region)
@@ -67,7 +73,7 @@ def build(
         data.add_dependency(replica, "S3 copies only into buckets that are there")
     pipeline = PipelineStack(app, "Pipeline", stage, data, bundle_mode, drive_windows, **named("pipeline"))
     api = ApiStack(app, "Api", stage, data, bundle_mode, **named("api"))
-    ops = OpsStack(app, "Ops", stage, **named("ops"))
+    ops = OpsStack(app, "Ops", stage, api.http_api.api_id, context or {}, **named("ops"))
     # A budget is the account's, not a region's: the stage has it already.
     wanted = guardrail and not stage.standby
     budget = GuardrailStack(app, "Guardrail", stage, ops.topic, **named("guardrail")) if wanted else None
@@ -113,6 +119,7 @@ def main() -> None:
         asked("windows") == "driver",
         asked("account", os.environ.get("CDK_DEFAULT_ACCOUNT", "")),
         asked("guardrail", "on") == "on",
+        {name: asked(name) for name in ASKED if asked(name)},
     )
     app.synth()
 

@@ -13,6 +13,7 @@ _HTTP: Final = ("certifi", "charset-normalizer", "idna", "requests", "urllib3")
 SHARED: Final = ("contracts", "stores")
 #: What the Web Adapter starts. The runtime does not start it, so the runtime's folder, where boto3 is, must be named.
 RUN: Final = """#!/bin/sh
+export PYTHONUNBUFFERED=1
 export PYTHONPATH="$LAMBDA_TASK_ROOT:$LAMBDA_RUNTIME_DIR:$PYTHONPATH"
 exec python -m uvicorn api.stream_app:app --host 127.0.0.1 --port 8000
 """

@@ -8,6 +8,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -56,8 +57,14 @@ class LocalBundling:
 
 def fill(folder: Path, bundle: str, mode: str) -> None:
     """Put a bundle's files into a folder."""
-    row = BUNDLES[bundle]
-    for package in SHARED + row.packages:
+    _copy(folder, bundle)
+    if mode == "lambda":
+        _install(folder, BUNDLES[bundle].libraries)
+
+
+def _copy(folder: Path, bundle: str) -> None:
+    """What is ours."""
+    for package in SHARED + BUNDLES[bundle].packages:
         ignore = shutil.ignore_patterns(*LEFT_OUT, *(("*.onnx",) if bundle == "api" else ()))
         shutil.copytree(ROOT / package, folder / package, ignore=ignore, dirs_exist_ok=True)
         for parent in Path(package).parents:
@@ -69,8 +76,6 @@ def fill(folder: Path, bundle: str, mode: str) -> None:
         dashboard = ROOT / "web" / "dist"
         if dashboard.is_dir():
             shutil.copytree(dashboard, folder / "web" / "dist", dirs_exist_ok=True)
-    if mode == "lambda":
-        _install(folder, row.libraries)
 
 
 def _install(folder: Path, libraries: tuple[str, ...]) -> None:
@@ -98,13 +103,14 @@ def wheels_only(libraries: tuple[str, ...]) -> list[str]:
 
 
 def content_hash(bundle: str, mode: str) -> str:
-    """What the zip depends on: our files' bytes and the pins."""
-    digest = hashlib.sha256(f"{bundle} {mode} {PYTHON_VERSION} {BUNDLES[bundle].libraries}".encode())
+    """What the zip depends on: our files as they are put into it, the libraries and their pins."""
+    digest = hashlib.sha256(f"{bundle} {mode} {PYTHON_VERSION} {PLATFORMS} {BUNDLES[bundle].libraries}".encode())
     digest.update((ROOT / "constraints.txt").read_bytes())
-    for package in SHARED + BUNDLES[bundle].packages:
-        for path in sorted((ROOT / package).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts and "training" not in path.parts:
-                digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _copy(folder, bundle)
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
     return digest.hexdigest()
 
 

@@ -1,5 +1,5 @@
 """Cache: DAX before the bucket tables. Off by default: one t3.small node is 29.20 a month, half the budget, and the
-REST function's own cache already answers repeated questions.
+REST function's own cache already answers repeated questions. Nothing of ours reads through it; other clients may.
 """
 
 import aws_cdk as cdk

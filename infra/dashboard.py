@@ -18,6 +18,7 @@ class _Metrics:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
+        self.stream_on = stage.stream_on
 
     def ours(self, name: str, statistic: str = "Sum") -> cloudwatch.Metric:
         return _metric(NAMESPACE, name, {"stage": self._stage.name}, statistic)
@@ -30,10 +31,14 @@ class _Metrics:
         dimensions = {"StreamName": physical(self._stage.name, name)}
         return _metric("AWS/Kinesis", metric, dimensions, "Sum", f"{name} {metric}")
 
-    def table(self, name: str, metric: str) -> cloudwatch.Metric:
-        generation = self._stage.generation if name == TIMESERIES else ""
-        dimensions = {"TableName": physical_name(self._stage.name, name, generation)}
-        return _metric("AWS/DynamoDB", metric, dimensions, "Sum", f"{name} {metric}")
+    def table(self, name: str, metric: str) -> cloudwatch.IMetric:
+        full = physical_name(self._stage.name, name)
+        if name == TIMESERIES:  # all its generations: a replay makes another, and any may be the live one
+            found = f'{{AWS/DynamoDB,TableName}} MetricName="{metric}" TableName={full}'
+            return cloudwatch.SearchExpression(
+                expression=f"SEARCH('{found}', 'Sum')", label="", period=cdk.Duration.minutes(1)
+            )
+        return _metric("AWS/DynamoDB", metric, {"TableName": full}, "Sum", f"{name} {metric}")
 
 
 def widgets(stage: Stage, alarms: Sequence[cloudwatch.IAlarm]) -> list[list[cloudwatch.IWidget]]:
@@ -71,14 +76,14 @@ def _stuck(metrics: _Metrics) -> list[list[cloudwatch.IWidget]]:
 
 
 def _service(metrics: _Metrics) -> list[cloudwatch.IWidget]:
-    ours = metrics.ours
-    asked = [
-        metrics.function(name, metric, "Sum")
-        for name in ("api", "stream")
-        for metric in ("Invocations", "Errors", "Throttles")
-    ]
+    """Open connections: of a function, each is an execution, and Lambda refuses the next; a task counts its own."""
+    of, ours = metrics.function, metrics.ours
+    asked = [of(name, metric, "Sum") for name in ("api", "stream") for metric in ("Invocations", "Errors", "Throttles")]
+    held = [of("stream", "ConcurrentExecutions", "Maximum"), of("stream", "Throttles", "Sum")]
+    if metrics.stream_on == "fargate":
+        held = [ours("StreamConnections", "Maximum"), ours("StreamRefusals")]
     return [
-        _graph("Open connections, refusals", [ours("StreamConnections", "Maximum"), ours("StreamRefusals")]),
+        _graph("Open connections, refusals", held),
         _graph("REST and streams: invocations, errors, refusals", asked),
     ]
 
@@ -98,12 +103,8 @@ def _data(metrics: _Metrics) -> list[list[cloudwatch.IWidget]]:
 
 
 def _money(metrics: _Metrics) -> list[list[cloudwatch.IWidget]]:
-    held = metrics.function("stream", "ConcurrentExecutions", "Maximum")
     return [
-        [
-            _graph("This month so far, USD, the whole account", [_charges()]),
-            _graph("Executions that open streams hold", [held]),
-        ],
+        [_graph("This month so far, USD, the whole account", [_charges()])],
         [
             _graph("Write units", [metrics.table(name, "ConsumedWriteCapacityUnits") for name in TABLES]),
             _graph("Read units", [metrics.table(name, "ConsumedReadCapacityUnits") for name in TABLES]),

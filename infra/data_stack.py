@@ -4,7 +4,8 @@ another region, tables, lake and secret are the copies that the stage's own regi
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_iam as iam
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -77,25 +78,24 @@ class DataStack(cdk.Stack):
         )
 
     def _tell_of_failures(self) -> None:
-        """A note in the queue for every object. In the template itself: CDK's own way is a function that does it when
-        the stack is deployed."""
-        queue = self.failed_notes
-        queue.add_to_resource_policy(
-            iam.PolicyStatement(
-                actions=["sqs:SendMessage"],
-                principals=[iam.ServicePrincipal("s3.amazonaws.com")],
-                resources=[queue.queue_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
-            )
-        )
+        """A note in the queue for every object. By EventBridge: S3 itself would begin with a test message, which rings
+        the alarm. In the template itself: CDK's own way is a function that does it when the stack is deployed."""
         bucket = self.failed.node.default_child
         assert isinstance(bucket, s3.CfnBucket), bucket
         bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
-            queue_configurations=[
-                s3.CfnBucket.QueueConfigurationProperty(event="s3:ObjectCreated:*", queue=queue.queue_arn)
-            ]
+            event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
         )
-        bucket.node.add_dependency(*[each for each in queue.node.children if each.node.id == "Policy"])
+        events.Rule(
+            self,
+            "FailedRule",
+            rule_name=physical(self._stage.name, "candlewick-failed"),
+            event_pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Created"],
+                detail={"bucket": {"name": [self.failed.bucket_name]}},
+            ),
+            targets=[targets.SqsQueue(self.failed_notes)],
+        )
 
     def _stream(self, name: str, shards: int) -> kinesis.Stream:
         """Provisioned by default; the arithmetic is in `stages.Stage`."""

@@ -4,12 +4,14 @@ About 0.25 vCPU and 512 MB (arm64) hold 1,000 watchers; 24 h of it cost 7.08 a m
 more: cheaper than the function from three always-open streams on.
 """
 
+from pathlib import Path
 from typing import Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr_assets as images
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as balancing
 from aws_cdk import aws_iam as iam
@@ -26,13 +28,14 @@ from stores.dynamo_schema import CHANGES, CONTROL, ITEMS_DASHBOARD, ITEMS_PRIMAR
 PORT: Final = 8000
 CONNECTIONS: Final = 1_000
 LIFETIME_S: Final = 900
-IMAGE: Final = "candlewick-stream"
+ROOT: Final = Path(__file__).resolve().parent.parent
 #: CloudFront, then the balancer: nothing else reaches the container, and both append whom they heard it from.
 TRUSTED_HOPS: Final = 2
 
 
 class StreamService(Construct):
-    """Cluster, task, service and load balancer. The image is what `docs/howto/deploy.md` says how to build and push."""
+    """Cluster, task, service and load balancer. Deploying builds and pushes the image, which is named by its content: a
+    changed one is another task. `.dockerignore` says what it is made from."""
 
     def __init__(self, scope: Construct, name: str, stage: Stage, data: DataStack) -> None:
         super().__init__(scope, name)
@@ -85,13 +88,15 @@ class StreamService(Construct):
         environment = settings_of(ROWS["stream"], stage, data.lake.bucket_name)
         environment |= {"CANDLEWICK_MAX_CONNECTIONS": str(CONNECTIONS), "CANDLEWICK_MAX_LIFETIME_S": str(LIFETIME_S)}
         environment |= {"CANDLEWICK_HOST": "0.0.0.0", "PORT": str(PORT), "CANDLEWICK_TRUSTED_HOPS": str(TRUSTED_HOPS)}
-        image = f"{stack.account}.dkr.ecr.{stack.region}.{stack.url_suffix}/{physical(stage.name, IMAGE)}:latest"
+        image = ecs.ContainerImage.from_asset(
+            str(ROOT), file="infra/stream.Dockerfile", platform=images.Platform.LINUX_ARM64
+        )
         group = logs.LogGroup(
             self, "Logs", retention=logs.RetentionDays.ONE_WEEK, removal_policy=cdk.RemovalPolicy.DESTROY
         )
         task.add_container(
             "stream",
-            image=ecs.ContainerImage.from_registry(image),
+            image=image,
             command=["python", "-m", "api.stream_app"],
             environment=environment,
             port_mappings=[ecs.PortMapping(container_port=PORT)],

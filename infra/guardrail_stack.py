@@ -13,7 +13,9 @@ STEPS = ((50.0, "ACTUAL"), (80.0, "ACTUAL"), (100.0, "ACTUAL"), (100.0, "FORECAS
 
 
 class GuardrailStack(cdk.Stack):
-    """One monthly cost budget with notices to the operators' topic."""
+    """One monthly cost budget with notices to the operators' topic. It counts the whole account: a filter by tag would
+    count nothing until somebody activates the tag for cost allocation, and never what bears none (metrics, traces, a
+    replay's tables)."""
 
     def __init__(self, scope: Construct, name: str, stage: Stage, topic: sns.Topic, **more: object) -> None:
         super().__init__(scope, name, **more)
@@ -26,7 +28,6 @@ class GuardrailStack(cdk.Stack):
                 budget_type="COST",
                 time_unit="MONTHLY",
                 budget_limit=budgets.CfnBudget.SpendProperty(amount=stage.budget_usd, unit="USD"),
-                cost_filters={"TagKeyValue": [f"user:stage${stage.name}"]},
             ),
             notifications_with_subscribers=[
                 budgets.CfnBudget.NotificationWithSubscribersProperty(

@@ -1,10 +1,12 @@
 """Ops: alarms from their table, the operators' topic, and one dashboard in the order an operator asks."""
 
+import json
+from collections.abc import Mapping
+
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
@@ -20,12 +22,16 @@ RUNBOOKS = "docs/runbooks"
 class OpsStack(cdk.Stack):
     """The operators' view."""
 
-    def __init__(self, scope: Construct, name: str, stage: Stage, **more: object) -> None:
+    def __init__(
+        self, scope: Construct, name: str, stage: Stage, http_api: str, context: Mapping[str, str], **more: object
+    ) -> None:
+        """`http_api`: the API's id. `context`: what the command line asked for, which the next deployment must know."""
         super().__init__(scope, name, **more)
-        key = kms.Alias.from_alias_name(self, "SnsKey", "alias/aws/sns")
-        self.topic = sns.Topic(
-            self, "Alarms", topic_name=physical(stage.name, "candlewick-alarms"), master_key=key, enforce_ssl=True
-        )
+        if context:
+            cdk.CfnOutput(self, "Context", value=json.dumps(dict(context), sort_keys=True))
+        # Without a key: AWS' own for topics lets no alarm use it, and one of ours is 1.00 a month to hide names of
+        # alarms, on disks that SNS encrypts anyway.
+        self.topic = sns.Topic(self, "Alarms", topic_name=physical(stage.name, "candlewick-alarms"), enforce_ssl=True)
         self.topic.add_to_resource_policy(
             iam.PolicyStatement(
                 actions=["sns:Publish"],
@@ -38,7 +44,9 @@ class OpsStack(cdk.Stack):
             self.topic.add_subscription(subscriptions.EmailSubscription(stage.alarm_email))
         on_lambda = stage.stream_on == "lambda"
         self.alarms = [
-            self._alarm(row, stage) for row in ALARMS if on_lambda or (row.source, row.of) != ("lambda", "stream")
+            self._alarm(row, stage, http_api)
+            for row in ALARMS
+            if on_lambda or (row.source, row.of) != ("lambda", "stream")
         ]
         cloudwatch.Dashboard(
             self,
@@ -48,12 +56,12 @@ class OpsStack(cdk.Stack):
             default_interval=cdk.Duration.hours(3),
         )
 
-    def _alarm(self, row: Alarm, stage: Stage) -> cloudwatch.Alarm:
+    def _alarm(self, row: Alarm, stage: Stage, http_api: str) -> cloudwatch.Alarm:
         below, at_least = (
             cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             (cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD),
         )
-        alarm = metric_of(row, stage).create_alarm(
+        alarm = metric_of(row, stage, http_api).create_alarm(
             self,
             "".join(part.title() for part in row.name.split("-")),
             alarm_name=physical(stage.name, f"candlewick-{row.name}"),
@@ -70,12 +78,13 @@ class OpsStack(cdk.Stack):
         return alarm
 
 
-def metric_of(row: Alarm, stage: Stage) -> cloudwatch.Metric:
-    """The metric an alarm watches; names are formed, so that Ops depends on no other stack."""
+def metric_of(row: Alarm, stage: Stage, http_api: str) -> cloudwatch.Metric:
+    """The metric an alarm watches; names are formed, but for the API's, which only AWS knows."""
     namespace, dimensions = {
         "ours": (NAMESPACE, {"stage": stage.name}),
         "lambda": ("AWS/Lambda", {"FunctionName": function_name(stage.name, row.of)}),
         "kinesis": ("AWS/Kinesis", {"StreamName": physical(stage.name, row.of)}),
+        "http-api": ("AWS/ApiGateway", {"ApiId": http_api}),
         "sqs": ("AWS/SQS", {"QueueName": physical(stage.name, row.of)}),
     }[row.source]
     return cloudwatch.Metric(

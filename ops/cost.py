@@ -66,7 +66,7 @@ class Load(NamedTuple):
     dax: bool = False
     stream: Literal["lambda", "fargate", "poll"] = "lambda"
     custom_metrics: int = len(METRICS)
-    alarms: int = 26
+    alarms: int = 27
 
 
 class Line(NamedTuple):

@@ -22,6 +22,8 @@ STAGES: Final = ("dev", "preprod", "prod")
 MIN_NODE: Final = 20
 OUTPUTS: Final = Path("build") / "deploy-outputs.json"
 ASSEMBLY: Final = Path("build") / "cdk.out"
+#: The stack that says what the last deployment was asked for with `-c`.
+OPS_STACK: Final = "{stage}-candlewick-ops"
 #: The table whose change stream a standby region must be told.
 ITEMS: Final = "{stage}-sentiment-items-primary"
 
@@ -37,6 +39,10 @@ class Plan(NamedTuple):
         """The CDK app's context, as the CLI takes it."""
         pairs = [f"stage={self.stage}", *([f"region={self.region}"] if self.region else []), *self.context]
         return [part for pair in pairs for part in ("-c", pair)]
+
+    def asked(self) -> dict[str, str]:
+        """The context by name."""
+        return {name: value for name, _, value in (pair.partition("=") for pair in self.context)}
 
 
 class Step(NamedTuple):
@@ -89,19 +95,19 @@ def steps_of(plan: Plan, root: Path) -> list[Step]:
 
     deploying = ["deploy", "--all", "--require-approval", "never", "--outputs-file", str(OUTPUTS), *from_assembly]
     return [
-        Step("doctor", "tools, credentials, built dashboard", lambda: doctor(root)),
+        Step("doctor", "tools, credentials, built dashboard, what was asked for before", lambda: doctor(plan, root)),
         Step("synth", "templates and zips into build/cdk.out", synth),
         Step("diff", "what would change", cdk("diff", *from_assembly)),
         Step("deploy", "every stack of the templates, in order", cdk(*deploying)),
         Step("site", "upload the dashboard, invalidate CloudFront", lambda: upload_site(plan, root)),
-        Step("smoke", "ask the API and the page", lambda: smoke(root)),
+        Step("smoke", "ask the API and the page, also for what there is not", lambda: smoke(root)),
     ]
 
 
 def found_copies(plan: Plan) -> Plan:
     """On standby the line runs over copies; the change stream of the articles' copy has a name only DynamoDB knows.
     Raises `Unusable` when nothing was copied to that region."""
-    given = dict(pair.split("=", 1) for pair in plan.context)
+    given = plan.asked()
     if given.get("standby") != "on" or "items_stream" in given:
         return plan
     if not plan.region:
@@ -118,13 +124,35 @@ def found_copies(plan: Plan) -> Plan:
     return plan._replace(context=(*plan.context, f"items_stream={table['LatestStreamArn']}"))
 
 
+def refuse_to_drop(plan: Plan) -> None:
+    """What a deployment is not asked for again, it takes away: copies in other regions, the standstill of a failover.
+    Raises `BadRequest` unless each `-c` of the last one is given again, or ended by another value or by none."""
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from infra.stages import STAGES
+
+    region = plan.region or plan.asked().get("region") or STAGES[plan.stage].region
+    try:
+        cloudformation = boto3.client("cloudformation", region_name=region)
+        (stack,) = cloudformation.describe_stacks(StackName=OPS_STACK.format(stage=plan.stage))["Stacks"]
+    except (BotoCoreError, ClientError) as error:
+        if "does not exist" in str(error):
+            return
+        raise Unusable(f"CloudFormation: {error}") from None
+    before = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}.get("Context", "{}")
+    dropped = [f"-c {name}={value}" for name, value in json.loads(before).items() if name not in plan.asked()]
+    if dropped:
+        raise BadRequest(f"the last deployment had {' '.join(dropped)}: give it again, or end it with -c NAME=")
+
+
 def cdk_command() -> list[str]:
     """The CDK CLI; `CANDLEWICK_CDK` names one that is installed already."""
     installed = os.environ.get("CANDLEWICK_CDK")
     return installed.split() if installed else ["npx", "--yes", CDK]
 
 
-def doctor(root: Path) -> None:
+def doctor(plan: Plan, root: Path) -> None:
     """Everything deploying needs. Raises `Unusable` that lists all faults at once, each with its remedy."""
     faults = []
     if not (root / ".venv-infra" / "bin" / "python").exists():
@@ -138,6 +166,8 @@ def doctor(root: Path) -> None:
             faults.append(f"Node {version.strip()} is too old: install {MIN_NODE} or newer")
     if not (root / "web" / "dist" / "index.html").exists():
         faults.append("the dashboard is not built: `make web`")
+    if plan.asked().get("stream") == "fargate" and shutil.which("docker") is None:
+        faults.append("Docker is missing: it builds the image of -c stream=fargate")
     try:
         import boto3
         from botocore.exceptions import BotoCoreError, ClientError
@@ -150,6 +180,7 @@ def doctor(root: Path) -> None:
         faults.append("boto3 is missing: `pip install candlewick[aws]`")
     if faults:
         raise Unusable("cannot deploy:\n  - " + "\n  - ".join(faults))
+    refuse_to_drop(plan)
 
 
 def search_path(root: Path) -> str:
@@ -206,16 +237,24 @@ def upload_site(plan: Plan, root: Path) -> None:
 
 
 def smoke(root: Path) -> None:
-    """The deployed API is ready and the page is there. Raises `Transient` naming what is not."""
+    """The deployed API is ready, the page is there at each of its addresses, and what there is not is not there. Raises
+    `Transient` naming what answers otherwise."""
     found = outputs(root)
-    for name, url in (("API", f"{found['HttpApiUrl']}/ready"), ("dashboard", f"{found.get('DashboardUrl', '')}/")):
-        if url == "/":
-            continue
+    asked = [("API", f"{found['HttpApiUrl']}/ready", 200)]
+    if page := found.get("DashboardUrl"):
+        asked += [("dashboard", f"{page}/", 200), ("an address of the page", f"{page}/records", 200)]
+        asked += [("an unknown article", f"{page}/api/v2/items/nothing", 404)]
+    for name, url, wanted in asked:
         try:
             with urllib.request.urlopen(url, timeout=30) as answer:
-                say(f"{name}: {answer.status} {url}")
+                status = answer.status
+        except urllib.error.HTTPError as error:
+            status = error.code
         except (urllib.error.URLError, TimeoutError) as error:
             raise Transient(name, f"{url}: {error}; look at its function's log") from None
+        if status != wanted:
+            raise Transient(name, f"{url}: {status} instead of {wanted}; look at its function's log")
+        say(f"{name}: {status} {url}")
 
 
 def _agreed(plan: Plan) -> bool:

@@ -60,7 +60,7 @@ def synthesise(variant: str, folder: Path) -> Path:
     from infra.stages import stage_of
 
     app = cdk.App(outdir=str(folder))
-    build(app, stage_of(**VARIANTS[variant]), "stub")
+    build(app, stage_of(**VARIANTS[variant]), "stub", context={"stream": "fargate"} if variant == "all" else {})
     app.synth()
     return folder
 

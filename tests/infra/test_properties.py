@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from infra.alarms import ALARMS
+from infra.functions import ROWS
+from infra.pipeline_stack import SCHEDULES
+from infra.stages import STAGES
 from tests.infra.conftest import VARIANTS, Template, resources
 
 Templates = Callable[[str], dict[str, Template]]
@@ -79,9 +82,46 @@ def test_every_function_has_a_role_of_its_own_a_log_group_and_an_alarm(templates
 
 @pytest.mark.parametrize("variant", ALL)
 def test_every_alarm_names_its_runbook_and_tells_the_operators(templates: Templates, variant: str):
+    topics = [{"Ref": name} for name in resources(templates(variant)["Ops"], "AWS::SNS::Topic")]
     for name, alarm in every(templates, variant, "AWS::CloudWatch::Alarm"):
-        assert "docs/runbooks/" in alarm["Properties"]["AlarmDescription"], name
-        assert alarm["Properties"]["AlarmActions"], name
+        given = alarm["Properties"]
+        assert "docs/runbooks/" in given["AlarmDescription"], name
+        assert given["AlarmActions"] == given["OKActions"] == topics, name
+        assert given.get("ActionsEnabled") is not False, name
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_the_topic_takes_what_alarms_and_the_budget_say(templates: Templates, variant: str):
+    """AWS' own key for topics lets neither use it: everything they say would be lost without a word."""
+    ((name, topic),) = every(templates, variant, "AWS::SNS::Topic")
+    assert "KmsMasterKeyId" not in topic["Properties"], name
+    ((name, policy),) = every(templates, variant, "AWS::SNS::TopicPolicy")
+    allowed = [each for each in policy["Properties"]["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
+    assert [(each["Action"], each["Principal"]["Service"]) for each in allowed] == [
+        ("sns:Publish", ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"])
+    ], name
+
+
+def test_errors_ring_even_when_every_run_takes_until_its_timeout():
+    """One that times out is one error in all that time. A shard's batch is tried again after up to a minute."""
+    at_once = {"api": STAGES["dev"].api_concurrency, "stream": STAGES["dev"].stream_concurrency}
+    for row in ALARMS:
+        if row.metric == "Errors":
+            timeout_s = ROWS[row.of].timeout_s
+            apart_s = SCHEDULES[row.of] * 60 if row.of in SCHEDULES else timeout_s + 60
+            assert row.threshold * max(timeout_s, apart_s) <= row.period_s * at_once.get(row.of, 1), row.name
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_a_scheduled_run_is_tried_once_and_told_of_when_it_is_given_up(templates: Templates, variant: str):
+    """EventBridge only hands it over: how often and how long it is tried is said to the function's own queue."""
+    found = dict(every(templates, variant, "AWS::Lambda::EventInvokeConfig"))
+    assert len(found) == len(SCHEDULES)
+    for name, each in found.items():
+        given = each["Properties"]
+        assert given["MaximumRetryAttempts"] == 0, name
+        assert given["MaximumEventAgeInSeconds"] == 300, name
+        assert "MissedRuns" in json.dumps(given["DestinationConfig"]["OnFailure"]), name
 
 
 @pytest.mark.parametrize("variant", ALL)
@@ -187,6 +227,18 @@ CANARIES: dict[str, tuple[str, str, Callable[[dict[str, Any]], Any], Callable[..
     "an alarm without a runbook": (
         "Ops", "AWS::CloudWatch::Alarm", lambda p: p.update(AlarmDescription="look into it"),
         test_every_alarm_names_its_runbook_and_tells_the_operators,
+    ),
+    "an alarm that nobody hears": (
+        "Ops", "AWS::CloudWatch::Alarm", lambda p: p.update(AlarmActions=[]),
+        test_every_alarm_names_its_runbook_and_tells_the_operators,
+    ),
+    "a topic with a key that alarms may not use": (
+        "Ops", "AWS::SNS::Topic", lambda p: p.update(KmsMasterKeyId="alias/aws/sns"),
+        test_the_topic_takes_what_alarms_and_the_budget_say,
+    ),
+    "a run that is tried for hours": (
+        "Pipeline", "AWS::Lambda::EventInvokeConfig", lambda p: p.pop("MaximumEventAgeInSeconds"),
+        test_a_scheduled_run_is_tried_once_and_told_of_when_it_is_given_up,
     ),
     "a right to everything": (
         "Pipeline", "AWS::IAM::Policy", lambda p: p["PolicyDocument"]["Statement"][0].update(Action="s3:*"),

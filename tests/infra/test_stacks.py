@@ -1,12 +1,16 @@
 """What the stacks say, one sentence each."""
 
 import json
+import os
+import re
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from infra.alarms import ALARMS, BUDGET_RUNBOOK
+from infra.bundles import BUNDLES, SHARED
 from infra.dashboard import PIPELINE
 from infra.functions import ROWS
 from infra.stages import STAGES, stage_of
@@ -84,8 +88,9 @@ def test_a_standby_makes_nothing_that_the_copies_already_are(templates: Template
     assert VARIANTS["standby"]["items_stream"] in reads, "the read model follows the copy's own change stream"
 
 
-#: What an account has once, whatever the region: CloudFront's access controls, dashboards, budgets.
+#: What an account has once, whatever the region: CloudFront's access controls and functions, dashboards, budgets.
 WORLDWIDE = {
+    "AWS::CloudFront::Function": lambda p: p["Name"],
     "AWS::CloudFront::OriginAccessControl": lambda p: p["OriginAccessControlConfig"]["Name"],
     "AWS::CloudWatch::Dashboard": lambda p: p["DashboardName"],
     "AWS::Budgets::Budget": lambda p: p["Budget"]["BudgetName"],
@@ -144,6 +149,61 @@ def test_a_gap_in_a_stream_is_shorter_than_cloudfront_waits(templates: Templates
     assert float(heartbeat) * 2 < min(timeouts)
 
 
+def test_an_answer_of_the_api_reaches_the_watcher_as_it_is(templates: Templates):
+    """What CloudFront does about errors holds of every origin: a page for a missing file would hide the API's 404, and
+    an error that is kept would answer the next one's question, whose query is not part of the key."""
+    for variant in ("dev", "all"):
+        (distribution,) = resources(templates(variant)["Api"], "AWS::CloudFront::Distribution").values()
+        rows = distribution["Properties"]["DistributionConfig"]["CustomErrorResponses"]
+        assert {400, 403, 404, 405, 500, 502, 503, 504} == {row["ErrorCode"] for row in rows}
+        assert all(row == {"ErrorCode": row["ErrorCode"], "ErrorCachingMinTTL": 0} for row in rows)
+
+
+def test_every_address_of_the_page_is_the_page_and_files_are_files(templates: Templates):
+    api = templates("dev")["Api"]
+    (distribution,) = resources(api, "AWS::CloudFront::Distribution").values()
+    config = distribution["Properties"]["DistributionConfig"]
+    (linked,) = config["DefaultCacheBehavior"]["FunctionAssociations"]
+    ((name, function),) = resources(api, "AWS::CloudFront::Function").items()
+    assert linked == {"EventType": "viewer-request", "FunctionARN": {"Fn::GetAtt": [name, "FunctionARN"]}}
+    assert not any("FunctionAssociations" in each for each in config["CacheBehaviors"])
+    asked = ["/", "/records", "/records/rss%23ab.c12", "/runs/g2.1", "/ops", "/nothing", "/sw.js", "/assets/a-B1.js"]
+    script = function["Properties"]["FunctionCode"] + (
+        f";console.log(JSON.stringify({json.dumps(asked)}.map((uri) => handler({{request: {{uri}}}}).uri)))"
+    )
+    told = subprocess.run([os.environ["JSII_NODE"], "-e", script], capture_output=True, text=True, check=True)
+    page = "/index.html"
+    assert json.loads(told.stdout) == [page, page, page, page, page, page, "/sw.js", "/assets/a-B1.js"]
+
+
+def test_failures_of_requests_are_watched_where_they_are_counted(templates: Templates):
+    """The function answers 503 and has not failed; only the HTTP API counts it."""
+    ops = templates("dev")["Ops"]
+    (alarm,) = (
+        each["Properties"]
+        for each in resources(ops, "AWS::CloudWatch::Alarm").values()
+        if each["Properties"]["Namespace"] == "AWS/ApiGateway"
+    )
+    assert alarm["MetricName"] == "5xx"
+    (dimension,) = alarm["Dimensions"]
+    assert dimension["Name"] == "ApiId"
+    assert "HttpApi" in json.dumps(dimension["Value"])
+
+
+def test_a_new_failure_bucket_tells_of_nothing(templates: Templates):
+    """S3 itself would put a test message into the queue, and the alarm would ring from the first deployment on."""
+    data = templates("dev")["Data"]
+    bucket = next(
+        each["Properties"]
+        for each in resources(data, "AWS::S3::Bucket").values()
+        if "-failed-" in each["Properties"]["BucketName"]
+    )
+    assert bucket["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+    (rule,) = resources(data, "AWS::Events::Rule").values()
+    assert rule["Properties"]["EventPattern"]["detail-type"] == ["Object Created"]
+    assert "FailedNotes" in json.dumps(rule["Properties"]["Targets"])
+
+
 def test_on_fargate_there_is_a_service_and_no_stream_function(templates: Templates):
     api = templates("all")["Api"]
     assert len(resources(api, "AWS::ECS::Service")) == 1
@@ -152,11 +212,34 @@ def test_on_fargate_there_is_a_service_and_no_stream_function(templates: Templat
     (container,) = task["Properties"]["ContainerDefinitions"]
     image = (ROOT / "infra" / "stream.Dockerfile").read_text()
     assert f"CMD {json.dumps(container['Command'])}" in image
+    assert "PYTHONUNBUFFERED=1" in image, "or metrics wait until a pipe is full"
+    assert re.search(r":[0-9a-f]{64}$", container["Image"]["Fn::Sub"]), "by its content: an update is another image"
+    role = task["Properties"]["ExecutionRoleArn"]["Fn::GetAtt"][0]
+    pulling = json.dumps(
+        [each for each in resources(api, "AWS::IAM::Policy").values() if {"Ref": role} in each["Properties"]["Roles"]]
+    )
+    for action in ("ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"):
+        assert action in pulling, action
     names = [each["Properties"]["FunctionName"] for each in resources(api, "AWS::Lambda::Function").values()]
     assert names == ["preprod-candlewick-api"]
     alarms = resources(templates("all")["Ops"], "AWS::CloudWatch::Alarm").values()
     watched = {each["Properties"]["AlarmName"].removeprefix("preprod-candlewick-") for each in alarms}
     assert {row.name for row in ALARMS} - watched == {"errors-stream", "stream-refusals-function"}
+
+
+def test_the_image_holds_the_streams_code_and_nothing_of_whoever_builds_it():
+    from aws_cdk import IgnoreStrategy
+
+    left_out = IgnoreStrategy.docker(str(ROOT), (ROOT / ".dockerignore").read_text().splitlines())
+    packages = {package.partition("/")[0] for package in (*SHARED, *BUNDLES["api"].packages)}
+    for name in ("pyproject.toml", "constraints.txt", *(f"{package}/any.py" for package in packages)):
+        assert not left_out.ignores(str(ROOT / name)), name
+    lines = (ROOT / ".gitignore").read_text().splitlines()
+    private = [line.rstrip("/").replace("*", "x") for line in lines] + [".git", "tests", "web", "notes.txt", "x.pem"]
+    for name in private:
+        assert left_out.ignores(str(ROOT / name)), name
+    for name in (".env", "x.db", "x.db-wal", ".candlewick", "__pycache__", "x.onnx"):
+        assert left_out.ignores(str(ROOT / "api" / name)), f"{name} in a folder"
 
 
 def test_on_fargate_only_cloudfront_and_its_balancer_stand_between_a_caller_and_the_container(templates: Templates):
@@ -193,6 +276,18 @@ def test_the_budget_tells_before_the_money_is_gone(templates: Templates):
     ]  # fmt: skip
 
 
+def test_the_budget_counts_what_bears_no_tag(templates: Templates):
+    """A filter by tag counts nothing until somebody activates the tag, and never metrics or a replay's tables."""
+    (budget,) = resources(templates("dev")["Guardrail"], "AWS::Budgets::Budget").values()
+    assert not {"CostFilters", "FilterExpression"} & set(budget["Properties"]["Budget"])
+
+
+def test_what_was_asked_for_on_the_command_line_is_written_down(templates: Templates):
+    """`candlewick deploy` refuses to leave out next time what this time was asked for."""
+    assert json.loads(templates("all")["Ops"]["Outputs"]["Context"]["Value"]) == {"stream": "fargate"}
+    assert "Context" not in templates("dev")["Ops"].get("Outputs", {})
+
+
 def test_the_cache_is_off_unless_asked_for(templates: Templates):
     assert "Cache" not in templates("dev")
     assert len(resources(templates("all")["Cache"], "AWS::DAX::Cluster")) == 1
@@ -215,6 +310,17 @@ def test_the_dashboard_follows_the_operators_questions(templates: Templates):
     places = [body.index(f"## {question}") for question in questions]
     assert places == sorted(places)
     assert all(f"dev-candlewick-{name}" in body for name in PIPELINE)
+    assert "timeseries-g1" not in body, "the live generation changes with every promote"
+    assert body.count("TableName=dev-sentiment-timeseries") == 2
+
+
+def test_open_connections_are_counted_where_they_are_held(templates: Templates):
+    """A function's process has one stream at most: how many are open is how many executions there are."""
+    for variant, of_function in (("dev", True), ("all", False)):
+        (board,) = resources(templates(variant)["Ops"], "AWS::CloudWatch::Dashboard").values()
+        body = json.dumps(board["Properties"]["DashboardBody"])
+        assert ("ConcurrentExecutions" in body) == of_function
+        assert ("StreamConnections" in body) != of_function
 
 
 @pytest.mark.parametrize(

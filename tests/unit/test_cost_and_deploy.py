@@ -1,22 +1,31 @@
 """Cost model, scale figures, the deploy command and the dashboards' diff: what can be known without AWS."""
 
 import json
+import re
 import threading
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import boto3
 import pytest
+from botocore.client import BaseClient
+from botocore.stub import Stubber
 from typer.testing import CliRunner
 
+from api.auth import ADMIN_SECRET
+from api.keyring import SECRET_NAME
 from contracts.clock import ManualClock
 from contracts.errors import BadRequest, Transient, Unusable
 from ops import cost_cmd, dashboards_cmd, deploy_cmd, scale
 from ops.cli import app
 from ops.cost import Load, documents_figure, estimate, total_usd, units_per_bucket_batch
 from ops.made_page import replaced
+from producers.sources.registry import KINDS
 
-GOLDEN = Path(__file__).resolve().parent.parent / "infra" / "golden"
+ROOT = Path(__file__).resolve().parent.parent.parent
+GOLDEN = ROOT / "tests" / "infra" / "golden"
 runner = CliRunner()
 
 
@@ -110,8 +119,8 @@ def test_all_faults_of_the_machine_are_told_at_once(tmp_path: Path, monkeypatch)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     with pytest.raises(Unusable) as caught:
-        deploy_cmd.doctor(tmp_path)
-    for part in ("venv", "Node", "dashboard", "credentials"):
+        deploy_cmd.doctor(deploy_cmd.plan_of("dev", "", ["stream=fargate"]), tmp_path)
+    for part in ("venv", "Node", "dashboard", "credentials", "Docker"):
         assert part in str(caught.value)
 
 
@@ -129,7 +138,7 @@ def tools(folder: Path, ends: int = 0) -> str:
 
 def test_steps_run_in_order_and_stop_before_changing_anything_unless_agreed(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("CANDLEWICK_CDK", tools(tmp_path))
-    monkeypatch.setattr(deploy_cmd, "doctor", lambda root: None)
+    monkeypatch.setattr(deploy_cmd, "doctor", lambda plan, root: None)
     plan = deploy_cmd.plan_of("dev", "us-west-2", ["active=off"])
     with pytest.raises(Unusable, match="--yes"):
         deploy_cmd.deploy(plan, False, False, tmp_path)
@@ -143,7 +152,7 @@ def test_steps_run_in_order_and_stop_before_changing_anything_unless_agreed(tmp_
 
 def test_a_tool_that_fails_stops_the_deployment(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("CANDLEWICK_CDK", tools(tmp_path, ends=3))
-    monkeypatch.setattr(deploy_cmd, "doctor", lambda root: None)
+    monkeypatch.setattr(deploy_cmd, "doctor", lambda plan, root: None)
     with pytest.raises(Unusable, match="ended with 3"):
         deploy_cmd.deploy(deploy_cmd.plan_of("dev", "", []), True, False, tmp_path)
     assert len((tmp_path / "calls").read_text().splitlines()) == 1
@@ -159,15 +168,20 @@ def test_the_cli_is_the_one_that_reads_our_assemblies(monkeypatch):
 
 
 class Ready(BaseHTTPRequestHandler):
+    pages = ("/ready", "/", "/records")
+
     def do_GET(self) -> None:
-        self.send_response(200 if self.path in ("/ready", "/") else 404)
+        self.send_response(200 if self.path in self.pages else 404)
         self.end_headers()
 
     def log_message(self, *arguments: object) -> None:
         pass
 
 
-def test_the_smoke_test_asks_the_api_and_the_page(tmp_path: Path, capsys):
+UNKNOWN = "/api/v2/items/nothing"
+
+
+def test_the_smoke_test_asks_the_api_the_page_and_what_there_is_not(tmp_path: Path, capsys, monkeypatch):
     with HTTPServer(("127.0.0.1", 0), Ready) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
@@ -175,11 +189,72 @@ def test_the_smoke_test_asks_the_api_and_the_page(tmp_path: Path, capsys):
         outputs.parent.mkdir()
         outputs.write_text(json.dumps({"dev-candlewick-api": {"HttpApiUrl": url, "DashboardUrl": url}}))
         deploy_cmd.smoke(tmp_path)
-        assert capsys.readouterr().err.count("200 http://") == 2
+        told = capsys.readouterr().err
+        assert (told.count("200 http://"), told.count("404 http://")) == (3, 1)
+        for pages, wrong in ((("/ready", "/"), "404 instead of 200"), ((*Ready.pages, UNKNOWN), "200 instead of 404")):
+            monkeypatch.setattr(Ready, "pages", pages)
+            with pytest.raises(Transient, match=wrong):
+                deploy_cmd.smoke(tmp_path)
         outputs.write_text(json.dumps({"dev-candlewick-api": {"HttpApiUrl": url + "/wrong"}}))
         with pytest.raises(Transient, match="404"):
             deploy_cmd.smoke(tmp_path)
         server.shutdown()
+
+
+def cloudformation(region: str, context: dict[str, str] | None) -> BaseClient:
+    """CloudFormation that answers once for the Ops stack as a deployment left it; None: there is none. Botocore checks
+    both question and answer."""
+    client = boto3.session.Session("key", "secret").client("cloudformation", region)
+    stubber, asked = Stubber(client), {"StackName": "prod-candlewick-ops"}
+    if context is None:
+        stubber.add_client_error("describe_stacks", "ValidationError", "Stack prod-candlewick-ops does not exist")
+    else:
+        stack = {"StackName": asked["StackName"], "CreationTime": datetime.now(UTC), "StackStatus": "CREATE_COMPLETE"}
+        written = [{"OutputKey": "Context", "OutputValue": json.dumps(context)}] if context else []
+        stubber.add_response("describe_stacks", {"Stacks": [stack | {"Outputs": written}]}, asked)
+    stubber.activate()
+    return client
+
+
+@pytest.mark.parametrize(
+    ("region", "before", "now", "dropped"),
+    [
+        ("", None, [], ""),
+        ("", {}, ["active=off"], ""),
+        ("", {"replicas": "us-west-2", "stream": "fargate"}, ["active=off"], "-c replicas=us-west-2 -c stream=fargate"),
+        ("", {"replicas": "us-west-2", "stream": "fargate"}, ["replicas=us-west-2", "stream="], ""),
+        ("us-west-2", {"active": "off", "standby": "on"}, ["standby=on"], "-c active=off"),
+        ("us-west-2", {"active": "off", "standby": "on"}, ["standby=on", "active=on"], ""),
+    ],
+)
+def test_what_the_last_deployment_was_asked_for_is_never_dropped_in_silence(region, before, now, dropped, monkeypatch):
+    """Without `replicas` the copies would be deleted, without `active=off` two regions would write."""
+    opened = []
+
+    def client(service: str, region_name: str) -> BaseClient:
+        opened.append((service, region_name))
+        return cloudformation(region_name, before)
+
+    monkeypatch.setattr(boto3, "client", client)
+    refused = pytest.raises(BadRequest, match=f"had {dropped}:") if dropped else nullcontext()
+    with refused:
+        deploy_cmd.refuse_to_drop(deploy_cmd.plan_of("prod", region, now))
+    assert opened == [("cloudformation", region or "us-east-1")]
+
+
+def test_what_may_not_be_dropped_is_what_the_page_says_one_may_ask_for():
+    source = (ROOT / "infra" / "app.py").read_text()
+    (line,) = (each for each in source.splitlines() if each.startswith("ASKED = "))
+    rows = re.findall(r"^\| `(\w+)=", (ROOT / "docs" / "howto" / "deploy.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == re.findall(r'"(\w+)"', line)
+
+
+def test_every_key_that_deploying_tells_of_is_one_that_the_code_reads():
+    text = (ROOT / "docs" / "howto" / "deploy.md").read_text()
+    (secret,) = re.findall(r"--secret-string '(\{.*?\})'", text)
+    known = {ADMIN_SECRET, SECRET_NAME, *(kind.secret for kind in KINDS.values() if kind.secret)}
+    assert len(json.loads(secret)) == 2
+    assert set(json.loads(secret)) <= known
 
 
 def test_a_standby_is_told_the_change_stream_of_the_copied_articles():
