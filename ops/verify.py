@@ -12,14 +12,14 @@ from aggregation.operator import EMPTY, Batch, step
 from aggregation.rollup import child_key, past_ttl, violation
 from contracts.aside import list_asides
 from contracts.bucket import Bucket, BucketKey, content_bytes
-from contracts.errors import BadEvent
+from contracts.errors import BadEvent, Unusable
 from contracts.events import SCORED_STREAM
 from contracts.generation import live_generation
 from contracts.instants import iso_s
 from contracts.settings import AggregatorSettings
 from ops.replay.plan import load_plan
 from ops.replay.runs import KIND as RUN_KIND
-from ops.replay.stitch import Piece, Start, heads, log_after, pieces
+from ops.replay.stitch import Piece, heads, log_after, stitched
 from ops.replay.tail import TailScores
 from stores.home import Home
 
@@ -91,18 +91,33 @@ class _Rebuilt:
 
 def _pieces(home: Home, tips: Mapping[str, str]) -> Iterator[tuple[Piece, Callable[[list[Event]], list[Event]]]]:
     """The whole log in order, and what becomes of the scores: a generation that a replay built with another model has
-    that model's up to the position where it was made live, and those of the log beyond it."""
+    that model's up to the position where it was made live, and those of the log beyond it. Raises `Unusable` where the
+    log has forgotten that position and an object of the lake lies across it."""
     live = live_generation(home.control)
     run = next((run for run in home.control.list(RUN_KIND).values() if run["generation"] == live), {})
     until = run.get("rescored_to")
     if until is None:
-        yield from ((piece, _as_logged) for piece in pieces(home, "auto", SCORED_STREAM, tips, Start()))
+        yield from ((piece, _as_logged) for piece in stitched(home, SCORED_STREAM, tips))
         return
     plan = load_plan(home, run["plan"])
     assert plan.model is not None, f"run {run['id']} re-scored without a model"
     scores = TailScores(home, plan.model, None, None)
-    yield from ((piece, scores) for piece in pieces(home, "auto", SCORED_STREAM, until, Start()))
-    yield from ((piece, _as_logged) for piece in log_after(home.log, SCORED_STREAM, until, tips))
+    planned = {segment.shard_id for segment in plan.segments}
+    for piece in stitched(home, SCORED_STREAM, tips, until, 0):
+        of = piece.segment
+        border = until.get(of.shard_id)
+        if border is None:  # a shard that was gone when it was made live, or that is younger
+            yield piece, scores if of.shard_id in planned else _as_logged
+        elif int(of.last) <= int(border):
+            yield piece, scores
+        elif int(of.first) > int(border):
+            yield piece, _as_logged
+        else:
+            raise Unusable(
+                f"{of.place} holds records from before and after {live} was made live with the scores of {plan.model}, "
+                f"and the log has forgotten which are which; `candlewick replay verify {run['id']}` still checks what "
+                "was built, and what a new replay makes can be verified again"
+            )
 
 
 def _as_logged(events: list[Event]) -> list[Event]:

@@ -8,6 +8,7 @@ last record of them. So no record is read twice, and none is left out as long as
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from contracts.errors import BadRequest
@@ -24,6 +25,7 @@ _OBJECT: Final = re.compile(r"(?:(?P<stream>.*)-)?(?P<shard>shardId-\d+)-(?P<fir
 _HALVINGS: Final = 20
 SOON_LOST_MS: Final = 6 * HOUR_MS
 """What the log loses within six hours is read from the lake, so that a plan can still be run after as long."""
+_NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
 _PREFIXES: Final[dict[str, tuple[str, SegmentKind]]] = {
     "failed": ("failed/", "failed"),
     "quarantine": ("quarantined/", "quarantine"),
@@ -82,7 +84,7 @@ def _jump(log: EventLog, stream: str, shard_id: str, page: Page) -> str | None:
 def pieces(home: Home, source: str, stream: str, tips: Mapping[str, str], start: Start) -> Iterator[Piece]:
     """Every segment of a source, in the order of the log, bounded by `tips`. Raises `BadRequest` for no source."""
     if source == "auto":
-        yield from _auto(home, stream, tips)
+        yield from stitched(home, stream, tips)
     elif source == "log":
         for shard_id in sorted(tips):
             yield from _log_pieces(home.log, stream, shard_id, _opening(shard_id, start), tips)
@@ -101,7 +103,11 @@ def pieces(home: Home, source: str, stream: str, tips: Mapping[str, str], start:
         raise BadRequest(f"no source {source!r}", SOURCES)
 
 
-def _auto(home: Home, stream: str, tips: Mapping[str, str]) -> Iterator[Piece]:
+def stitched(
+    home: Home, stream: str, tips: Mapping[str, str], cuts: Mapping[str, str] = _NOWHERE, soon_ms: int = SOON_LOST_MS
+) -> Iterator[Piece]:
+    """All of a stream up to `tips`, each record once. A piece of the log ends where its shard is cut, if it is. What
+    the log loses within `soon_ms` is read from the lake."""
     objects = lake_objects(home.lake, stream, tips)
     for shard_id in sorted({*tips, *objects}):
         if shard_id not in tips:
@@ -109,24 +115,28 @@ def _auto(home: Home, stream: str, tips: Mapping[str, str]) -> Iterator[Piece]:
             continue
         border = None
         mine = objects.get(shard_id, [])
-        while lost := _lost_by_log(home.log, stream, shard_id, mine, tips[shard_id], border):
+        while lost := _lost_by_log(home.log, stream, shard_id, mine, tips[shard_id], border, soon_ms):
             yield from (Piece(one, lines_of(home, one)) for one in lost)
             border = max((one.last for one in lost), key=int)
             # While they were read the log may have lost more, and the archiver stored it.
             mine = lake_objects(home.lake, stream, tips)[shard_id]
         opening = Position("AFTER_SEQUENCE_NUMBER", border) if border else Position("TRIM_HORIZON")
+        cut = cuts.get(shard_id)
+        if cut is not None and int(border or 0) < int(cut):
+            yield from _log_pieces(home.log, stream, shard_id, opening, {shard_id: cut})
+            opening = Position("AFTER_SEQUENCE_NUMBER", cut)
         yield from _log_pieces(home.log, stream, shard_id, opening, tips)
 
 
 def _lost_by_log(
-    log: EventLog, stream: str, shard_id: str, objects: list[Segment], tip: str, border: str | None
+    log: EventLog, stream: str, shard_id: str, objects: list[Segment], tip: str, border: str | None, soon_ms: int
 ) -> list[Segment]:
     """The lake objects behind `border` (None: the first call) that hold what the log has lost, by their first record;
     at the first call also what it will lose soon."""
     oldest = log.get_records(log.iterator(stream, shard_id, Position("TRIM_HORIZON")), 1).records
     wanted = int(oldest[0].sequence_number) - 1 if oldest else int(tip)
-    if border is None and oldest and objects and int(objects[0].first) <= wanted:
-        soon = Position("AT_TIMESTAMP", str(oldest[0].arrival_ms + SOON_LOST_MS))
+    if border is None and soon_ms and oldest and objects and int(objects[0].first) <= wanted:
+        soon = Position("AT_TIMESTAMP", str(oldest[0].arrival_ms + soon_ms))
         kept = log.get_records(log.iterator(stream, shard_id, soon), 1).records
         wanted = int(kept[0].sequence_number) - 1 if kept else int(tip)
     chosen: list[Segment] = []
@@ -200,4 +210,4 @@ def log_after(log: EventLog, stream: str, positions: Mapping[str, str], tips: Ma
 
 def raw_pieces(home: Home) -> Iterator[Piece]:
     """All raw articles, for their texts: log and lake stitched, as they are now."""
-    yield from _auto(home, RAW_STREAM, heads(home.log, RAW_STREAM))
+    yield from stitched(home, RAW_STREAM, heads(home.log, RAW_STREAM))

@@ -1,5 +1,6 @@
 """Scores of a run's model for events that came after its plan: the texts are in the newest raw articles."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +12,7 @@ from contracts.kinesis import user_data
 from contracts.ports import Position
 from contracts.resolution import HOUR_MS
 from ops.replay.rescore import text_key, texts_of_items
+from ops.replay.stitch import heads, stitched
 from ops.replay.units import rescore
 from stores.home import Home
 from stores.sqlite_scores import SqliteScores
@@ -32,19 +34,24 @@ class TailScores:
     """Re-scores events as the log gives them, in order of arrival; those without a text stay as they are."""
 
     def __init__(self, home: Home, model: str, since_ms: int | None, cache: SqliteScores | None) -> None:
-        """Articles are looked for from an hour before `since_ms` (None: from the oldest kept). Without a cache every
-        text is scored again. Raises `ModelUnavailable`."""
+        """Articles are looked for from an hour before `since_ms` (None: all, those of the lake too). Without a cache
+        every text is scored again. Raises `ModelUnavailable`."""
         from consumers.classifier.models.registry import load
 
         self._home = home
         self._model: Any = load(model)
         self._cache = cache
         self._texts: dict[str, str] = {}
-        opening = (
-            Position("TRIM_HORIZON") if since_ms is None else Position("AT_TIMESTAMP", str(since_ms - LOOK_BACK_MS))
-        )
+        tips = heads(home.log, RAW_STREAM) if since_ms is None else {}
+        for piece in stitched(home, RAW_STREAM, tips) if since_ms is None else ():
+            self._take(piece.lines)
+        oldest = Position("TRIM_HORIZON" if since_ms is None else "AT_TIMESTAMP", str((since_ms or 0) - LOOK_BACK_MS))
         self._iterators: dict[str, str | None] = {
-            shard.shard_id: home.log.iterator(RAW_STREAM, shard.shard_id, opening)
+            shard.shard_id: home.log.iterator(
+                RAW_STREAM,
+                shard.shard_id,
+                Position("AFTER_SEQUENCE_NUMBER", tips[shard.shard_id]) if shard.shard_id in tips else oldest,
+            )
             for shard in home.log.shards(RAW_STREAM)
         }
         self.unscored = 0
@@ -77,13 +84,16 @@ class TailScores:
             while iterator:
                 page = self._home.log.get_records(iterator)
                 for record in page.records:
-                    for data in user_data(record.data):
-                        try:
-                            raw = _decode(data)
-                        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                            continue  # the classifier quarantined it; no event speaks of it
-                        self._texts.setdefault(raw.article_id, model_text(raw.title, raw.snippet))
+                    self._take(user_data(record.data))
                 iterator = page.next_iterator
                 self._iterators[shard_id] = iterator
                 if page.behind_ms == 0:
                     break
+
+    def _take(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            try:
+                raw = _decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                continue  # the classifier quarantined it; no event speaks of it
+            self._texts.setdefault(raw.article_id, model_text(raw.title, raw.snippet))

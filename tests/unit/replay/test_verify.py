@@ -9,15 +9,23 @@ import msgspec
 import pytest
 
 from aggregation.rollup import past_ttl
+from consumers.classifier.models import registry
 from contracts.aside import list_asides
 from contracts.bucket import BucketWrite
 from contracts.clock import ManualClock
+from contracts.errors import Unusable
+from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.resolution import DAY_MS
 from contracts.settings import AggregatorSettings
+from ops.replay.promote import promote
+from ops.replay.run import Drive, start_run
 from ops.verify import SECOND_LOOKS, verify
 from stores.home import Home, forget_homes, open_home
+from tests import oracle
 from tests.events import scored, stream
-from tests.unit.replay.kit import Live, put
+from tests.unit.replay.kit import Live, archive_raw, fields, ignore, planned, put, put_raw, raw
+from tests.unit.replay.test_promote import compared
+from tests.unit.replay.test_rescore import Lengths, again, news, title
 
 
 @pytest.mark.parametrize("late", [0, 2])
@@ -116,3 +124,72 @@ def test_an_event_that_came_when_its_minute_was_gone_counts_in_no_rebuild(
     assert report.differences == []
     assert report.events == 3
     forget_homes()
+
+
+class Rescored:
+    """A generation with the scores of another model, live, and the line behind it."""
+
+    def __init__(self, home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(registry, "load", lambda name, threads=1: Lengths())
+        self.home = home
+        self.live = Live(home, settings)
+        self.events = news(200)
+        put_raw(home, [raw(number, title(number)) for number in range(200)])
+        archive_raw(home)
+        self.arrive(0, 100)
+        run = start_run(home, settings, planned(home, settings, model="lengths"), Drive(concurrency=1), ignore)
+        compared(home, run, max_flips=1, max_close_change=2, max_psi=99)
+        promote(home, settings, run["id"])
+
+    def arrive(self, first: int, last: int, archived: bool = True) -> None:
+        """At an instant of its own."""
+        before_ms = self.home.clock.now_ms()
+        while self.home.clock.now_ms() <= before_ms + 1:
+            pass
+        put(self.home, self.events[first:last])
+        while self.live.aggregate():
+            pass
+        while archived and self.live.archive(15):
+            pass
+
+    def forget(self, stream: str) -> None:
+        """The log keeps nothing of a stream."""
+        self.home.log.trim(stream, self.home.clock.now_ms() + 1)
+
+
+def test_a_rescored_generation_verifies_when_the_log_has_forgotten_where_it_was_made_live(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rescored = Rescored(home, settings, monkeypatch)
+    rescored.arrive(100, 150)
+    assert verify(home, settings).total_differences == 0
+    rescored.forget(SCORED_STREAM)
+    rescored.forget(RAW_STREAM)
+    assert verify(home, settings).total_differences == 0
+    assert fields(home) == oracle.buckets([again(event) for event in rescored.events[:100]] + rescored.events[100:150])
+
+
+def test_what_nobody_can_tell_any_more_is_said_and_no_difference(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archiver was behind: an object of the lake begins before the place and ends behind it."""
+    archive = Live.archive
+    monkeypatch.setattr(Live, "archive", lambda self, limit=0: 0)
+    rescored = Rescored(home, settings, monkeypatch)
+    monkeypatch.setattr(Live, "archive", archive)
+    rescored.arrive(100, 150, archived=False)
+    assert rescored.live.archive() == 150
+    assert verify(home, settings).total_differences == 0, "the log still knows"
+    rescored.forget(SCORED_STREAM)
+    with pytest.raises(Unusable, match=r"forgotten which are which; `candlewick replay verify r1`"):
+        verify(home, settings)
+
+
+def test_a_shard_that_is_younger_than_a_rescored_generation_has_the_scores_of_the_log(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rescored = Rescored(home, settings, monkeypatch)
+    for shard in home.log.shards(SCORED_STREAM):
+        home.log.split_shard(SCORED_STREAM, shard.shard_id, (shard.first_hash + shard.last_hash) // 2)
+    rescored.arrive(100, 150)
+    assert verify(home, settings).total_differences == 0
