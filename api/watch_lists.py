@@ -1,20 +1,25 @@
 """Watch lists: up to five subjects under a name, a few per user.
 
 All lists of a user are one control document (kind `watch`, name = user), written with optimistic locking, so a cap
-holds however many requests come at once. Its `subjects` is the union, which is what the classifier reads.
+holds however many requests come at once. Its `subjects` is the union, which is what the classifier reads. As nobody
+can come back with a token that has expired, a document that is not used for so long is gone too.
 """
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from contracts.clock import Clock
 from contracts.errors import Conflict, Transient
 from contracts.instants import iso_ms
 from contracts.ports import ControlStore
+from contracts.resolution import DAY_MS
 
 KIND = "watch"
 MAX_SUBJECTS = 5
+#: A document that is only read is written again after so long.
+RENEW_AFTER_MS = DAY_MS
 ATTEMPTS = 100
 Lists = dict[str, dict[str, Any]]
 Answer = TypeVar("Answer")
@@ -27,14 +32,20 @@ class NoSuchList(Exception):
 class WatchLists:
     """The watch lists of all users. Every method blocks and may raise `Transient`."""
 
-    def __init__(self, control: ControlStore, clock: Clock, most: int) -> None:
+    def __init__(self, control: ControlStore, clock: Clock, most: int, keep_days: int = 30) -> None:
+        """`keep_days`: the life of a token; unused lists live as long, and a day more."""
         self._control = control
         self._clock = clock
         self._most = most
+        self._keep_ms = keep_days * DAY_MS
 
     def all_of(self, user: str) -> Lists:
         """The user's lists by id."""
-        return dict((self._control.get(KIND, user).value or {}).get("lists", {}))
+        stored = self._control.get(KIND, user)
+        if stored.value and self._clock.now_ms() - int(stored.value.get("used_ms", 0)) >= RENEW_AFTER_MS:
+            with suppress(Conflict):  # whoever changed it has renewed it
+                self._keep(user, stored.value, stored.version)
+        return dict((stored.value or {}).get("lists", {}))
 
     def one_of(self, user: str, identity: str) -> dict[str, Any]:
         """A list. Raises `NoSuchList`, for another user's as well."""
@@ -85,8 +96,13 @@ class WatchLists:
             answer = change(lists)
             union = sorted({subject for each in lists.values() for subject in each["subjects"]})
             try:
-                self._control.put(KIND, user, {"lists": lists, "subjects": union}, stored.version)
+                self._keep(user, {"lists": lists, "subjects": union}, stored.version)
             except Conflict:
                 continue
             return answer
         raise Transient("control", f"{ATTEMPTS} writes in a row lost against other requests")
+
+    def _keep(self, user: str, value: dict[str, Any], version: int) -> None:
+        now_ms = self._clock.now_ms()
+        expires_ms = now_ms + self._keep_ms + RENEW_AFTER_MS
+        self._control.put(KIND, user, value | {"used_ms": now_ms}, version, expires_ms)

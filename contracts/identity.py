@@ -3,6 +3,7 @@
 import hashlib
 import re
 import unicodedata
+from itertools import takewhile
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -15,6 +16,12 @@ _TRACKING: Final = re.compile(
     r"__twitter_impression|amp)\Z",
     re.IGNORECASE,
 )
+#: Formatting that is not seen: it joins, hides or directs the characters around it.
+_UNSEEN: Final = re.compile(
+    r"[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb]"
+)
+_LETTERS: Final = re.compile(r"[^\W_]+")
+_GAP: Final = re.compile(r"[\W_]+")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -53,6 +60,21 @@ def event_id(article: str, subject: str) -> str:
 
 
 def normalised_headline(title: str) -> str:
-    """The headline as stories are compared by: NFKC, case-folded, letters and digits only, single spaces."""
-    folded = unicodedata.normalize("NFKC", title).casefold()
-    return " ".join(re.findall(r"[^\W_]+", folded))
+    """The headline as stories are compared by: NFKC, case-folded, letters with their marks and digits only, single
+    spaces; without what is never seen, as soft hyphens and zero-width spaces."""
+    folded = unicodedata.normalize("NFKC", _UNSEEN.sub("", title)).casefold()
+    if folded.isascii():
+        return " ".join(_LETTERS.findall(folded))
+    # Folding may leave marks in another order than the one they are compared in.
+    return " ".join(_GAP.sub(_marks_of, unicodedata.normalize("NFKC", folded)).split())
+
+
+def _marks_of(gap: re.Match[str]) -> str:
+    """Between letters: the marks of the letter before (vowel signs, say), and a space when anything else follows."""
+    text = gap[0]
+    marks = "".join(takewhile(_is_mark, text)) if gap.start() else ""
+    return marks if len(marks) == len(text) else f"{marks} "
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character) in ("Mn", "Mc")

@@ -44,6 +44,8 @@ _MOVES: Final = frozenset({301, 302, 303, 307, 308})
 _PERMANENT_MOVES: Final = frozenset({301, 308})
 #: Headers that a redirect to another site takes along.
 _ANYWHERE: Final = frozenset({"Accept", "If-None-Match", "If-Modified-Since"})
+#: What may be in a header that is sent: a source may tell more, over several lines even.
+_SENDABLE: Final = re.compile(r"[!-~][ -~]*")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
@@ -228,6 +230,18 @@ class Web:
         if told.isdecimal() and (len(told) > MAX_DIGITS or response.raw.tell() < int(told)):
             raise FetchFailed(host, "the connection broke")
         return b"".join(pieces)
+
+
+def validators(answer: Answer) -> dict[str, str]:
+    """What a cursor keeps of an answer to ask later whether it has changed: `etag` and `modified`."""
+    told = {"etag": answer.headers.get("ETag"), "modified": answer.headers.get("Last-Modified")}
+    return {name: value for name, value in told.items() if value}
+
+
+def conditions(cursor: Mapping[str, Any]) -> dict[str, str]:
+    """The headers that ask whether it has changed, without what may not be sent."""
+    held = {"If-None-Match": cursor.get("etag"), "If-Modified-Since": cursor.get("modified")}
+    return {name: str(value) for name, value in held.items() if value and _SENDABLE.fullmatch(str(value))}
 
 
 def _is_worth_a_retry(error: BaseException) -> bool:

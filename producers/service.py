@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -23,8 +24,16 @@ from contracts.telemetry import record
 from producers.fetch import FetchFailed, OverBudget, Web
 from producers.fetch_round import ROUND_MS, Done, FetchRound
 from producers.publisher import Publisher
-from producers.source_state import after_answer, after_failure, next_due_ms, remembered, without_key
-from producers.sources.registry import KINDS, Fetched, Rejected, Request, Source, adapter
+from producers.source_state import (
+    after_answer,
+    after_failure,
+    asked,
+    asks_early,
+    next_due_ms,
+    remembered,
+    without_key,
+)
+from producers.sources.registry import Fetched, Rejected, Request, Source, adapter, asked_for
 
 KIND: Final = "source"
 #: What an operator set for a source: {"enabled": bool, "every_s": int}, both optional.
@@ -54,11 +63,13 @@ class Polled(NamedTuple):
 
 
 class Known(NamedTuple):
-    """A source, its state, and the version that guards the state's next write."""
+    """A source, its state, and the version that guards the state's next write; `watched`: what of the watch lists it is
+    asked for this time."""
 
     source: Source
     state: dict[str, Any]
     version: int
+    watched: frozenset[str] = frozenset()
 
 
 class ProducerService:
@@ -101,9 +112,8 @@ class ProducerService:
         busy = self._round.busy
         due = [
             each
-            for each in self._known(settings)
-            if each.source.name not in busy
-            and (each.source.name == only if only is not None else self._is_due(each, watched))
+            for each in self._known(settings, watched)
+            if each.source.name not in busy and (each.source.name == only if only is not None else self._is_due(each))
         ]
         if not due and not self._round.is_expecting:
             return Polled()
@@ -115,7 +125,7 @@ class ProducerService:
         fetches = {each.source.name: partial(self._fetch, each, watched) for each in due}
         try:
             for done in self._round.run(fetches, answering):
-                totals = totals.plus(self._take(self._refreshed(self._asked[done.name]), done, watched, bugs))
+                totals = totals.plus(self._take(self._refreshed(self._asked[done.name]), done, bugs))
         except BaseException:
             with suppress(Transient):  # the first error is the one to tell
                 self._keep_pace()
@@ -146,7 +156,7 @@ class ProducerService:
         self._wishes, self._looked_ms, self._next_ms = wishes, now_ms, {}
         return False
 
-    def _known(self, settings: Mapping[str, Mapping[str, Any]]) -> Iterator[Known]:
+    def _known(self, settings: Mapping[str, Mapping[str, Any]], watched: Sequence[str]) -> Iterator[Known]:
         for source in self._sources:
             setting = settings.get(source.name, {})
             stored = self._control.get(KIND, source.name)
@@ -162,7 +172,7 @@ class ProducerService:
             if following is not state and following["state"] in _SLEEPING:
                 version = self._remember(source, following, version)
             self._expect(source, following)
-            yield Known(source, following, version)
+            yield Known(source, following, version, asked_for(source, watched))
 
     def _woken(self, source: Source, state: dict[str, Any], enabled: bool) -> dict[str, Any]:
         """The state, after an operator's wish and the presence of the key; the same object when nothing changed."""
@@ -172,15 +182,11 @@ class ProducerService:
             return state if state["state"] == "no key" else without_key(state, source.secret)
         return state | {"state": "new"} if state["state"] in ("paused", "no key") else state
 
-    def _is_due(self, known: Known, watched: Sequence[str]) -> bool:
-        state = known.state
+    def _is_due(self, known: Known) -> bool:
+        state, now_ms = known.state, self._clock.now_ms()
         if state["state"] in _SLEEPING:
             return False
-        asks_anew = KINDS[known.source.kind].watches and state.get("watched") != list(watched)
-        if asks_anew and state["state"] == "healthy":
-            return True  # somebody watches something else: that is not to wait for the next turn
-        now_ms = self._clock.now_ms()
-        return next_due_ms(state, now_ms) <= now_ms
+        return next_due_ms(state, now_ms) <= now_ms or asks_early(state, known.watched, now_ms)
 
     def _fetch(self, known: Known, watched: Sequence[str]) -> Fetched:
         source, cursor = known.source, known.state.get("cursor") or {}
@@ -193,11 +199,11 @@ class ProducerService:
         if stored.value is None or stored.version == known.version:
             return known
         told = {name: known.state[name] for name in ("name", "kind", "url", "every_s")}
-        return Known(known.source, stored.value | told, stored.version)
+        return known._replace(state=stored.value | told, version=stored.version)
 
-    def _take(self, known: Known, done: Done[Fetched], watched: Sequence[str], bugs: list[BaseException]) -> Polled:
+    def _take(self, known: Known, done: Done[Fetched], bugs: list[BaseException]) -> Polled:
         source, error = known.source, done.error
-        state = known.state | ({"watched": list(watched)} if KINDS[source.kind].watches else {})
+        state = asked(known.state, known.watched, self._clock.now_ms())
         if done.answer is not None:
             return self._finish(source, state, known.version, done.answer)
         if isinstance(error, TimeoutError):
@@ -264,9 +270,10 @@ class ProducerService:
 
 
 def watched_subjects(control: ControlStore) -> tuple[str, ...]:
-    """The subjects of all watch lists, ascending. Raises `Transient`."""
-    lists = control.list(WATCH_KIND).values()
-    return tuple(sorted({subject for each in lists for subject in each.get("subjects", ())}))
+    """The subjects of all watch lists: one of everybody, then a second of everybody, and so on; where there is not room
+    for all, somebody who watches many leaves room for others. Raises `Transient`."""
+    in_turns = zip_longest(*(each.get("subjects", ()) for each in control.list(WATCH_KIND).values()))
+    return tuple(dict.fromkeys(subject for turn in in_turns for subject in turn if subject is not None))
 
 
 def _aside(source: Source, key: str, rejected: Rejected, now_ms: int) -> Aside:

@@ -102,6 +102,26 @@ def next_due_ms(state: Mapping[str, Any], now_ms: int) -> int:
     return int(state.get("next_due_ms", 0))
 
 
+def asks_early(state: Mapping[str, Any], watched: frozenset[str], now_ms: int) -> bool:
+    """Whether a source is to be asked before its turn, for what it was not asked for the last time. Anybody may edit a
+    watch list, and calls are counted: when it was asked for something new within `every_s`, that waits for its turn."""
+    is_new = not watched.issubset(state.get("watched", ()))
+    return is_new and state["state"] == "healthy" and now_ms - _new_ms(state) >= int(state["every_s"]) * 1000
+
+
+def asked(state: Mapping[str, Any], watched: frozenset[str], now_ms: int) -> dict[str, Any]:
+    """The state of a source that was asked for these subjects of the watch lists."""
+    before = state.get("watched", ())
+    if not watched and not before:
+        return dict(state)
+    new_ms = _new_ms(state) if watched.issubset(before) else now_ms
+    return dict(state) | {"watched": sorted(watched), "new_subjects_ms": new_ms}
+
+
+def _new_ms(state: Mapping[str, Any]) -> int:
+    return int(state.get("new_subjects_ms", 0))
+
+
 def without_key(state: Mapping[str, Any], secret: str) -> dict[str, Any]:
     """A source whose key is not set: it waits for it, and nothing is wrong."""
     return dict(state) | {"state": "no key", "next_due_ms": 0, "error": None, "note": f"set {secret} to use it"}

@@ -17,7 +17,7 @@ from consumers.classifier.items import primary_item
 from consumers.classifier.models.registry import Model, Score
 from consumers.classifier.stories import Claim, Claimant, claim_all, links
 from consumers.classifier.subjects import Symbols, subjects_of
-from consumers.classifier.text import model_text
+from consumers.classifier.text import clean, model_text
 from contracts.aside import Aside, aside_of, digest_key, put_asides
 from contracts.bucket import E4, LANE_SEPARATOR
 from contracts.clock import Clock
@@ -184,7 +184,7 @@ class ClassifierService:
                 return
 
     def _claimant(self, article: RawArticle, watched: frozenset[str]) -> Claimant:
-        text = f"{article.title}\n{article.snippet}"
+        text = f"{clean(article.title)}\n{clean(article.snippet)}"
         subjects = subjects_of(article.source, article.tickers, article.tags, text, watched, self._symbols)
         return Claimant(
             article.article_id, article.title, article.source, article.published_ms, article.ingested_ms, subjects

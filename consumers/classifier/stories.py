@@ -19,6 +19,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from consumers.classifier.text import clean
 from contracts.errors import Transient
 from contracts.identity import normalised_headline
 from contracts.ports import ControlStore, ControlWrite, Versioned
@@ -32,9 +33,6 @@ CLAIM_TTL_MS: Final = 48 * HOUR_MS
 MAX_ARTICLES: Final = 500
 #: Each lost race means that another claimant won, so this many losses need as many rivals of one headline at once.
 MAX_TRIES: Final = 100
-
-
-#: Value, expected version, expiry in ms.
 
 
 class Claimant(NamedTuple):
@@ -61,24 +59,14 @@ class Claim(NamedTuple):
 
 def story_key(title: str) -> str:
     """The name of a headline's document: 32 hex digits. A headline without letters or digits stands as it is."""
-    text = normalised_headline(title) or title.strip()
+    text = normalised_headline(clean(title)) or title.strip()
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def claim(control: ControlStore, claimant: Claimant, now_ms: int) -> Claim:
-    """Claim the claimant's subjects in its story; exact under races, and the same answer on every retry.
-
-    Raises `Transient` when the store fails or the race was lost `MAX_TRIES` times in a row.
-    """
-    (claimed,) = claim_all(control, [claimant], now_ms)
-    if claimed is None:
-        raise Transient("control", f"story {story_key(claimant.title)} could not be claimed")
-    return claimed
-
-
 def claim_all(control: ControlStore, claimants: Sequence[Claimant], now_ms: int) -> list[Claim | None]:
-    """`claim` for a batch, in order: one read and one write a headline. None: not claimed, because the store failed
-    or the race was lost `MAX_TRIES` times in a row; claiming again is harmless."""
+    """Claim the claimants' subjects in their stories, in order; exact under races, and the same answer on every retry.
+    One read and one write a headline. None: not claimed, because the store failed or the race was lost `MAX_TRIES`
+    times in a row; claiming again is harmless."""
     claims: list[Claim | None] = [None] * len(claimants)
     pending = list(range(len(claimants)))
     for _ in range(MAX_TRIES):

@@ -80,6 +80,10 @@ _RATES: Final = _word_set("upgrades downgrades initiates reiterates reinstates r
 _RATED: Final = _word_set("upgraded downgraded upgrade downgrade target rated rating initiated coverage reiterated")
 
 
+#: Those of symbols.csv that are read.
+_COLUMNS: Final = ("ticker", "aliases", "weak_aliases", "cues", "never_with")
+
+
 class Alias(NamedTuple):
     """One way to write a company's name. `weak`: it needs context; `everyday`: the context must be its own."""
 
@@ -110,16 +114,27 @@ def parse_symbols(lines: Iterable[str]) -> Symbols:
     aliases: list[Alias] = []
     cues: dict[str, tuple[str, ...]] = {}
     never: dict[str, tuple[str, ...]] = {}
-    for number, row in enumerate(csv.DictReader(lines), start=2):
-        ticker = row.get("ticker") or ""
-        if not is_ticker(ticker) or ticker in tickers or None in row or None in row.values():
-            raise Unusable(f"symbol table, line {number}: {ticker!r} is no ticker, is there twice, or lacks columns")
-        tickers.add(ticker)
-        for column, weak in (("aliases", False), ("weak_aliases", True)):
-            for name in filter(None, row[column].split("|")):
-                aliases.append(Alias(ticker, tuple(_WORD.findall(name)), weak, name.startswith("?")))
-        cues[ticker] = tuple(filter(None, row["cues"].split("|")))
-        never[ticker] = tuple(filter(None, row["never_with"].split("|")))
+    reader = csv.DictReader(lines)
+    try:
+        missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
+        if missing:
+            raise Unusable(f"symbol table, line 1: no column {', '.join(missing)}")
+        for row in reader:
+            ticker = row["ticker"] or ""
+            if not is_ticker(ticker) or ticker in tickers or None in row or None in row.values():
+                fault = f"{ticker!r} is no ticker, is there twice, or lacks columns"
+                raise Unusable(f"symbol table, line {reader.line_num}: {fault}")
+            tickers.add(ticker)
+            for column, weak in (("aliases", False), ("weak_aliases", True)):
+                for name in filter(None, row[column].split("|")):
+                    words = tuple(_WORD.findall(name))
+                    if not words:
+                        raise Unusable(f"symbol table, line {reader.line_num}: the alias {name!r} has no words")
+                    aliases.append(Alias(ticker, words, weak, name.startswith("?")))
+            cues[ticker] = tuple(filter(None, row["cues"].split("|")))
+            never[ticker] = tuple(filter(None, row["never_with"].split("|")))
+    except csv.Error as error:
+        raise Unusable(f"symbol table, line {reader.reader.line_num}: {error}") from None
     index: dict[str, list[Alias]] = {}
     for alias in sorted(aliases, key=lambda alias: -len(alias.words)):
         index.setdefault(alias.words[0], []).append(alias)
@@ -136,14 +151,14 @@ def shipped_symbols() -> Symbols:
 def read_symbols(path: Path) -> Symbols:
     """A table from a file. Raises `Unusable`."""
     try:
-        return parse_symbols(path.read_text(encoding="utf-8").splitlines())
+        return parse_symbols(path.read_text(encoding="utf-8-sig").splitlines())
     except (OSError, UnicodeDecodeError) as error:
         raise Unusable(f"symbol table {path} cannot be read ({error}); mend or remove it") from None
 
 
 def recognise(text: str, symbols: Symbols, watched: Collection[str] = ()) -> set[str]:
     """The tickers a text names. What only looks like one counts when the table knows it or somebody watches it."""
-    looks, found = _written(text)
+    looks, found = (_as_in_table(written, symbols) for written in _written(text))
     found |= {ticker for ticker in looks if ticker in symbols.tickers or ticker in watched}
     words = _words(text)
     lower = {word.text.lower() for word in words}
@@ -186,6 +201,14 @@ def _written(text: str) -> tuple[set[str], set[str]]:
     return looks, told
 
 
+def _as_in_table(tickers: Iterable[str], symbols: Symbols) -> set[str]:
+    """Tickers with share classes as the table writes them: some write `BRK-B`, others `BRK.B`."""
+    dotted = {ticker: ticker.replace("-", ".") for ticker in tickers}
+    return {
+        dotted[each] if dotted[each] in symbols.tickers and each not in symbols.tickers else each for each in dotted
+    }
+
+
 def _is_only_rating(words: Sequence[_Word], first: int, after: int, lower: Collection[str]) -> bool:
     """Whether who is named between two positions only has an opinion of somebody else: `UBS upgrades …`, `… cut at
     UBS`."""
@@ -214,7 +237,7 @@ def subjects_of(
     their words too, as a source's tags say what it was asked for.
     """
     noisy = re.split(r"[-_]", source)[0] in NOISY_SOURCES  # `tiingo`, `tiingo-europe`
-    subjects = {ticker for ticker in tickers if not noisy or ticker in symbols.tickers}
+    subjects = {each for each in _as_in_table(tickers, symbols) if not noisy or each in symbols.tickers}
     subjects |= recognise(text, symbols, watched)
     wanted = {subject[len(TAG_PREFIX) :] for subject in watched if subject.startswith(TAG_PREFIX)}
     subjects |= {TAG_PREFIX + tag for tag in matched_tags(text, wanted | set(tags))}

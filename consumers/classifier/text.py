@@ -1,8 +1,6 @@
-"""Text as the model, the story key and the subject search see it.
+"""Text as the model, the story key and the subject search see it: all three read what `clean` leaves.
 
-One normalisation for all three: what the model's tokeniser would fold together (case, accents, spaces,
-control characters) is folded together in a story key and in a subject search too. A test compares `words`
-with the tokeniser that is shipped.
+`words` cuts as the model's tokeniser does; a test compares it with the one that is shipped.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ import html
 import re
 import unicodedata
 
-__all__ = ["clean", "model_text", "story_text", "words"]
+__all__ = ["clean", "model_text", "words"]
 
 TEXT_CHARACTERS_MAX = 1_000
 """A title and a snippet of 200 characters fit well; what is beyond is not read."""
@@ -72,11 +70,6 @@ def words(text: str) -> list[str]:
     if word:
         pieces.append("".join(word))
     return pieces
-
-
-def story_text(title: str) -> str:
-    """The headline two sources share: its words without punctuation, joined by single spaces."""
-    return " ".join(word for word in words(title) if any(character.isalnum() for character in word))
 
 
 def _is_ideograph(character: str) -> bool:

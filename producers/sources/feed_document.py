@@ -20,6 +20,10 @@ _CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([\w.:\-]{1,40})", re.IGNOREC
 _DECLARED: Final = re.compile(r"<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:\-]{1,40})")
 #: Encodings of text. Python knows others under such names, some of which take quadratic time.
 _TEXTUAL: Final = re.compile(r"utf-(8|16|32)|ascii|iso8859|cp\d|gb|big5|shift_jis|euc_|koi8|iso2022|mac|tis-620|johab")
+#: What is told and what is meant: the larger one, which reads the smaller as well.
+_SUPERSETS: Final = {
+    "iso8859-1": "cp1252", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949",
+}  # fmt: skip
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -62,10 +66,14 @@ def _text(body: bytes, content_type: str) -> str:
                 return body.decode(known)
             except UnicodeDecodeError:
                 continue
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError:
-        return body.decode(_LAST_RESORT, "replace")
+    text = body.decode("utf-8", "replace")
+    return text if _is_mostly_read(text) else body.decode(_LAST_RESORT, "replace")
+
+
+def _is_mostly_read(text: str) -> bool:
+    """Whether a few bytes are damaged, not the encoding another one: then hardly any but ASCII would be read."""
+    unread = text.count("\ufffd")
+    return 2 * unread < len(text) - len(text.encode("ascii", "ignore")) or not unread
 
 
 def _known_encoding(name: str) -> str | None:
@@ -73,7 +81,7 @@ def _known_encoding(name: str) -> str | None:
         known = codecs.lookup(name).name
     except LookupError:
         return None
-    return known if _TEXTUAL.match(known) else None
+    return _SUPERSETS.get(known, known) if _TEXTUAL.match(known) else None
 
 
 def _root_at(text: str) -> int:

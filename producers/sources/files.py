@@ -23,6 +23,7 @@ STDIN: Final = "-"
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _PARQUET_MAGIC: Final = b"PAR1"
 _SNIFF_BYTES: Final = 4_096
+_BUFFER_BYTES: Final = 1 << 18
 _MAX_LINE_BYTES: Final = 4 * MAX_EVENT_BYTES
 _PARQUET_ROWS: Final = 2_000
 #: Below it the rows that are no UTF-8 are rejected one by one; above it the file is none of ours.
@@ -46,9 +47,8 @@ def read_rows(path: str, columns: Mapping[str, str] | None = None, stdin: Binary
     """
     if path != STDIN and Path(path).suffix == ".parquet":
         return _parquet_rows(path, columns or {})
-    stream = _opened(path, stdin)
-    head = _sniffed(stream, path)
-    if not head.strip():
+    head, stream = _opened(path, stdin)
+    if not head.strip() and len(head) < _SNIFF_BYTES:
         stream.close()
         return iter(())
     if head.lstrip()[:1] == b"[":
@@ -64,23 +64,56 @@ def _is_named_csv(path: str) -> bool:
     return Path(path).name.removesuffix(".gz").endswith(".csv")
 
 
-def _opened(path: str, stdin: BinaryIO | None) -> io.BufferedReader:
+class _Again(io.RawIOBase):
+    """A stream from its beginning, though its first bytes have been read."""
+
+    def __init__(self, head: bytes, rest: io.BufferedReader) -> None:
+        self._head = head
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._head[: len(buffer)] or self._rest.read1(len(buffer))
+        self._head = self._head[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._rest.close()
+        super().close()
+
+
+def _opened(path: str, stdin: BinaryIO | None) -> tuple[bytes, io.BufferedReader]:
+    """The first bytes of a file's text, and all of it. Raises `BadRequest` for what is no text."""
     try:
         raw = (stdin or sys.stdin.buffer) if path == STDIN else open(path, "rb")  # noqa: SIM115  # closed by the rows
     except OSError as error:
         raise BadRequest(f"{path}: {error.strerror}") from None
-    stream = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, raw))
-    if stream.peek(2)[:2] == _GZIP_MAGIC:
-        return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=stream)), 1 << 18)
-    return stream
+    head, stream = _begun(raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, raw)))
+    if head.startswith(_GZIP_MAGIC):
+        try:
+            head, stream = _begun(io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=stream))))
+        except (OSError, EOFError, zlib.error) as error:
+            raise BadRequest(f"{path}: damaged gzip: {error}") from None
+    _check_text(head, path)
+    return head.removeprefix(codecs.BOM_UTF8), stream
 
 
-def _sniffed(stream: io.BufferedReader, path: str) -> bytes:
-    """The first bytes of text. Raises `BadRequest` for what is no text."""
-    try:
-        head = stream.peek(_SNIFF_BYTES)[:_SNIFF_BYTES]
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadRequest(f"{path}: damaged gzip: {error}") from None
+def _begun(stream: io.BufferedReader) -> tuple[bytes, io.BufferedReader]:
+    """The first bytes, up to the end of a line that holds something, and the stream with them. What is written piece by
+    piece is waited for; what comes after it is not."""
+    head = b""
+    while len(head) < _SNIFF_BYTES and b"\n" not in head.lstrip():
+        piece = stream.read1(_SNIFF_BYTES - len(head))
+        if not piece:
+            break
+        head += piece
+    return head, io.BufferedReader(_Again(head, stream), _BUFFER_BYTES)
+
+
+def _check_text(head: bytes, path: str) -> None:
     if head.startswith(_PARQUET_MAGIC):
         raise BadRequest(f"{path}: this is Parquet; give it a name that ends in .parquet")
     if b"\0" in head:
@@ -88,7 +121,6 @@ def _sniffed(stream: io.BufferedReader, path: str) -> bytes:
     unread = head.decode("utf-8", "replace").count("\ufffd")
     if unread > MAX_UNREADABLE_SHARE * len(head):
         raise BadRequest(f"{path}: not UTF-8 text; what is read is JSON lines, CSV and Parquet, gzip or not")
-    return head.removeprefix(codecs.BOM_UTF8)
 
 
 def _lines(stream: io.BufferedReader) -> Iterator[Row]:
@@ -99,8 +131,8 @@ def _lines(stream: io.BufferedReader) -> Iterator[Row]:
             number += 1
             try:
                 line = stream.readline(_MAX_LINE_BYTES)
-                if len(line) == _MAX_LINE_BYTES:
-                    while not stream.readline(_MAX_LINE_BYTES).endswith(b"\n") and stream.peek(1):
+                if len(line) == _MAX_LINE_BYTES and not line.endswith(b"\n"):
+                    while (rest := stream.readline(_MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
                         pass
                     yield Row(number, line[:1_000], error=BadEvent("oversized", f"over {_MAX_LINE_BYTES} bytes"))
                     continue

@@ -1,7 +1,7 @@
 """What the JSON news APIs have in common: asking with a key, refusals in words, rows into articles, symbols in turn."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -24,6 +24,8 @@ MAX_ROW_TICKERS: Final = 50
 MAX_ROWS: Final = 20_000
 MAX_REJECTED: Final = 1_000
 MAX_REFUSAL_CHARACTERS: Final = 200
+#: Answers there were, but of no use: none, without end, too long, too late.
+_NO_USE: Final = frozenset({200, 310, 408, 413})
 _MESSAGES: Final = ("message", "error", "detail", "Information", "Note", "Error Message")
 #: In turn: escaped backslashes, which begin no escape; whole surrogate pairs; halves of one.
 _ESCAPE: Final = re.compile(
@@ -181,9 +183,24 @@ def tickers_of(values: Iterable[object], *more: str) -> tuple[str, ...]:
 
 
 def symbols_of(request: Request) -> tuple[str, ...]:
-    """What a source that is asked by ticker asks for: its own symbols and those of the watch lists."""
-    own = [str(symbol).upper() for symbol in request.source.options.get("symbols", ())]
-    return tuple(dict.fromkeys([*own, *request.source.tickers, *request.watched_tickers]))[:MAX_SYMBOLS]
+    """What a source that is asked by ticker asks for: its own symbols, and those of the watch lists there is room
+    for."""
+    own = dict.fromkeys([str(each).upper() for each in request.source.options.get("symbols", ())])
+    own |= dict.fromkeys(request.source.tickers)
+    watched = [each for each in dict.fromkeys(request.watched_tickers) if each not in own]
+    return (*own, *sorted(watched[: max(0, MAX_SYMBOLS - len(own))]))[:MAX_SYMBOLS]
+
+
+def left_out_note(asked: Collection[str], watched: Collection[str]) -> str | None:
+    """What an operator should know when not all watched subjects are asked for."""
+    missing = [each for each in watched if each not in asked]
+    few = f"{', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}"
+    return f"no room for {len(missing)} of the watched subjects: {few}" if missing else None
+
+
+def notes(*each: str | None) -> str | None:
+    """Notes as one."""
+    return "; ".join(filter(None, each)) or None
 
 
 Batch = tuple[Sequence[RawArticle], Sequence[Rejected], Sequence[Mapping[str, Any]]]
@@ -215,7 +232,7 @@ def by_symbol(request: Request, symbols: Sequence[str], ask: Callable[[str, int 
             if is_about_the_question(error):
                 refused[symbol] = error
                 continue
-            was_answered = error.status >= 500 or error.status == 200
+            was_answered = error.status >= 500 or error.status in _NO_USE
             trouble, following = error, in_turn[(number + was_answered) % len(in_turn)]
             break
         rejected += bad
@@ -227,7 +244,8 @@ def by_symbol(request: Request, symbols: Sequence[str], ask: Callable[[str, int 
             newest_ms[symbol] = max(newest_ms.get(symbol, 0), min(article.published_ms, request.now_ms))
     if len(refused) == len(symbols) and refused:
         raise next(iter(refused.values()))
-    note = f"refused for {', '.join(refused)}: {next(iter(refused.values())).detail}" if refused else None
+    told = f"refused for {', '.join(refused)}: {next(iter(refused.values())).detail}" if refused else None
+    note = notes(told, left_out_note(symbols, request.watched_tickers))
     cursor = {"newest_ms": newest_ms} | ({"next": following} if following else {})
     return Fetched(tuple(articles.values()), tuple(rejected), cursor, False, False, trouble, note, tuple(opinions))
 

@@ -9,7 +9,8 @@
 
 A record's identity is its own id and the content of its mapped fields: the same record again is known, a changed one is
 one new article, and the rest of its page is not touched. Without `time` it is news when it is first met. Cursor: `etag`
-and `modified` (without paging), `since_ms` (with `since`), and of an unfinished walk its `place` and `newest_ms`.
+and `modified` (without paging), `since_ms` (with `since`), and of an unfinished walk its `place`, `newest_ms` and how
+many `pages` it had.
 """
 
 import hashlib
@@ -23,14 +24,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.instants import iso_ms, parse_ms
 from contracts.resolution import DAY_MS
-from producers.fetch import Answer, FetchFailed, OverBudget
+from producers.fetch import Answer, FetchFailed, OverBudget, conditions, validators
 from producers.sources.json_api import JsonApi, Limits, articles_of, message_of, text_of, tickers_of
-from producers.sources.paging import OVERLAP_MS
-from producers.sources.registry import Fetched, Request
+from producers.sources.paging import MAX_PAGES_A_POLL, NO_SUCH_PAGE, OVERLAP_MS
+from producers.sources.registry import Fetched, Rejected, Request
 from producers.sources.times import iso_time
 
-MAX_PAGES_A_POLL: Final = 10
-_NO_SUCH_PAGE: Final = frozenset({400, 404, 410, 422})
+#: Pages of one walk; the next walk begins at the first page again, where what is new is.
+MAX_PAGES_A_WALK: Final = 100
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
 
 
@@ -120,9 +121,10 @@ class _Feed:
     def fetch(self) -> Fetched:
         """One round: at most so many pages; the cursor of an unfinished walk says where the next goes on."""
         articles: dict[str, Any] = {}
-        rejected: list[Any] = []
-        newest_ms = int(self._cursor.get("newest_ms", 0))
+        rejected: dict[bytes, Rejected] = {}
+        newest_ms, pages = int(self._cursor.get("newest_ms", 0)), int(self._cursor.get("pages", 0))
         place: Any = self._cursor.get("place")
+        visited: set[Any] = set()
         for asked in range(MAX_PAGES_A_POLL):
             try:
                 rows, following, seen = self._page(place)
@@ -133,28 +135,35 @@ class _Feed:
                 if asked == 0 and (place is None or error.again or isinstance(error, OverBudget)):
                     raise
                 if asked == 0:
-                    place = None  # an earlier walk stopped there, and it is no place any more: from the start
+                    place, pages = None, 0  # an earlier walk stopped there, and it is no place any more: from the start
                     continue
-                so_far = tuple(articles.values()), tuple(rejected)
+                so_far = tuple(articles.values()), tuple(rejected.values())
                 if isinstance(error, _NoSuchPage):
-                    note = f"taken for the end of the pages: {error.detail}"
-                    return Fetched(*so_far, self._finished(newest_ms), note=note)
-                return Fetched(*so_far, self._unfinished(place, newest_ms), trouble=error)
+                    refused = f"taken for the end of the pages: {error.detail}"
+                    return Fetched(*so_far, self._finished(newest_ms), note=refused)
+                return Fetched(*so_far, self._unfinished(place, newest_ms, pages), trouble=error)
+            known = len(articles) + len(rejected)
             articles |= {article.article_id: article for article in found}
-            rejected += bad
+            rejected |= {each.data: each for each in bad}
+            visited.add(place)
+            pages += 1
             if self._options.fields.time is not None:
                 newest_ms = max([newest_ms, *(each.published_ms for each in found)])
-            if following is None:
-                return Fetched(tuple(articles.values()), tuple(rejected), seen | self._finished(newest_ms))
+            is_repeating = len(articles) + len(rejected) == known or following in visited
+            if following is None or is_repeating or pages >= MAX_PAGES_A_WALK:
+                note = _end_note(is_repeating) if following is not None else None
+                cursor = seen | self._finished(newest_ms)
+                return Fetched(tuple(articles.values()), tuple(rejected.values()), cursor, note=note)
             place = following
-        return Fetched(tuple(articles.values()), tuple(rejected), self._unfinished(place, newest_ms), more=True)
+        cursor = self._unfinished(place, newest_ms, pages)
+        return Fetched(tuple(articles.values()), tuple(rejected.values()), cursor, more=True)
 
     def _finished(self, newest_ms: int) -> dict[str, Any]:
         since_ms = min(max(self._since_ms, newest_ms), self._request.now_ms)
         return {"since_ms": since_ms} if self._options.since and since_ms else {}
 
-    def _unfinished(self, place: Any, newest_ms: int) -> dict[str, Any]:
-        kept = {"place": place, "newest_ms": newest_ms}
+    def _unfinished(self, place: Any, newest_ms: int, pages: int) -> dict[str, Any]:
+        kept = {"place": place, "newest_ms": newest_ms, "pages": pages}
         return kept | ({"since_ms": self._since_ms} if self._since_ms else {})
 
     def _page(self, place: Any) -> tuple[list[Any] | None, Any, dict[str, Any]]:
@@ -170,12 +179,12 @@ class _Feed:
         if not isinstance(rows, list):
             where = f"at {self._options.items!r}" if self._options.items else "at the top"
             raise self._api.refused(message_of(document) or f"answered with no list of records {where}")
-        told = {"etag": answer.headers.get("ETag"), "modified": answer.headers.get("Last-Modified")}
-        seen = {name: value for name, value in told.items() if value} if conditional else {}
+        seen: dict[str, Any] = dict(validators(answer)) if conditional else {}
         if paging is None:
             return rows, None, seen
         if paging.by == "next":
-            return rows, _at(document, paging.next or "") or None, seen
+            following = _at(document, paging.next or "")
+            return rows, str(following) if following else None, seen
         step = paging.size if paging.by == "offset" else 1
         here = place if place is not None else (0 if paging.by == "offset" else paging.start)
         return rows, (here + step if len(rows) >= paging.size else None), seen
@@ -183,18 +192,14 @@ class _Feed:
     def _answer(self, place: Any, conditional: bool) -> Answer:
         url, params = self._question(place)
         try:
-            answer = self._api.answer(url, params, self._headers | (self._conditions() if conditional else {}))
+            answer = self._api.answer(url, params, self._headers | (conditions(self._cursor) if conditional else {}))
         except FetchFailed as error:
-            if place is not None and error.status in _NO_SUCH_PAGE:
+            if place is not None and error.status in NO_SUCH_PAGE:
                 raise _NoSuchPage(error.host, error.detail, error.status) from None
             raise
         if place is not None and answer.status == 410:
             raise _NoSuchPage(self._api.host, "HTTP 410", answer.status)
         return answer
-
-    def _conditions(self) -> dict[str, str]:
-        held = {"If-None-Match": self._cursor.get("etag"), "If-Modified-Since": self._cursor.get("modified")}
-        return {name: str(value) for name, value in held.items() if value}
 
     def _question(self, place: Any) -> tuple[str, dict[str, str]]:
         options, url, params = self._options, self._request.source.url, dict(self._params)
@@ -245,6 +250,13 @@ class _Feed:
             "published_at": published_at,
             "tickers": tickers_of(re.split(r"[\s,|;]+", tickers), *self._request.source.tickers),
         }
+
+
+def _end_note(is_repeating: bool) -> str:
+    """What an operator should know of pages that were not asked for."""
+    if is_repeating:
+        return "taken for the end of the pages: one that leads to another and brings nothing new"
+    return f"what comes after {MAX_PAGES_A_WALK} pages was left out"
 
 
 def _filled(value: str | FromSecrets, request: Request, host: str, secrets: list[str]) -> str:

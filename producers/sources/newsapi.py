@@ -6,7 +6,7 @@ page of any question: so older ones are asked for as the first page of what was 
 the newest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.errors import BadEvent
 from contracts.instants import iso_s, parse_ms
 from contracts.resolution import DAY_MS, HOUR_MS
+from contracts.subjects import TAG_PREFIX
 from producers.fetch import FetchFailed
 from producers.pace import Limit
-from producers.sources.json_api import JsonApi, Limits, articles_of, message_of, text_of
+from producers.sources.json_api import JsonApi, Limits, articles_of, left_out_note, message_of, notes, text_of
 from producers.sources.paging import MAX_PAGES_A_POLL, Page, Walk
 from producers.sources.registry import Fetched, Request
 
@@ -70,11 +71,12 @@ def fetch(request: Request) -> Fetched:
             raise
     fetched = _walked(request._replace(cursor={}), options, api)
     begun = f"what was published before {iso_s(first_ms // 1000 * 1000)} is older than the plan tells"
-    return fetched._replace(note=f"{begun}; {fetched.note}" if fetched.note else begun)
+    return fetched._replace(note=notes(begun, fetched.note))
 
 
 def _walked(request: Request, options: Options, api: JsonApi) -> Fetched:
-    query = options.query or query_of(request)
+    chosen = () if options.query else chosen_of(request)
+    query = options.query or query_of(chosen)
     walk = Walk(request, options.days_back * DAY_MS)
     asked = left_out = 0
 
@@ -111,22 +113,29 @@ def _walked(request: Request, options: Options, api: JsonApi) -> Fetched:
         )
 
     fetched = walk.run([query], ask)
-    if left_out:
-        return fetched._replace(note=f"{left_out:,} or so older ones were left out; `pages` may ask for more")
-    return fetched
+    older = f"{left_out:,} or so older ones were left out; `pages` may ask for more" if left_out else None
+    no_room = None if options.query else left_out_note(chosen, request.watched)
+    return fetched._replace(note=notes(fetched.note, older, no_room))
 
 
-def query_of(request: Request) -> str:
-    """The watched tags (all words of each) and tickers as one query, as many as fit."""
-    terms = [f"({' AND '.join(words)})" for tag in request.watched_tags if (words := tag.replace("-", " ").split())]
-    terms += [f'"{ticker}"' for ticker in request.watched_tickers]
-    query = ""
-    for term in terms:
-        longer = f"{query} OR {term}" if query else term
-        if len(longer) > MAX_QUERY_CHARACTERS:
-            break
-        query = longer
-    return query or DEFAULT_QUERY
+def chosen_of(request: Request) -> tuple[str, ...]:
+    """The watched subjects there is room for in one query: tags, then tickers, ascending."""
+    chosen: list[str] = []
+    for subject in request.watched:
+        if len(query_of([*chosen, subject])) <= MAX_QUERY_CHARACTERS:
+            chosen.append(subject)
+    return tuple(sorted(chosen, key=lambda subject: (not subject.startswith(TAG_PREFIX), subject)))
+
+
+def query_of(subjects: Iterable[str]) -> str:
+    """A query for tags (all words of each) and tickers."""
+    return " OR ".join(map(_term, subjects)) or DEFAULT_QUERY
+
+
+def _term(subject: str) -> str:
+    if not subject.startswith(TAG_PREFIX):
+        return f'"{subject}"'
+    return f"({' AND '.join(subject.removeprefix(TAG_PREFIX).replace('-', ' ').split())})"
 
 
 def _refusal(api: JsonApi, document: object) -> FetchFailed:

@@ -14,6 +14,8 @@ from producers.fetch import FetchFailed
 from producers.sources.registry import Fetched, Rejected, Request
 
 MAX_PAGES_A_POLL: Final = 10
+#: How a page after the first is refused that is not there.
+NO_SUCH_PAGE: Final = frozenset({400, 404, 410, 422})
 #: Sources index some articles late: so much of what was seen is asked for again.
 OVERLAP_MS: Final = HOUR_MS
 
@@ -47,19 +49,24 @@ class Walk:
 
     def run(self, questions: Sequence[str], ask: Callable[[int, int], Page]) -> Fetched:
         """Ask question after question, page after page (`ask` gets the index of both). Raises `FetchFailed` when the
-        very first answer is none; a later failure ends the round with what there is."""
+        very first answer is none; a later failure ends the round with what there is. A page that a resumed walk begins
+        with and that is refused is the end of its question: it would be refused for ever."""
         articles: dict[str, RawArticle] = {}
         rejected: list[Rejected] = []
         resumed = self._question in questions
         number = questions.index(str(self._question)) if resumed else 0
         page_number = self._page if resumed else 0
+        note: str | None = None
         for asked in range(MAX_PAGES_A_POLL):
             try:
                 page = ask(number, page_number)
             except FetchFailed as error:
-                if asked == 0:
+                if asked:
+                    return self._so_far(articles, rejected, questions[number], page_number, error)
+                if not page_number or error.status not in NO_SUCH_PAGE:
                     raise
-                return self._so_far(articles, rejected, questions[number], page_number, error)
+                note = f"taken for the end of the pages: {error.detail}"
+                page = Page((), (), 0, last=True)
             articles |= {article.article_id: article for article in page.articles}
             rejected += page.rejected
             self._newest_ms = max(self._newest_ms, page.newest_ms)
@@ -69,7 +76,7 @@ class Walk:
                 # What came after the walk began was only seen of the questions asked last; and a clock of the source
                 # that is ahead must not make us skip what its others publish until then.
                 until_ms = min(max(self._newest_ms, self._cursor_ms), self._began_ms)
-                return Fetched(tuple(articles.values()), tuple(rejected), {"since_ms": until_ms})
+                return Fetched(tuple(articles.values()), tuple(rejected), {"since_ms": until_ms}, note=note)
         return self._so_far(articles, rejected, questions[number], page_number, None)
 
     def _so_far(

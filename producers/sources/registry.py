@@ -11,11 +11,12 @@ it cannot use goes into `rejected`. Publishing, pacing, circuit breaking and rem
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, Literal, NamedTuple, cast
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
@@ -28,22 +29,22 @@ from producers.fetch import FetchFailed, Web
 
 class Kind(NamedTuple):
     """One kind: the module with `fetch`, loaded on first use; where it is asked when the source names no URL; the name
-    of its key in Secrets; whether it asks for the subjects of the watch lists."""
+    of its key in Secrets; what it asks for of the subjects of the watch lists."""
 
     module: str
     url: str = ""
     secret: str | None = None
-    watches: bool = False
+    watches: Literal["nothing", "tickers", "subjects"] = "nothing"
     options: bool = True
 
 
 KINDS: Final[dict[str, Kind]] = {
     "rss": Kind("producers.sources.rss", options=False),
-    "finnhub": Kind("producers.sources.finnhub", "https://finnhub.io/api/v1", "FINNHUB_API_KEY", watches=True),
-    "tiingo": Kind("producers.sources.tiingo", "https://api.tiingo.com/tiingo/news", "TIINGO_API_KEY", watches=True),
-    "newsapi": Kind("producers.sources.newsapi", "https://newsapi.org/v2/everything", "NEWSAPI_API_KEY", watches=True),
+    "finnhub": Kind("producers.sources.finnhub", "https://finnhub.io/api/v1", "FINNHUB_API_KEY", "tickers"),
+    "tiingo": Kind("producers.sources.tiingo", "https://api.tiingo.com/tiingo/news", "TIINGO_API_KEY", "tickers"),
+    "newsapi": Kind("producers.sources.newsapi", "https://newsapi.org/v2/everything", "NEWSAPI_API_KEY", "subjects"),
     "alphavantage": Kind(
-        "producers.sources.alphavantage", "https://www.alphavantage.co/query", "ALPHAVANTAGE_API_KEY", watches=True
+        "producers.sources.alphavantage", "https://www.alphavantage.co/query", "ALPHAVANTAGE_API_KEY", "tickers"
     ),
     "json": Kind("producers.sources.json_feed"),
 }
@@ -70,7 +71,7 @@ class Source(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_kind(cls, fields: Any) -> Any:
-        kind = KINDS.get(fields.get("kind", "")) if isinstance(fields, dict) else None
+        kind = KINDS.get(str(fields.get("kind"))) if isinstance(fields, dict) else None
         if kind is None:
             return fields
         return ({"url": kind.url} if kind.url else {}) | ({"secret": kind.secret} if kind.secret else {}) | fields
@@ -82,6 +83,14 @@ class Source(BaseModel):
         elif self.options:
             raise ValueError(f"sources of kind {self.kind} have no options")
         return self
+
+    @field_validator("url")
+    @classmethod
+    def _whole_url(cls, value: str) -> str:
+        parts = urlsplit(value)  # `ValueError` for an address or a port that is none
+        if not parts.hostname or parts.port == 0:
+            raise ValueError("no host")
+        return value
 
     @field_validator("kind")
     @classmethod
@@ -107,7 +116,8 @@ class Source(BaseModel):
 
 
 class Request(NamedTuple):
-    """What an adapter is given: the source, where it left off, the world, and the subjects of all watch lists."""
+    """What an adapter is given: the source, where it left off, the world, and the subjects of all watch lists, those
+    first that are to have room first."""
 
     source: Source
     cursor: Mapping[str, Any]
@@ -118,13 +128,8 @@ class Request(NamedTuple):
 
     @property
     def watched_tickers(self) -> tuple[str, ...]:
-        """Ascending."""
-        return tuple(sorted(subject for subject in self.watched if not subject.startswith(TAG_PREFIX)))
-
-    @property
-    def watched_tags(self) -> tuple[str, ...]:
-        """Ascending, without their prefix."""
-        return tuple(sorted(each.removeprefix(TAG_PREFIX) for each in self.watched if each.startswith(TAG_PREFIX)))
+        """In their order."""
+        return tuple(subject for subject in self.watched if not subject.startswith(TAG_PREFIX))
 
 
 class Rejected(NamedTuple):
@@ -160,6 +165,14 @@ def adapter(kind: str) -> Fetch:
     return cast(Fetch, import_module(KINDS[kind].module).fetch)
 
 
+def asked_for(source: Source, watched: Iterable[str]) -> frozenset[str]:
+    """Those of the watched subjects that a source asks for."""
+    watches = KINDS[source.kind].watches
+    if watches == "nothing" or source.options.get("query"):
+        return frozenset()
+    return frozenset(each for each in watched if watches == "subjects" or not each.startswith(TAG_PREFIX))
+
+
 def read_sources(text: str, origin: str) -> tuple[Source, ...]:
     """Sources from JSON text (a list of `Source`). Raises `Unusable` that lists every fault."""
     try:
@@ -187,3 +200,5 @@ def load_sources(path: str | None) -> tuple[Source, ...]:
         return read_sources(Path(path).read_text(encoding="utf-8"), path)
     except OSError as error:
         raise Unusable(f"source settings {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise Unusable(f"source settings {path}: {error}") from None

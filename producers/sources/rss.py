@@ -5,24 +5,23 @@ Cursor: `etag` and `modified` of the last answer, `url` where a 301 led.
 
 import io
 import re
-import time
 from calendar import timegm
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import feedparser
-from feedparser.datetimes.rfc822 import timezone_names
 from feedparser.mixin import _FeedParserMixin
 
 from contracts.errors import BadEvent
 from contracts.events import MAX_TITLE_CHARACTERS, make_raw
 from contracts.identity import article_id
-from contracts.instants import iso_ms, parse_ms
+from contracts.instants import iso_ms
 from contracts.resolution import DAY_MS
-from producers.fetch import Answer, FetchFailed
+from producers.fetch import Answer, FetchFailed, conditions, validators
 from producers.sources.feed_document import OverLimit, feed_document
 from producers.sources.registry import Fetched, Rejected, Request
 from producers.sources.text import plain_text
+from producers.sources.times import zoned_ms
 
 ACCEPT: Final = "application/rss+xml, application/atom+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.1"
 MAX_ENTRIES: Final = 1_000
@@ -30,14 +29,8 @@ _ROOT_ENDS: Final = re.compile(rb"</(?:\w+:)?(?:rss|feed|rdf)\s*>", re.IGNORECAS
 _END_BYTES: Final = 1_000
 #: Authors up to here may be searched for an e-mail address.
 MAX_AUTHOR_CHARACTERS: Final = 200
-#: Zones that mean one thing everywhere, and that feedparser does not know (it reads those as UTC).
-_ZONES: Final = {"cet": 1, "cest": 2, "jst": 9}
-#: The end of a time that says its zone: an offset, UTC, those above, or what RFC 822 names.
-_ZONED: Final = re.compile(
-    r"(?::\d\d(?:[.,]\d+)?\s*(?:GMT)?[+-]\d\d:?\d\d|(?<![a-z])(?:Z|UT|UTC|GMT|[ECMP][SD]T|CES?T|JST))"
-    r"(?:\s*\([^()]*\))?\Z",
-    re.IGNORECASE,
-)
+#: Who answers so is there, and says so again.
+_BUSY: Final = frozenset({429, 503})
 
 
 def _bounded(search: Any) -> Any:
@@ -51,29 +44,27 @@ def _bounded(search: Any) -> Any:
     return sync
 
 
-def _iso_time(text: str) -> time.struct_time | None:
-    """An ISO-8601 instant; feedparser alone reads `+0530` as five hours."""
-    try:
-        return time.gmtime(parse_ms(text.strip()) // 1000)
-    except BadEvent:
-        return None
-
-
 _FeedParserMixin._sync_author_detail = _bounded(_FeedParserMixin._sync_author_detail)
-timezone_names.update(_ZONES)
-feedparser.registerDateHandler(_iso_time)
 
 
 def fetch(request: Request) -> Fetched:
     """Ask a feed for its entries. Raises `FetchFailed`, also when the answer is no feed."""
+    moved_to = request.cursor.get("url")
+    try:
+        fetched = _asked(request, str(moved_to or request.source.url))
+    except FetchFailed as error:
+        if moved_to is None or error.status in _BUSY:
+            raise
+    else:
+        if moved_to is None or not fetched.gone:
+            return fetched
+    # Where a move led there is no feed any more: perhaps it is back where it was, or moved once more.
+    return _asked(request._replace(cursor={}), request.source.url)
+
+
+def _asked(request: Request, url: str) -> Fetched:
     cursor = dict(request.cursor)
-    url = str(cursor.get("url") or request.source.url)
-    headers = {"Accept": ACCEPT}
-    if cursor.get("etag"):
-        headers["If-None-Match"] = str(cursor["etag"])
-    if cursor.get("modified"):
-        headers["If-Modified-Since"] = str(cursor["modified"])
-    answer = request.web.get(url, headers)
+    answer = request.web.get(url, {"Accept": ACCEPT, **conditions(cursor)})
     if answer.status == 304:
         return Fetched(cursor=cursor)
     if answer.status == 410:
@@ -81,12 +72,9 @@ def fetch(request: Request) -> Fetched:
     feed = parse_feed(answer, url)
     # A feed that was cut off is asked for again as if it had never come: "unchanged" would be half of it for good.
     whole = _ROOT_ENDS.search(answer.body[-_END_BYTES:].replace(b"\0", b"")) is not None
-    following = {
-        "etag": answer.headers.get("ETag") if whole else None,
-        "modified": answer.headers.get("Last-Modified") if whole else None,
-        "url": answer.moved_to or cursor.get("url"),
-    }
-    return _fetched(request, feed, {name: value for name, value in following.items() if value})
+    moved_to = answer.moved_to or cursor.get("url")
+    following = (validators(answer) if whole else {}) | ({"url": moved_to} if moved_to else {})
+    return _fetched(request, feed, following)
 
 
 def parse_feed(answer: Answer, url: str) -> Any:
@@ -130,22 +118,25 @@ def _fetched(request: Request, feed: Any, cursor: dict[str, Any]) -> Fetched:
 def _published_at(entry: Any, url: str | None, now_ms: int) -> str:
     """The instant an entry tells; of a year no calendar has, which feedparser lets through, a text that is none.
 
-    An entry without one, or a fresh one whose zone would be a guess (`BST`, `ET`, none), is news when it is first met;
-    its link keeps its identity on the next fetch.
+    An entry without one, or a fresh one whose instant would be a guess (its zone is `BST`, `ET` or none, or it is
+    written as nobody else does), is news when it is first met; its link keeps its identity on the next fetch.
     """
     first_met = iso_ms(now_ms) if url else ""
     # Past feedparser's own look-up, which takes one of the two for the other and warns that it will not for ever.
-    name = next((name for name in ("published", "updated") if dict.get(entry, f"{name}_parsed")), None)
-    if name is None:
+    for name in ("published", "updated"):
+        told_ms, guess = zoned_ms(str(dict.get(entry, name) or "")), dict.get(entry, f"{name}_parsed")
+        if told_ms is not None:
+            return iso_ms(told_ms)
+        if guess is not None:
+            break
+    else:
         return first_met
-    told: Any = dict.get(entry, f"{name}_parsed")
     try:
-        told_ms = timegm(told) * 1000
-        told_at = iso_ms(told_ms)
+        guess_ms = timegm(guess) * 1000
+        guessed_at = iso_ms(guess_ms)
     except ValueError:
-        return f"year {told.tm_year}"
-    is_guess = not _ZONED.search(str(dict.get(entry, name)).strip())
-    return first_met if url and is_guess and abs(told_ms - now_ms) <= DAY_MS else told_at
+        return f"year {guess.tm_year}"
+    return first_met if url and abs(guess_ms - now_ms) <= DAY_MS else guessed_at
 
 
 def _fields(request: Request, feed: Any, entry: Any) -> dict[str, Any]:

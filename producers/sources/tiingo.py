@@ -14,7 +14,17 @@ from contracts.errors import BadEvent
 from contracts.instants import date_of, parse_ms
 from contracts.resolution import DAY_MS, HOUR_MS
 from producers.pace import Limit
-from producers.sources.json_api import JsonApi, Limits, articles_of, message_of, symbols_of, text_of, tickers_of
+from producers.sources.json_api import (
+    JsonApi,
+    Limits,
+    articles_of,
+    left_out_note,
+    message_of,
+    notes,
+    symbols_of,
+    text_of,
+    tickers_of,
+)
 from producers.sources.paging import Page, Walk
 from producers.sources.registry import Fetched, Request
 
@@ -62,7 +72,8 @@ def fetch(request: Request) -> Fetched:
             last=len(rows) < options.page_size or min(crawled, default=0) < walk.since_ms,
         )
 
-    return walk.run([",".join(group) for group in groups], ask)
+    fetched = walk.run([",".join(group) for group in groups], ask)
+    return fetched._replace(note=notes(fetched.note, left_out_note(symbols, request.watched_tickers)))
 
 
 def _crawled_ms(row: Any) -> int | None:

@@ -1,9 +1,26 @@
 """Times as sources and files write them."""
 
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Final
 
-from contracts.instants import iso_ms
+from contracts.errors import BadEvent
+from contracts.instants import iso_ms, parse_ms
+from contracts.resolution import HOUR_MS, MINUTE_MS
+
+MAX_CHARACTERS: Final = 60
+#: Zones that mean one thing everywhere, in hours: what RFC 822 names, and a few more.
+_HOURS: Final = {
+    "Z": 0, "UT": 0, "UTC": 0, "GMT": 0, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8,
+    "PDT": -7, "CET": 1, "CEST": 2, "JST": 9,
+}  # fmt: skip
+#: A date and time, and its zone: an offset, perhaps with a name after it, or a name; perhaps with a remark.
+_ZONED: Final = re.compile(
+    r"(?P<time>.*:\d\d(?:[.,]\d+)?)\s*"
+    r"(?:(?:GMT|UTC)?(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d)(?:\s+[A-Z]{1,5})?|(?P<name>[A-Za-z]{1,4}))"
+    r"(?:\s*\([^()]*\))?"
+)
 
 
 def iso_time(value: object) -> str:
@@ -26,6 +43,38 @@ def iso_time(value: object) -> str:
         except (ValueError, OverflowError):
             return text  # no instant that a calendar has
     return text
+
+
+def zoned_ms(text: str) -> int | None:
+    """Milliseconds UTC of an ISO or RFC 822 time as feeds write them; None when it is another form, has no zone that
+    means one thing, or is no instant that a calendar has."""
+    found = _ZONED.fullmatch(text.strip()[: MAX_CHARACTERS + 1])
+    if not found:
+        return None
+    if found["name"]:
+        offset_ms = _HOURS[found["name"].upper()] * HOUR_MS if found["name"].upper() in _HOURS else None
+    else:
+        offset_ms = int(found["sign"] + "1") * (int(found["hours"]) * HOUR_MS + int(found["minutes"]) * MINUTE_MS)
+    naive_ms = _utc_ms(found["time"])
+    if offset_ms is None or naive_ms is None:
+        return None
+    try:
+        iso_ms(naive_ms - offset_ms)
+    except (ValueError, OverflowError):
+        return None
+    return naive_ms - offset_ms
+
+
+def _utc_ms(text: str) -> int | None:
+    """A time without a zone as if it were in UTC."""
+    try:
+        return parse_ms(f"{text}Z")
+    except BadEvent:
+        pass
+    try:
+        return int(parsedate_to_datetime(f"{text} +0000").timestamp() * 1000)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def _in_utc(moment: datetime) -> str:

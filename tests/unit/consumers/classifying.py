@@ -5,11 +5,14 @@ from typing import Any
 
 from consumers.classifier.models.registry import Score
 from consumers.classifier.service import ClassifierService, Outcome
+from consumers.classifier.stories import Claim, Claimant, claim_all
 from consumers.classifier.subjects import shipped_symbols
 from contracts.clock import ManualClock
+from contracts.errors import Transient
 from contracts.events import RAW_STREAM, SCORED_STREAM, make_raw
 from contracts.instants import iso_ms
 from contracts.kinesis import StreamRecord
+from contracts.ports import ControlStore
 from tests.fakes.log import SHARD, FakeLog
 from tests.fakes.stores import FakeControl, FakeItems, FakeLake
 
@@ -73,6 +76,14 @@ class Line:
     def set_aside(self) -> list[dict[str, Any]]:
         keys = self.lake.keys("quarantined/")
         return [json.loads(line) for key in keys for line in self.lake.read(key)]
+
+
+def claim(control: ControlStore, claimant: Claimant, now_ms: int) -> Claim:
+    """One claim alone. Raises `Transient` when it could not be made."""
+    (claimed,) = claim_all(control, [claimant], now_ms)
+    if claimed is None:
+        raise Transient("control", "not claimed")
+    return claimed
 
 
 def records(*datas: bytes, first_sequence: int = 1) -> list[StreamRecord]:

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from consumers.classifier.stories import Claimant, claim
+from consumers.classifier.stories import Claimant
 from contracts.clock import ManualClock
 from contracts.errors import Transient
 from contracts.events import SCORED_STREAM, decode_scored
 from contracts.hashing import member_hash
 from contracts.identity import canonical_url
 from contracts.ports import Versioned
-from tests.unit.consumers.classifying import NOW_MS, Line, article
+from tests.unit.consumers.classifying import NOW_MS, Line, article, claim
 
 
 def edited(data: bytes, **fields: object) -> bytes:
@@ -127,6 +127,14 @@ def test_a_source_that_came_before_the_crashed_firsts_item_is_linked_on_the_retr
     assert line.process(first).retry_from is None
     (item,) = line.items.primary.values()
     assert [source["source"] for source in item["sources"]] == ["a", "b"]
+
+
+def test_markup_of_a_file_is_no_other_story_and_hides_no_company() -> None:
+    line = Line()
+    line.process(article("AT&amp;T raises <b>dividend</b>", source="a"), article("AT&T raises dividend", source="b"))
+    assert [event["subject"] for event in line.scored] == ["T"]
+    (item,) = line.items.primary.values()
+    assert [each["source"] for each in item["sources"]] == ["a", "b"]
 
 
 def test_the_second_ticker_of_a_known_story_still_counts_for_that_ticker() -> None:

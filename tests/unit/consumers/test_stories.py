@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from consumers.classifier.stories import BUCKET_MS, MAX_ARTICLES, Claimant, claim, claim_all, links, story_key
+from consumers.classifier.stories import BUCKET_MS, MAX_ARTICLES, Claimant, claim_all, links, story_key
 from contracts.errors import Transient
 from contracts.resolution import HOUR_MS
 from tests.fakes.stores import FakeControl
+from tests.unit.consumers.classifying import claim
 
 NOON_MS = 1_766_310_000_000 // BUCKET_MS * BUCKET_MS
 
@@ -61,6 +62,8 @@ def test_headlines_are_compared_by_their_words() -> None:
     assert story_key("Apple’s  RISE: 5%!") == story_key("apple s rise 5")
     assert story_key("Apple rises") != story_key("Apple falls")
     assert story_key("📈") != story_key("📉")
+    assert story_key("AT&amp;T <b>raises</b>") == story_key("AT&T raises")
+    assert story_key("https://t.example/1") != story_key("https://t.example/2"), "a headline that is but a link"
 
 
 def test_twenty_parallel_classifiers_own_each_subject_once() -> None:

@@ -25,7 +25,7 @@ CLASSIFIERS = 20
 STORY = "Apple shares have a good day"
 WORKER = """
 import sys
-from consumers.classifier.stories import Claimant, claim
+from consumers.classifier.stories import Claimant, claim_all
 from contracts.clock import SystemClock
 from contracts.settings import Settings
 from stores.home import open_home
@@ -35,7 +35,7 @@ now_ms = home.clock.now_ms()
 for number in range(int(sys.argv[2]), int(sys.argv[2]) + 5):
     article = Claimant(f"s{number}#1", "Apple rises", f"s{number}", 1, 1, ("AAPL", f"T{number % 3}"))
     for _ in range(2):
-        claimed = claim(home.control, article, now_ms)
+        (claimed,) = claim_all(home.control, [article], now_ms)
     print(*claimed.owned)
 """
 

@@ -1,13 +1,25 @@
 """Which subjects a text is about: precision first."""
 
+import re
+from pathlib import Path
+
 import pytest
 
-from consumers.classifier.subjects import Symbols, matched_tags, parse_symbols, recognise, shipped_symbols, subjects_of
+from consumers.classifier.subjects import (
+    Symbols,
+    matched_tags,
+    parse_symbols,
+    read_symbols,
+    recognise,
+    shipped_symbols,
+    subjects_of,
+)
 from contracts.errors import Unusable
 from contracts.subjects import is_ticker
 from tests.bench.recognition import PARTS, measure, read_sample
 
 SYMBOLS = shipped_symbols()
+HEADER = "ticker,exchange,name,aliases,weak_aliases,cues,never_with"
 
 CASES = {
     "Apple unveils new iPad": "AAPL",
@@ -103,9 +115,38 @@ def test_the_table_is_well_formed() -> None:
 
 @pytest.mark.parametrize("row", ["aapl,NASDAQ,x,,,,", "A#B,NYSE,x,,,,", "OK,NYSE,x", "OK,NYSE,x,,,,,more"])
 def test_a_bad_table_is_refused_with_its_line(row: str) -> None:
-    header = "ticker,exchange,name,aliases,weak_aliases,cues,never_with"
     with pytest.raises(Unusable, match="line 2"):
-        parse_symbols([header, row])
+        parse_symbols([HEADER, row])
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        (["ticker,name", "AAPL,Apple"], "line 1: no column aliases, weak_aliases, cues, never_with"),
+        ([], "line 1: no column ticker"),
+        ([HEADER, "AAPL,NASDAQ,Apple,Apple Inc|!!!,,,"], "line 2: the alias '!!!'"),
+        ([HEADER, "AAPL,NASDAQ,Apple,,? ,,"], "line 2: the alias"),
+        ([HEADER, "AAPL,NASDAQ,x,,,,", f"MSFT,NASDAQ,{'x' * 200_000},,,,"], "line 3: field larger"),
+    ],
+)
+def test_a_damaged_table_is_refused_with_its_line(lines: list[str], fault: str) -> None:
+    with pytest.raises(Unusable, match=re.escape(f"symbol table, {fault}")):
+        parse_symbols(lines)
+
+
+def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "symbols.csv"
+    file.write_text(f"{HEADER}\nZZZQ,NYSE,Zig,Zig Inc,,,\n", encoding="utf-8-sig")
+    assert read_symbols(file).tickers == {"ZZZQ"}
+
+
+@pytest.mark.parametrize("source", ["tiingo", "alphavantage"])
+def test_a_share_class_is_one_subject_however_it_is_written(source: str) -> None:
+    for ticker in ("BRK-B", "BRK.B"):
+        assert subjects_of(source, (ticker,), (), "Buffett sells", frozenset(), SYMBOLS) == ("BRK.B",)
+        for text in (f"A stake (NYSE: {ticker})", f"A stake ${ticker}", f"Berkshire Hathaway Inc ({ticker}) sells"):
+            assert recognise(text, SYMBOLS) == {"BRK.B"}, text
+    assert subjects_of("file", ("NE-WS",), (), "Nothing", frozenset(), SYMBOLS) == ("NE-WS",)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from consumers.classifier.models.minilm import DATA
-from consumers.classifier.text import TEXT_CHARACTERS_MAX, clean, model_text, story_text, words
+from consumers.classifier.text import TEXT_CHARACTERS_MAX, clean, model_text, words
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,3 @@ def test_model_text(title: str, snippet: str | None, expected: str) -> None:
 
 def test_model_text_is_bounded() -> None:
     assert len(model_text("a" * 50_000, "b" * 50_000)) == TEXT_CHARACTERS_MAX
-
-
-def test_story_text_folds_case_accents_and_punctuation() -> None:
-    assert story_text("Nestlé’s profit: UP 5%!") == story_text("nestle's profit up 5 %") == "nestle s profit up 5"

@@ -229,3 +229,24 @@ def test_damaged_markup_is_read_a_bounded_number_of_times() -> None:
         started_s = time.process_time()
         plain_text(text * 10_000)
         assert time.process_time() - started_s < 2, text
+
+
+@pytest.mark.parametrize(
+    ("told", "meant", "text", "damage", "shown"),
+    [
+        ("utf-8", "utf-8", "Apple’s “Café”", b"\xc3", "Apple’s “Café”\ufffd"),
+        ("", "utf-8", "Apple’s “Café”", b"\xff", "Apple’s “Café”\ufffd"),
+        ("utf-8", "windows-1252", "Apple’s “Café”", b"", "Apple’s “Café”"),
+        ("iso-8859-1", "windows-1252", "Apple’s “Café”", b"", "Apple’s “Café”"),
+        ("iso-8859-1", "utf-8", "Apple’s “Café”", b"", "Apple’s “Café”"),
+        ("gb2312", "gbk", "朱镕基", b"", "朱镕基"),
+        ("shift_jis", "cp932", "①髙", b"", "①髙"),
+        ("euc-kr", "cp949", "똠방", b"", "똠방"),
+        ("utf-8", "utf-8", "\ufffd", b"", "\ufffd"),
+    ],
+)
+def test_a_damaged_byte_or_a_smaller_encoding_told_spoils_no_other_text(
+    told: str, meant: str, text: str, damage: bytes, shown: str
+) -> None:
+    body = RSS.format("<item><title>{}</title></item>").encode().replace(b"{}", text.encode(meant) + damage)
+    assert titles(body, f"text/xml; charset={told}") == [shown]

@@ -1,5 +1,6 @@
 """RSS and Atom: identity, times, text, conditional GET."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from producers.fetch import FetchFailed, Web
 from producers.sources.registry import Fetched, Request, Source, adapter, load_sources, read_sources
 from producers.sources.text import plain_text
 from tests.fakes.stores import FakeSecrets
-from tests.fakes.web import HERE, FakeSite, page
+from tests.fakes.web import HERE, FakeSite, Reply, page
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "sources"
 NOW_MS = parse_ms("2025-12-21T09:40:00Z")
@@ -47,7 +48,7 @@ def test_atom_with_strange_scripts_and_missing_dates(site: FakeSite) -> None:
     fetched = ask(site.put("/feed", page((GOLDEN / "atom.xml").read_bytes(), "application/atom+xml")))
     arabic, updated, undated = fetched.articles
     assert arabic.title == "سهم Tesla يرتفع 📈"
-    assert arabic.published_at == "2025-12-21T08:19:30.000Z"
+    assert arabic.published_at == "2025-12-21T08:19:30.250Z"
     assert (arabic.author, arabic.publisher) == ("Jane Doe", "The Wire")
     assert arabic.snippet == "First paragraph. Second paragraph."
     assert updated.published_at == "2025-12-21T08:00:00.000Z"
@@ -95,6 +96,39 @@ def test_a_fresh_entry_whose_zone_is_a_guess_is_news_when_it_is_first_met(
     assert article.published_at == published
 
 
+FIRST_MET = None
+
+
+@pytest.mark.parametrize(
+    ("date", "told"),
+    [
+        ("2025-12-21 10:00:00 UTC", "10:00"),
+        ("2025-12-21 10:00:00 +0000 UTC", "10:00"),
+        ("2025-12-21 10:00:00 EST", "15:00"),
+        ("2025-12-21 10:00:00 -0500 EST", "15:00"),
+        ("2025-12-21T10:00:00 -05:00", "15:00"),
+        ("2025-12-21T10:00:00.5Z", "10:00"),
+        ("Sun, 21 Dec 2025 10:00:00 GMT+08:00", "02:00"),
+        ("Sun, 21 Dec 2025 10:00:00 -05:00 (EST)", "15:00"),
+        ("Sun, 21 Dec 25 10:00 EST", "15:00"),
+        ("Sunday, December 21, 2025 10:00 EST", "15:00"),
+        ("20251221T100000Z", FIRST_MET),
+        ("2025-12-21T10:00:00-05", FIRST_MET),
+        ("2025-12-21T10:00:00+00:00Z", FIRST_MET),
+        ("Sun, 21 Dec 2025 01:00:00 PM EST", FIRST_MET),
+        ("Dec 21, 2025 10:00 AM EST", FIRST_MET),
+        ("Sun Dec 21 10:00:00 EST 2025", FIRST_MET),
+        ("Sun, 21 Dec 2025 10:00:00 UTC+8", FIRST_MET),
+        ("12/21/2025 10:00:00 AM -0500", FIRST_MET),
+    ],
+)
+def test_a_time_counts_as_told_only_in_a_form_that_is_read_whole(site: FakeSite, date: str, told: str | None) -> None:
+    entry = f"<item><title>t</title><link>https://example.com/1</link><pubDate>{date}</pubDate></item>"
+    body = f"<rss version='2.0'><channel><title>c</title>{entry}</channel></rss>"
+    (article,) = ask(site.put("/feed", page(body.encode()))).articles
+    assert article.published_at[:16] == (f"2025-12-21T{told}" if told else "2025-12-21T09:40")
+
+
 def test_a_guess_keeps_an_entry_without_a_link_the_same_on_the_next_fetch(site: FakeSite) -> None:
     entry = "<item><title>t</title><pubDate>2025-12-21T09:30:00</pubDate></item>"
     body = f"<rss version='2.0'><channel><title>c</title>{entry}</channel></rss>"
@@ -138,6 +172,37 @@ def test_a_permanent_move_is_remembered_and_gone_is_gone(site: FakeSite) -> None
     assert ask(old, cursor).cursor["url"] == new
     assert [path for path, _ in site.asked] == ["/new"]
     assert ask(site.put("/gone", (410, {}, b""))).gone
+
+
+@pytest.mark.parametrize(
+    "elsewhere", [(404, {}, b""), (410, {}, b""), (500, {}, b""), page(b"<html>For sale</html>", "text/html")]
+)
+def test_a_move_is_forgotten_when_it_leads_to_no_feed_any_more(site: FakeSite, elsewhere: Reply) -> None:
+    body = (GOLDEN / "atom.xml").read_bytes()
+    moved = {"url": site.put("/new", elsewhere), "etag": '"of the new place"'}
+    fetched = ask(site.put("/old", page(body)), moved)
+    assert (len(fetched.articles), fetched.cursor) == (3, {})
+    assert "If-None-Match" not in site.asked[-1][1]
+    for status in (404, 410):
+        site.put("/old", (status, {}, b""))
+        with contextlib.suppress(FetchFailed):
+            assert ask(site.address + "/old", moved).gone
+
+
+def test_a_place_that_is_only_busy_is_not_forgotten(site: FakeSite) -> None:
+    moved = {"url": site.put("/new", (429, {"Retry-After": "900"}, b""))}
+    with pytest.raises(FetchFailed, match="429"):
+        ask(site.put("/old", page((GOLDEN / "atom.xml").read_bytes())), moved)
+    assert [path for path, _ in site.asked] == ["/new"]
+
+
+@pytest.mark.parametrize("etag", ['\u00a0"x"', '"abc\r\n  def"', "\u00e9", " "])
+def test_what_may_not_be_sent_back_is_not(site: FakeSite, etag: str) -> None:
+    url = site.put("/feed", page((GOLDEN / "atom.xml").read_bytes()))
+    held = {"etag": etag, "modified": "Sun, 21 Dec 2025 09:00:00 GMT"}
+    assert len(ask(url, held).articles) == 3
+    headers = site.asked[-1][1]
+    assert ("If-None-Match" in headers, "If-Modified-Since" in headers) == (False, True)
 
 
 @pytest.mark.parametrize("body", [b"<html><body>Sign in</body></html>", b"", b'{"error": 1}', b"\x89PNG\r\n\x1a\n\0\0"])
