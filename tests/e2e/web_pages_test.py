@@ -182,4 +182,4 @@ def test_subjects_are_dragged_and_moved_by_keyboard(browser: Any, server: WebSer
         watched.page.focus(".watch-item:nth-child(1) .watch-row")
         watched.page.keyboard.press("Alt+ArrowDown")
         until(watched.page, f"{names}.join() === 'AAPL,TSLA,MSFT'")
-        assert "w=AAPL,TSLA,MSFT" in watched.page.url
+        watched.page.wait_for_url("**w=AAPL,TSLA,MSFT*")

@@ -10,7 +10,7 @@ import pytest
 
 from contracts.bucket import Bucket, BucketWrite
 from contracts.settings import AggregatorSettings
-from tests.e2e.web_browser import axe, heard_along, open_page, shot
+from tests.e2e.web_browser import axe, heard_along, open_page, series_of, shot
 from tests.e2e.web_server import ADMIN, WATCHED, WebServer, web_server
 from tests.unit.replay.kit import replayed
 
@@ -47,6 +47,23 @@ def fill_dialog(page: Any, key: str | None, reason: str | None = None) -> None:
     if reason is not None:
         page.fill("dialog.admin [name=reason]", reason)
     page.click("dialog.admin [type=submit]")
+
+
+def follows(page: Any, server: WebServer) -> dict[str, tuple[Any, ...]]:
+    """Waits until the page shows every candle as the server has it; by their starts."""
+    end = time.monotonic() + FOLLOWED_WITHIN_S
+    while True:
+        mine, theirs = (
+            {
+                row["start"]: tuple(row[name] for name in ("open", "high", "low", "close", "count", "rev"))
+                for row in rows
+            }
+            for rows in (series_of(page), server.series("AAPL", "1h"))
+        )
+        if mine == theirs:
+            return mine
+        assert time.monotonic() < end, f"still different: {sorted(set(mine.items()) ^ set(theirs.items()))[:6]}"
+        page.wait_for_timeout(100)
 
 
 #: All that the browser keeps of this origin, as text.
@@ -93,7 +110,7 @@ def test_overlay_compare_promote_and_back(browser: Any, server: WebServer) -> No
         page.click(".report button:has-text('AAPL 1h') >> nth=0")
         page.wait_for_url("**at=*")
 
-        before = other.page.inner_text(".legend")
+        before = follows(other.page, server)
         page.click(".run-actions button:text-is('Promote')")
         began = time.monotonic()
         fill_dialog(page, None, "the other model reads better")
@@ -102,13 +119,15 @@ def test_overlay_compare_promote_and_back(browser: Any, server: WebServer) -> No
         page.wait_for_selector('.run-state:has-text("live")')
         assert server.ask("/timeseries/AAPL?resolution=1h")["generation"] == "g2"
         assert "the other model reads better" in page.inner_text(".run-audit")
-        assert before != ""
+        after = follows(other.page, server)
+        assert sum(before[start][3] != after[start][3] for start in before) == CHANGED, "other closes are shown"
         shot(other.page, "live-after-promote")
 
         page.click(".run-actions button:has-text('Roll back to g1')")
         fill_dialog(page, None, "only a drill")
         other.page.wait_for_selector('.legend .chip:has-text("g1 live again")', timeout=FOLLOWED_WITHIN_S * 1_000)
         page.wait_for_selector('.run-state:has-text("retired")')
+        assert follows(other.page, server) == before
         assert "candlewick" in page.evaluate(KEPT)
         assert ADMIN not in page.evaluate(KEPT)
         page.reload()

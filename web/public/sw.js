@@ -10,12 +10,19 @@ const PATIENCE_MS = 3_000;
 /** What the server says of itself is shown as it is. */
 const PROBES = ["/health", "/ready"];
 
+/** Keeps an answer for later. A full disk forbids it, and must not decide what the reader gets now. */
 async function remember(request, response) {
-  const cache = await caches.open(CACHE);
-  await cache.put(request, response);
-  const assets = (await cache.keys()).filter((entry) => new URL(entry.url).pathname.startsWith("/assets/"));
-  for (const old of assets.slice(0, Math.max(0, assets.length - MAX_ASSETS))) await cache.delete(old);
+  try {
+    const cache = await caches.open(CACHE);
+    await cache.put(request, response);
+    const assets = (await cache.keys()).filter((entry) => new URL(entry.url).pathname.startsWith("/assets/"));
+    for (const old of assets.slice(0, Math.max(0, assets.length - MAX_ASSETS))) await cache.delete(old);
+  } catch {
+    // The server's answer stands.
+  }
 }
+
+const kept = (request) => caches.match(request).catch(() => undefined);
 
 async function page(request) {
   try {
@@ -24,16 +31,16 @@ async function page(request) {
     const isPage = response.headers.get("content-type")?.startsWith("text/html") === true;
     if (response.ok && isPage) await remember(PAGE, response.clone());
     // A proxy answers for a server that is away.
-    return response.status < 500 ? response : ((await caches.match(PAGE)) ?? response);
+    return response.status < 500 ? response : ((await kept(PAGE)) ?? response);
   } catch (error) {
-    const known = await caches.match(PAGE);
+    const known = await kept(PAGE);
     if (known === undefined) throw error;
     return known;
   }
 }
 
 async function asset(request) {
-  const known = await caches.match(request);
+  const known = await kept(request);
   if (known !== undefined) return known;
   const response = await fetch(request);
   if (response.ok) await remember(request, response.clone());
@@ -55,7 +62,7 @@ self.addEventListener("message", (event) => {
   const keep = async () => {
     for (const url of event.data.urls) {
       const request = new Request(url);
-      if ((await caches.match(request)) !== undefined) continue;
+      if ((await kept(request)) !== undefined) continue;
       const response = await fetch(request);
       if (response.ok) await remember(url === "/" ? PAGE : request, response);
     }

@@ -58,6 +58,14 @@ describe("the cache", () => {
     expect(await cache.read(MSFT)).not.toBeNull();
   });
 
+  it("keeps what was saved last when there is too much", async () => {
+    const keys = Array.from({ length: 90 }, (_, i) => seriesKey(`A${i}` as Subject, "1m"));
+    for (const [i, key] of keys.entries()) await cache.write(key, "g1", day.slice(0, 1), ms((i * 37) % 90));
+    await cache.tidy(ms(100));
+    const kept = await Promise.all(keys.map(async (key, i) => ((await cache.read(key)) === null ? [] : [(i * 37) % 90])));
+    expect(kept.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: 80 }, (_, i) => 10 + i));
+  });
+
   it("is a miss, not an error, where storage is forbidden", async () => {
     const real = globalThis.indexedDB;
     Object.defineProperty(globalThis, "indexedDB", { value: { open: () => { throw new DOMException("denied", "SecurityError"); } }, configurable: true });

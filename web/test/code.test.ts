@@ -44,6 +44,23 @@ describe("a part of the page", () => {
   });
 });
 
+describe("a part that is opened again and again while it does not come", () => {
+  it("is asked for as if it were opened once, and told of once", async () => {
+    vi.useFakeTimers();
+    const part = new Part();
+    const opened = [loadCode(part.load)];
+    for (let i = 0; i < 5; i++) {
+      await vi.advanceTimersByTimeAsync(5_000);
+      opened.push(loadCode(part.load));
+    }
+    expect([part.asked < 8, missingParts.value]).toEqual([true, 1]);
+    part.isThere = true;
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect([new Set(await Promise.all(opened)).size, missingParts.value]).toEqual([1, 0]);
+    vi.useRealTimers();
+  });
+});
+
 describe("the note about a part that does not come", () => {
   it("is spoken, and offers to load the page anew", async () => {
     const root = await show(Notes);

@@ -1,11 +1,11 @@
 // @vitest-environment jsdom
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { loadFull, start } from "../src/app/controller.ts";
+import { loadFull, loadSubjects, retryNow, start } from "../src/app/controller.ts";
 import { setPrefs } from "../src/app/navigation.ts";
-import { flags, prefs, route, subjects, sync } from "../src/app/state.ts";
+import { crowded, failure, flags, health, link, prefs, route, subjects, sync, watched } from "../src/app/state.ts";
 import { followSwaps } from "../src/app/swaps.ts";
 import { startUpkeep } from "../src/app/upkeep.ts";
-import type { PageMessage, WorkerMessage } from "../src/model/protocol.ts";
+import { INITIAL_LINK, type PageMessage, type WorkerMessage } from "../src/model/protocol.ts";
 import { seriesKey, type SeriesKey, type Subject } from "../src/model/subject.ts";
 import { INITIAL_SYNC, reduce, seriesOf } from "../src/model/sync.ts";
 import { formatIso } from "../src/model/units.ts";
@@ -19,16 +19,20 @@ const KEY = seriesKey(AAPL, "1m");
 const worker = vi.hoisted(() => ({
   posts: [] as PageMessage[],
   version: 0,
+  opened: 0,
   say: (_message: WorkerMessage): void => undefined,
+  fail: (): void => undefined,
 }));
 vi.mock("../src/store/stream_port.ts", () => ({
-  openStreamPort: (receive: typeof worker.say) => {
+  openStreamPort: (receive: typeof worker.say, onError: () => void) => {
+    worker.opened += 1;
     worker.say = receive;
+    worker.fail = onError;
     const post = (message: PageMessage): void => {
       worker.posts.push(message);
       if (message.type === "subscribe") worker.version = message.version;
     };
-    return { post, close: () => undefined };
+    return { post };
   },
 }));
 
@@ -43,6 +47,8 @@ const api = {
   cursor: "0:5k",
   held: false,
   down: "",
+  generation: "g1",
+  subjects: ["AAPL", "MSFT"],
   release: [] as (() => void)[],
   times: (part: string): number => api.asked.filter((url) => url.includes(part)).length,
   async fetch(url: string): Promise<Response> {
@@ -51,10 +57,14 @@ const api = {
     if (api.down !== "" && url.includes(api.down)) throw new TypeError("refused");
     const swap = { at: formatIso(bucketOf(0).start), generation: "g1" };
     if (url.includes("/generations")) return Response.json({ swaps: [swap] });
-    if (url.includes("/subjects")) return Response.json({ subjects: [{ subject: "AAPL" }, { subject: "MSFT" }] });
+    if (url.includes("/subjects")) return Response.json({ subjects: api.subjects.map((subject) => ({ subject })) });
+    const generation = api.generation;
+    const [, list = "", width = ""] = /tickers=(.*)&resolution=(\w*)/.exec(decodeURIComponent(url)) ?? [];
+    const short = list.split(",").map((row) => ({ ...new FakeServer([row]).rest(row), resolution: width, generation }));
+    if (list !== "") return Response.json({ series: short });
     const [, ticker = "", resolution = ""] = /timeseries\/(.*)\?resolution=(.*)/.exec(url) ?? [];
     const answer = new FakeServer([ticker]).rest(ticker);
-    return Response.json({ ...answer, resolution, stream_cursor: api.cursor });
+    return Response.json({ ...answer, resolution, generation, stream_cursor: api.cursor });
   },
 };
 const whole = (key: SeriesKey): string => `/timeseries/${key.replace("@", "?resolution=")}`;
@@ -71,8 +81,9 @@ start();
 await settle();
 
 beforeEach(async () => {
-  Object.assign(api, { held: false, down: "" });
+  Object.assign(api, { held: false, down: "", generation: "g1" });
   sync.value = INITIAL_SYNC;
+  link.value = INITIAL_LINK;
   setPrefs({ watched: [AAPL] });
   visit("/?s=AAPL");
   attach();
@@ -134,6 +145,64 @@ describe("updates", () => {
     await vi.waitFor(() => expect(seriesOf(sync.value, KEY).buckets.map(({ rev }) => rev)).toEqual([6]));
     frames.mockRestore();
     hide(false);
+  });
+});
+
+describe("a promote", () => {
+  it("is asked about again when the process that answers has not heard of it", async () => {
+    await vi.waitFor(() => expect(seriesOf(sync.value, KEY).stale).toBe(false));
+    worker.say({ type: "resync", epoch: "g2" });
+    await settle();
+    expect([seriesOf(sync.value, KEY).stale, api.times(whole(KEY))]).toEqual([true, 1]);
+    api.generation = "g2";
+    await vi.waitFor(() => expect(seriesOf(sync.value, KEY)).toMatchObject({ stale: false, generation: "g2" }), 3_000);
+    expect(api.times(whole(KEY))).toBe(2);
+  });
+});
+
+describe("a page that the stream had no room for", () => {
+  it("holds nothing for certain when it is served again", async () => {
+    worker.say({ type: "attached", version: worker.version, accepted: false });
+    expect(crowded.value).toBe(true);
+    worker.say({ type: "link", link: { ...INITIAL_LINK, phase: "open" } });
+    expect(health.value.state).toBe("delayed");
+    api.held = true;
+    attach();
+    expect([crowded.value, seriesOf(sync.value, KEY).stale]).toEqual([false, true]);
+    api.release.splice(0).forEach((go) => go());
+  });
+});
+
+describe("a worker that does not start", () => {
+  it("is started anew when the reader asks", async () => {
+    const { opened } = worker;
+    worker.fail();
+    expect(health.value).toMatchObject({ state: "offline", label: "Stopped" });
+    worker.posts.length = 0;
+    retryNow();
+    expect(worker.opened).toBe(opened + 1);
+    expect(worker.posts).toEqual([{ type: "subscribe", subjects: [AAPL], resolutions: ["1m"], version: worker.version }]);
+    retryNow();
+    expect([worker.opened, worker.posts.at(-1)]).toEqual([opened + 1, { type: "retry" }]);
+  });
+});
+
+describe("the list of subjects", () => {
+  it("fills the list of a reader who has chosen none, and what is shown stays where it is", async () => {
+    prefs.value = { ...prefs.value, watched: null };
+    visit("/");
+    const before = watched.value;
+    api.subjects = ["NEW", ...before];
+    await loadSubjects();
+    expect(watched.value).toEqual([...before, "NEW"]);
+  });
+
+  it("is asked for again with another generation, and tells of no failure where a series does", async () => {
+    worker.say({ type: "resync", epoch: "g1" });
+    expect(api.times("/subjects")).toBe(1);
+    api.down = "/subjects";
+    await loadSubjects();
+    expect(failure.value).toBeNull();
   });
 });
 

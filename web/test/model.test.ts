@@ -3,7 +3,7 @@ import { backoff, BACKOFF_CAP, retryAfter } from "../src/model/backoff.ts";
 import { isNewer, LABELS, parseBucket } from "../src/model/bucket.ts";
 import { candleSentence } from "../src/model/candle_sentence.ts";
 import { isRevised, labelMark } from "../src/model/candle_text.ts";
-import { formatEventId, parseEventId } from "../src/model/cursor.ts";
+import { positionIn } from "../src/model/cursor.ts";
 import { parseArticles } from "../src/model/article.ts";
 import { parseSubjects } from "../src/model/api_types.ts";
 import { fileName, toCsv, toCurl, toJsonLines } from "../src/model/export.ts";
@@ -116,10 +116,9 @@ describe("slots", () => {
 });
 
 describe("cursor, back-off and time", () => {
-  it("reads ids whose cursor has dots of its own", () => {
-    expect(parseEventId("g7.0:12.1:9")).toEqual({ epoch: "g7", cursor: "0:12.1:9" });
-    expect(formatEventId({ epoch: "g7", cursor: "0:12.1:9" })).toBe("g7.0:12.1:9");
-    for (const bad of ["", "g7", ".5", "g7."]) expect(parseEventId(bad)).toBeNull();
+  it("names the epoch of a position once", () => {
+    expect(positionIn("g7", "0:12")).toBe("g7.0:12");
+    expect(positionIn("g7", "g7.0:12")).toBe("g7.0:12");
   });
 
   it("draws from the whole range between base and a growing, capped ceiling", () => {
@@ -224,6 +223,19 @@ describe("the pill", () => {
     for (const phase of ["connecting", "polling", "waiting", "offline", "paused", "stopped"] as const) {
       expect(pill({ ...open, phase }, now).state).not.toBe("live");
     }
+  });
+
+  it("doubts a connection of any kind that has long been silent", () => {
+    const polling = { ...open, phase: "polling" as const };
+    expect(pill(polling, now).state).toBe("polling");
+    expect(pill(polling, ms(now + 16_000)).state).toBe("delayed");
+  });
+
+  it("does not say Live on a page that the stream has no room for", () => {
+    for (const phase of ["open", "polling"] as const) {
+      expect(pill({ ...open, phase }, now, true)).toMatchObject({ state: "delayed", explanation: expect.stringContaining("every 10 s") });
+    }
+    expect(pill({ ...open, phase: "waiting" }, now, true).state).toBe("reconnecting");
   });
 
   it("measures age by the server's clock", () => {

@@ -1,11 +1,12 @@
 // @vitest-environment jsdom
 import { h } from "preact";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { listenForKeys } from "../src/app/keyboard.ts";
-import { cycleTheme, go, moveWatched, unwatch } from "../src/app/navigation.ts";
+import { cycleTheme, followHistory, go, moveWatched, unwatch, watch } from "../src/app/navigation.ts";
 import { PageLink } from "../src/app/page_link.tsx";
 import { loadPrefs, savePrefs } from "../src/app/prefs.ts";
-import { prefs, route, selected, sync } from "../src/app/state.ts";
+import { hovered, prefs, route, selected, sync, watched } from "../src/app/state.ts";
+import { stepCandle } from "../src/app/stepping.ts";
 import { WatchList } from "../src/app/watch_list.tsx";
 import { seriesKey, type Subject } from "../src/model/subject.ts";
 import { INITIAL_SYNC, reduce } from "../src/model/sync.ts";
@@ -18,6 +19,7 @@ const TSLA = "TSLA" as Subject;
 const LIST = [AAPL, MSFT, TSLA];
 
 listenForKeys();
+followHistory();
 
 beforeEach(() => {
   hide();
@@ -44,6 +46,27 @@ describe("the address", () => {
     go({ page: "grid" });
     expect(window.history.length).toBe(before);
   });
+
+  it("follows a key that is held without a call for every step, and before the next entry", async () => {
+    const buckets = [...Array(100).keys()].map((i) => bucketOf(i));
+    sync.value = reduce(INITIAL_SYNC, { kind: "fetched", key: seriesKey(AAPL, "1m"), generation: "g1", buckets, askedAtBreak: 0, full: true });
+    visit("/?s=AAPL");
+    const written = vi.spyOn(window.history, "replaceState");
+    for (let i = 0; i < 50; i++) stepCandle(-1);
+    expect(route.value.at).toBe(bucketOf(49).start);
+    await settle();
+    await settle();
+    expect(written).toHaveBeenCalledTimes(1);
+    expect(location.search).toContain("at=2025-12-21T10:49");
+    stepCandle(-1);
+    go({ page: "grid", at: null });
+    expect(location.pathname + location.search).toBe("/grid?s=AAPL");
+    window.history.back();
+    await settle();
+    expect(location.search).toContain("at=2025-12-21T10:48");
+    expect(route.value.at).toBe(bucketOf(48).start);
+    written.mockRestore();
+  });
 });
 
 describe("what the reader chose", () => {
@@ -52,6 +75,18 @@ describe("what the reader chose", () => {
     cycleTheme();
     expect(loadPrefs()).toMatchObject({ theme: "light", watched: [AAPL, TSLA] });
     expect(prefs.value.watched).toEqual(LIST);
+  });
+
+  it("is added to what another tab has added", () => {
+    const [nvda, amzn] = ["NVDA" as Subject, "AMZN" as Subject];
+    visit("/");
+    savePrefs({ ...loadPrefs(), watched: [AAPL, MSFT, TSLA, nvda] });
+    watch(amzn);
+    expect(loadPrefs().watched).toEqual([AAPL, MSFT, TSLA, nvda, amzn]);
+    expect(watched.value).toEqual([AAPL, MSFT, TSLA, nvda, amzn]);
+    savePrefs({ ...loadPrefs(), watched: [AAPL, MSFT, nvda, amzn] });
+    unwatch(amzn);
+    expect(loadPrefs().watched).toEqual([AAPL, MSFT, nvda]);
   });
 });
 
@@ -74,6 +109,30 @@ describe("the keys of the candles", () => {
     visit(address);
     expect(press(document.body, "ArrowLeft").defaultPrevented).toBe(true);
     expect(route.value.at).toBe(bucketOf(1, {}).start);
+  });
+
+  it("take the crosshair's place: the legend names the candle they reach", () => {
+    visit("/?s=AAPL&r=1m");
+    hovered.value = bucketOf(2).start;
+    press(document.body, "ArrowLeft");
+    expect(hovered.value).toBeNull();
+  });
+
+  it("lead to the ends of the chart in focus, and scroll elsewhere", () => {
+    visit("/?s=AAPL&r=1m");
+    expect(press(document.body, "Home").defaultPrevented).toBe(false);
+    const chart = document.body.appendChild(document.createElement("div"));
+    chart.className = "chart-frame";
+    expect(press(chart, "Home").defaultPrevented).toBe(true);
+    expect(route.value.at).toBe(bucketOf(0).start);
+    press(chart, "End");
+    expect(route.value.at).toBe(bucketOf(2).start);
+  });
+
+  it("begin at the candle the address names, though it is in no series", () => {
+    visit(`/?s=AAPL&r=1m&at=${new Date(bucketOf(0).start - 60_000).toISOString()}`);
+    press(document.body, "ArrowRight");
+    expect(route.value.at).toBe(bucketOf(0).start);
   });
 
   it("let a table be scrolled, on a run's page too", () => {

@@ -1,5 +1,5 @@
 // @vitest-environment jsdom
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RecordsPage } from "../src/app/records_page.tsx";
 import { link, now } from "../src/app/state.ts";
 import { INITIAL_LINK, type Link } from "../src/model/protocol.ts";
@@ -51,6 +51,35 @@ beforeEach(() => {
   server = new SlowServer();
   vi.stubGlobal("fetch", server.fetch);
   link.value = INITIAL_LINK;
+});
+
+// The first: the list of a page outlives its parts, and here none must have been read yet.
+describe("records that could not be loaded", () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it("appear when the server answers again, as the page says", async () => {
+    vi.useFakeTimers();
+    let [down, asked] = [true, 0];
+    vi.stubGlobal("fetch", async (url: string) => {
+      if (url.includes("/items?")) asked += 1;
+      if (down) throw new TypeError("refused");
+      return Response.json({ items: [{ source_id: "rss#1", ingested_at: formatIso(NOON), metadata: { title: "a headline" } }], next_cursor: null });
+    });
+    visit("/records?source=finnhub");
+    const shown = show(RecordsPage);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await shown;
+    expect(document.querySelector(".nothing")?.textContent).toContain("appear here when the server answers again");
+    await vi.advanceTimersByTimeAsync(25_000);
+    expect(asked).toBe(3);
+    down = false;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(titles()).toEqual(["a headline"]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked).toBe(4);
+  });
 });
 
 describe("the records", () => {

@@ -13,6 +13,8 @@ interface FetchEvent {
 class Browser {
   readonly #cache = new Map<string, Response>();
   readonly #listeners = new Map<string, (event: FetchEvent) => void>();
+  /** A disk on which nothing can be kept. */
+  isFull = false;
   #network: () => Promise<Response> = () => Promise.reject(new TypeError("no network"));
 
   constructor() {
@@ -21,7 +23,10 @@ class Browser {
       addEventListener: (name: string, listener: (event: FetchEvent) => void) => this.#listeners.set(name, listener),
     };
     const cache = {
-      put: async (request: string, response: Response) => void this.#cache.set(request, response),
+      put: async (request: string | { url: string }, response: Response) => {
+        if (this.isFull) throw new DOMException("full", "QuotaExceededError");
+        this.#cache.set(typeof request === "string" ? request : new URL(request.url).pathname, response);
+      },
       keys: async () => [...this.#cache.keys()].map((path) => ({ url: ORIGIN + path })),
       delete: async (path: string) => this.#cache.delete(path),
     };
@@ -54,6 +59,15 @@ let browser: Browser;
 beforeEach(async () => {
   browser = new Browser();
   expect(await browser.open("/ops", 200, HTML, "the page")).toBe("the page");
+});
+
+describe("a full disk", () => {
+  it("does not stand between the reader and what the server gives", async () => {
+    browser.isFull = true;
+    expect(await browser.open("/", 200, HTML, "a newer page")).toBe("a newer page");
+    expect(await browser.open("/assets/a-1.js", 200, "text/javascript", "code")).toBe("code");
+    expect(await new Browser().open("/", 200, HTML, "the first page")).toBe("the first page");
+  });
 });
 
 describe("the page without its server", () => {

@@ -99,7 +99,7 @@ describe("the stream client", () => {
       body.send(server.frames(headers.get("Last-Event-ID") ?? "g1.1"));
       return body.response;
     }, "g1.1");
-    expect(rig.calls[0]?.url).toContain("cursor=g1.1");
+    expect(rig.calls[0]?.position).toBe("g1.1");
     expect(rig.phase).toBe("open");
     expect(rig.resyncs).toEqual([]);
     server.change("AAPL", 1, -0.5);
@@ -198,6 +198,33 @@ describe("the stream client", () => {
     expect(Math.abs(rig.client.link.clockOffset - behind)).toBeLessThanOrEqual(1_000);
   });
 
+  it("counts a server that takes the question and never answers as one that is away", async () => {
+    let mute = "/stream";
+    const never = (signal: AbortSignal): Promise<Response> =>
+      new Promise((_, reject) => signal.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError"))));
+    await started((url, _headers, signal) => {
+      return url.includes(mute) ? never(signal) : Response.json({ epoch: "g1", cursor: "g1.0", events: [], more: false });
+    }, "g1.0");
+    await rig.clock.advance(40_000);
+    expect([rig.phase, rig.streams().length]).toEqual(["polling", 3]);
+    mute = "/";
+    const polls = rig.calls.length;
+    await rig.clock.advance(60_000);
+    expect(rig.phase).not.toBe("polling");
+    expect(rig.calls.length).toBeGreaterThan(polls + 2);
+  });
+
+  it("keeps a stream whose answer came in time", async () => {
+    const server = new FakeServer(["AAPL"]);
+    await started((_url, headers, signal) => {
+      const body = openBody(signal);
+      body.send(server.frames(headers.get("Last-Event-ID")));
+      return body.response;
+    });
+    await rig.clock.advance(20_000);
+    expect([rig.phase, rig.streams().length]).toEqual(["open", 1]);
+  });
+
   it("waits as long as a farewell asks, without counting it as a failure", async () => {
     const server = new FakeServer(["AAPL"]);
     await started((_url, headers, signal) => {
@@ -273,8 +300,7 @@ describe("a network that cuts, stalls, buffers, truncates and refuses", () => {
       if (fault < 0.2) return refuse(503, { "Retry-After": "1" });
       if (fault < 0.25) return refuse(429);
       const body = openBody(signal);
-      const cursorParameter = /cursor=([^&]*)/.exec(url)?.[1];
-      const text = server.frames(headers.get("Last-Event-ID") ?? (cursorParameter === undefined ? null : decodeURIComponent(cursorParameter)));
+      const text = server.frames(headers.get("Last-Event-ID"));
       if (fault < 0.5) {
         // Truncated at any byte, even inside a character or between two lines of one message.
         body.send(text.slice(0, Math.floor(roll() * text.length)));

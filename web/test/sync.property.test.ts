@@ -2,18 +2,21 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseSeries } from "../src/model/api_types.ts";
 import { parseBucket } from "../src/model/bucket.ts";
-import { formatEventId, parseEventId } from "../src/model/cursor.ts";
+import { bucketStarting } from "../src/model/series.ts";
 import type { BucketUpdate } from "../src/model/stream_event.ts";
 import { parseMessage } from "../src/model/stream_event.ts";
 import { seriesKey, type SeriesKey, type Subject } from "../src/model/subject.ts";
-import { INITIAL_SYNC, reduce, type SeriesState, seriesOf, type SyncInput, type SyncState } from "../src/model/sync.ts";
+import { INITIAL_SYNC, isAnswered, mayConfirm, reduce, type SeriesState, seriesOf, type SyncInput, type SyncState } from "../src/model/sync.ts";
 import { bucketOf, FakeServer } from "./fake_server.ts";
 
 /**
  * Law 6, "reconnect is invisible", for the part the page owns: whatever is lost, doubled, swapped or
  * late on the way, the page ends with the state of a fresh fetch.
  */
-const TICKERS = ["AAPL", "MSFT"] as const;
+const TICKERS = ["AAPL", "MSFT", "TSLA"] as const;
+/** Shown as a row of the watch list only: its answers hold no more than the newest candles. */
+const SHORT = "TSLA";
+const SHORT_CANDLES = 3;
 const keyOf = (ticker: string): SeriesKey => seriesKey(ticker as Subject, "1m");
 
 type Step =
@@ -24,20 +27,23 @@ type Step =
   | { op: "deliver"; count: number; order: number; twice: boolean }
   | { op: "cut" }
   | { op: "connect" }
-  | { op: "promote" }
+  /** Another generation goes live; `late`: the process that answers the page's questions has not heard of it yet. */
+  | { op: "promote"; late: boolean }
+  | { op: "heard" }
   | { op: "cached"; ticker: number; index: number }
   | { op: "wipe" };
 
 const stepArb: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ op: fc.constant("change" as const), ticker: fc.nat(1), index: fc.nat(7), score: fc.integer({ min: -9999, max: 9999 }).map((n) => n / 10_000) }) },
-  { weight: 2, arbitrary: fc.record({ op: fc.constant("finish" as const), ticker: fc.nat(1), index: fc.nat(7) }) },
-  { weight: 2, arbitrary: fc.record({ op: fc.constant("ask" as const), ticker: fc.nat(1) }) },
+  { weight: 8, arbitrary: fc.record({ op: fc.constant("change" as const), ticker: fc.nat(2), index: fc.nat(7), score: fc.integer({ min: -9999, max: 9999 }).map((n) => n / 10_000) }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant("finish" as const), ticker: fc.nat(2), index: fc.nat(7) }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant("ask" as const), ticker: fc.nat(2) }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant("answer" as const), pick: fc.nat(5) }) },
   { weight: 5, arbitrary: fc.record({ op: fc.constant("deliver" as const), count: fc.nat(6), order: fc.nat(), twice: fc.boolean() }) },
   { weight: 1, arbitrary: fc.constant({ op: "cut" as const }) },
   { weight: 2, arbitrary: fc.constant({ op: "connect" as const }) },
-  { weight: 1, arbitrary: fc.constant({ op: "promote" as const }) },
-  { weight: 1, arbitrary: fc.record({ op: fc.constant("cached" as const), ticker: fc.nat(1), index: fc.nat(7) }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant("promote" as const), late: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.constant({ op: "heard" as const }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant("cached" as const), ticker: fc.nat(2), index: fc.nat(7) }) },
   { weight: 1, arbitrary: fc.constant({ op: "wipe" as const }) },
 );
 
@@ -48,7 +54,11 @@ interface Flaws {
   readonly ignoreRev?: boolean;
   /** Canary: does not fetch again after a break. */
   readonly noResync?: boolean;
+  /** Canary: believes answers of a process that does not know which generation is live. */
+  readonly anyGeneration?: boolean;
 }
+
+type Rest = ReturnType<FakeServer["rest"]>;
 
 class Harness {
   readonly server = new FakeServer(TICKERS);
@@ -56,7 +66,9 @@ class Harness {
   position: string | null = null;
   wire: string[] | null = null;
   sent = 0;
-  answers: { at: number; wire: unknown }[] = [];
+  answers: { at: number; wire: Rest }[] = [];
+  /** What the late process has, while there is one. */
+  outdated: ReadonlyMap<string, Rest> | null = null;
 
   constructor(readonly flaws: Flaws) {}
 
@@ -71,7 +83,7 @@ class Harness {
 
   ask(ticker: string, afterBreak = false): void {
     if (afterBreak && this.flaws.noResync === true) return;
-    this.answers.push({ at: this.state.breaks, wire: this.server.rest(ticker) });
+    this.answers.push({ at: this.state.breaks, wire: this.outdated?.get(ticker) ?? this.server.rest(ticker) });
   }
 
   answer(pick: number): void {
@@ -80,8 +92,16 @@ class Harness {
     const { wire, at } = found;
     const answer = parseSeries(wire);
     if (answer === null) throw new Error("the fake answered something else");
-    const older = (wire as { older_partials: unknown[] }).older_partials.map(parseBucket).filter((b) => b !== null);
-    this.input({ kind: "fetched", key: answer.key, generation: answer.generation, buckets: [...older, ...answer.buckets], askedAtBreak: at, full: true });
+    const older = wire.older_partials.map(parseBucket).filter((b) => b !== null);
+    const full = wire.ticker !== SHORT;
+    const buckets = [...older, ...answer.buckets].sort((a, b) => a.start - b.start).slice(full ? 0 : -SHORT_CANDLES);
+    const { key, generation } = answer;
+    const { epoch } = this.state;
+    const anyGeneration = this.flaws.anyGeneration === true;
+    if (anyGeneration) this.state = { ...this.state, epoch: null };
+    this.input({ kind: "fetched", key, generation, buckets, askedAtBreak: at, full });
+    this.state = { ...this.state, epoch };
+    if (!anyGeneration && !mayConfirm(this.state, generation)) this.ask(wire.ticker);
   }
 
   /** One message reaches the page; the position moves as in the stream client. */
@@ -92,8 +112,7 @@ class Harness {
       this.input({ kind: "resync", epoch: event.epoch });
       for (const ticker of TICKERS) this.ask(ticker, true);
     }
-    const id = parseEventId(lines["id"] ?? "");
-    if (id !== null) this.position = formatEventId(id);
+    this.position = lines["id"] ?? this.position;
     return event?.kind === "buckets" ? [...event.updates] : [];
   }
 
@@ -121,9 +140,11 @@ class Harness {
     if (step.op === "cut") this.wire = null;
     if (step.op === "connect" && this.wire === null) this.connect();
     if (step.op === "promote") {
+      if (step.late) this.outdated ??= new Map(TICKERS.map((name) => [name, this.server.rest(name)]));
       this.server.promote(`${this.server.epoch}x`);
       this.wire = null;
     }
+    if (step.op === "heard") this.outdated = null;
     if (step.op === "cached") {
       const buckets = [bucketOf(step.index, { rev: 1_000 })];
       this.input({ kind: "cached", key: keyOf(ticker), generation: this.server.epoch, buckets });
@@ -131,6 +152,7 @@ class Harness {
     if (step.op === "wipe") {
       // No position of the old log is one of the new log, so the page cannot resume.
       this.server.wipe();
+      this.outdated = null;
       this.position = null;
       this.wire = null;
     }
@@ -140,6 +162,7 @@ class Harness {
   /** The weather clears: connect, drain everything, answer everything. */
   settle(): void {
     this.wire = null;
+    this.outdated = null;
     this.connect();
     for (let i = 0; i < 50 && (this.pending() > 0 || this.answers.length > 0); i++) {
       this.deliver(1_000, 3, true);
@@ -155,11 +178,13 @@ class Harness {
     for (const ticker of TICKERS) {
       const answer = parseSeries(this.server.rest(ticker));
       const rest = this.server.rest(ticker);
+      const got = seriesOf(this.state, keyOf(ticker)).buckets;
       const wanted = [...rest.buckets, ...rest.older_partials, rest.partial_bucket]
         .map(parseBucket)
         .filter((bucket) => bucket !== null)
-        .sort((a, b) => a.start - b.start);
-      const got = seriesOf(this.state, keyOf(ticker)).buckets;
+        .sort((a, b) => a.start - b.start)
+        // A row need not have every older candle, but none that a fresh fetch would not have.
+        .filter(({ start }, i, all) => ticker !== SHORT || i >= all.length - SHORT_CANDLES || bucketStarting(got, start) !== null);
       if (answer === null || JSON.stringify(got) !== JSON.stringify(wanted)) return `${ticker}: ${JSON.stringify({ got, wanted })}`;
     }
     return null;
@@ -186,6 +211,18 @@ describe("reconnect is invisible", () => {
   it("is caught when revisions are ignored", () => {
     const result = fc.check(fc.property(fc.array(stepArb, { maxLength: 120 }), (steps) => outcome(steps, { ignoreRev: true }) === null), { numRuns: 500 });
     expect(result.failed).toBe(true);
+  });
+
+  it("is caught when an answer of another generation is believed", () => {
+    const all = { op: "deliver" as const, count: 9, order: 0, twice: false };
+    const answers = TICKERS.map(() => ({ op: "answer" as const, pick: 0 }));
+    const steps: Step[] = [
+      // Two windows: the greeting of a stream that can not resume tells of the newest one itself.
+      ...[0, 2].map((index) => ({ op: "change" as const, ticker: 0, index, score: 0.5 })), { op: "connect" }, all, ...answers,
+      { op: "promote", late: true }, { op: "connect" }, all, ...answers,
+    ];
+    expect(outcome(steps)).toBeNull();
+    expect(outcome(steps, { anyGeneration: true })).not.toBeNull();
   });
 
   it("is caught when a break is not followed by a fetch", () => {
@@ -227,9 +264,27 @@ describe("what the server has not confirmed", () => {
   });
 
   it("is not confirmed by a short answer", () => {
-    const short = fetched(run(3, 2, 2), { full: false });
-    expect(after(cached(run(1, 4, 7)), streamed(6, 1), short)).toMatchObject({ stale: true, fromCache: true });
-    expect(content(after(cached(run(1, 4, 7)), streamed(6, 1), short, fetched(run(3, 1))))).toEqual([[3, 1], [6, 1]]);
+    const seen = [cached(run(1, 4, 7)), streamed(6, 1), fetched(run(3, 2, 2), { full: false })];
+    expect(after(...seen)).toMatchObject({ stale: true });
+    expect(content(after(...seen, fetched(run(1, 4, 2))))).toEqual([[1, 2], [2, 2], [3, 2], [4, 2], [6, 1]]);
+  });
+
+  it("gives way to a short answer as to a whole one", () => {
+    const before = [fetched(run(1, 4, 7), { full: false }), resync, streamed(6, 1)];
+    const series = after(...before, fetched(run(3, 2, 2), { full: false, askedAtBreak: 1 }), streamed(4, 3));
+    expect(content(series)).toEqual([[3, 2], [4, 3], [6, 1]]);
+    expect(isAnswered(series)).toBe(true);
+    expect([after(), after(cached(run(1, 1))), after(...before)].map(isAnswered)).toEqual([false, false, false]);
+  });
+
+  it("is not confirmed by a process that has not heard of the live generation", () => {
+    const promoted: SyncInput[] = [resync, fetched(run(0, 3, 7), { askedAtBreak: 1 }), { kind: "resync", epoch: "g2" }];
+    const late = fetched(run(0, 3, 7), { askedAtBreak: 2 });
+    expect(after(...promoted, late)).toMatchObject({ buckets: [], stale: true });
+    const live = fetched(run(0, 3), { askedAtBreak: 2, generation: "g2" });
+    const wanted = [[0, 1], [1, 1], [2, 2]];
+    expect(content(after(...promoted, late, streamed(2, 2), live))).toEqual(wanted);
+    expect(content(after(...promoted, live, late, streamed(2, 2)))).toEqual(wanted);
   });
 
   it("does not lose what the stream brings while the answer is on its way", () => {

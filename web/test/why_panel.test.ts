@@ -1,26 +1,53 @@
 // @vitest-environment jsdom
-import { beforeEach, describe, expect, it, vi } from "vitest";
-import { sync } from "../src/app/state.ts";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { link, sync } from "../src/app/state.ts";
 import { WhyPanel } from "../src/app/why_panel.tsx";
+import { INITIAL_LINK } from "../src/model/protocol.ts";
 import { seriesKey, type Subject } from "../src/model/subject.ts";
 import { INITIAL_SYNC, reduce } from "../src/model/sync.ts";
 import { bucketOf } from "./fake_server.ts";
 import { hide, settle, show, visit } from "./page.ts";
 
+vi.mock("../src/store/stream_port.ts", () => ({ openStreamPort: () => ({ post: () => undefined, close: () => undefined }) }));
+
 const KEY = seriesKey("AAPL" as Subject, "1m");
-let live = "g1";
+const api = {
+  live: "g1",
+  calls: 0,
+  refuses: false,
+  articles: 1,
+  async fetch(): Promise<Response> {
+    api.calls += 1;
+    if (api.refuses) return Response.json({ detail: "Too many requests" }, { status: 429 });
+    const row = { event_id: api.live, title: `read by ${api.live}` };
+    return Response.json({ articles: Array(api.articles).fill(row) });
+  },
+};
 
 function answer(generation: string): void {
-  live = generation;
-  const buckets = [bucketOf(0)];
-  sync.value = reduce(sync.value, { kind: "fetched", key: KEY, generation, buckets, askedAtBreak: 0, full: true });
+  api.live = generation;
+  const [buckets, askedAtBreak] = [[bucketOf(0)], sync.value.breaks];
+  sync.value = reduce(sync.value, { kind: "fetched", key: KEY, generation, buckets, askedAtBreak, full: true });
 }
+
+/** News comes in: the candle has another revision. */
+function revise(rev: number, count = rev): void {
+  sync.value = reduce(sync.value, { kind: "updates", updates: [{ key: KEY, bucket: bucketOf(0, { rev, count }), origin: null }] });
+}
+
+const title = (): string | null => document.querySelector(".article-title")?.textContent ?? null;
 
 beforeEach(() => {
   hide();
   visit("/?s=AAPL");
   sync.value = INITIAL_SYNC;
-  vi.stubGlobal("fetch", async () => Response.json({ articles: [{ event_id: live, title: `read by ${live}` }] }));
+  link.value = INITIAL_LINK;
+  Object.assign(api, { live: "g1", calls: 0, refuses: false, articles: 1 });
+  vi.stubGlobal("fetch", api.fetch);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
 });
 
 describe("the articles of a candle", () => {
@@ -28,10 +55,76 @@ describe("the articles of a candle", () => {
     answer("g1");
     await show(WhyPanel);
     await settle();
-    expect(document.querySelector(".article-title")?.textContent).toBe("read by g1");
+    expect(title()).toBe("read by g1");
     answer("g2");
     await settle();
     await settle();
-    expect(document.querySelector(".article-title")?.textContent).toBe("read by g2");
+    expect(title()).toBe("read by g2");
+  });
+
+  it("are asked for while the candle changes without end, and not for each change", async () => {
+    vi.useFakeTimers();
+    answer("g1");
+    const shown = show(WhyPanel);
+    await vi.advanceTimersByTimeAsync(500);
+    await shown;
+    for (let rev = 2; rev < 42; rev++) {
+      revise(rev, 1);
+      await vi.advanceTimersByTimeAsync(250);
+    }
+    expect(api.calls).toBeGreaterThan(5);
+    expect(api.calls).toBeLessThan(15);
+    await vi.advanceTimersByTimeAsync(30_000);
+    const settled = api.calls;
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(api.calls).toBe(settled);
+  });
+
+  it("are waited for anew at every revision, some of the time", async () => {
+    vi.useFakeTimers();
+    answer("g1");
+    const shown = show(WhyPanel);
+    await vi.advanceTimersByTimeAsync(500);
+    await shown;
+    for (const rev of [2, 3]) {
+      api.calls = 0;
+      revise(rev);
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(api.calls).toBe(6);
+    }
+  });
+
+  it("stay when a question is refused, and can be asked for again", async () => {
+    answer("g1");
+    await show(WhyPanel);
+    expect(title()).toBe("read by g1");
+    api.refuses = true;
+    revise(2, 1);
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    expect(title()).toBe("read by g1");
+    expect(document.querySelector(".articles.stale")).not.toBeNull();
+    expect(document.querySelector(".panel-note")?.textContent).toContain("Too many requests");
+    api.refuses = false;
+    document.querySelector<HTMLElement>(".panel-note button")?.click();
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    expect(document.querySelector(".panel-note")).toBeNull();
+    expect(document.querySelector(".articles.stale")).toBeNull();
+  });
+
+  it.each([
+    ["the series is fetched anew after a break", () => {
+      sync.value = reduce(sync.value, { kind: "resync", epoch: "g1" });
+      answer("g1");
+    }],
+    ["the stream is open again", () => (link.value = { ...INITIAL_LINK, phase: "open" })],
+  ])("come without being asked for when %s", async (_, mend) => {
+    api.refuses = true;
+    answer("g1");
+    await show(WhyPanel);
+    expect(title()).toBeNull();
+    api.refuses = false;
+    mend();
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    expect(title()).toBe("read by g1");
   });
 });

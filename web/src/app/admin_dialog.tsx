@@ -2,8 +2,8 @@ import "./styles/dialog.css";
 import "./styles/admin.css";
 import { signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
 import { ApiError } from "../store/api.ts";
+import { useModal } from "./modal.ts";
 
 /** The admin key lives here and nowhere else: not in storage, not in the address, gone with the page. */
 const adminKey = signal<string | null>(null);
@@ -40,10 +40,9 @@ function KeyField() {
 
 /** Asks for the key, says what will happen, does it, and tells what the server said when it would not. */
 export function AdminDialog({ wish, close }: { wish: Wish; close: () => void }) {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const busy = useSignal(false);
   const problem = useSignal<string | null>(null);
-  useEffect(() => dialog.current?.showModal(), []);
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);

@@ -1,9 +1,10 @@
 import { effect } from "@preact/signals";
-import type { CandleChart } from "../view/chart.ts";
-import { prefs } from "./state.ts";
+import { slotMsOf } from "../model/resolution.ts";
+import type { CandleChart, ChartState } from "../view/chart.ts";
+import { flags, hovered, prefs, resolution, route } from "./state.ts";
 
 /** Keeps a chart's colours with the theme of the page; returns what ends it. */
-export function followTheme(chart: CandleChart): () => void {
+function followTheme(chart: CandleChart): () => void {
   const media = ["(prefers-color-scheme: dark)", "(forced-colors: active)"].map((query) => window.matchMedia(query));
   let frame = 0;
   const restyle = (): void => {
@@ -20,5 +21,26 @@ export function followTheme(chart: CandleChart): () => void {
     stop();
     cancelAnimationFrame(frame);
     for (const list of media) list.removeEventListener("change", restyle);
+  };
+}
+
+/** Keeps a chart at what the page shows, in its theme; returns what ends both and the chart. */
+export function keepShown(chart: CandleChart, own: () => Pick<ChartState, "name" | "slots" | "selectedStart" | "liveStart">): () => void {
+  const stopShowing = effect(() =>
+    chart.show({
+      ...own(),
+      slotMs: slotMsOf(resolution.value),
+      scale: route.value.scale,
+      zone: prefs.value.zone,
+      flags: flags.value,
+    }),
+  );
+  const stopStyling = followTheme(chart);
+  return () => {
+    stopShowing();
+    stopStyling();
+    chart.destroy();
+    // The crosshair went with the chart; the next legend must not name its candle.
+    hovered.value = null;
   };
 }

@@ -8,11 +8,20 @@ const MAX_QUIET = 3;
 /** How many parts do not come; the reader is told. */
 export const missingParts = signal(0);
 
+const asked = new Map<() => Promise<unknown>, Promise<unknown>>();
+
+/** Loads a part of the page, once for however many ask, and tries again until it comes. */
+export function loadCode<T>(load: () => Promise<T>): Promise<T> {
+  const part = asked.get(load) ?? keepTrying(load);
+  asked.set(load, part);
+  return part as Promise<T>;
+}
+
 /**
- * Loads a part of the page, trying again until it comes. The server may be away for the moment; or it has a newer
- * version, without the file this one asks for, and only a page that is loaded anew can have the part.
+ * The server may be away for the moment; or it has a newer version, without the file this one asks for, and only a
+ * page that is loaded anew can have the part.
  */
-export async function loadCode<T>(load: () => Promise<T>): Promise<T> {
+async function keepTrying<T>(load: () => Promise<T>): Promise<T> {
   for (let failures = 0; ; ) {
     try {
       const part = await load();

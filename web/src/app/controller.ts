@@ -1,19 +1,20 @@
 import { effect, untracked } from "@preact/signals";
 import type { SeriesAnswer } from "../model/api_types.ts";
 import { positionIn } from "../model/cursor.ts";
-import type { WorkerMessage } from "../model/protocol.ts";
+import type { PageMessage, WorkerMessage } from "../model/protocol.ts";
 import type { ResolutionId } from "../model/resolution.ts";
 import type { BucketUpdate } from "../model/stream_event.ts";
 import { seriesKey, type SeriesKey, splitKey, type Subject } from "../model/subject.ts";
-import { reduce, seriesOf, type SyncInput } from "../model/sync.ts";
+import { isAnswered, mayConfirm, reduce, seriesOf, type SeriesState, type SyncInput } from "../model/sync.ts";
 import { ms } from "../model/units.ts";
 import { ApiError, fetchSeries, fetchSeveral, fetchSubjects } from "../store/api.ts";
-import type { SeriesCache } from "../store/cache.ts";
 import { openStreamPort, type StreamPort } from "../store/stream_port.ts";
 import { loadCode } from "./code.ts";
 import { noteShown } from "./shown.ts";
 import { visitedBefore } from "./visits.ts";
-import { candleKeys, crowded, failure, headlines, link, now, resolution, selectedKey, serverNow, subjects, sync, watched } from "./state.ts";
+import {
+  candleKeys, crowded, failure, headlines, link, now, resolution, selectedKey, serverNow, subjects, sync, watched,
+} from "./state.ts";
 
 /**
  * The shell of the page: it joins the worker, the REST API and the cache to the one state. All
@@ -21,33 +22,31 @@ import { candleKeys, crowded, failure, headlines, link, now, resolution, selecte
  */
 const SPARK_CANDLES = 48;
 const ATTACH_TIMEOUT_MS = 1_500;
-const REFETCH_MS = 10_000;
+/** Every process of the server knows within a second that another generation went live. */
+const ASK_AGAIN_MS = 1_200;
 /** A reader who flips through the resolutions gets every one painted; the stream follows when a choice has been made. */
 const SUBSCRIBE_DELAY_MS = 150;
 const HIDDEN_FLUSH_MS = 250;
 const MAX_HEADLINES = 20;
 
 let port: StreamPort | null = null;
-let opened: Promise<SeriesCache> | null = null;
 let version = 0;
 let attachTimer = 0;
 let subscribeTimer = 0;
+let askAgainTimer = 0;
 /** Calls off the flush that is due; null when none is. */
 let cancelFlush: (() => void) | null = null;
-/** The generation of the newest answer; another one means that the cache holds a history that is gone. */
-let liveGeneration: string | null = null;
 /** Called with updates before they are merged, while the state still shows what was there. */
 export const beforeUpdates: ((updates: readonly BucketUpdate[]) => void)[] = [];
 const waiting: BucketUpdate[] = [];
 /** Series that changed since they were last kept. */
 export const dirty = new Set<SeriesKey>();
-export const askedCache = new Set<SeriesKey>();
 const fetching = new Map<SeriesKey, number>();
 
-export function openCache(): Promise<SeriesCache> {
-  opened ??= loadCode(() => import("../store/cache.ts")).then((module) => new module.SeriesCache());
-  return opened;
-}
+export const post = (message: PageMessage): void => port?.post(message);
+
+/** Loads what reads and writes the cache; on a first visit there is nothing to read. */
+export const loadCache = (): Promise<typeof import("./cache.ts")> => import("./cache.ts");
 
 export function dispatch(input: SyncInput): void {
   sync.value = reduce(sync.value, input);
@@ -76,7 +75,7 @@ function queueUpdates(updates: readonly BucketUpdate[]): void {
 }
 
 function followVisibility(): void {
-  port?.post({ type: "visibility", hidden: document.hidden });
+  post({ type: "visibility", hidden: document.hidden });
   if (!document.hidden || cancelFlush === null) return;
   // The frame that was asked for would not come, and no timer is set while one is awaited.
   cancelFlush();
@@ -85,10 +84,17 @@ function followVisibility(): void {
 
 function take(answer: SeriesAnswer, askedAtBreak: number, full: boolean): void {
   const { key, generation, buckets } = answer;
-  if (liveGeneration !== null && generation !== liveGeneration) void openCache().then((cache) => cache.keepOnly(generation));
-  liveGeneration = generation;
   dispatch({ kind: "fetched", key, generation, buckets, askedAtBreak, full });
   if (full) dirty.add(key);
+  if (mayConfirm(sync.value, generation)) return;
+  clearTimeout(askAgainTimer);
+  askAgainTimer = window.setTimeout(loadAll, ASK_AGAIN_MS, true);
+}
+
+/** What a call that failed says; anything else is a fault of this page. */
+function problemOf(error: unknown): string {
+  if (error instanceof ApiError) return error.message;
+  throw error;
 }
 
 export async function loadFull(key: SeriesKey): Promise<void> {
@@ -98,12 +104,12 @@ export async function loadFull(key: SeriesKey): Promise<void> {
   try {
     const answer = await fetchSeries(key);
     const { cursor, generation } = answer;
-    port?.post({ type: "seed", cursor: cursor === null ? null : positionIn(generation, cursor) });
+    post({ type: "seed", cursor: cursor === null ? null : positionIn(generation, cursor) });
     take(answer, askedAtBreak, true);
     if (key === selectedKey.value) failure.value = null;
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    if (key === selectedKey.value) failure.value = error.message;
+    const problem = problemOf(error);
+    if (key === selectedKey.value) failure.value = problem;
   } finally {
     if (fetching.get(key) === askedAtBreak) fetching.delete(key);
   }
@@ -115,24 +121,18 @@ async function loadSparks(list: readonly Subject[], at: ResolutionId): Promise<v
   try {
     for (const answer of await fetchSeveral(list, at, SPARK_CANDLES)) take(answer, askedAtBreak, false);
   } catch (error) {
-    // The pill and the selected series already tell of a server that is away; a sparkline may wait.
-    if (!(error instanceof ApiError)) throw error;
+    // The pill and the selected series already tell of a server that is away, so what it says here is let go.
+    problemOf(error);
   }
 }
 
-/** The series that are shown as candles are fetched whole, the others as far as a sparkline needs. */
-export function loadAll(): void {
+/** The series that are shown as candles are fetched whole, the others as far as a sparkline needs; or only what lacks. */
+export function loadAll(lacking = false): void {
   const at = resolution.value;
-  const whole = new Set(candleKeys.value);
-  for (const key of whole) void loadFull(key);
-  void loadSparks(watched.value.filter((subject) => !whole.has(seriesKey(subject, at))), at);
-}
-
-async function paintFromCache(key: SeriesKey): Promise<void> {
-  if (!visitedBefore || askedCache.has(key)) return;
-  askedCache.add(key);
-  const found = await (await openCache()).read(key);
-  if (found !== null) dispatch({ kind: "cached", key, generation: found.generation, buckets: found.buckets });
+  const stateOf = (key: SeriesKey): SeriesState => seriesOf(sync.value, key);
+  for (const key of candleKeys.value) if (!lacking || stateOf(key).stale) void loadFull(key);
+  const isWanted = (key: SeriesKey): boolean => !candleKeys.value.includes(key) && !(lacking && isAnswered(stateOf(key)));
+  void loadSparks(watched.value.filter((subject) => isWanted(seriesKey(subject, at))), at);
 }
 
 function receive(message: WorkerMessage): void {
@@ -149,8 +149,11 @@ function receive(message: WorkerMessage): void {
     case "resync":
       waiting.length = 0;
       dispatch({ kind: "resync", epoch: message.epoch });
+      void loadSubjects();
       return loadAll();
     case "attached":
+      // What happened while there was no room for this page may have passed unseen.
+      if (crowded.value && message.accepted) dispatch({ kind: "resync", epoch: sync.value.epoch });
       crowded.value = !message.accepted;
       if (message.version !== version) return;
       clearTimeout(attachTimer);
@@ -161,67 +164,72 @@ function receive(message: WorkerMessage): void {
 }
 
 /** Tells the worker what the page watches and fetches once it has answered, so that nothing falls between. */
-function subscribe(list: readonly Subject[], at: ResolutionId): void {
+function subscribe(): void {
   version += 1;
   const known = candleKeys.value.every((key) => !seriesOf(sync.value, key).stale);
   clearTimeout(subscribeTimer);
-  if (known) subscribeTimer = window.setTimeout(() => postSubscription(list, at), SUBSCRIBE_DELAY_MS);
-  else postSubscription(list, at);
+  if (known) subscribeTimer = window.setTimeout(postSubscription, SUBSCRIBE_DELAY_MS);
+  else postSubscription();
 }
 
-function postSubscription(list: readonly Subject[], at: ResolutionId): void {
+const shownSubjects = (): Subject[] =>
+  [...new Set([...watched.value, ...candleKeys.value.map((key) => splitKey(key).subject)])];
+
+function postSubscription(): void {
   clearTimeout(attachTimer);
   attachTimer = window.setTimeout(loadAll, ATTACH_TIMEOUT_MS);
-  port?.post({ type: "subscribe", subjects: list, resolutions: [at], version });
+  post({ type: "subscribe", subjects: shownSubjects(), resolutions: [resolution.value], version });
 }
 
 function watchSelection(): void {
   effect(() => {
     const at = resolution.value;
-    const list = [...new Set([...watched.value, ...candleKeys.value.map((key) => splitKey(key).subject)])];
+    const list = shownSubjects();
     if (list.length === 0) return;
     untracked(() => {
       failure.value = null;
       for (const item of list) {
-        const itemKey = seriesKey(item, at);
-        if (!sync.value.series.has(itemKey)) void paintFromCache(itemKey);
+        const key = seriesKey(item, at);
+        if (!visitedBefore || sync.value.series.has(key)) continue;
+        void loadCode(loadCache).then((module) => module.paintFromCache(key));
       }
-      subscribe(list, at);
+      subscribe();
     });
   });
 }
 
-async function loadSubjects(): Promise<void> {
+export async function loadSubjects(): Promise<void> {
+  let problem: string | null = null;
   try {
     subjects.value = await fetchSubjects();
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    failure.value = error.message;
+    problem = problemOf(error);
   }
+  // Where a subject is shown, its own series tells what is wrong.
+  if (selectedKey.value === null) failure.value = problem;
+}
+
+function connect(): void {
+  port = openStreamPort(receive, () => {
+    post({ type: "leave" });
+    port = null;
+    link.value = { ...link.value, phase: "stopped", detail: "The background connection of this page could not start." };
+  });
 }
 
 export function retryNow(): void {
-  port?.post({ type: "retry" });
-  if (subjects.value === null) void loadSubjects();
+  if (port === null) {
+    connect();
+    postSubscription();
+  } else post({ type: "retry" });
+  void loadSubjects();
   loadAll();
 }
 
 export function start(): void {
-  const broken = (): void => {
-    link.value = { ...link.value, phase: "stopped", detail: "The background connection of this page could not start." };
-  };
-  port = openStreamPort(receive, broken);
+  connect();
   setInterval(() => (now.value = ms(Date.now())), 1_000);
-  setInterval(() => {
-    if (subjects.value === null) void loadSubjects();
-  }, REFETCH_MS);
   document.addEventListener("visibilitychange", followVisibility);
-  for (const name of ["online", "offline"]) {
-    window.addEventListener(name, () => port?.post({ type: "network", online: navigator.onLine }));
-  }
-  window.addEventListener("pagehide", (event) => {
-    if (!event.persisted) port?.close();
-  });
   void loadSubjects();
   watchSelection();
 }

@@ -3,20 +3,21 @@ import { computed, effect, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { Bucket } from "../model/bucket.ts";
 import { candleSentence } from "../model/candle_sentence.ts";
-import { ageText, scoreText } from "../model/format.ts";
+import { ageText, countText, scoreText } from "../model/format.ts";
 import { slotMsOf } from "../model/resolution.ts";
-import { bucketStarting, lowerBound } from "../model/series.ts";
+import { bucketStarting } from "../model/series.ts";
 import { toSlots } from "../model/slots.ts";
 import { seriesKey, shortName, type Subject } from "../model/subject.ts";
 import { seriesOf } from "../model/sync.ts";
 import { type Ms, ms } from "../model/units.ts";
 import { CandleChart } from "../view/chart.ts";
 import { toneOf } from "../view/painters.ts";
-import { followTheme } from "./chart_wiring.ts";
+import { keepShown } from "./chart_wiring.ts";
 import { LabelMark } from "./label_mark.tsx";
 import { go } from "./navigation.ts";
 import { ResolutionBar } from "./resolution_bar.tsx";
-import { flags, hovered, nameOf, prefs, resolution, route, serverNow, sync, watched } from "./state.ts";
+import { hovered, nameOf, prefs, resolution, serverNow, sync, watched } from "./state.ts";
+import { STEPS, stepTo } from "./stepping.ts";
 
 
 /** One small chart; the crosshair of whichever is pointed at shows in all of them. */
@@ -30,51 +31,29 @@ function mountSmall(host: HTMLElement, subject: Subject): () => void {
   const chart = new CandleChart(host, {
     hover: (start) => (hovered.value = start),
     select: (at) => go({ page: "live", subject, at }),
-    view: () => undefined,
-    following: () => undefined,
   });
-  const stopShowing = effect(() =>
-    chart.show({
-      name: seriesKey(subject, resolution.value),
-      slots: places.value,
-      slotMs: slotMsOf(resolution.value),
-      selectedStart: null,
-      liveStart: live.value,
-      scale: route.value.scale,
-      zone: prefs.value.zone,
-      flags: flags.value,
-    }),
-  );
+  const stopShowing = keepShown(chart, () => ({
+    name: seriesKey(subject, resolution.value), slots: places.value, selectedStart: null, liveStart: live.value,
+  }));
   const stopPointing = effect(() => {
     // The chart under the pointer draws its own crosshair.
     if (!host.matches(":hover")) chart.point(hovered.value);
   });
-  const stopStyling = followTheme(chart);
   return () => {
-    stopShowing();
     stopPointing();
-    stopStyling();
-    chart.destroy();
+    stopShowing();
   };
 }
 
-const STEPS: Record<string, number | "first" | "last"> = {
-  ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: "first", End: "last",
-};
-
 /** Moves the crosshair of all charts along the candles of one, Enter opens the candle on the Live page. */
 function onCellKey(event: KeyboardEvent, subject: Subject, buckets: readonly Bucket[]): void {
-  const at = hovered.value === null ? buckets.length : lowerBound(buckets, hovered.value);
-  const here = buckets[at];
   const step = STEPS[event.key];
+  const here = hovered.value === null ? null : bucketStarting(buckets, hovered.value);
   if (event.altKey || event.ctrlKey || event.metaKey) return;
-  if (event.key === "Enter" && here !== undefined) go({ page: "live", subject, at: here.start });
+  if (event.key === "Enter" && here !== null) go({ page: "live", subject, at: here.start });
   else if (event.key === "Escape") hovered.value = null;
   else if (step === undefined) return;
-  else {
-    const wanted = step === "first" ? 0 : step === "last" ? buckets.length - 1 : at + step;
-    hovered.value = buckets[Math.max(0, Math.min(buckets.length - 1, wanted))]?.start ?? null;
-  }
+  else hovered.value = stepTo(buckets, hovered.value, step)?.start ?? null;
   event.preventDefault();
   event.stopPropagation();
 }
@@ -84,7 +63,7 @@ function Cell({ subject }: { subject: Subject }) {
   useEffect(() => (host.current === null ? undefined : mountSmall(host.current, subject)), [subject]);
   const focused = useSignal(false);
   const key = useMemo(() => computed(() => seriesKey(subject, resolution.value)), [subject]);
-  const { buckets, stale } = seriesOf(sync.value, key.value);
+  const { buckets, stale, fromCache } = seriesOf(sync.value, key.value);
   const newest = buckets.at(-1);
   const pointed = hovered.value === null ? undefined : (bucketStarting(buckets, hovered.value) ?? undefined);
   const shown = hovered.value === null ? newest : pointed;
@@ -110,7 +89,7 @@ function Cell({ subject }: { subject: Subject }) {
         </p>
       </div>
       <p class="cell-meta muted">
-        {shown === undefined ? "\u00a0" : `n ${shown.count}`}
+        {shown === undefined ? "\u00a0" : `n ${countText(shown.count)}`}
         {newest?.lastUpdated != null && hovered.value === null && ` · ${ageText(ms(serverNow.value - newest.lastUpdated))} ago`}
       </p>
       <div
@@ -123,7 +102,7 @@ function Cell({ subject }: { subject: Subject }) {
         onFocus={() => (focused.value = true)}
         onBlur={() => (focused.value = false)}
       >
-        <div class="cell-canvas" ref={host} />
+        <div class={`cell-canvas${stale && fromCache ? " stale" : ""}`} ref={host} />
         <p class="visually-hidden" role="status">
           {focused.value && pointed !== undefined ? candleSentence(pointed, prefs.value.zone, serverNow.peek()) : ""}
         </p>

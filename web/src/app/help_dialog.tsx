@@ -1,6 +1,6 @@
 import "./styles/dialog.css";
 import "./styles/help.css";
-import { useEffect, useRef } from "preact/hooks";
+import { useModal } from "./modal.ts";
 import { PAGE_NAMES } from "./page_names.ts";
 import { helpOpen } from "./state.ts";
 
@@ -19,10 +19,8 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["?", "This help"],
 ];
 
-/** The native dialog keeps the focus inside and gives it back, and closes on Escape. */
 export function HelpDialog() {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  const dialog = useModal();
   return (
     <dialog ref={dialog} class="help" aria-labelledby="help-title" onClose={() => (helpOpen.value = false)}>
       <div class="help-head">

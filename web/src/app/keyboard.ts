@@ -1,8 +1,9 @@
 import { RESOLUTIONS } from "../model/resolution.ts";
 import { goLive } from "./chart_host.tsx";
-import { cycleTheme, go, selectResolution, selectSubject, stepCandle, toggleZone } from "./navigation.ts";
+import { cycleTheme, go, selectResolution, selectSubject, toggleZone } from "./navigation.ts";
 import { PAGE_NAMES } from "./page_names.ts";
 import { helpOpen, paletteOpen, route, selected, watched } from "./state.ts";
+import { stepCandle, STEPS } from "./stepping.ts";
 
 function selectByNumber(number: number): void {
   const row = RESOLUTIONS[number - 1];
@@ -23,8 +24,6 @@ function stepSubject(step: number): void {
 const CANDLE_ACTIONS: Record<string, () => void> = {
   j: () => stepSubject(1),
   k: () => stepSubject(-1),
-  ArrowLeft: () => void stepCandle(-1),
-  ArrowRight: () => void stepCandle(1),
   l: goLive,
   f: () => go({ scale: route.value.scale === "fit" ? "full" : "fit" }, "replace"),
 };
@@ -39,18 +38,20 @@ const ACTIONS: Record<string, () => void> = {
 const CHORD_MS = 1_200;
 let chordUntil = 0;
 
-function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest("input, select, textarea, dialog") !== null;
-}
-
 function showsCandles(): boolean {
   const { page, id } = route.value;
   return page === "live" || page === "grid" || (page === "runs" && id !== null);
 }
 
-/** A wide table is scrolled with the arrow keys. */
-function isTable(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest(".table-scroll") !== null;
+const isInside = (target: EventTarget | null, place: string): boolean => target instanceof HTMLElement && target.closest(place) !== null;
+
+/** Keys that the browser scrolls with are the chart's only where it has the focus. */
+function candleAction({ key, target }: KeyboardEvent): (() => void) | undefined {
+  // A wide table is scrolled with the arrow keys.
+  if (!showsCandles() || isInside(target, ".table-scroll")) return undefined;
+  const step = STEPS[key];
+  if (step === undefined) return CANDLE_ACTIONS[key];
+  return key === "ArrowLeft" || key === "ArrowRight" || isInside(target, ".chart-frame") ? () => stepCandle(step) : undefined;
 }
 
 function onKey(event: KeyboardEvent): void {
@@ -59,7 +60,7 @@ function onKey(event: KeyboardEvent): void {
     paletteOpen.value = !paletteOpen.value;
     return;
   }
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isInside(event.target, "input, select, textarea, dialog")) return;
   const page = Date.now() < chordUntil ? PAGE_NAMES.find((row) => row.key === event.key)?.page : undefined;
   chordUntil = 0;
   if (page !== undefined) return go({ page, at: null });
@@ -67,9 +68,8 @@ function onKey(event: KeyboardEvent): void {
     chordUntil = Date.now() + CHORD_MS;
     return;
   }
-  const hasCandles = showsCandles();
-  if (hasCandles && /^[1-8]$/.test(event.key)) return selectByNumber(Number(event.key));
-  const action = ACTIONS[event.key] ?? (hasCandles && !isTable(event.target) ? CANDLE_ACTIONS[event.key] : undefined);
+  if (showsCandles() && /^[1-8]$/.test(event.key)) return selectByNumber(Number(event.key));
+  const action = ACTIONS[event.key] ?? candleAction(event);
   if (action === undefined) return;
   event.preventDefault();
   action();

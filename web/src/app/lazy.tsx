@@ -1,5 +1,6 @@
+import { useSignal } from "@preact/signals";
 import type { ComponentChildren, ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { loadCode } from "./code.ts";
 
 interface LazyProps<P> {
@@ -11,15 +12,12 @@ interface LazyProps<P> {
 
 /** A part of the page that is fetched when it is first needed, so that the first candles come sooner. */
 export function Lazy<P extends object>({ load, props, children }: LazyProps<P>) {
-  const [Part, setPart] = useState<ComponentType<P> | null>(null);
+  const part = useSignal<ComponentType<P> | null>(null);
   useEffect(() => {
-    let mounted = true;
     void loadCode(load).then((found) => {
-      if (mounted) setPart(() => found);
+      part.value = found;
     });
-    return () => {
-      mounted = false;
-    };
   }, [load]);
+  const Part = part.value;
   return Part === null ? <>{children}</> : <Part {...((props ?? {}) as P)} />;
 }

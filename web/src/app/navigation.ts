@@ -1,20 +1,36 @@
 import type { ResolutionId } from "../model/resolution.ts";
 import { formatRoute, parseRoute, type Route, withoutStrayFilters } from "../model/route.ts";
-import { lowerBound } from "../model/series.ts";
 import { MAX_WATCHED, type Subject } from "../model/subject.ts";
 import type { Ms } from "../model/units.ts";
 import { loadPrefs, savePrefs, type Prefs, type Theme } from "./prefs.ts";
-import { focus, prefs, route, selected, selectedSeries, watched } from "./state.ts";
+import { hovered, prefs, route, selected, watched } from "./state.ts";
 
-/** Changes the address and the page together. A step a reader would want to undo gets its own history entry. */
+const ADDRESS_DELAY_MS = 200;
+let unwritten = 0;
+
+function writeAddress(how: "pushState" | "replaceState" = "replaceState"): void {
+  clearTimeout(unwritten);
+  unwritten = 0;
+  window.history[how](null, "", formatRoute(route.value));
+}
+
+/**
+ * Changes the page, then its address. A step a reader would want to undo gets its own history entry; of the others only
+ * the last is written, because browsers refuse an address that changes as often as a key repeats.
+ */
 export function go(change: Partial<Route>, history: "push" | "replace" = "push"): void {
   // Another page shows another thing, so an identifier goes only where it is named.
   const next = { ...route.value, ...(change.page === undefined ? {} : { id: null }), ...change };
   const address = formatRoute(next);
   // A page that does not exist has the address of the first page, but is another place.
   if (next.page === route.value.page && address === formatRoute(route.value)) return;
-  window.history[history === "push" ? "pushState" : "replaceState"](null, "", address);
+  if (unwritten !== 0 && history === "push") writeAddress();
   route.value = withoutStrayFilters(next);
+  // Another candle is chosen than the one under the crosshair.
+  if (change.at !== undefined) hovered.value = null;
+  if (history === "push") return writeAddress("pushState");
+  clearTimeout(unwritten);
+  unwritten = window.setTimeout(writeAddress, ADDRESS_DELAY_MS);
 }
 
 export function followHistory(): void {
@@ -47,41 +63,33 @@ export function selectCandle(at: Ms | null): void {
   go({ at });
 }
 
-/** Moves the selection along the candles that exist; gaps are stepped over. Returns where it landed. */
-export function stepCandle(step: number | "first" | "last"): Ms | null {
-  const { buckets } = selectedSeries.value;
-  if (buckets.length === 0) return null;
-  const current = focus.value === null ? buckets.length - 1 : lowerBound(buckets, focus.value.start);
-  const wanted = step === "first" ? 0 : step === "last" ? buckets.length - 1 : current + step;
-  const bucket = buckets[Math.min(buckets.length - 1, Math.max(0, wanted))];
-  if (bucket === undefined) return null;
-  go({ at: bucket.start }, "replace");
-  return bucket.start;
-}
-
-function setWatched(list: readonly Subject[]): void {
-  setPrefs({ watched: list });
+function changeWatched(change: (list: readonly Subject[]) => readonly Subject[]): void {
+  // Another tab may have saved since this one was opened, so the change is made to what is kept.
+  setPrefs({ watched: change(loadPrefs().watched ?? watched.value) });
   // The address says which list it shows only when it came with one; otherwise it stays short.
-  if (route.value.watched !== null) go({ watched: list }, "replace");
+  if (route.value.watched !== null) go({ watched: change(route.value.watched) }, "replace");
 }
 
 export function watch(subject: Subject): void {
-  const list = watched.value;
-  if (!list.includes(subject) && list.length < MAX_WATCHED) setWatched([...list, subject]);
+  changeWatched((list) => (list.includes(subject) || list.length >= MAX_WATCHED ? list : [...list, subject]));
   selectSubject(subject);
 }
 
 export function unwatch(subject: Subject): void {
-  const list = watched.value.filter((item) => item !== subject);
-  if (list.length === 0) return;
-  setWatched(list);
-  if (selected.value === subject || route.value.subject === subject) go({ subject: list[0] ?? null, at: null });
+  const without = (list: readonly Subject[]): readonly Subject[] => list.filter((item) => item !== subject);
+  const [next] = without(watched.value);
+  if (next === undefined) return;
+  changeWatched(without);
+  if (selected.value === subject || route.value.subject === subject) go({ subject: next, at: null });
 }
 
 export function moveWatched(subject: Subject, to: number): void {
-  const list = watched.value.filter((item) => item !== subject);
-  list.splice(to, 0, subject);
+  const moved = (list: readonly Subject[]): readonly Subject[] => {
+    const others = list.filter((item) => item !== subject);
+    others.splice(to, 0, subject);
+    return others;
+  };
   // With no subject in the address the first row is shown; another first row is no other choice.
-  if (list[0] !== watched.value[0]) go({ subject: selected.value }, "replace");
-  setWatched(list);
+  if (moved(watched.value)[0] !== watched.value[0]) go({ subject: selected.value }, "replace");
+  changeWatched(moved);
 }

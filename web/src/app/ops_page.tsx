@@ -2,6 +2,7 @@ import "./styles/pages.css";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { ageText, countText, latencyText, momentText } from "../model/format.ts";
+import { decimalText } from "../model/share.ts";
 import type { SourceRow, StageRow, StatusAnswer, WatermarkRow } from "../model/status.ts";
 import { ms, type Ms } from "../model/units.ts";
 import { ApiError } from "../store/api.ts";
@@ -95,7 +96,7 @@ function Effort({ status }: { status: StatusAnswer }) {
   const usd = usdPerThousandArticles.toLocaleString(undefined, { style: "currency", currency: "USD", maximumSignificantDigits: 2 });
   return (
     <p class="muted">
-      {bucketWritesPerArticle.toFixed(1)} bucket writes an article: {usd} for a thousand articles in DynamoDB writes. {countText(revised)}{" "}
+      {decimalText(bucketWritesPerArticle, 1)} bucket writes an article: {usd} for a thousand articles in DynamoDB writes. {countText(revised)}{" "}
       final candles revised by late news.{" "}
       {repairs > 0 && <span class="tone-warn">◆ {countText(repairs)} candles had to be repaired.</span>}
     </p>

@@ -7,6 +7,7 @@ import { RESOLUTIONS } from "../model/resolution.ts";
 import { MAX_WATCHED, parseSubject, shortName } from "../model/subject.ts";
 import { goLive } from "./chart_host.tsx";
 import { retryNow } from "./controller.ts";
+import { useModal } from "./modal.ts";
 import { go, selectResolution, selectSubject, setPrefs, toggleZone, unwatch, watch } from "./navigation.ts";
 import { PAGE_NAMES } from "./page_names.ts";
 import { helpOpen, nameOf, paletteOpen, prefs, route, selected, subjects, watched } from "./state.ts";
@@ -75,12 +76,11 @@ function Option({ command, place, chosen, heading, pick, point }: { command: Com
   );
 }
 
-/** Pages, subjects, resolutions and actions behind one field. The native dialog keeps and gives back the focus. */
+/** Pages, subjects, resolutions and actions behind one field. */
 export function Palette() {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const query = useSignal("");
   const at = useSignal(0);
-  useEffect(() => dialog.current?.showModal(), []);
   const close = (): void => {
     paletteOpen.value = false;
   };

@@ -1,5 +1,6 @@
 import type { Zone } from "../model/format.ts";
 import { MAX_WATCHED, parseSubject, type Subject } from "../model/subject.ts";
+import { recall, remember } from "./storage.ts";
 
 export type Theme = "auto" | "light" | "dark";
 
@@ -26,20 +27,14 @@ function parse(text: string): Prefs {
   };
 }
 
-/** Storage may be forbidden or hold what another version wrote; then the defaults serve. */
+/** Where nothing is kept, or only what another version wrote, the defaults serve. */
 export function loadPrefs(): Prefs {
   try {
-    return parse(localStorage.getItem(KEY) ?? "null");
+    return parse(recall(KEY) ?? "null");
   } catch (error) {
-    if (error instanceof DOMException || error instanceof SyntaxError) return DEFAULTS;
+    if (error instanceof SyntaxError) return DEFAULTS;
     throw error;
   }
 }
 
-export function savePrefs(prefs: Prefs): void {
-  try {
-    localStorage.setItem(KEY, JSON.stringify(prefs));
-  } catch (error) {
-    if (!(error instanceof DOMException)) throw error;
-  }
-}
+export const savePrefs = (prefs: Prefs): void => remember(KEY, JSON.stringify(prefs));

@@ -1,6 +1,6 @@
 import type { Role } from "../model/article.ts";
 import type { Bucket } from "../model/bucket.ts";
-import { articlesText, scoreText, windowText } from "../model/format.ts";
+import { articlesText, countText, scoreText, windowText } from "../model/format.ts";
 import type { ArticleRecord, Fed, FedRow } from "../model/record.ts";
 import { RESOLUTIONS } from "../model/resolution.ts";
 import { formatRoute } from "../model/route.ts";
@@ -32,7 +32,7 @@ function Candle({ subject, fed }: { subject: Subject; fed: Fed | undefined }) {
         {scoreText(bucket.close)}
       </span>
       <span class="fed-note">
-        n {bucket.count}
+        n {countText(bucket.count)}
         {roles.map((role) => (
           <abbr key={role} class="fed-role" title={role}>
             {ROLE_LETTERS[role]}

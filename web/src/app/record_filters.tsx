@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
-import { useEffect, useId } from "preact/hooks";
-import type { ComponentChildren } from "preact";
+import { useEffect, useId, useLayoutEffect, useRef } from "preact/hooks";
+import type { ComponentChildren, TargetedEvent } from "preact";
 import { fromDateInput, toDateInput } from "../model/date_input.ts";
 import type { Named } from "../model/facets.ts";
 import { withFilters } from "../model/filter_queries.ts";
@@ -48,37 +48,49 @@ function Field({ label, children }: { label: string; children: (id: string) => C
   );
 }
 
+/** Keeps a field at the address's value, but for what the reader is typing. The field itself stays, and with it the focus. */
+function useTyped(value: string, commit: (text: string) => void) {
+  const ref = useRef<HTMLInputElement>(null);
+  const typing = useRef(false);
+  useLayoutEffect(() => {
+    if (!typing.current && ref.current !== null) ref.current.value = value;
+  }, [value]);
+  const done = (event: TargetedEvent<HTMLInputElement>): void => {
+    typing.current = false;
+    commit(event.currentTarget.value);
+  };
+  return { field: { ref, onInput: () => void (typing.current = true) }, typing, done };
+}
+
 /** A field that is asked when the reader leaves it or presses Enter, not at every letter. */
 function TextField({ label, name, placeholder, suggest }: { label: string; name: "ticker" | "tag"; placeholder: string; suggest: readonly { value: string; label: string }[] }) {
   const value = route.value.filters[name] ?? "";
   const wrong = useSignal(false);
   const listId = useId();
-  const submit = (field: HTMLInputElement): void => {
-    const text = field.value.trim();
+  const { field, done } = useTyped(value, (typed) => {
+    const text = typed.trim();
     const read = text === "" ? null : readFilter(name, text);
     wrong.value = text !== "" && read === null;
-    if (!wrong.value) {
-      field.value = read ?? "";
-      setFilters({ [name]: read });
-    }
-  };
+    if (wrong.value) return;
+    if (field.ref.current !== null) field.ref.current.value = read ?? "";
+    setFilters({ [name]: read });
+  });
   return (
     <Field label={label}>
       {(id) => (
         <>
           <input
+            {...field}
             id={id}
-            key={value}
             class="control"
             list={listId}
-            defaultValue={value}
             placeholder={placeholder}
             autocomplete="off"
             spellcheck={false}
             maxLength={60}
             aria-invalid={wrong.value}
             aria-describedby={wrong.value ? `${id}-wrong` : undefined}
-            onChange={(event) => submit(event.currentTarget)}
+            onChange={done}
           />
           <datalist id={listId}>
             {suggest.map((row) => (
@@ -190,23 +202,24 @@ function TimeField() {
   );
 }
 
+/** Asked when it is left or with Enter: a browser calls a date changed after each of its digits. */
 function RangeField({ name, label }: { name: "from" | "to"; label: string }) {
   const { zone } = prefs.value;
   const at = parseIso(route.value.filters[name]);
-  const change = (text: string): void => {
+  const { field, typing, done } = useTyped(at === null ? "" : toDateInput(at, zone), (text) => {
     const found = fromDateInput(text, zone);
     setFilters({ [name]: found === null ? null : formatIso(found), hours: null });
-  };
+  });
   return (
     <Field label={`${label}${zone === "utc" ? " (UTC)" : ""}`}>
       {(id) => (
         <input
+          {...field}
           id={id}
-          key={`${zone}${at}`}
           class="control"
           type="datetime-local"
-          defaultValue={at === null ? "" : toDateInput(at, zone)}
-          onChange={(event) => change(event.currentTarget.value)}
+          onBlur={(event) => typing.current && done(event)}
+          onKeyDown={(event) => event.key === "Enter" && done(event)}
         />
       )}
     </Field>

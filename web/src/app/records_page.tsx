@@ -15,6 +15,7 @@ import { collect, leftFor, list, loadFirst, loadMore, MAX_DOWNLOAD, nameOfFilter
 import { RecordTable } from "./record_rows.tsx";
 import { link, prefs, route, serverNow } from "./state.ts";
 
+const RETRY_MS = 10_000;
 const SKELETON_ROWS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 const FORMATS = {
   csv: { type: "text/csv", write: recordsCsv },
@@ -54,6 +55,16 @@ function TakeAlong() {
       <CopyButtons curl={() => recordsCurl(location.origin, filters, serverNow.peek())} said={said} />
     </div>
   );
+}
+
+/** A question that got no answer is asked again, unless older records on the screen would go with it. */
+function useRetry(isWaiting: boolean): void {
+  const { problem, busy } = list.value;
+  useEffect(() => {
+    if (!isWaiting || problem === null || busy !== null) return undefined;
+    const timer = setTimeout(() => void loadFirst(route.peek().filters), RETRY_MS);
+    return () => clearTimeout(timer);
+  }, [isWaiting, problem, busy]);
 }
 
 /** j and k lead into the list from anywhere on the page; inside, the list's own keys go on. */
@@ -124,6 +135,7 @@ function Listing() {
     const shown = list.peek();
     if (shown.name !== name || shown.problem !== null || shown.busy === "first") void loadFirst(filters);
   }, [name]);
+  useRetry(loadedAt === null || isOther);
   useListKeys();
   useReturn();
   const empty = records.length === 0 && nextCursor === null && !isOther && busy === null && problem === null;

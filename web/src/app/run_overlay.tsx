@@ -1,6 +1,7 @@
-import { effect, type ReadonlySignal, signal, useSignal } from "@preact/signals";
+import { type ReadonlySignal, signal, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import { scoreText, windowText } from "../model/format.ts";
+import type { SeriesAnswer } from "../model/api_types.ts";
+import { articlesText, countText, scoreText, windowText } from "../model/format.ts";
 import { closeMove, countVerdicts, type Pair, toPairs, verdictOf } from "../model/overlay.ts";
 import { slotMsOf } from "../model/resolution.ts";
 import type { Slot } from "../model/slots.ts";
@@ -11,10 +12,12 @@ import { ApiError } from "../store/api.ts";
 import { fetchGeneration } from "../store/runs_api.ts";
 import { CandleChart } from "../view/chart.ts";
 import { OVERLAY } from "../view/overlay_look.ts";
-import { followTheme } from "./chart_wiring.ts";
+import { keepShown } from "./chart_wiring.ts";
 import { go, selectCandle } from "./navigation.ts";
+import { type Missing, MissingNote, useOlder, useOlderSelected } from "./older_candles.tsx";
 import { ResolutionBar } from "./resolution_bar.tsx";
-import { flags, hovered, nameOf, prefs, resolution, route, selected, selectedKey, selectedSeries, subjects, watched } from "./state.ts";
+import { hovered, nameOf, prefs, resolution, route, selected, selectedKey, selectedSeries, subjects, watched } from "./state.ts";
+import { STEPS, stepTo } from "./stepping.ts";
 
 interface Names {
   readonly before: string;
@@ -22,13 +25,15 @@ interface Names {
   readonly live: string;
 }
 
-const STEPS: Record<string, number | "first" | "last"> = {
-  ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: "first", End: "last",
-};
+interface Other {
+  readonly buckets: readonly Bucket[];
+  readonly problem: string | null;
+  readonly loading: boolean;
+}
 
 /** The generation that is not live is fetched once per series; the live one is what the page follows anyway. */
-function useOther(generation: string): { readonly buckets: readonly Bucket[]; readonly problem: string | null; readonly loading: boolean } {
-  const found = useSignal<{ buckets: readonly Bucket[]; problem: string | null; loading: boolean }>({ buckets: [], problem: null, loading: true });
+function useOther(generation: string): Other & { readonly missing: Missing } {
+  const found = useSignal<Other>({ buckets: [], problem: null, loading: true });
   const key = selectedKey.value;
   useEffect(() => {
     if (key === null) return undefined;
@@ -44,7 +49,13 @@ function useOther(generation: string): { readonly buckets: readonly Bucket[]; re
     );
     return () => abort.abort();
   }, [key, generation]);
-  return found.value;
+  const { buckets, loading } = found.value;
+  const take = (older: SeriesAnswer): boolean => {
+    found.value = { ...found.value, buckets: [...older.buckets, ...found.value.buckets] };
+    return true;
+  };
+  const missing = useOlder({ key, buckets, ready: !loading, generation, take });
+  return { ...found.value, missing };
 }
 
 function pairSentence(pair: Pair, names: Names): string {
@@ -52,51 +63,31 @@ function pairSentence(pair: Pair, names: Names): string {
   const one = after ?? before;
   if (one === null) return "";
   const side = (name: string, bucket: Bucket | null): string =>
-    bucket === null ? `${name} has no candle` : `${name} close ${scoreText(bucket.close)}, ${bucket.count} articles`;
+    bucket === null ? `${name} has no candle` : `${name} close ${scoreText(bucket.close)}, ${articlesText(bucket.count)}`;
   const move = closeMove(pair);
   const moved = move === null ? "" : move === 0 ? ", close unchanged" : `, close moved by ${scoreText(e4(move))}`;
   return `${windowText(one.start, one.end, prefs.value.zone)}: ${side(names.before, before)}; ${side(names.after, after)}${moved}.`;
 }
 
-function mount(host: HTMLElement, slots: ReadonlySignal<readonly Slot[]>, names: Names): { chart: CandleChart; stop: () => void } {
-  const chart = new CandleChart(
-    host,
-    { hover: (start) => (hovered.value = start), select: (start) => selectCandle(start), view: () => undefined, following: () => undefined },
-    OVERLAY,
-  );
-  const stopShowing = effect(() =>
-    chart.show({
-      name: `${selectedKey.value} ${names.before} ${names.after}`,
-      slots: slots.value,
-      slotMs: slotMsOf(resolution.value),
-      selectedStart: route.value.at,
-      liveStart: null,
-      scale: route.value.scale,
-      zone: prefs.value.zone,
-      flags: flags.value,
-    }),
-  );
-  const stopStyling = followTheme(chart);
-  return {
-    chart,
-    stop: () => {
-      stopShowing();
-      stopStyling();
-      chart.destroy();
-    },
-  };
+function mount(host: HTMLElement, slots: ReadonlySignal<readonly Slot[]>, names: Names): () => void {
+  const chart = new CandleChart(host, { hover: (start) => (hovered.value = start), select: selectCandle }, OVERLAY);
+  return keepShown(chart, () => ({
+    name: `${selectedKey.value} ${names.before} ${names.after}`, slots: slots.value, selectedStart: route.value.at, liveStart: null,
+  }));
 }
 
-/** The pair under the pointer, else the selected one, else the newest that differs. */
+/** The pair under the pointer, else the selected one; where none is selected the newest that differs. */
 function shownPair(slots: readonly Slot[]): Pair | null {
   const at = (start: Ms | null): Pair | null => (start === null ? null : (slots.find((slot) => slot.start === start)?.pair ?? null));
   const differs = (slot: Slot): boolean => slot.pair !== undefined && verdictOf(slot.pair) !== "equal";
-  return at(hovered.value) ?? at(route.value.at) ?? slots.findLast(differs)?.pair ?? slots.at(-1)?.pair ?? null;
+  const pointed = at(hovered.value);
+  if (pointed !== null || route.value.at !== null) return pointed ?? at(route.value.at);
+  return slots.findLast(differs)?.pair ?? slots.at(-1)?.pair ?? null;
 }
 
-function Legend({ pair, names }: { pair: Pair | null; names: Names }) {
+function Legend({ pair, missing, names }: { pair: Pair | null; missing: Missing; names: Names }) {
   const one = pair?.after ?? pair?.before ?? null;
-  if (pair === null || one === null) return <div class="legend">&nbsp;</div>;
+  if (pair === null || one === null) return <div class="legend">{route.value.at === null ? "\u00a0" : <MissingNote missing={missing} />}</div>;
   const move = closeMove(pair);
   return (
     <div class="legend">
@@ -105,7 +96,7 @@ function Legend({ pair, names }: { pair: Pair | null; names: Names }) {
         <span key={side} class="legend-value">
           <span class={`overlay-swatch swatch-${side}`} aria-hidden="true" />
           <abbr title={side === "before" ? "shown as an outline" : "shown filled"}>{names[side]}</abbr>{" "}
-          {bucket === null ? "no candle" : `${scoreText(bucket.close)}, n ${bucket.count}`}
+          {bucket === null ? "no candle" : `${scoreText(bucket.close)}, n ${countText(bucket.count)}`}
         </span>
       ))}
       <span class="legend-value">
@@ -137,44 +128,39 @@ function Verdicts({ slots, names }: { slots: readonly Slot[]; names: Names }) {
   const counts = countVerdicts(slots);
   const total = counts.equal + counts.changed + counts["only before"] + counts["only after"];
   const parts = [
-    `${counts.changed} changed`, `${counts.equal} equal`,
-    ...(counts["only before"] > 0 ? [`${counts["only before"]} only in ${names.before}`] : []),
-    ...(counts["only after"] > 0 ? [`${counts["only after"]} only in ${names.after}`] : []),
+    `${countText(counts.changed)} changed`, `${countText(counts.equal)} equal`,
+    ...(counts["only before"] > 0 ? [`${countText(counts["only before"])} only in ${names.before}`] : []),
+    ...(counts["only after"] > 0 ? [`${countText(counts["only after"])} only in ${names.after}`] : []),
   ];
-  return <p class="overlay-verdicts muted">{`Of ${total} candles loaded: ${parts.join(", ")}.`}</p>;
+  return <p class="overlay-verdicts muted">{`Of ${countText(total)} candles loaded: ${parts.join(", ")}.`}</p>;
 }
 
 /** Two generations of one series on one chart, with a keyboard path and a sentence for each place. */
 export function RunOverlay({ names }: { names: Names }) {
   const host = useRef<HTMLDivElement>(null);
-  const chart = useRef<CandleChart | null>(null);
   const liveIsAfter = names.after === names.live;
   const other = useOther(liveIsAfter ? names.before : names.after);
   const slots = useMemo(() => signal<readonly Slot[]>([]), []);
   const mine = selectedSeries.value.buckets;
+  const mineMissing = useOlderSelected();
+  const missing = mineMissing.certain ? other.missing : mineMissing;
+  const reach = mineMissing.reaches && other.missing.reaches;
   useEffect(() => {
+    // Where one is still to be fetched, what the other has there would pass for its own alone.
+    const since = reach ? 0 : Math.max(mine[0]?.start ?? 0, other.buckets[0]?.start ?? 0);
     const [before, after] = liveIsAfter ? [other.buckets, mine] : [mine, other.buckets];
-    slots.value = toPairs(before, after, slotMsOf(resolution.value));
-  }, [mine, other.buckets, liveIsAfter]);
-  useEffect(() => {
-    if (host.current === null) return undefined;
-    const made = mount(host.current, slots, names);
-    chart.current = made.chart;
-    return made.stop;
-  }, [names.before, names.after]);
+    const known = (buckets: readonly Bucket[]): readonly Bucket[] => buckets.filter(({ start }) => start >= since);
+    slots.value = toPairs(known(before), known(after), slotMsOf(resolution.value));
+  }, [mine, other.buckets, liveIsAfter, reach]);
+  useEffect(() => (host.current === null ? undefined : mount(host.current, slots, names)), [names.before, names.after]);
   const step = (event: KeyboardEvent): void => {
     const by = STEPS[event.key];
-    const places = slots.value.filter((slot) => slot.pair !== undefined);
+    const places = slots.value.flatMap(({ bucket }) => bucket ?? []);
     if (by === undefined || places.length === 0 || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     event.stopPropagation();
-    const current = places.findIndex((slot) => slot.start === route.value.at);
-    const from = current < 0 ? places.length : current;
-    const wanted = by === "first" ? 0 : by === "last" ? places.length - 1 : from + by;
-    const landed = places[Math.min(places.length - 1, Math.max(0, wanted))];
-    if (landed === undefined) return;
-    go({ at: landed.start }, "replace");
-    chart.current?.reveal(landed.start);
+    const landed = stepTo(places, route.value.at, by);
+    if (landed !== undefined) go({ at: landed.start }, "replace");
   };
   const pair = shownPair(slots.value);
   const chosen = route.value.at === null ? undefined : slots.value.find((slot) => slot.start === route.value.at)?.pair;
@@ -188,7 +174,7 @@ export function RunOverlay({ names }: { names: Names }) {
         <SubjectChoice />
         <ResolutionBar />
       </div>
-      <Legend pair={pair} names={names} />
+      <Legend pair={pair} missing={missing} names={names} />
       <div class="overlay-area">
         <div class="chart-frame" tabIndex={0} role="group" aria-roledescription="chart of two generations" aria-label={`${names.before} and ${names.after} of ${selected.value ?? "no subject"}. Arrow keys step through the candles.`} onKeyDown={step}>
           <div class="chart-host" ref={host} />

@@ -3,7 +3,7 @@ import { LABELS } from "../model/bucket.ts";
 import { labelMark } from "../model/candle_text.ts";
 import { countText, momentText, scoreText, windowText } from "../model/format.ts";
 import type { Difference, Report, ReportRow, RunDetail } from "../model/runs.ts";
-import { shareText } from "../model/share.ts";
+import { decimalText, shareText } from "../model/share.ts";
 import { shortName } from "../model/subject.ts";
 import { ApiError } from "../store/api.ts";
 import { fetchWorst } from "../store/runs_api.ts";
@@ -15,7 +15,7 @@ import { prefs } from "./state.ts";
 /** Subjects shown before the reader asks for all of them. */
 const FIRST_SUBJECTS = 12;
 
-const moveText = (value: number): string => value.toFixed(4);
+const moveText = (value: number): string => decimalText(value, 4);
 
 function Rows({ rows }: { rows: readonly ReportRow[] }) {
   return (
@@ -140,7 +140,7 @@ function Worst({ run, known, names }: { run: RunDetail; known: readonly Differen
           </th>
           <td class="number">{scoreText(row.before.close)}</td>
           <td class="number">{scoreText(row.after.close)}</td>
-          <td class="number">{row.size.toFixed(2)}</td>
+          <td class="number">{decimalText(row.size, 2)}</td>
           <td class="number">{countText(row.after.count)}</td>
         </tr>
       ))}
@@ -176,7 +176,7 @@ export function RunReport({ run, report, worst, names }: { run: RunDetail; repor
             <Stat key={name} name={name} value={countText(count)} />
           ))}
           <Stat name="Mean move of a close" value={moveText(total.meanMove)} />
-          <Stat name="Stability index" value={report.stability.toFixed(3)} note="above 0.25 is a shift of the scores" />
+          <Stat name="Stability index" value={decimalText(report.stability, 3)} note={`above ${decimalText(0.25, 2)} is a shift of the scores`} />
         </dl>
       </section>
       <Flips report={report} />

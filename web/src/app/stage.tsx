@@ -1,6 +1,6 @@
 import { isLowEvidence, type Bucket } from "../model/bucket.ts";
 import { isRevised } from "../model/candle_text.ts";
-import { articlesText, countdownText, scoreText, windowText, zoneName } from "../model/format.ts";
+import { articlesText, countdownText, countText, scoreText, windowText, zoneName } from "../model/format.ts";
 import { bucketStarting } from "../model/series.ts";
 import { shortName } from "../model/subject.ts";
 import { ms } from "../model/units.ts";
@@ -12,7 +12,7 @@ import { LabelMark } from "./label_mark.tsx";
 import { go } from "./navigation.ts";
 import { ResolutionBar } from "./resolution_bar.tsx";
 import {
-  flagsIn, focus, following, hovered, liveBucket, nameOf, newest, now, prefs, revisions, route, selected, selectedKey, selectedSeries, serverNow,
+  flagsIn, focus, following, health, hovered, liveBucket, nameOf, newest, now, prefs, revisions, route, selected, selectedKey, selectedSeries, serverNow,
 } from "./state.ts";
 
 
@@ -86,7 +86,7 @@ function Legend() {
         </span>
       ))}
       <span class="legend-value">
-        <abbr title="articles">n</abbr> {bucket.count}
+        <abbr title="articles">n</abbr> {countText(bucket.count)}
       </span>
       {flagsIn(bucket) !== "" && <span class="chip chip-accent">┆ {flagsIn(bucket)}</span>}
       <Evidence bucket={bucket} />
@@ -97,7 +97,8 @@ function Legend() {
 function LiveProgress() {
   const bucket = liveBucket.value;
   if (bucket === null) {
-    if (selectedSeries.value.buckets.length === 0) return <div class="progress-line" />;
+    // Without the stream nobody knows what has been published.
+    if (newest.value === null || !["live", "polling"].includes(health.value.state)) return <div class="progress-line" />;
     return <div class="progress-line"><span class="progress-text muted">No candle is open: nothing has been published in the present window.</span></div>;
   }
   const share = (serverNow.value - bucket.start) / (bucket.end - bucket.start);

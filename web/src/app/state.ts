@@ -9,7 +9,7 @@ import { parseRoute, type Route } from "../model/route.ts";
 import { bucketStarting } from "../model/series.ts";
 import { type Slot, toSlots } from "../model/slots.ts";
 import type { NewItem } from "../model/stream_event.ts";
-import { seriesKey, type SeriesKey, type Subject } from "../model/subject.ts";
+import { MAX_WATCHED, seriesKey, type SeriesKey, type Subject } from "../model/subject.ts";
 import { EMPTY_SERIES, INITIAL_SYNC, seriesOf, type SyncState } from "../model/sync.ts";
 import { addMs, type Ms, ms } from "../model/units.ts";
 import type { Flag } from "../view/painters.ts";
@@ -23,7 +23,7 @@ export const link = signal<Link>(INITIAL_LINK);
 export const subjects = signal<SubjectsAnswer | null>(null);
 /** Why the newest fetch of the selected series failed; null when it did not. */
 export const failure = signal<string | null>(null);
-/** Set when the watch list holds more than one connection may carry. */
+/** Set while the tabs together want more than one connection may carry and this one is not served. */
 export const crowded = signal(false);
 export const revisions = signal<readonly Revision[]>([]);
 export const headlines = signal<readonly NewItem[]>([]);
@@ -38,7 +38,7 @@ export const helpOpen = signal(false);
 export const paletteOpen = signal(false);
 
 export const serverNow = computed(() => addMs(now.value, link.value.clockOffset));
-export const health = computed(() => pill(link.value, now.value));
+export const health = computed(() => pill(link.value, now.value, crowded.value));
 
 /** A list that stays the same value until its members change: who follows it is not called for an equal one. */
 function steady<Name extends string>(list: () => readonly Name[]): ReadonlySignal<readonly Name[]> {
@@ -46,12 +46,14 @@ function steady<Name extends string>(list: () => readonly Name[]): ReadonlySigna
   return computed(() => (text.value === "" ? [] : (text.value.split(" ") as Name[])));
 }
 
-export const watched = steady<Subject>(() => {
-  const chosen = route.value.watched ?? prefs.value.watched;
-  if (chosen !== null) return chosen;
-  const rows = subjects.value?.subjects ?? [];
-  return [...rows].sort((a, b) => b.count24h - a.count24h).slice(0, 5).map((row) => row.subject);
+let suggested: readonly Subject[] = [];
+/** The busiest subjects. What was shown once stays where it is, so that nothing moves because another became busier. */
+const suggestions = computed(() => {
+  const busiest = subjects.value?.subjects.map((row) => row.subject) ?? [];
+  return (suggested = [...new Set([...suggested, ...busiest])].slice(0, MAX_WATCHED));
 });
+
+export const watched = steady<Subject>(() => route.value.watched ?? prefs.value.watched ?? suggestions.value);
 
 export const selected = computed<Subject | null>(() => route.value.subject ?? watched.value[0] ?? null);
 export const resolution = computed(() => route.value.resolution);
@@ -86,5 +88,5 @@ export const focus = computed<Bucket | null>(() => {
 export const flagsIn = ({ start, end }: Bucket): string =>
   flags.value.filter(({ at }) => start <= at && at < end).map(({ text }) => text).join(", ");
 
-export const nameOf = (subject: Subject): string =>
-  subjects.value?.subjects.find((row) => row.subject === subject)?.name ?? subject;
+const names = computed(() => new Map(subjects.value?.subjects.map((row) => [row.subject, row.name])));
+export const nameOf = (subject: Subject): string => names.value.get(subject) ?? subject;

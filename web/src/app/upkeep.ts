@@ -4,8 +4,9 @@ import { findRevisions, rememberRevisions } from "../model/revisions.ts";
 import { seriesKey, splitKey } from "../model/subject.ts";
 import { seriesOf } from "../model/sync.ts";
 import { ms } from "../model/units.ts";
-import { askedCache, beforeUpdates, dirty, dispatch, loadAll, loadFull, openCache } from "./controller.ts";
-import { candleKeys, crowded, failure, link, resolution, revisions, selectedKey, sync, watched } from "./state.ts";
+import { loadCode } from "./code.ts";
+import { beforeUpdates, dirty, dispatch, loadAll, loadCache, loadFull, loadSubjects, post } from "./controller.ts";
+import { candleKeys, crowded, failure, link, resolution, revisions, selectedKey, subjects, sync, watched } from "./state.ts";
 import { rememberVisit, visitedBefore } from "./visits.ts";
 
 /**
@@ -17,17 +18,24 @@ import { rememberVisit, visitedBefore } from "./visits.ts";
 const FIRST_SAVE_MS = 1_500;
 const SAVE_EVERY_MS = 5_000;
 const LOOK_EVERY_MS = 10_000;
+/** Of so many looks one asks what there is to watch. */
+const LOOKS_PER_LIST = 6;
 const MAX_SERIES_IN_MEMORY = 30;
+
+/** The generation that the cache holds; what it has of another one belongs to a history that is gone. */
+let keptGeneration: string | null = null;
+let looks = 0;
 
 async function save(): Promise<void> {
   const keys = [...dirty];
   dirty.clear();
   if (keys.length === 0) return;
-  const cache = await openCache();
+  const { cache } = await loadCode(loadCache);
   rememberVisit();
   for (const key of keys) {
     const series = seriesOf(sync.value, key);
     if (series.generation === null || series.fromCache || series.buckets.length === 0) continue;
+    if (series.generation !== keptGeneration) await cache.keepOnly((keptGeneration = series.generation));
     await cache.write(key, series.generation, series.buckets, ms(Date.now()));
   }
 }
@@ -57,29 +65,38 @@ function forgetUnused(): void {
   const inUse = watched.value.map((subject) => seriesKey(subject, resolution.value));
   const newest = [...series.keys()].slice(-MAX_SERIES_IN_MEMORY / 2);
   const keep = new Set([...inUse, ...newest, ...candleKeys.value]);
-  for (const key of askedCache) if (!keep.has(key)) askedCache.delete(key);
   dispatch({ kind: "forget", keep });
 }
 
-/** Without a stream (too many series, or no worker at all) the page still asks for itself. */
+/** Without a stream (no room in it, no network, no worker at all) the page asks for itself; else for what was refused. */
 function refetchWhenNeeded(): void {
-  const blind = crowded.value || link.value.phase === "stopped" || failure.value !== null;
-  if (blind && !document.hidden) loadAll();
+  const { phase } = link.value;
+  // Nobody else tells any more which generation is live, so the answers do.
+  if (phase === "stopped") sync.value = { ...sync.value, epoch: null };
+  loadAll(!(crowded.value || phase === "stopped" || phase === "offline" || failure.value !== null));
+  looks += 1;
+  if (looks % LOOKS_PER_LIST === 0 || !subjects.value?.subjects.length) void loadSubjects();
 }
 
 export function startUpkeep(): void {
   beforeUpdates.push((updates) => {
     revisions.value = rememberRevisions(revisions.value, findRevisions(sync.value, updates));
   });
-  if (visitedBefore) void openCache().then((cache) => cache.tidy(ms(Date.now())));
+  if (visitedBefore) void loadCode(loadCache).then(({ cache }) => cache.tidy(ms(Date.now())));
   else for (const at of [1, 2, 3]) setTimeout(() => void save(), at * FIRST_SAVE_MS);
   setInterval(() => void save(), SAVE_EVERY_MS);
   setInterval(() => {
-    refetchWhenNeeded();
+    if (!document.hidden) refetchWhenNeeded();
     forgetUnused();
   }, LOOK_EVERY_MS);
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) void save();
+  });
+  for (const name of ["online", "offline"]) {
+    window.addEventListener(name, () => post({ type: "network", online: navigator.onLine }));
+  }
+  window.addEventListener("pagehide", (event) => {
+    if (!event.persisted) post({ type: "leave" });
   });
   prefetchWhenIdle();
 }

@@ -1,6 +1,5 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
-import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Bucket } from "../model/bucket.ts";
 import { ageText, scoreText } from "../model/format.ts";
 import { parseSubject, seriesKey, shortName, type Subject } from "../model/subject.ts";
@@ -56,12 +55,11 @@ function WatchRow({ subject, index }: { subject: Subject; index: number }) {
   const { buckets } = seriesOf(sync.value, seriesKey(subject, resolution.value));
   const newest = buckets.at(-1);
   const over = useSignal(false);
-  const row = useRef<HTMLButtonElement>(null);
-  useLayoutEffect(() => {
-    if (focusNext !== subject) return;
+  const takeFocus = (row: HTMLButtonElement | null): void => {
+    if (row === null || focusNext !== subject) return;
     focusNext = null;
-    row.current?.focus();
-  });
+    row.focus();
+  };
   const drop = (event: DragEvent): void => {
     event.preventDefault();
     over.value = false;
@@ -81,7 +79,7 @@ function WatchRow({ subject, index }: { subject: Subject; index: number }) {
       onDrop={drop}
     >
       <button
-        ref={row}
+        ref={takeFocus}
         type="button"
         class="watch-row"
         aria-current={selected.value === subject ? "true" : undefined}

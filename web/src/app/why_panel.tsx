@@ -1,27 +1,21 @@
 import "./styles/why.css";
-import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useComputed, useSignal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
 import type { Article, ArticlesAnswer } from "../model/article.ts";
 import { type Bucket, LABELS } from "../model/bucket.ts";
 import { isRevised, labelMark } from "../model/candle_text.ts";
-import { articlesText, latencyText, secondsText, windowText } from "../model/format.ts";
+import { articlesText, countText, latencyText, secondsText, windowText } from "../model/format.ts";
 import { ms } from "../model/units.ts";
-import { ApiError } from "../store/api.ts";
-import { fetchArticles } from "../store/articles_api.ts";
 import { ArticleScore } from "./article_score.tsx";
+import { CandleArticles, FIRST_SHOWN } from "./candle_articles.ts";
 import { ExportBar } from "./export_bar.tsx";
-import { stepCandle, selectCandle } from "./navigation.ts";
-import { focus, prefs, route, selectedKey, selectedSeries } from "./state.ts";
-
-type Loaded = ArticlesAnswer | { readonly problem: string } | null;
+import { selectCandle } from "./navigation.ts";
+import { MissingNote, useOlderSelected } from "./older_candles.tsx";
+import { focus, link, prefs, route, selectedKey, selectedSeries, sync } from "./state.ts";
+import { stepCandle } from "./stepping.ts";
 
 /** The names of the candle's four points, in the words a reader sees on the chart. */
 const ROLE_TEXT = { open: "Open", high: "High", low: "Low", close: "Close" } as const;
-/** How many articles are shown before the reader asks for all of them. */
-const FIRST_SHOWN = 20;
-/** The articles are stored by another stage than the candle; while they are on their way they are asked for again. */
-const RETRY_MS = 2_000;
-const MAX_RETRIES = 5;
 
 function Latency({ article }: { article: Article }) {
   const { publishedAt, ingestedAt, scoredAt } = article;
@@ -84,7 +78,7 @@ function LabelBar({ bucket }: { bucket: Bucket }) {
         {LABELS.map((label) => (
           <span key={label} class={`tone-${label}`}>
             <span aria-hidden="true">{labelMark(label)} </span>
-            {bucket[label]} {label}
+            {countText(bucket[label])} {label}
           </span>
         ))}
       </p>
@@ -92,68 +86,39 @@ function LabelBar({ bucket }: { bucket: Bucket }) {
   );
 }
 
-/** Loads the articles of the candle in focus, and again when it is revised or another generation goes live. */
-function useArticles(bucket: Bucket | null): Loaded {
-  const loaded = useSignal<Loaded>(null);
-  const retries = useSignal(0);
+/** The articles of the candle in focus, kept up with its revisions; another generation's are others. */
+function useArticles(bucket: Bucket | null): CandleArticles | null {
   const key = selectedKey.value;
-  // Revisions of two generations cannot be compared: the same number may stand for other articles.
-  const { generation } = selectedSeries.value;
+  const { generation, stale } = selectedSeries.value;
   const start = bucket?.start ?? null;
+  const breaks = useComputed(() => sync.value.breaks).value;
+  const open = useComputed(() => link.value.phase === "open").value;
+  // Revisions of two generations cannot be compared: the same number may stand for other articles.
+  const found = useMemo(() => (key === null || start === null ? null : new CandleArticles(key, start)), [key, start, generation]);
+  useEffect(() => () => found?.stop(), [found]);
   useEffect(() => {
-    loaded.value = null;
-    retries.value = 0;
-  }, [key, start, generation]);
+    // After a break of the stream they are asked for when the candle is certain again.
+    if (!stale || found?.known.peek().answer === null) found?.ask(bucket?.count ?? 0);
+  }, [found, bucket?.rev, breaks, stale]);
   useEffect(() => {
-    if (key === null || start === null) return undefined;
-    const abort = new AbortController();
-    let again = 0;
-    const load = async (): Promise<void> => {
-      try {
-        const answer = await fetchArticles(key, start, abort.signal);
-        const { articles } = answer;
-        loaded.value = answer;
-        const missing = articles.length < (bucket?.count ?? 0) && articles.length < FIRST_SHOWN;
-        if (missing && retries.peek() < MAX_RETRIES) again = window.setTimeout(() => (retries.value += 1), RETRY_MS);
-      } catch (error) {
-        if (abort.signal.aborted) return;
-        if (!(error instanceof ApiError)) throw error;
-        loaded.value = { problem: error.message };
-      }
-    };
-    // A live candle may change many times a second; its articles follow a little behind.
-    const timer = setTimeout(() => void load(), loaded.peek() === null ? 0 : 400);
-    return () => {
-      clearTimeout(timer);
-      clearTimeout(again);
-      abort.abort();
-    };
-  }, [key, start, generation, bucket?.rev, retries.value]);
-  const arriving = loaded.value !== null && "articles" in loaded.value && loaded.value.articles.length === 0 && retries.value < MAX_RETRIES;
-  return arriving ? null : loaded.value;
+    if (open && found !== null && found.known.peek().problem !== null) found.ask(bucket?.count ?? 0);
+  }, [found, open]);
+  return found;
 }
 
-function ArticleList({ loaded }: { loaded: Loaded }) {
+function ArticleList({ answer, stale }: { answer: ArticlesAnswer; stale: boolean }) {
   const all = useSignal(false);
-  if (loaded === null) {
-    return (
-      <ul class="articles" aria-label="Loading articles">
-        {[0, 1, 2].map((i) => <li key={i} class="article-skeleton skeleton" />)}
-      </ul>
-    );
-  }
-  if ("problem" in loaded) return <p class="panel-note" role="alert">The articles could not be loaded. {loaded.problem}</p>;
-  if (loaded.articles.length === 0) return <p class="panel-note">The articles behind this candle are no longer stored; its numbers stand.</p>;
-  const newestFirst = [...loaded.articles].reverse();
+  if (answer.articles.length === 0) return <p class="panel-note">The articles behind this candle are no longer stored; its numbers stand.</p>;
+  const newestFirst = [...answer.articles].reverse();
   const shown = all.value ? newestFirst : newestFirst.slice(0, FIRST_SHOWN);
   return (
     <>
-      <ul class="articles">
+      <ul class={stale ? "articles stale" : "articles"}>
         {shown.map((article) => (
           <ArticleRow key={article.eventId} article={article} />
         ))}
       </ul>
-      {loaded.missing > 0 && <p class="panel-note">{articlesText(loaded.missing)} more counted in this candle but not listed here.</p>}
+      {answer.missing > 0 && <p class="panel-note">{articlesText(answer.missing)} more counted in this candle but not listed here.</p>}
       {shown.length < newestFirst.length && (
         <button type="button" class="button" onClick={() => (all.value = true)}>
           Show all {articlesText(newestFirst.length)}
@@ -163,9 +128,36 @@ function ArticleList({ loaded }: { loaded: Loaded }) {
   );
 }
 
+function Articles({ found, count }: { found: CandleArticles; count: number }) {
+  const { answer, problem, arriving } = found.known.value;
+  const waiting = answer === null || (answer.articles.length === 0 && arriving);
+  return (
+    <>
+      {problem !== null && (
+        <p class="panel-note" role="alert">
+          The articles could not be loaded. {problem}{" "}
+          <button type="button" class="link-button" onClick={() => found.ask(count)}>
+            Try again
+          </button>
+        </p>
+      )}
+      {!waiting ? (
+        <ArticleList answer={answer} stale={problem !== null} />
+      ) : (
+        problem === null && (
+          <ul class="articles" aria-label="Loading articles">
+            {[0, 1, 2].map((i) => <li key={i} class="article-skeleton skeleton" />)}
+          </ul>
+        )
+      )}
+    </>
+  );
+}
+
 export function WhyPanel() {
   const bucket = focus.value;
-  const loaded = useArticles(bucket);
+  const found = useArticles(bucket);
+  const missing = useOlderSelected();
   const chosen = route.value.at !== null;
   return (
     <aside class="why panel" aria-label="Why this candle">
@@ -178,7 +170,7 @@ export function WhyPanel() {
         </div>
       </div>
       {bucket === null ? (
-        <p class="panel-note">{chosen ? "This candle is not in the range that is loaded." : "There is no candle to explain yet."}</p>
+        <p class="panel-note">{chosen ? <MissingNote missing={missing} /> : "There is no candle to explain yet."}</p>
       ) : (
         <>
           <p class="why-window">
@@ -187,7 +179,7 @@ export function WhyPanel() {
             {isRevised(bucket) && <span class="chip chip-accent">◆ rev {bucket.rev}</span>}
           </p>
           <LabelBar bucket={bucket} />
-          <ArticleList key={bucket.start} loaded={loaded} />
+          {found !== null && <Articles key={bucket.start} found={found} count={bucket.count} />}
           <ExportBar />
         </>
       )}

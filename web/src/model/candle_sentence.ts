@@ -1,6 +1,6 @@
-import { type Bucket, isLive, isLowEvidence } from "./bucket.ts";
+import { type Bucket, isLive, isLowEvidence, LABELS } from "./bucket.ts";
 import { isRevised } from "./candle_text.ts";
-import { ageText, articlesText, scoreText, windowText, type Zone } from "./format.ts";
+import { ageText, articlesText, countText, scoreText, windowText, type Zone } from "./format.ts";
 import { type Ms, ms } from "./units.ts";
 
 /** One sentence that says everything the candle shows, for screen readers and for the live region. */
@@ -11,7 +11,7 @@ export function candleSentence(bucket: Bucket, zone: Zone, serverNow: Ms): strin
     `high ${scoreText(bucket.high)}`,
     `low ${scoreText(bucket.low)}`,
     `close ${scoreText(bucket.close)}`,
-    `${articlesText(bucket.count)}: ${bucket.positive} positive, ${bucket.neutral} neutral, ${bucket.negative} negative`,
+    `${articlesText(bucket.count)}: ${LABELS.map((label) => `${countText(bucket[label])} ${label}`).join(", ")}`,
   ];
   if (isLive(bucket, serverNow)) parts.push(`still open, closes in ${ageText(ms(bucket.end - serverNow))}`);
   if (isLowEvidence(bucket)) parts.push("low evidence");

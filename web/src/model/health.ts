@@ -18,25 +18,27 @@ const QUIET_AFTER = ms(15_000);
 /** Processing further behind than this is a delay a reader should know of. */
 const LAG_LIMIT = ms(30_000);
 
-function openPill(link: Link, now: Ms): [PillState, string, string] {
-  const quiet = link.heardAt === null ? ms(0) : ms(now - link.heardAt);
-  if (quiet > QUIET_AFTER) {
-    return ["delayed", "Delayed", `Nothing has been heard from the server for ${ageText(quiet)}.`];
-  }
-  if (link.heartbeat?.storeUp === false) {
-    return ["delayed", "Delayed", "The server cannot reach its store, so nothing new can be shown."];
-  }
-  const lag = link.heartbeat?.lag ?? null;
-  if (lag !== null && lag > LAG_LIMIT) {
-    return ["delayed", "Delayed", `The server is ${ageText(lag)} behind the news it has received.`];
-  }
+type Words = readonly [PillState, string, string];
+const delayed = (why: string): Words => ["delayed", "Delayed", why];
+
+/** What speaks against news that should be arriving; null when nothing does. */
+function doubt({ heardAt }: Link, now: Ms, crowded: boolean): Words | null {
+  const quiet = heardAt === null ? ms(0) : ms(now - heardAt);
+  if (quiet > QUIET_AFTER) return delayed(`Nothing has been heard from the server for ${ageText(quiet)}.`);
+  return crowded ? delayed("Other tabs leave no room in the stream; this page asks every 10 s.") : null;
+}
+
+function openPill({ heartbeat }: Link): Words {
+  if (heartbeat?.storeUp === false) return delayed("The server cannot reach its store, so nothing new can be shown.");
+  const lag = heartbeat?.lag ?? null;
+  if (lag !== null && lag > LAG_LIMIT) return delayed(`The server is ${ageText(lag)} behind the news it has received.`);
   return ["live", "Live", "Connected; every change is shown as it happens."];
 }
 
-function words(link: Link, now: Ms): [PillState, string, string] {
+function words(link: Link, now: Ms, crowded: boolean): Words {
   switch (link.phase) {
     case "open":
-      return openPill(link, now);
+      return doubt(link, now, crowded) ?? openPill(link);
     case "connecting":
       return ["reconnecting", link.failures === 0 ? "Connecting" : "Reconnecting", "Opening the stream."];
     case "waiting": {
@@ -44,7 +46,7 @@ function words(link: Link, now: Ms): [PillState, string, string] {
       return ["reconnecting", "Reconnecting", `${link.detail ?? "The connection was lost."} Trying again in ${wait} s.`];
     }
     case "polling":
-      return ["polling", "Polling", "The stream is unavailable; the page asks for changes every 2 seconds."];
+      return doubt(link, now, crowded) ?? ["polling", "Polling", "The stream is unavailable; the page asks for changes every 2 seconds."];
     case "paused":
       return ["delayed", "Paused", "Updates are paused while the page is hidden."];
     case "offline":
@@ -54,9 +56,9 @@ function words(link: Link, now: Ms): [PillState, string, string] {
   }
 }
 
-/** Never says "Live" unless the stream is open, recently heard from and not behind. */
-export function pill(link: Link, now: Ms): Pill {
-  const [state, label, explanation] = words(link, now);
+/** Never says "Live" unless the stream is open, recently heard from, carries this page's series and is not behind. */
+export function pill(link: Link, now: Ms, crowded = false): Pill {
+  const [state, label, explanation] = words(link, now, crowded);
   const newest = link.heartbeat?.newestIngestAt ?? null;
   const serverNow = now + link.clockOffset;
   return { state, label, explanation, newestAge: newest === null ? null : ms(Math.max(0, serverNow - newest)) };

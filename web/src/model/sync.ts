@@ -10,22 +10,21 @@ import type { SeriesKey } from "./subject.ts";
  */
 export interface SeriesState {
   readonly buckets: readonly Bucket[];
-  /** The generation of the last full answer; null until one has been seen. */
+  /** The generation of the last answer; null until one has been seen. */
   readonly generation: string | null;
   /** True until a full answer newer than the last break of the stream has been merged. */
   readonly stale: boolean;
-  /** True when what is shown comes from the local cache, or from before a break of the stream: not yet confirmed. */
+  /** True when what is shown comes from the local cache, or from before a break of the stream: no answer has come since. */
   readonly fromCache: boolean;
   /** Updates merged on top of an unconfirmed state: they alone survive when the server then answers. */
   readonly unconfirmed: readonly Bucket[];
 }
 
 export interface SyncState {
+  /** The live generation as the stream has told it; null until it had to. */
   readonly epoch: string | null;
   /** Counts breaks of the stream. An answer asked for before the newest break does not make a series fresh. */
   readonly breaks: number;
-  /** The break at which the present epoch began; answers asked for before it belong to another generation. */
-  readonly epochBreak: number;
   readonly series: ReadonlyMap<SeriesKey, SeriesState>;
 }
 
@@ -41,15 +40,22 @@ export type SyncInput =
       readonly full: boolean;
     }
   | { readonly kind: "updates"; readonly updates: readonly BucketUpdate[] }
-  | { readonly kind: "resync"; readonly epoch: string }
+  | { readonly kind: "resync"; readonly epoch: string | null }
   | { readonly kind: "forget"; readonly keep: ReadonlySet<SeriesKey> };
 
 export const EMPTY_SERIES: SeriesState = { buckets: [], generation: null, stale: true, fromCache: false, unconfirmed: [] };
-export const INITIAL_SYNC: SyncState = { epoch: null, breaks: 0, epochBreak: 0, series: new Map() };
+export const INITIAL_SYNC: SyncState = { epoch: null, breaks: 0, series: new Map() };
 
 export function seriesOf(state: SyncState, key: SeriesKey): SeriesState {
   return state.series.get(key) ?? EMPTY_SERIES;
 }
+
+/** Until the stream has named the live generation every answer may be of it. */
+export const mayConfirm = (state: SyncState, generation: string): boolean =>
+  state.epoch === null || state.epoch === generation;
+
+/** Whether an answer, short or whole, has come since the newest break of the stream. */
+export const isAnswered = (series: SeriesState): boolean => series.generation !== null && !series.fromCache;
 
 function withSeries(state: SyncState, changes: Iterable<[SeriesKey, SeriesState]>): SyncState {
   const series = new Map(state.series);
@@ -61,22 +67,22 @@ function withSeries(state: SyncState, changes: Iterable<[SeriesKey, SeriesState]
 const streamed = (series: SeriesState): readonly Bucket[] => (series.fromCache ? series.unconfirmed : series.buckets);
 
 function fetched(state: SyncState, input: Extract<SyncInput, { kind: "fetched" }>): SyncState {
-  // An answer asked for under another epoch must not bring back buckets that were dropped with it.
-  if (input.askedAtBreak < state.epochBreak) return state;
+  // Processes of the server learn of another live generation one after the other; what a late one says is of the past.
+  if (!mayConfirm(state, input.generation)) return state;
   const before = seriesOf(state, input.key);
   const outdated = input.askedAtBreak < state.breaks;
   // What was asked for before the newest break adds nothing to what was confirmed after it: it may be of another log.
-  if (outdated && before.generation !== null && !before.fromCache) return state;
+  if (outdated && isAnswered(before)) return state;
   const replaced = before.generation !== null && before.generation !== input.generation;
   const fresh = input.full && !outdated;
   // Revisions of an unconfirmed state may be those of another log, and after its end windows may have passed unseen.
-  const base = replaced || (fresh && before.fromCache) ? before.unconfirmed : before.buckets;
+  const base = replaced || (before.fromCache && !outdated) ? before.unconfirmed : before.buckets;
   const after: SeriesState = {
     buckets: applyBuckets(base, input.buckets).buckets,
     generation: input.generation,
     stale: !fresh && (before.stale || replaced),
-    fromCache: !fresh && (outdated || before.fromCache),
-    unconfirmed: fresh ? [] : outdated ? streamed(before) : before.unconfirmed,
+    fromCache: outdated,
+    unconfirmed: outdated ? streamed(before) : [],
   };
   return withSeries(state, [[input.key, after]]);
 }
@@ -109,7 +115,7 @@ function updates(state: SyncState, list: readonly BucketUpdate[]): SyncState {
   return changes.length === 0 ? state : withSeries(state, changes);
 }
 
-function resync(state: SyncState, epoch: string): SyncState {
+function resync(state: SyncState, epoch: string | null): SyncState {
   const changed = state.epoch !== null && state.epoch !== epoch;
   const series = new Map<SeriesKey, SeriesState>();
   for (const [key, value] of state.series) {
@@ -117,8 +123,7 @@ function resync(state: SyncState, epoch: string): SyncState {
     const kept = { ...value, stale: true, fromCache: true, unconfirmed: [] };
     series.set(key, changed ? EMPTY_SERIES : kept);
   }
-  const breaks = state.breaks + 1;
-  return { epoch, breaks, epochBreak: changed ? breaks : state.epochBreak, series };
+  return { epoch, breaks: state.breaks + 1, series };
 }
 
 export function reduce(state: SyncState, input: SyncInput): SyncState {

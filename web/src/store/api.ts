@@ -28,13 +28,9 @@ function problemText(status: number, body: unknown): string {
   return typeof detail === "string" ? detail : `The server answered with status ${status}.`;
 }
 
-async function readJson(response: Response): Promise<unknown> {
-  try {
-    return await response.json();
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
+function nullIfNoJson(error: unknown): null {
+  if (error instanceof SyntaxError) return null;
+  throw error;
 }
 
 /** Asks and reads the answer; `how` makes it another call than a plain GET. Throws `ApiError`. */
@@ -46,7 +42,7 @@ export async function getJson(path: string, signal?: AbortSignal, how?: RequestI
       ...how,
       signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
     });
-    const body = await readJson(response);
+    const body: unknown = await response.json().catch(nullIfNoJson);
     if (!response.ok) throw new ApiError(response.status, problemText(response.status, body));
     return body;
   } catch (error) {
@@ -58,11 +54,9 @@ export async function getJson(path: string, signal?: AbortSignal, how?: RequestI
   }
 }
 
-export async function fetchSeries(key: SeriesKey, signal?: AbortSignal): Promise<SeriesAnswer> {
+export async function fetchSeries(key: SeriesKey): Promise<SeriesAnswer> {
   const { subject, resolution } = splitKey(key);
-  const answer = parseSeries(
-    await getJson(`/timeseries/${encodeURIComponent(subject)}?resolution=${resolution}`, signal),
-  );
+  const answer = parseSeries(await getJson(`/timeseries/${encodeURIComponent(subject)}?resolution=${resolution}`));
   if (answer === null) throw new ApiError(200, "The server answered in a form this page does not know.");
   return answer;
 }

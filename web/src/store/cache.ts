@@ -10,6 +10,9 @@ interface Row {
   readonly columns: ColumnarSeries;
 }
 
+/** A row without its candles. */
+type Entry = Pick<Row, "generation" | "savedAt"> & { readonly key: SeriesKey };
+
 interface Schema extends DBSchema {
   series: { key: SeriesKey; value: Row };
 }
@@ -49,13 +52,17 @@ export class SeriesCache {
 
   /** Drops every series of another generation: its candles belong to a history that is no longer live. */
   async keepOnly(generation: string): Promise<void> {
-    await this.#prune((row) => row.generation === generation);
+    await this.#prune((rows) => rows.filter((row) => row.generation === generation));
   }
 
   /** Drops what is old or too much; called once per visit. */
   async tidy(now: Ms): Promise<void> {
-    let kept = 0;
-    await this.#prune((row) => now - row.savedAt < MAX_AGE && ++kept <= MAX_SERIES);
+    await this.#prune((rows) =>
+      rows
+        .filter((row) => now - row.savedAt < MAX_AGE)
+        .sort((a, b) => b.savedAt - a.savedAt)
+        .slice(0, MAX_SERIES),
+    );
   }
 
   async close(): Promise<void> {
@@ -64,12 +71,15 @@ export class SeriesCache {
     this.#opening = null;
   }
 
-  async #prune(keep: (row: Row) => boolean): Promise<void> {
+  async #prune(choose: (rows: readonly Entry[]) => readonly Entry[]): Promise<void> {
     await this.#attempt(async (db) => {
       const transaction = db.transaction("series", "readwrite");
-      for await (const cursor of transaction.store.iterate()) {
-        if (!keep(cursor.value)) await cursor.delete();
+      const rows: Entry[] = [];
+      for await (const { key, value } of transaction.store.iterate()) {
+        rows.push({ key, generation: value.generation, savedAt: value.savedAt });
       }
+      const kept = new Set(choose(rows));
+      for (const row of rows) if (!kept.has(row)) await transaction.store.delete(row.key);
       await transaction.done;
     });
   }

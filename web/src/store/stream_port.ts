@@ -7,7 +7,6 @@ export { workerUrl };
 /** The page's end of the worker: one SharedWorker for all tabs, or a worker of its own where there is none. */
 export interface StreamPort {
   post(message: PageMessage): void;
-  close(): void;
 }
 
 interface Endpoint {
@@ -42,8 +41,5 @@ export function openStreamPort(onMessage: (message: WorkerMessage) => void, onEr
   const endpoint = openEndpoint(onError);
   endpoint.onmessage = (event) => onMessage(event.data);
   announceLife(endpoint);
-  return {
-    post: (message) => endpoint.postMessage(message),
-    close: () => endpoint.postMessage({ type: "leave" } satisfies PageMessage),
-  };
+  return { post: (message) => endpoint.postMessage(message) };
 }

@@ -7,17 +7,20 @@ import { type ClientDeps, StreamClient } from "./stream_client.ts";
 /** Pages hidden for longer than this stop the stream; the first one that is shown again resumes it. */
 export const PAUSE_AFTER_HIDDEN = ms(300_000);
 
+type Subscription = Extract<PageMessage, { type: "subscribe" }>;
+
 interface Page {
   readonly post: (message: WorkerMessage) => void;
-  subjects: readonly Subject[];
-  resolutions: readonly ResolutionId[];
+  wanted: Subscription;
   keys: ReadonlySet<SeriesKey>;
-  version: number;
   accepted: boolean;
   hiddenSince: Ms | null;
   /** Counts up with every sign of life; the most recently used page is served first when room is short. */
   usedAt: number;
 }
+
+/** A server on this machine needs no network, so what the browser says of it is no reason not to ask. */
+const LOCAL = /\/\/(localhost|127\.[\d.]+|\[::1\])(:|$)/;
 
 /** Joins any number of pages to one stream: the union of what they watch goes out, each gets its own part. */
 export class Hub {
@@ -31,7 +34,7 @@ export class Hub {
 
   constructor(deps: ClientDeps) {
     this.#deps = deps;
-    const isOnline = (): boolean => this.#online && deps.isOnline();
+    const isOnline = (): boolean => LOCAL.test(deps.base) || (this.#online && deps.isOnline());
     this.#client = new StreamClient({ ...deps, isOnline }, {
       link: (link) => this.#broadcast({ type: "link", link }),
       resync: (epoch) => this.#broadcast({ type: "resync", epoch }),
@@ -43,25 +46,19 @@ export class Hub {
       },
       items: (items) => {
         for (const page of this.#pages.values()) {
-          const own = items.filter((item) => page.subjects.includes(item.subject));
+          const own = items.filter((item) => page.wanted.subjects.includes(item.subject));
           if (own.length > 0) page.post({ type: "items", items: own });
         }
       },
     });
   }
 
-  get pages(): number {
-    return this.#pages.size;
-  }
-
   join(post: (message: WorkerMessage) => void): number {
     const id = this.#nextPage++;
     this.#pages.set(id, {
       post,
-      subjects: [],
-      resolutions: [],
+      wanted: { type: "subscribe", subjects: [], resolutions: [], version: 0 },
       keys: new Set(),
-      version: 0,
       accepted: true,
       hiddenSince: null,
       usedAt: ++this.#uses,
@@ -77,7 +74,8 @@ export class Hub {
   receive(id: number, message: PageMessage): void {
     const page = this.#pages.get(id);
     if (page === undefined) return;
-    page.usedAt = ++this.#uses;
+    // What a page says as it is left is no use.
+    if (!(message.type === "visibility" && message.hidden)) page.usedAt = ++this.#uses;
     switch (message.type) {
       case "subscribe":
         return this.#subscribe(page, message);
@@ -91,6 +89,7 @@ export class Hub {
         return this.leave(id);
       case "visibility":
         page.hiddenSince = message.hidden ? (page.hiddenSince ?? this.#deps.clock.now()) : null;
+        this.#refilter();
         return this.checkVisibility();
     }
   }
@@ -109,13 +108,11 @@ export class Hub {
     else this.#client.interrupt();
   }
 
-  #subscribe(page: Page, message: Extract<PageMessage, { type: "subscribe" }>): void {
-    page.subjects = message.subjects;
-    page.resolutions = message.resolutions;
-    page.keys = new Set(page.subjects.flatMap((s) => page.resolutions.map((r) => seriesKey(s, r))));
-    page.version = message.version;
+  #subscribe(page: Page, wanted: Subscription): void {
+    page.wanted = wanted;
+    page.keys = new Set(wanted.subjects.flatMap((s) => wanted.resolutions.map((r) => seriesKey(s, r))));
     this.#refilter();
-    page.post({ type: "attached", version: page.version, accepted: page.accepted });
+    page.post({ type: "attached", version: wanted.version, accepted: page.accepted });
     if (this.#running) return;
     this.#running = true;
     void this.#client.run();
@@ -126,12 +123,12 @@ export class Hub {
     let subjects = new Set<Subject>();
     let resolutions = new Set<ResolutionId>();
     for (const page of [...this.#pages.values()].sort((a, b) => b.usedAt - a.usedAt)) {
-      const moreSubjects = new Set([...subjects, ...page.subjects]);
-      const moreResolutions = new Set([...resolutions, ...page.resolutions]);
+      const moreSubjects = new Set([...subjects, ...page.wanted.subjects]);
+      const moreResolutions = new Set([...resolutions, ...page.wanted.resolutions]);
       const accepted = moreSubjects.size * moreResolutions.size <= MAX_SERIES_PER_CONNECTION;
       const changed = page.accepted !== accepted;
       page.accepted = accepted;
-      if (changed) page.post({ type: "attached", version: page.version, accepted });
+      if (changed) page.post({ type: "attached", version: page.wanted.version, accepted });
       if (!accepted) continue;
       subjects = moreSubjects;
       resolutions = moreResolutions;

@@ -1,6 +1,6 @@
 import type { EventSourceMessage } from "eventsource-parser";
 import { backoff, retryAfter } from "../model/backoff.ts";
-import { parseEventId, positionIn } from "../model/cursor.ts";
+import { positionIn } from "../model/cursor.ts";
 import { INITIAL_LINK, type Link } from "../model/protocol.ts";
 import type { ResolutionId } from "../model/resolution.ts";
 import { parseMessage, type BucketUpdate, type NewItem, type StreamEvent } from "../model/stream_event.ts";
@@ -12,7 +12,7 @@ import { readMessages } from "./sse_reader.ts";
 
 /** Heartbeats come every 10 s; after two and a half missed ones the connection is dead, whatever TCP believes. */
 export const QUIET_LIMIT = ms(25_000);
-/** The server greets at once; a connection that does not is being buffered on the way. */
+/** The server answers and greets at once; a connection on which it does not is dead, or is being buffered on the way. */
 export const FIRST_MESSAGE_LIMIT = ms(8_000);
 /** A connection that held this long was a working one, so the next failure starts a new count. */
 export const STABLE_AFTER = ms(1_000);
@@ -53,7 +53,8 @@ export class StreamClient {
   readonly #sink: Sink;
   #filters: Filters = { subjects: [], resolutions: [] };
   #epoch: string | null = null;
-  #cursor: string | null = null;
+  /** The id of the last event, or where the page's first answer says that the stream goes on. */
+  #position: string | null = null;
   #seeded = false;
   #link: Link = INITIAL_LINK;
   #serverWait: Ms | null = null;
@@ -62,7 +63,7 @@ export class StreamClient {
   #paused = false;
   /** Fires to wake whatever the loop is doing: a new filter, a retry, a network that came back. */
   #wake = new AbortController();
-  #stop = new AbortController();
+  #closed = false;
 
   constructor(deps: ClientDeps, sink: Sink) {
     this.#deps = deps;
@@ -76,43 +77,43 @@ export class StreamClient {
   setFilters(filters: Filters): void {
     if (JSON.stringify(filters) === JSON.stringify(this.#filters)) return;
     this.#filters = filters;
-    this.#interrupt();
+    this.interrupt();
   }
 
   /** The position of the first REST answer; ignored once the stream has a position of its own. */
   seed(cursor: string | null): void {
     if (this.#seeded) return;
     this.#seeded = true;
-    this.#cursor ??= cursor;
-    this.#interrupt();
+    this.#position ??= cursor;
+    this.interrupt();
   }
 
   pause(paused: boolean): void {
     if (this.#paused === paused) return;
     this.#paused = paused;
-    this.#interrupt();
+    this.interrupt();
   }
 
   /** Tries again now: the reader asked, or the network came back. */
   retry(): void {
     if (this.#link.phase === "open") return;
     this.#update({ failures: 0 });
-    this.#interrupt();
+    this.interrupt();
   }
 
-  /** The network went away: what is open is dead, and the loop must say so at once. */
+  /** What is open or waited for is no longer right: the loop begins anew at once. */
   interrupt(): void {
-    this.#interrupt();
+    this.#wake.abort();
   }
 
   close(): void {
-    this.#stop.abort();
-    this.#interrupt();
+    this.#closed = true;
+    this.interrupt();
   }
 
   async run(): Promise<void> {
     await this.#awaitSeed();
-    while (!this.#stop.signal.aborted) {
+    while (!this.#closed) {
       if (this.#wake.signal.aborted) this.#wake = new AbortController();
       const blocked = this.#blockedPhase();
       if (blocked !== null) {
@@ -130,7 +131,7 @@ export class StreamClient {
   async #awaitSeed(): Promise<void> {
     const { clock } = this.#deps;
     const until = addMs(clock.now(), SEED_WAIT);
-    while (!this.#seeded && !this.#stop.signal.aborted && clock.now() < until) {
+    while (!this.#seeded && !this.#closed && clock.now() < until) {
       this.#wake = new AbortController();
       await this.#sleep(subMs(until, clock.now()));
     }
@@ -142,12 +143,16 @@ export class StreamClient {
     return this.#paused || this.#filters.subjects.length === 0 ? "paused" : null;
   }
 
-  #interrupt(): void {
-    this.#wake.abort();
+  #sleep(wait: Ms): Promise<void> {
+    return this.#deps.clock.sleep(wait, this.#wake.signal);
   }
 
-  #sleep(wait: Ms): Promise<void> {
-    return this.#deps.clock.sleep(wait, AbortSignal.any([this.#wake.signal, this.#stop.signal]));
+  /** Asks, and gives up like an aborted question when the answer does not come. */
+  #inTime<T>(signal: AbortSignal, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const late = new AbortController();
+    let waiting = true;
+    void this.#deps.clock.sleep(FIRST_MESSAGE_LIMIT, signal).then(() => waiting && late.abort());
+    return ask(AbortSignal.any([signal, late.signal])).finally(() => (waiting = false));
   }
 
   #update(change: Partial<Link>): void {
@@ -162,7 +167,7 @@ export class StreamClient {
   }
 
   async #streamOnce(): Promise<void> {
-    const signal = AbortSignal.any([this.#wake.signal, this.#stop.signal]);
+    const { signal } = this.#wake;
     this.#announceConnecting(signal);
     this.#serverWait = null;
     const response = await this.#open(signal);
@@ -175,7 +180,7 @@ export class StreamClient {
     if (end === "aborted") return;
     if (this.#serverWait !== null) return this.#wait(this.#serverWait, "The server asked the page to reconnect.");
     const why = end === "silent" ? "The server went silent." : "The connection was lost.";
-    await this.#fail(why, this.#link.failures + 1, null);
+    await this.#fail(why, null);
   }
 
   #announceConnecting(signal: AbortSignal): void {
@@ -186,23 +191,16 @@ export class StreamClient {
     });
   }
 
-  /** The position with its epoch, once one is known. */
-  #position(): string | null {
-    return this.#cursor === null || this.#epoch === null ? this.#cursor : positionIn(this.#epoch, this.#cursor);
-  }
-
   async #open(signal: AbortSignal): Promise<Response | null> {
     const headers: Record<string, string> = { Accept: "text/event-stream" };
-    let url = this.url("/api/v2/stream");
-    const position = this.#position();
-    if (position !== null && this.#epoch !== null) headers["Last-Event-ID"] = position;
-    else if (position !== null) url += `&cursor=${encodeURIComponent(position)}`;
+    if (this.#position !== null) headers["Last-Event-ID"] = this.#position;
+    const url = this.url("/api/v2/stream");
     let response: Response;
     try {
-      response = await this.#deps.fetch(url, { headers, signal, cache: "no-store" });
+      response = await this.#inTime(signal, (signal) => this.#deps.fetch(url, { headers, signal, cache: "no-store" }));
     } catch (error) {
       if (!(error instanceof TypeError || error instanceof DOMException)) throw error;
-      if (!signal.aborted) await this.#fail("The server cannot be reached.", this.#link.failures + 1, null);
+      if (!signal.aborted) await this.#fail("The server cannot be reached.", null);
       return null;
     }
     if (response.status === 200) return response;
@@ -219,10 +217,11 @@ export class StreamClient {
     }
     const wait = retryAfter(response.headers.get("Retry-After"), this.#deps.clock.now());
     const why = response.status === 503 ? "The server has no room for another stream." : "The server is unavailable.";
-    await this.#fail(why, this.#link.failures + 1, wait);
+    await this.#fail(why, wait);
   }
 
-  async #fail(detail: string, failures: number, wait: Ms | null): Promise<void> {
+  async #fail(detail: string, wait: Ms | null): Promise<void> {
+    const failures = this.#link.failures + 1;
     this.#update({ failures, detail });
     if (failures >= FAILURES_BEFORE_POLLING && wait === null) return;
     await this.#wait(wait ?? backoff(failures, this.#deps.clock.random()), detail);
@@ -237,9 +236,10 @@ export class StreamClient {
   async #pollForAWhile(): Promise<void> {
     const { clock } = this.#deps;
     const until = addMs(clock.now(), STREAM_RETRY_WHILE_POLLING);
-    const signal = AbortSignal.any([this.#wake.signal, this.#stop.signal]);
+    const { signal } = this.#wake;
     while (clock.now() < until && !signal.aborted) {
-      const answer = await poll(this.#deps.fetch, this.url("/api/v2/changes"), this.#position(), signal);
+      const url = this.url("/api/v2/changes");
+      const answer = await this.#inTime(signal, (signal) => poll(this.#deps.fetch, url, this.#position, signal));
       if (signal.aborted) return;
       if (answer === null) {
         this.#pollFailures += 1;
@@ -247,7 +247,8 @@ export class StreamClient {
         break;
       }
       this.#pollFailures = 0;
-      this.#takePosition(answer.epoch, answer.cursor, answer.resumed);
+      this.#position = positionIn(answer.epoch, answer.cursor);
+      this.#follow(answer.epoch, answer.resumed);
       const clockOffset = this.#offsetBy(answer.serverTime);
       this.#update({ phase: "polling", retryAt: null, heardAt: clock.now(), clockOffset });
       this.#deliver(answer.events);
@@ -263,11 +264,11 @@ export class StreamClient {
     return Math.abs(offset - known) > SECOND ? offset : known;
   }
 
-  #takePosition(epoch: string, cursor: string, resumed: boolean): void {
-    const broken = !resumed || (this.#epoch !== null && this.#epoch !== epoch);
+  /** Says so when what comes now does not go on where the last news ended. */
+  #follow(epoch: string, resumed: boolean): void {
+    const changed = this.#epoch !== null && this.#epoch !== epoch;
     this.#epoch = epoch;
-    this.#cursor = cursor;
-    if (broken) this.#sink.resync(epoch);
+    if (!resumed || changed) this.#sink.resync(epoch);
   }
 
   #accept(messages: readonly EventSourceMessage[]): void {
@@ -285,17 +286,11 @@ export class StreamClient {
   /** Moves the position forward only after the message was understood, so that a damaged one is asked for again. */
   #advance(id: string | undefined, event: StreamEvent): void {
     if (event.kind === "hello") {
-      const changed = this.#epoch !== null && this.#epoch !== event.epoch;
-      this.#epoch = event.epoch;
       this.#greeted = true;
-      if (!event.resumed || changed) this.#sink.resync(event.epoch);
+      this.#follow(event.epoch, event.resumed);
       this.#update({ phase: "open", detail: null, retryAt: null });
     }
-    const position = id === undefined || id === "" ? null : parseEventId(id);
-    if (position !== null) {
-      this.#epoch = position.epoch;
-      this.#cursor = position.cursor;
-    }
+    if (id) this.#position = id;
   }
 
   #deliver(events: readonly StreamEvent[]): void {

@@ -37,8 +37,7 @@ function serve(port: PortLike): void {
   };
 }
 
-self.addEventListener("online", () => hub.networkChanged(true));
-self.addEventListener("offline", () => hub.networkChanged(false));
+for (const name of ["online", "offline"]) self.addEventListener(name, () => hub.networkChanged(self.navigator.onLine));
 setInterval(() => hub.checkVisibility(), 30_000);
 
 if ("onconnect" in self) {

@@ -10,11 +10,12 @@ import {
   type ISeriesApi,
   LineStyle,
   type Logical,
+  type LogicalRange,
   type PaneRendererCustomData,
   type WhitespaceData,
 } from "lightweight-charts";
 import type { Bucket } from "../model/bucket.ts";
-import { scoreText, type Zone } from "../model/format.ts";
+import { countText, scoreText, type Zone } from "../model/format.ts";
 import { changedTail, type Slot } from "../model/slots.ts";
 import { e4, e4ToPolarity, type Ms } from "../model/units.ts";
 import type { Pair } from "../model/overlay.ts";
@@ -52,7 +53,7 @@ const CANDLES: ChartLook = {
   barWidth: COMFORTABLE_BAR,
   upperValues: (bucket) => [bucket.high, bucket.low, bucket.close].map(e4ToPolarity),
   lowerValues: (bucket) => [0, bucket.positive + bucket.neutral + bucket.negative],
-  lowerText: (value) => value.toFixed(0),
+  lowerText: (value) => countText(Math.round(value)),
 };
 
 /** Room for the live candle's right neighbours, in bars. */
@@ -119,10 +120,8 @@ export interface ChartEvents {
   /** The place under the crosshair; null when the pointer has left. */
   hover(start: Ms | null): void;
   select(start: Ms): void;
-  /** The reader moved or zoomed the view. */
-  view(view: Viewport): void;
   /** Whether the newest candle is in sight. */
-  following(follow: boolean): void;
+  following?(follow: boolean): void;
 }
 
 export interface ChartState {
@@ -157,6 +156,8 @@ export class CandleChart {
   #theme: ChartTheme;
   #state: ChartState | null = null;
   #view: Viewport | null = null;
+  /** The selection that was brought into sight last. */
+  #revealed: Ms | null = null;
   #paints = 0;
 
   constructor(host: HTMLElement, events: ChartEvents, look: ChartLook = CANDLES) {
@@ -204,24 +205,14 @@ export class CandleChart {
     this.#applyPaint(next);
     this.#host.dataset["shown"] = next.slots.length > 0 ? next.name : "";
     // Places may have been put in before the ones in sight, which moves every place that follows.
-    if (replaced) this.#applyView();
+    const range = replaced ? this.#applyView() : null;
+    if (switched || next.selectedStart === null) this.#revealed = null;
+    if (next.selectedStart !== this.#revealed) this.#reveal(next, range ?? this.#chart.timeScale().getVisibleLogicalRange());
   }
 
   goLive(): void {
     if (this.#view !== null) this.#view = { ...this.#view, follow: true };
     this.#applyView();
-    this.#reportView();
-  }
-
-  /** Brings a candle into sight without changing the zoom; used when it was reached by keyboard. */
-  reveal(start: Ms): void {
-    const range = this.#chart.timeScale().getVisibleLogicalRange();
-    const index = this.#state?.slots.findIndex((slot) => slot.start === start) ?? -1;
-    if (range === null || index < 0 || (index > range.from + 1 && index < range.to - 1)) return;
-    const width = range.to - range.from;
-    const from = index <= range.from + 1 ? index - width * 0.2 : index - width * 0.8;
-    this.#chart.timeScale().setVisibleLogicalRange({ from, to: from + width });
-    this.#reportView();
   }
 
   /** Shows the crosshair at a time, for charts that move in step; null takes it away. */
@@ -306,15 +297,33 @@ export class CandleChart {
     else this.#last.applyOptions(options);
   }
 
-  #applyView(): void {
+  #applyView(): LogicalRange | null {
     const state = this.#state;
-    if (state === null || state.slots.length === 0) return;
+    if (state === null || state.slots.length === 0) return null;
     const width = this.#chart.timeScale().width() || this.#host.clientWidth;
     const bars = barsFor(this.#view, state.slotMs, width, state.slots.length + RIGHT_OFFSET, this.#look.barWidth);
     const anchor = anchorOf(this.#view);
     const newest = state.slots.length - 1;
     const to = anchor === null ? newest + RIGHT_OFFSET : indexOfTime(anchor, state.slots, state.slotMs);
-    this.#chart.timeScale().setVisibleLogicalRange({ from: to - bars, to });
+    return this.#turnTo(to - bars, bars);
+  }
+
+  /** The library shows the places with its next frame; until then it names those of before. */
+  #turnTo(from: number, bars: number): LogicalRange {
+    const range = { from, to: from + bars } as LogicalRange;
+    this.#chart.timeScale().setVisibleLogicalRange(range);
+    return range;
+  }
+
+  /** Brings the selected candle into sight without changing the zoom, once its place is there. */
+  #reveal({ slots, selectedStart }: ChartState, range: LogicalRange | null): void {
+    const index = slots.findIndex((slot) => slot.start === selectedStart);
+    if (index < 0 || range === null) return;
+    this.#revealed = selectedStart;
+    const { from, to } = range;
+    if (index > from + 1 && index < to - 1) return;
+    const bars = to - from;
+    this.#keepView(this.#turnTo(index - bars * (index <= from + 1 ? 0.2 : 0.8), bars));
   }
 
   /** An instant to pixels. The library knows whole places only; what lies between two is measured from the one before. */
@@ -326,18 +335,16 @@ export class CandleChart {
     return x === null ? null : x + (index - Math.floor(index) - 0.5) * this.#chart.timeScale().options().barSpacing;
   }
 
-  #reportView(): void {
+  #keepView(range: LogicalRange | null): void {
     const state = this.#state;
-    const range = this.#chart.timeScale().getVisibleLogicalRange();
     if (state === null || range === null || state.slots.length === 0) return;
     const follow = range.to >= state.slots.length - 1;
     this.#view = { from: timeOfIndex(range.from, state.slots, state.slotMs), to: timeOfIndex(range.to, state.slots, state.slotMs), follow };
-    this.#events.view(this.#view);
   }
 
   #listen(): void {
     this.#chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
-      if (range !== null && this.#state !== null) this.#events.following(range.to >= this.#state.slots.length - 1);
+      if (range !== null && this.#state !== null) this.#events.following?.(range.to >= this.#state.slots.length - 1);
     });
     this.#chart.subscribeCrosshairMove((param) => {
       // Moves that this page made itself have no source event, and must not echo between charts.
@@ -348,7 +355,7 @@ export class CandleChart {
       if (param.time !== undefined) this.#events.select(param.time);
     });
     // Only the reader's own hands change the view that is kept; a switch of resolution must not.
-    const settled = (): void => void setTimeout(() => this.#reportView(), 150);
+    const settled = (): void => void setTimeout(() => this.#keepView(this.#chart.timeScale().getVisibleLogicalRange()), 150);
     for (const name of ["wheel", "pointerup", "touchend", "dblclick"]) {
       this.#host.addEventListener(name, settled, { passive: true });
     }

@@ -1,5 +1,6 @@
 import { closeMove, type Pair, verdictOf } from "../model/overlay.ts";
 import type { Bucket } from "../model/bucket.ts";
+import { decimalText } from "../model/share.ts";
 import { e4ToPolarity } from "../model/units.ts";
 import type { ChartLook } from "./chart.ts";
 import { bodyWidth, type Frame, type Mark, paintFlags, type PaintOptions, paintSelection, toneOf } from "./painters.ts";
@@ -96,5 +97,5 @@ export const OVERLAY: ChartLook = {
     const move = pair === undefined ? 0 : (closeMove(pair) ?? 0) / 10_000;
     return [-Math.abs(move), Math.abs(move), move];
   },
-  lowerText: (value) => (Math.abs(value) < 0.005 ? "0" : value.toFixed(1).replace("-", "\u2212")),
+  lowerText: (value) => (Math.abs(value) < 0.005 ? "0" : decimalText(value, 1)),
 };

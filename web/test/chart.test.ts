@@ -1,0 +1,100 @@
+// @vitest-environment jsdom
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { toSlots } from "../src/model/slots.ts";
+import type { Ms } from "../src/model/units.ts";
+import { CandleChart, type ChartState } from "../src/view/chart.ts";
+import { bucketOf } from "./fake_server.ts";
+
+interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The library's time scale: it shows 100 places, and a range that is set only with the next frame. */
+const scale = vi.hoisted(() => ({
+  shown: null as Range | null,
+  wanted: null as Range | null,
+  frame(): void {
+    this.shown = this.wanted ?? this.shown;
+    this.wanted = null;
+  },
+}));
+
+vi.mock("lightweight-charts", () => {
+  const nothing = (): void => undefined;
+  const series = () => ({ applyOptions: nothing, setData: nothing, update: nothing, priceScale: () => ({ applyOptions: nothing }), createPriceLine: () => ({ applyOptions: nothing }) });
+  const timeScale = {
+    width: () => 1_000,
+    options: () => ({ barSpacing: 10 }),
+    getVisibleLogicalRange: () => scale.shown,
+    setVisibleLogicalRange: (range: Range) => (scale.wanted = range),
+    logicalToCoordinate: () => 0,
+    subscribeVisibleLogicalRangeChange: nothing,
+  };
+  const chart = { timeScale: () => timeScale, addCustomSeries: series, panes: () => [], subscribeCrosshairMove: nothing, subscribeClick: nothing, applyOptions: nothing, remove: nothing };
+  return { createChartEx: () => chart, customSeriesDefaultOptions: {}, LineStyle: { Solid: 0, Dotted: 1 } };
+});
+
+const startOf = (index: number): Ms => bucketOf(index).start;
+const placesOf = (first: number, count: number) => toSlots([...Array(count).keys()].map((i) => bucketOf(first + i)), 60_000 as Ms);
+const places = placesOf(0, 1_000);
+const state = (selectedStart: Ms | null, slots = places): ChartState => ({
+  name: "AAPL@1m", slots, slotMs: 60_000 as Ms, selectedStart, liveStart: null, scale: "full", zone: "utc", flags: [],
+});
+const inSight = (index: number): boolean => {
+  scale.frame();
+  return scale.shown !== null && scale.shown.from < index && index < scale.shown.to;
+};
+
+let chart: CandleChart;
+beforeEach(() => {
+  scale.shown = scale.wanted = null;
+  chart = new CandleChart(document.createElement("div"), { hover: () => undefined, select: () => undefined });
+});
+
+describe("the selected candle", () => {
+  it("is in sight when the page opens on it, with the usual zoom", () => {
+    chart.show(state(startOf(10)));
+    expect(inSight(10)).toBe(true);
+    expect((scale.shown?.to ?? 0) - (scale.shown?.from ?? 0)).toBe(100);
+  });
+
+  it("comes into sight when another one is chosen, by whatever way", () => {
+    chart.show(state(null));
+    expect(inSight(999)).toBe(true);
+    chart.show(state(startOf(10)));
+    expect(inSight(10)).toBe(true);
+    chart.show(state(startOf(900)));
+    expect(inSight(900)).toBe(true);
+  });
+
+  it("comes into sight when its candle comes", () => {
+    chart.show(state(startOf(10), placesOf(500, 500)));
+    expect(inSight(499)).toBe(true);
+    chart.show(state(startOf(10)));
+    expect(inSight(10)).toBe(true);
+  });
+
+  it("leaves the view alone where it is in sight, and once the reader has looked elsewhere", () => {
+    chart.show(state(null));
+    scale.frame();
+    const before = scale.shown;
+    chart.show(state(startOf(950)));
+    expect(scale.wanted).toBeNull();
+    chart.show(state(startOf(10)));
+    scale.frame();
+    scale.shown = before;
+    chart.show({ ...state(startOf(10)), liveStart: startOf(999) });
+    expect(scale.wanted).toBeNull();
+  });
+
+  it("lets go of the view with the newest candle", () => {
+    chart.show(state(startOf(10)));
+    scale.frame();
+    chart.show(state(null));
+    chart.goLive();
+    expect(inSight(999)).toBe(true);
+    chart.show(state(null, placesOf(0, 990)));
+    expect(inSight(989)).toBe(true);
+  });
+});

@@ -1,0 +1,104 @@
+// @vitest-environment jsdom
+import { signal } from "@preact/signals";
+import { Fragment, h } from "preact";
+import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { AdminDialog, type Wish } from "../src/app/admin_dialog.tsx";
+import { HelpDialog } from "../src/app/help_dialog.tsx";
+import { Palette } from "../src/app/palette.tsx";
+import { helpOpen, paletteOpen, route, subjects } from "../src/app/state.ts";
+import type { Subject } from "../src/model/subject.ts";
+import { hide, press, settle, show, visit } from "./page.ts";
+
+vi.mock("../src/store/stream_port.ts", () => ({ openStreamPort: () => ({ post: () => undefined, close: () => undefined }) }));
+// jsdom has no canvas to draw on.
+vi.mock("../src/view/chart.ts", () => ({ CandleChart: class {} }));
+
+const adminOpen = signal(false);
+const wish: Wish = { title: "Promote", button: "Promote", children: null, reason: "none", run: async () => undefined };
+const closeAdmin = (): void => {
+  adminOpen.value = false;
+};
+
+function Page() {
+  return h(
+    Fragment,
+    null,
+    h("button", { type: "button", id: "opener" }, "Open"),
+    helpOpen.value && h(HelpDialog, null),
+    paletteOpen.value && h(Palette, null),
+    adminOpen.value && h(AdminDialog, { wish, close: closeAdmin }),
+  );
+}
+
+/** What jsdom lacks of a dialog: opening takes the focus, closing gives it back and is told a moment later. */
+beforeAll(() => {
+  const before = new WeakMap<HTMLDialogElement, Element | null>();
+  HTMLDialogElement.prototype.showModal = function showModal(): void {
+    before.set(this, document.activeElement);
+    this.open = true;
+    this.querySelector<HTMLElement>("input, button")?.focus();
+  };
+  HTMLDialogElement.prototype.close = function close(): void {
+    if (!this.open) return;
+    this.open = false;
+    const back = before.get(this);
+    if (back instanceof HTMLElement) back.focus();
+    setTimeout(() => this.dispatchEvent(new Event("close")), 0);
+  };
+  Element.prototype.scrollIntoView = () => undefined;
+});
+
+beforeEach(() => {
+  hide();
+  visit("/");
+  helpOpen.value = paletteOpen.value = adminOpen.value = false;
+});
+
+const opener = (): HTMLElement | null => document.querySelector("#opener");
+const input = (): HTMLInputElement | null => document.querySelector("dialog input");
+
+async function open(shown: { value: boolean }): Promise<void> {
+  await show(Page);
+  opener()?.focus();
+  shown.value = true;
+  await settle();
+  expect(document.querySelector("dialog")?.contains(document.activeElement)).toBe(true);
+}
+
+const click = (text: string): void =>
+  [...document.querySelectorAll<HTMLElement>("dialog button")].find((each) => each.textContent?.trim() === text)?.click();
+
+describe("the focus goes back to where it was", () => {
+  const putAway = (): void => {
+    paletteOpen.value = false;
+  };
+  const pick = (): void => void press(input() ?? document.body, "Enter");
+  it.each<[string, { value: boolean }, () => void]>([
+    ["help is closed", helpOpen, () => click("Close")],
+    ["a wish is called off", adminOpen, () => click("Cancel")],
+    ["the palette is put away with its key", paletteOpen, putAway],
+    ["a command is picked", paletteOpen, pick],
+  ])("when %s", async (_, shown, end) => {
+    await open(shown);
+    end();
+    await settle();
+    expect(document.querySelector("dialog")).toBeNull();
+    expect(document.activeElement).toBe(opener());
+    expect(shown.value).toBe(false);
+  });
+});
+
+describe("the palette", () => {
+  it("runs what is picked, among very many subjects", async () => {
+    const rows = [...Array(5_000).keys()].map((i) => ({ subject: `tag:topic-${i}` as Subject, name: `Topic ${i}`, count24h: 1, lastEventAt: null }));
+    subjects.value = { subjects: rows, demoNote: null };
+    await open(paletteOpen);
+    const query = input();
+    if (query === null) throw new Error("no field");
+    query.value = "Topic 4321";
+    query.dispatchEvent(new Event("input", { bubbles: true }));
+    await settle();
+    press(query, "Enter");
+    expect(route.value.subject).toBe("tag:topic-4321");
+  });
+});

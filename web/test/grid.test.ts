@@ -1,0 +1,85 @@
+// @vitest-environment jsdom
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { GridPage } from "../src/app/grid_page.tsx";
+import { hovered, prefs, route, sync } from "../src/app/state.ts";
+import { stepTo } from "../src/app/stepping.ts";
+import { seriesKey, type Subject } from "../src/model/subject.ts";
+import { INITIAL_SYNC, reduce } from "../src/model/sync.ts";
+import type { Ms } from "../src/model/units.ts";
+import { bucketOf } from "./fake_server.ts";
+import { hide, press, settle, show, visit } from "./page.ts";
+
+// jsdom has no canvas to draw on.
+vi.mock("../src/view/chart.ts", () => ({
+  CandleChart: class {
+    show(): void {}
+    point(): void {}
+    restyle(): void {}
+    destroy(): void {}
+  },
+}));
+window.matchMedia = () => ({ addEventListener: () => undefined, removeEventListener: () => undefined }) as never;
+
+const AAPL = "AAPL" as Subject;
+const BUCKETS = [0, 1, 5, 6].map((i) => bucketOf(i));
+const startOf = (index: number): Ms => bucketOf(index).start;
+
+beforeEach(() => {
+  hide();
+  hovered.value = null;
+  prefs.value = { ...prefs.value, watched: [AAPL] };
+  sync.value = reduce(INITIAL_SYNC, { kind: "fetched", key: seriesKey(AAPL, "1m"), generation: "g1", buckets: BUCKETS, askedAtBreak: 0, full: true });
+  visit("/grid");
+});
+
+describe("a step along candles", () => {
+  it.each([
+    [startOf(1), 1, 5], [startOf(5), -1, 1], [startOf(3), 1, 5], [startOf(3), -1, 1], [startOf(3), 10, 6],
+    [null, -1, 6], [null, 1, 6], [startOf(6), 1, 6], [startOf(0), -1, 0], [startOf(5), "first", 0], [startOf(5), "last", 6],
+  ] as const)("from %s by %s ends at number %s", (from, step, to) => {
+    expect(stepTo(BUCKETS, from, step)?.start).toBe(startOf(to));
+  });
+
+  it("leads nowhere where there are none", () => {
+    expect(stepTo([], startOf(0), 1)).toBeUndefined();
+  });
+});
+
+describe("a chart of the grid", () => {
+  it("is grey from a break of the stream until the server has answered", async () => {
+    const root = await show(GridPage);
+    const isGrey = (): boolean => root.querySelector(".cell-canvas.stale") !== null;
+    expect(isGrey()).toBe(false);
+    sync.value = reduce(sync.value, { kind: "resync", epoch: "g1" });
+    await settle();
+    expect(isGrey()).toBe(true);
+  });
+});
+
+describe("the crosshair of the grid", () => {
+  const cell = (): Element => document.querySelector(".cell-chart") ?? document.body;
+
+  it("stops at the candle after a gap", async () => {
+    await show(GridPage);
+    hovered.value = startOf(3);
+    await settle();
+    press(cell(), "ArrowRight");
+    expect(hovered.value).toBe(startOf(5));
+  });
+
+  it("opens no candle where there is none", async () => {
+    await show(GridPage);
+    hovered.value = startOf(3);
+    await settle();
+    press(cell(), "Enter");
+    expect(route.value.page).toBe("grid");
+  });
+
+  it("ends with its chart: the next page's legend must not name its candle", async () => {
+    await show(GridPage);
+    press(cell(), "ArrowLeft");
+    expect(hovered.value).toBe(startOf(6));
+    hide();
+    expect(hovered.value).toBeNull();
+  });
+});

@@ -1,0 +1,77 @@
+import { describe, expect, it } from "vitest";
+import type { PageMessage, WorkerMessage } from "../src/model/protocol.ts";
+import type { ResolutionId } from "../src/model/resolution.ts";
+import type { Subject } from "../src/model/subject.ts";
+import { Hub } from "../src/stream/hub.ts";
+import { FakeServer } from "./fake_server.ts";
+import { SimClock, seeded } from "./sim_clock.ts";
+
+const subjects = (text: string): Subject[] => text.split(" ") as Subject[];
+
+/** A tab of the browser: what the worker says to it, and what it tells the worker. */
+class Tab {
+  readonly heard: WorkerMessage[] = [];
+  readonly #tell: (message: PageMessage) => void;
+
+  constructor(hub: Hub, watches: Subject[], resolution: ResolutionId) {
+    const id = hub.join((message) => this.heard.push(message));
+    this.#tell = (message) => hub.receive(id, message);
+    this.#tell({ type: "subscribe", subjects: watches, resolutions: [resolution], version: 1 });
+  }
+
+  tell = (message: PageMessage): void => this.#tell(message);
+  show = (hidden: boolean): void => this.tell({ type: "visibility", hidden });
+  isServed = (): boolean => this.heard.findLast((message) => message.type === "attached")?.accepted ?? false;
+  phase = (): string => this.heard.findLast((message) => message.type === "link")?.link.phase ?? "";
+}
+
+function rig(base: string, isOnline = (): boolean => true) {
+  const clock = new SimClock(seeded(1));
+  const asked: string[] = [];
+  const server = new FakeServer(["AAPL"]);
+  const fetch = async (url: unknown): Promise<Response> => {
+    asked.push(decodeURIComponent(String(url)));
+    const greeting = new TextEncoder().encode(server.frames("g1.0"));
+    return new Response(new ReadableStream({ start: (body) => body.enqueue(greeting) }));
+  };
+  return { clock, asked, hub: new Hub({ clock, base, isOnline, fetch }) };
+}
+
+describe("tabs that want more than one connection may carry", () => {
+  it("take turns: the one that is looked at is served", async () => {
+    const { clock, asked, hub } = rig("");
+    const first = new Tab(hub, subjects("AAPL MSFT TSLA NVDA AMZN"), "1m");
+    first.tell({ type: "seed", cursor: "g1.0" });
+    await clock.advance(1_000);
+    const others = [new Tab(hub, subjects("AAPL MSFT TSLA NVDA META"), "5m"), new Tab(hub, subjects("AAPL MSFT TSLA NVDA GOOG"), "1h")];
+    first.show(true);
+    await clock.advance(1_000);
+    expect([first, ...others].map((tab) => tab.isServed())).toEqual([false, true, true]);
+    others[1]?.show(true);
+    first.show(false);
+    await clock.advance(1_000);
+    expect([first, ...others].map((tab) => tab.isServed())).toEqual([true, false, true]);
+    expect(asked.at(-1)).toContain("AMZN");
+  });
+});
+
+describe("a browser that says it has no network", () => {
+  it.each([
+    ["http://127.0.0.1:8000", "open"],
+    ["http://localhost:8000", "open"],
+    ["http://[::1]:8000", "open"],
+    ["https://localhost.example", "offline"],
+    ["https://news.example", "offline"],
+  ])("is believed unless the server is on this machine: %s is %s", async (base, phase) => {
+    let online = true;
+    const { clock, hub } = rig(base, () => online);
+    const tab = new Tab(hub, subjects("AAPL"), "1m");
+    tab.tell({ type: "seed", cursor: "g1.0" });
+    await clock.advance(1_000);
+    expect(tab.phase()).toBe("open");
+    online = false;
+    tab.tell({ type: "network", online: false });
+    await clock.advance(120_000);
+    expect(tab.phase()).toBe(phase);
+  });
+});

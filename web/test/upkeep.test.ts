@@ -1,0 +1,122 @@
+// @vitest-environment jsdom
+import "fake-indexeddb/auto";
+import { expect, it, vi } from "vitest";
+import { retryNow, start } from "../src/app/controller.ts";
+import { failure, link, prefs, sync, watched } from "../src/app/state.ts";
+import { startUpkeep } from "../src/app/upkeep.ts";
+import { INITIAL_LINK, type PageMessage, type WorkerMessage } from "../src/model/protocol.ts";
+import { seriesKey, type Subject } from "../src/model/subject.ts";
+import { seriesOf, type SeriesState } from "../src/model/sync.ts";
+import { ms } from "../src/model/units.ts";
+import { SeriesCache } from "../src/store/cache.ts";
+import { FakeServer } from "./fake_server.ts";
+import { visit } from "./page.ts";
+
+const worker = vi.hoisted(() => ({ version: 0, posts: [] as PageMessage[], say: (_message: WorkerMessage): void => undefined }));
+vi.mock("../src/store/stream_port.ts", () => ({
+  openStreamPort: (receive: typeof worker.say) => {
+    worker.say = receive;
+    const post = (message: PageMessage): void => {
+      worker.posts.push(message);
+      if (message.type === "subscribe") worker.version = message.version;
+    };
+    return { post };
+  },
+}));
+
+const server = new FakeServer(["AAPL", "MSFT"]);
+const api = {
+  subjects: [] as string[],
+  busy: "",
+  asked: [] as string[],
+  times: (part: string): number => api.asked.filter((url) => url.includes(part)).length,
+  async fetch(url: string): Promise<Response> {
+    api.asked.push(url);
+    if (api.busy !== "" && url.includes(api.busy)) return Response.json({ detail: "busy" }, { status: 503 });
+    if (url.includes("/subjects")) return Response.json({ subjects: api.subjects.map((subject) => ({ subject })) });
+    const tickers = /tickers=([^&]*)/.exec(url)?.[1]?.split(",");
+    if (tickers !== undefined) return Response.json({ series: tickers.map((ticker) => server.rest(ticker)) });
+    return Response.json(server.rest(/timeseries\/(\w+)/.exec(url)?.[1] ?? ""));
+  },
+};
+const row = (ticker: string): SeriesState => seriesOf(sync.value, seriesKey(ticker as Subject, "1m"));
+const attach = (): void => worker.say({ type: "attached", version: worker.version, accepted: true });
+
+vi.useFakeTimers();
+vi.stubGlobal("fetch", api.fetch);
+window.requestIdleCallback = () => 0;
+start();
+startUpkeep();
+
+it("shows the first subject of a server that had none when the page was opened", async () => {
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(watched.value).toEqual([]);
+  const asked = api.times("/subjects");
+  retryNow();
+  expect(api.times("/subjects")).toBe(asked + 1);
+  api.subjects = ["AAPL"];
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(watched.value).toEqual(["AAPL"]);
+});
+
+it("asks once a minute for what there is to watch", async () => {
+  const asked = api.times("/subjects");
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(api.times("/subjects") - asked).toBe(10);
+});
+
+it.each([
+  ["a chart of the grid", "/grid", "/MSFT?"],
+  ["a row of the watch list", "/", "tickers=MSFT"],
+])("asks again for %s that the server refused", async (_what, address, busy) => {
+  server.change("MSFT", 0, 0.5);
+  prefs.value = { ...prefs.value, watched: ["AAPL", "MSFT"] as Subject[] };
+  visit(address);
+  await vi.advanceTimersByTimeAsync(1_000);
+  attach();
+  await vi.advanceTimersByTimeAsync(1_000);
+  const before = row("MSFT").buckets[0]?.rev ?? 0;
+  server.change("MSFT", 0, 0.6);
+  api.busy = busy;
+  worker.say({ type: "resync", epoch: "g1" });
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect([failure.value, row("MSFT").fromCache]).toEqual([null, true]);
+  api.busy = "";
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(row("MSFT")).toMatchObject({ fromCache: false, buckets: [{ rev: before + 1 }] });
+  api.asked.length = 0;
+  await vi.advanceTimersByTimeAsync(40_000);
+  expect(api.times("/timeseries")).toBe(0);
+});
+
+it("believes the answers when no stream tells any more which generation is live", async () => {
+  worker.say({ type: "resync", epoch: "g1" });
+  await vi.advanceTimersByTimeAsync(1_000);
+  server.promote("g2");
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(row("AAPL").generation).toBe("g1");
+  worker.say({ type: "link", link: { ...INITIAL_LINK, phase: "stopped" } });
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(row("AAPL")).toMatchObject({ generation: "g2", stale: false });
+  link.value = INITIAL_LINK;
+});
+
+it("keeps what it shows for the next visit, and nothing of another generation", async () => {
+  const cache = new SeriesCache();
+  const gone = seriesKey("TSLA" as Subject, "1m");
+  await Promise.all([cache.write(gone, "g1", [], ms(Date.now())), vi.advanceTimersByTimeAsync(1_000)]);
+  server.promote("g3");
+  server.change("AAPL", 2, 0.5);
+  worker.say({ type: "resync", epoch: "g3" });
+  await vi.advanceTimersByTimeAsync(10_000);
+  const read = Promise.all([cache.read(gone), cache.read(seriesKey("AAPL" as Subject, "1m"))]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(await read).toMatchObject([null, { generation: "g3", buckets: row("AAPL").buckets }]);
+});
+
+it("tells the worker of the network, and that the page goes", () => {
+  worker.posts.length = 0;
+  window.dispatchEvent(new Event("offline"));
+  window.dispatchEvent(new Event("pagehide"));
+  expect(worker.posts).toEqual([{ type: "network", online: navigator.onLine }, { type: "leave" }]);
+});
