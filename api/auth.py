@@ -90,12 +90,19 @@ def _unauthorised(detail: str) -> HttpProblem:
     return HttpProblem(401, detail, {"WWW-Authenticate": "Bearer"})
 
 
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
 def _check_origin(request: Request, services: Services) -> None:
     """A browser sends the cookie along whoever made it ask; a change must come from our own page or an allowed one."""
     origin = request.headers.get("origin")
     if request.method in _SAFE_METHODS or origin is None:
         return
-    if urlsplit(origin).netloc != request.headers.get("host") and origin not in services.options.origins:
+    if _host_of(origin) != request.headers.get("host") and origin not in services.options.origins:
         raise HttpProblem(403, f"requests with the cookie are not accepted from {origin[:100]}")
 
 

@@ -126,11 +126,12 @@ class Services:
         self.hub = Hub(home.buckets, self.epoch, home.clock, options, self._titles)
         self.cache = SeriesCache(self.hub)
         self.run = self.offload.run
-        self.subjects: tuple[str, float, list[dict[str, Any]]] | None = None
+        #: The live generation's, as `/subjects` tells them.
+        self.subjects: tuple[str, Shared[list[dict[str, Any]]]] | None = None
         self.connections = Connections(self.hub, self.run)
         self.opener = Opener(self.hub, home.buckets, self.run)
         self.keyring = Keyring(home.control, home.secrets, home.clock, options.token_days)
-        self.watch_lists = WatchLists(home.control, home.clock, options.max_configurations)
+        self.watch_lists = WatchLists(home.control, home.clock, options.max_configurations, options.token_days)
         self.reads = ItemReads(home.items, home.clock)
         self.facts = Facts(self.reads)
         self.tallies = Tallies(self.reads, self.facts)

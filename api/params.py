@@ -8,8 +8,7 @@ from contracts.instants import MAX_MS, parse_ms
 from contracts.resolution import NAMES
 from contracts.subjects import parse_subject
 
-#: Mirrors `contracts.resolution.NAMES` (a test compares), because a type cannot be computed.
-ResolutionName = Literal["1m", "5m", "10m", "1h", "3h", "6h", "12h", "24h"]
+ResolutionName = Literal[NAMES]  # type: ignore[valid-type]  # for pydantic; mypy cannot compute a type
 MAX_SUBJECTS = 20
 #: For the OpenAPI document; `contracts.subjects` decides.
 SUBJECT_PATTERN = r"([A-Za-z][A-Za-z0-9.\-]{0,9}|tag:[a-z0-9][a-z0-9\-]{0,49})"

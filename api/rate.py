@@ -2,6 +2,7 @@
 
 import math
 from collections import OrderedDict
+from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
 from api.auth import COOKIE
@@ -24,6 +25,8 @@ MINT_BURST = 100
 MAX_KEY = 300
 #: Characters of a forwarded address.
 MAX_ADDRESS = 64
+#: Bits of an address of IPv6 that are looked at: whoever is given one is given all that share them.
+NETWORK_BITS = 64
 
 
 class Allowance:
@@ -84,14 +87,26 @@ class RateLimit:
 
 
 def address_of(scope: Scope, trusted_hops: int) -> str:
-    """Who asks. Behind `trusted_hops` proxies, each of which appends whom it heard the request from, that is the entry
-    so many from the end of `X-Forwarded-For`: what stands before it is the caller's own word."""
+    """Who asks, of IPv6 the network. Behind `trusted_hops` proxies, each of which appends whom it heard the request
+    from, that is the entry so many from the end of `X-Forwarded-For`: what stands before it is the caller's own word.
+    """
     connected = str((scope.get("client") or ("unknown", 0))[0])
     if trusted_hops == 0:
-        return connected
+        return _network_of(connected)
     given = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
     hops = [part.strip().decode("latin-1")[:MAX_ADDRESS] for part in given.split(b",")]
-    return (len(hops) >= trusted_hops and hops[-trusted_hops]) or connected
+    return _network_of((len(hops) >= trusted_hops and hops[-trusted_hops]) or connected)
+
+
+def _network_of(address: str) -> str:
+    """The network of an address of IPv6; anything else as it is."""
+    if ":" not in address:
+        return address
+    try:
+        found = IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(found.ipv4_mapped or IPv6Network((found, NETWORK_BITS), strict=False))
 
 
 def _token_key(scope: Scope) -> str | None:

@@ -17,7 +17,7 @@ LARGE_GZIP_LEVEL = 2
 REVALIDATE = "private, no-cache"
 
 
-def not_modified(request: Request, etag: str) -> Response | None:
+def not_modified(request: Request, etag: str, cache_control: str = REVALIDATE) -> Response | None:
     """The 304 answer when the caller holds this very version."""
     given = request.headers.get("if-none-match")
     # What a change made is its answer, whatever its caller holds.
@@ -26,7 +26,7 @@ def not_modified(request: Request, etag: str) -> Response | None:
     known = {part.strip().removeprefix("W/") for part in given.split(",")}
     if "*" not in known and etag.removeprefix("W/") not in known:
         return None
-    return Response(status_code=304, headers={"ETag": etag, "Cache-Control": REVALIDATE})
+    return Response(status_code=304, headers={"ETag": etag, "Cache-Control": cache_control})
 
 
 def json_answer(request: Request, document: Any, etag: str | None = None, status: int = 200) -> Response:

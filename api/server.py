@@ -210,6 +210,7 @@ def make_server(app: FastAPI, log_level: str = "warning") -> Server:
         http=BoundedProtocol,
         log_level=log_level,
         access_log=False,
+        proxy_headers=False,  # whom to believe of X-Forwarded-For is for `trusted_hops` to say
         backlog=BACKLOG,
         timeout_keep_alive=20,
         timeout_graceful_shutdown=GRACE_S,

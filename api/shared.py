@@ -11,13 +11,13 @@ Answer = TypeVar("Answer")
 
 class Shared(Generic[Answer]):
     """What was found is kept for `kept_ms`, and whoever asks meanwhile or while it is being looked for gets that: so
-    callers without a limit cost no more than one look at a time."""
+    callers without a limit cost no more than one look at a time. A look that failed is not kept."""
 
     def __init__(self, clock: Clock, kept_ms: float) -> None:
         self._clock = clock
         self._kept_ms = kept_ms
         self._task: asyncio.Task[Answer] | None = None
-        self._found_ms = 0.0
+        self._found_ms = float("-inf")
 
     async def get(self, look: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
         """The answer of `look`, or one that somebody else has just had. Raises what `look` does."""
@@ -33,7 +33,6 @@ class Shared(Generic[Answer]):
         return not task.cancelled() and 0 <= self._clock.monotonic_ms() - self._found_ms < self._kept_ms
 
     async def _look(self, look: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
-        try:
-            return await look()
-        finally:
-            self._found_ms = self._clock.monotonic_ms()
+        answer = await look()
+        self._found_ms = self._clock.monotonic_ms()
+        return answer

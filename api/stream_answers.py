@@ -32,12 +32,13 @@ class Hello(_Event):
 
 
 class Heartbeat(_Event):
-    """Right after hello, and every `heartbeat_s`. `lag_ms`: from the newest article's acceptance to its change."""
+    """After hello and what follows it at once, and every `heartbeat_s`. `cursor`: where a client goes on that has all
+    that came before. `lag_ms`: from the newest article's acceptance to its change."""
 
     server_time: str = Field(examples=[ISO_MS])
     newest_ingest_at: str | None = Field(examples=["2025-12-21T10:35:11.900Z"])
     lag_ms: int | None = Field(ge=0, examples=[180])
-    cursor: str = Field(examples=["0:5k"])
+    cursor: str = Field(examples=["g1.0:5k"])
     connections: int = Field(ge=0, description="streams of this process", examples=[3])
     store: Literal["up", "down"] = Field(examples=["up"])
 

@@ -14,7 +14,6 @@ from api.problems import HttpProblem
 from api.respond import json_answer
 from api.routes.stream import EVENT_STREAM, Cursor, LastEventId, Resolutions, Since, Until, open_stream, place_of
 from api.sse.filters import make_filter
-from api.sse.stream import Handover
 from api.watch_lists import MAX_SUBJECTS, NoSuchList
 from contracts.instants import parse_ms
 
@@ -131,4 +130,4 @@ async def stream(
     wanted = make_filter(found["subjects"], resolutions_of(resolutions))
     start, until_ms = place_of(cursor, since, until, last_event_id)
     edited_ms = parse_ms(found["updated_at"])
-    return Handover(await open_stream(services, wanted, start, until_ms, (caller.user, identity), edited_ms))
+    return await open_stream(services, wanted, start, until_ms, (caller.user, identity), edited_ms)

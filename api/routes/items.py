@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import Response
 
 from api.answers import Item, Items
@@ -22,6 +23,20 @@ router = APIRouter(tags=["items"])
 MAX_LIMIT = 100
 DEFAULT_LIMIT = 20
 
+
+class _AnyText(Convertor[str]):
+    """What a path ends with, whatever it is: ids of articles are chosen by their sources."""
+
+    regex = r"[\s\S]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("article", _AnyText())
 Identity = Annotated[str, Path(description="article id", examples=["finnhub#9f86d081884c7d65"], max_length=300)]
 Source = Annotated[str | None, Query(description="name of a source", pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")]
 Label = Annotated[Literal["positive", "neutral", "negative"] | None, Query(description="label")]
@@ -140,16 +155,7 @@ async def items(
     return json_answer(request, {"items": documents, "count": len(documents), "next_cursor": page.next_cursor})
 
 
-@router.get("/items/{item_id}", response_model=Item, summary="One article")
-async def item(request: Request, services: Use, item_id: Identity) -> Response:
-    """One article (`#` in its id is written `%23`)."""
-    found = await services.run("items", services.home.items.get_primary, item_id)
-    if found is None:
-        raise HttpProblem(404, f"no article {item_id[:100]!r}")
-    return json_answer(request, item_document(found))
-
-
-@router.get("/items/{item_id}/candles", response_model=ItemCandles, summary="The candles an article fed")
+@router.get("/items/{item_id:article}/candles", response_model=ItemCandles, summary="The candles an article fed")
 async def item_candles(request: Request, services: Use, item_id: Identity) -> Response:
     """The article's candles of every subject at every resolution, whether it was counted in them, and which of their
     values it made. `counted` is null when the minute is no longer stored."""
@@ -159,3 +165,12 @@ async def item_candles(request: Request, services: Use, item_id: Identity) -> Re
     generation = await services.run("control", services.epoch.current)
     buckets, now_ms = services.home.buckets, services.clock.now_ms()
     return json_answer(request, await services.run("buckets", candles_fed, buckets, generation, found, now_ms))
+
+
+@router.get("/items/{item_id:article}", response_model=Item, summary="One article")
+async def item(request: Request, services: Use, item_id: Identity) -> Response:
+    """One article (`#` in its id is written `%23`)."""
+    found = await services.run("items", services.home.items.get_primary, item_id)
+    if found is None:
+        raise HttpProblem(404, f"no article {item_id[:100]!r}")
+    return json_answer(request, item_document(found))

@@ -55,7 +55,7 @@ async def records(
     return json_answer(request, {"records": documents, "count": len(documents), "lastKey": page.next_cursor})
 
 
-@router.get("/records/{item_id}", response_model=Record, summary="One record")
+@router.get("/records/{item_id:article}", response_model=Record, summary="One record")
 async def record(request: Request, services: Use, item_id: Identity) -> Response:
     """One record (`#` in its id is written `%23`)."""
     found = await services.run("items", services.home.items.get_primary, item_id)

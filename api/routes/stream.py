@@ -40,7 +40,8 @@ Until = Annotated[
 ]
 #: What a route that streams answers with, for the OpenAPI document.
 EVENT_STREAM: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "events"}
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "events"},
+    204: {"description": "`until` is past, and who comes back has heard all there is"},
 }
 LastEventId = Annotated[str | None, Header(description="sent by clients that reconnect", max_length=4_100)]
 
@@ -66,10 +67,10 @@ async def open_stream(
     until_ms: int | None,
     configuration: tuple[str, str] | None = None,
     edited_ms: int | None = None,
-) -> EventStream:
-    """A place among the connections and the first events, or the reason why not. `configuration`: the watch list it
-    follows, edited last at `edited_ms`. Raises `HttpProblem` (503) at the cap, `Transient` when the store is needed and
-    down."""
+) -> Response:
+    """A place among the connections and the first events; 204 for who comes back and has heard all there is until an
+    `until` in the past: that keeps a browser from asking again. `configuration`: the watch list it follows, edited
+    last at `edited_ms`. Raises `HttpProblem` (503) at the cap, `Transient` when the store is needed and down."""
     connections = services.connections
     if not services.live:
         raise HttpProblem(501, "this process answers in one piece and cannot stream; poll /api/v2/changes")
@@ -84,13 +85,17 @@ async def open_stream(
             max_connections=most,
             retry_after=RETRY_AFTER_S,
         )
+    over = until_ms is not None and services.clock.now_ms() >= until_ms
     try:
         await connections.ensure_started()
-        opening = await services.opener.open(start, wanted, until_ms, edited_ms)
+        opening = await services.opener.open(start, wanted, until_ms, None if over else edited_ms)
     except BaseException:
         connections.release()
         raise
-    return EventStream(connections, wanted, opening, until_ms, configuration)
+    if over and start.again and opening.resumed and not opening.body(wanted):
+        connections.release()
+        return Response(status_code=204, headers={"Cache-Control": "no-store"})
+    return Handover(EventStream(connections, wanted, opening, until_ms, configuration))
 
 
 @router.get(
@@ -112,7 +117,7 @@ async def stream(
     `new_item`, `sentiment_update`, `metrics`, `heartbeat`, `bye`. See docs/formats.md."""
     wanted = wanted_of(tickers, resolutions)
     start, until_ms = place_of(cursor, since, until, last_event_id)
-    return Handover(await open_stream(services, wanted, start, until_ms))
+    return await open_stream(services, wanted, start, until_ms)
 
 
 @router.get("/changes", response_model=Changes, summary="Live events, polled")
@@ -130,6 +135,7 @@ async def changes(
     start, _ = place_of(cursor, since)
     if services.live:
         await services.connections.ensure_started()
+        services.hub.polled()
         answer = poll_memory(services.hub, start, wanted, limit)
         if answer is not None:
             return json_answer(request, answer)

@@ -1,5 +1,7 @@
 """`/subjects`: what there is to watch."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -7,7 +9,9 @@ from starlette.responses import Response
 
 from api.answers import Subjects
 from api.context import Services, Use
+from api.pieces import in_pieces
 from api.respond import json_answer
+from api.shared import Shared
 from contracts.instants import iso_ms
 from contracts.ports import BucketStore
 from contracts.resolution import COARSEST, DAY_MS, HOUR_MS, window_start_ms
@@ -16,11 +20,11 @@ router = APIRouter(tags=["series"])
 FRESH_MS = 2_000.0
 
 
-def read_subjects(store: BucketStore, generation: str, now_ms: int) -> list[dict[str, Any]]:
-    """Every subject with its articles of the last 24 hours, by whole hours, the busiest first. Raises `Transient`."""
+def read_rows(store: BucketStore, generation: str, now_ms: int, subjects: Sequence[str]) -> list[dict[str, Any]]:
+    """Some subjects with their articles of the last 24 hours, by whole hours. Blocking. Raises `Transient`."""
     since_ms = window_start_ms(now_ms - DAY_MS, HOUR_MS) + HOUR_MS
     rows = []
-    for subject in store.subjects(generation):
+    for subject in subjects:
         hours = store.range(generation, subject, "1h", since_ms, now_ms + HOUR_MS)
         newest = hours[-1:] or store.range(generation, subject, COARSEST.name, limit=1, newest=True)
         rows.append(
@@ -30,19 +34,24 @@ def read_subjects(store: BucketStore, generation: str, now_ms: int) -> list[dict
                 "last_event_at": iso_ms(newest[-1].summary.close_ms) if newest else None,
             }
         )
+    return rows
+
+
+async def read_subjects(services: Services, generation: str) -> list[dict[str, Any]]:
+    """Every subject, the busiest first. Raises `Transient`."""
+    store = services.home.buckets
+    subjects = await services.run("buckets", store.subjects, generation)
+    read = partial(read_rows, store, generation, services.clock.now_ms())
+    rows = [row async for piece in in_pieces(services.run, "buckets", read, subjects) for row in piece]
     return sorted(rows, key=lambda row: (-row["count_24h"], row["subject"]))
 
 
 async def known_subjects(services: Services) -> list[dict[str, Any]]:
     """`read_subjects`, at most two seconds old."""
     generation = await services.run("control", services.epoch.current)
-    now_ms = services.clock.monotonic_ms()
-    known = services.subjects
-    if known is not None and known[0] == generation and now_ms - known[1] < FRESH_MS:
-        return known[2]
-    rows = await services.run("buckets", read_subjects, services.home.buckets, generation, services.clock.now_ms())
-    services.subjects = (generation, now_ms, rows)
-    return rows
+    if services.subjects is None or services.subjects[0] != generation:
+        services.subjects = (generation, Shared(services.clock, FRESH_MS))
+    return await services.subjects[1].get(partial(read_subjects, services, generation))
 
 
 @router.get("/subjects", response_model=Subjects, summary="What there is to watch")

@@ -112,7 +112,7 @@ class Connections:
     async def _heartbeats(self) -> None:
         while True:
             await asyncio.sleep(self.hub.options.heartbeat_s)
-            self.hub.broadcast(self.hub.heartbeat())
+            self.hub.broadcast(self.hub.heartbeat(self.hub.safe_id))
 
     async def _tidy(self) -> None:
         while True:

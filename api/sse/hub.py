@@ -31,6 +31,8 @@ HEALTHY_FOR_MS = 1_000.0
 MAX_TITLES = 100
 #: Headlines kept for clients that resume.
 RECENT_TITLES = 2_000
+#: Who polled so lately may come back.
+POLLER_STAYS_MS = 60_000
 
 
 class Ingest(NamedTuple):
@@ -64,7 +66,9 @@ class Hub:
         self.swaps = 0
         self.store_up = True
         self.connections = 0
+        self._polled_ms = float("-inf")
         self.on_epoch_change: list[Callable[[str], None]] = []
+        self.on_tidy: list[Callable[[], None]] = []
         self._coalescer = Coalescer()
         self._safe = ""
         self._base = 0
@@ -147,7 +151,7 @@ class Hub:
     def _hand_over(self, changes: list[StoredChange]) -> None:
         """In the poller's thread: look up headlines, if anybody listens, and pass the batch to the event loop."""
         titles: dict[str, str] = {}
-        if self._headlines is not None and self.connections:
+        if self._headlines is not None and self.heard:
             wanted = list(dict.fromkeys(event.article_id for s in changes for event in s.change.events))
             titles = self._headlines.of(wanted[-MAX_TITLES:]) if wanted else {}
         self._call(self._feed_and_release, changes, titles)
@@ -268,14 +272,14 @@ class Hub:
         """The cursor part of `safe_id`."""
         return self._safe.rpartition(".")[2]
 
-    def heartbeat(self) -> StreamEvent:
-        """The event that shows the stream lives."""
+    def heartbeat(self, place: str) -> StreamEvent:
+        """The event that shows the stream lives, to clients that have everything up to a place."""
         newest = self.newest
         data = {
             "server_time": iso_ms(self.clock.now_ms()),
             "newest_ingest_at": iso_ms(newest.origin_ms) if newest else None,
             "lag_ms": max(0, newest.written_ms - newest.origin_ms) if newest else None,
-            "cursor": self.cursor,
+            "cursor": place,
             "connections": self.connections,
             "store": "up" if self.store_up else "down",
         }
@@ -287,8 +291,19 @@ class Hub:
         self.ring.announce()
 
     def tidy(self) -> None:
-        """Forget what has not moved for a while; called once a second."""
+        """Forget what has not moved for a while; called twice a second."""
         self._coalescer.forget(self.clock.monotonic_ms() - 1_000)
+        for listener in self.on_tidy:
+            listener()
+
+    def polled(self) -> None:
+        """Somebody asked for what the stream would have sent."""
+        self._polled_ms = self.clock.monotonic_ms()
+
+    @property
+    def heard(self) -> bool:
+        """True when somebody listens, or polled lately."""
+        return self.connections > 0 or self.clock.monotonic_ms() - self._polled_ms < POLLER_STAYS_MS
 
     def load_latest(self, series: tuple[str, str], buckets: list[Bucket]) -> None:
         """Take in what the store holds of a series."""

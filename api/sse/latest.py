@@ -8,7 +8,7 @@ from api.sse.filters import Filter
 from contracts.bucket import Bucket
 from contracts.documents import bucket_document, end_ms, partial_document
 from contracts.events import FUTURE_TOLERANCE_MS
-from contracts.resolution import WIDTH_MS
+from contracts.resolution import COARSEST, WIDTH_MS
 
 #: Buckets of a series, by its resolution: the windows that may lie in the future (a publisher's clock may run five
 #: minutes ahead), the one that contains now, the newest final one, and one more, for clocks that differ.
@@ -62,9 +62,9 @@ class Latest:
         self._buckets.clear()
         self._loaded.clear()
 
-    def subjects(self) -> set[str]:
-        """Subjects with a bucket here."""
-        return {subject for subject, _ in self._buckets}
+    def subjects(self) -> frozenset[str]:
+        """Subjects of which the log or the store told, known as the store knows them: by a bucket of a day."""
+        return frozenset(subject for subject, resolution in self._buckets if resolution == COARSEST.name)
 
     def rows(self, wanted: Filter, subjects: Iterable[str], now_ms: int) -> list[dict[str, Any]]:
         """`{ticker, resolution, final, partial}` of every wanted series that has a bucket."""

@@ -1,15 +1,18 @@
 """How a stream begins: where the client stands, whether it can go on from there, and what it is told first."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
+from api.pieces import in_pieces
 from api.sse.cursor import Point, Vector, covers, decode_point, encode_vector, id_of
 from api.sse.filters import Filter
 from api.sse.hub import Hub
-from api.sse.latest import KEPT
+from api.sse.latest import KEPT, Series
 from api.sse.slots import Slot, change_slots, control_event, control_slot
+from contracts.bucket import Bucket
 from contracts.errors import BadRequest
 from contracts.ports import BucketStore, StoredChange
 from contracts.resolution import DAY_MS, MINUTE_MS
@@ -29,23 +32,24 @@ Run = Callable[..., Awaitable[Any]]
 
 
 class Start(NamedTuple):
-    """What the client said of its place: a position, an instant, or nothing."""
+    """What the client said of its place: a position, an instant, or nothing; and whether it comes back by itself."""
 
     point: Point | None
     since_ms: int | None
+    again: bool = False
 
 
 @dataclass(slots=True)
 class Opening:
-    """How to begin in an epoch: `slots` to send first, `ring_index` to go on from, and the id that stands behind
-    them. Shared by all who stand at one place with one filter."""
+    """How to begin in an epoch: `slots` to send first, `ring_index` to go on from, and the id of the `place` behind the
+    slots. Shared by all who stand at one place with one filter."""
 
     epoch: str
     resumed: bool
     reason: str
     slots: list[Slot]
     ring_index: int
-    cursor: str
+    place: str
     _body: bytes | None = None
 
     def body(self, wanted: Filter) -> bytes:
@@ -59,10 +63,10 @@ def start_of(last_event_id: str | None, cursor: str | None, since_ms: int | None
     """The client's place; `Last-Event-ID` wins, being the newest. Raises `BadRequest` for a bad `cursor`."""
     if last_event_id:
         try:
-            return Start(decode_point(last_event_id), since_ms)
+            return Start(decode_point(last_event_id), since_ms, again=True)
         except BadRequest:
             # A browser sends its last id with every attempt: refusing it would keep that client out for ever.
-            return Start(NOWHERE, since_ms)
+            return Start(NOWHERE, since_ms, again=True)
     return Start(decode_point(cursor) if cursor else None, since_ms)
 
 
@@ -141,8 +145,10 @@ class Opener:
         self._hub = hub
         self._store = store
         self._run = run
-        self._snapshots: dict[Filter, tuple[int, int, Slot]] = {}
+        self._snapshots: dict[tuple[Any, ...], Slot] = {}
+        self._loads: dict[tuple[str, Filter], asyncio.Future[frozenset[str]]] = {}
         self._resumes: dict[tuple[Any, ...], asyncio.Future[Opening | None]] = {}
+        hub.on_tidy.append(self.forget_past)
 
     async def open(
         self, start: Start, wanted: Filter, until_ms: int | None = None, edited_ms: int | None = None
@@ -158,7 +164,7 @@ class Opener:
 
     async def _open(self, start: Start, wanted: Filter, until_ms: int | None, edited_ms: int | None) -> Opening:
         hub = self._hub
-        point, since_ms = start
+        point, since_ms = start.point, start.since_ms
         reason = "first"
         vector = None
         if point is not None:
@@ -184,16 +190,24 @@ class Opener:
         is cut anywhere behind the state has it, one that is cut before it asks from the same place again."""
         slot, _ = await self.snapshot(wanted)
         here = control_slot(id_of(opening.epoch, vector), slot.events[0])
-        return Opening(opening.epoch, True, opening.reason, [here, *opening.slots], opening.ring_index, opening.cursor)
+        return Opening(opening.epoch, True, opening.reason, [here, *opening.slots], opening.ring_index, opening.place)
+
+    def _moment(self) -> tuple[str, int, int]:
+        """Who comes at one moment is told the same."""
+        return self._hub.safe_id, self._hub.ring.next_index, self._hub.clock.now_ms() // 1000
+
+    def forget_past(self) -> None:
+        """Let go of what was worked out for those who came at moments that are over."""
+        now = self._moment()
+        self._resumes = {key: found for key, found in self._resumes.items() if key[-1] == now}
+        self._snapshots = {key: slot for key, slot in self._snapshots.items() if key[-1] == now}
 
     async def _resume(self, vector: Vector, wanted: Filter, until_ms: int | None) -> Opening | None:
         """After a restart everybody comes back, most of them from one place: what they missed is read once."""
-        hub = self._hub
-        moment = (hub.generation, hub.ring.next_index, hub.clock.now_ms() // 1000)
-        key = (encode_vector(vector), wanted, until_ms, *moment)
+        key = (encode_vector(vector), wanted, until_ms, self._moment())
         found = self._resumes.get(key)
         if found is None or (found.done() and (found.cancelled() or found.exception() is not None)):
-            self._resumes = {each: kept for each, kept in self._resumes.items() if each[-len(moment) :] == moment}
+            self.forget_past()
             found = self._resumes[key] = asyncio.ensure_future(self._read_missed(vector, wanted, until_ms))
             found.add_done_callback(lambda done: done.cancelled() or done.exception())
         return await asyncio.shield(found)
@@ -211,34 +225,56 @@ class Opener:
         slots = change_slots(changes, vector, hub.generation, hub.clock.now_ms(), hub.titles)
         if sum(len(slot.documents(wanted)) for slot in slots) > MAX_REPLAY_EVENTS:
             return None
-        cursor = slots[-1].after if slots else None
-        return Opening(hub.generation, True, "ok", slots, index, cursor or hub.safe_id)
+        place = (slots[-1].after if slots else None) or id_of(hub.generation, vector)
+        return Opening(hub.generation, True, "ok", slots, index, place)
 
     async def snapshot(self, wanted: Filter) -> tuple[Slot, int]:
         """A slot with the current state of every wanted series, and the ring index that continues it."""
         hub = self._hub
-        subjects = wanted.subjects
+        generation = hub.generation
+        subjects = await self._loaded(wanted)
+        index = hub.ring.next_index
+        key = (wanted, self._moment())
+        known = self._snapshots.get(key)
+        if known is not None:
+            return known, index
+        if wanted.subjects is None:
+            subjects |= hub.latest.subjects()  # with those that came while the others were read
+        rows = hub.latest.rows(wanted, subjects, hub.clock.now_ms())
+        slot = control_slot(hub.safe_id, control_event("snapshot", {"series": rows}))
+        self.forget_past()
+        if generation == hub.generation:
+            self._snapshots[key] = slot
+        return slot, index
+
+    async def _loaded(self, wanted: Filter) -> frozenset[str]:
+        """The wanted subjects, when the newest buckets of their series are in memory; who asks meanwhile waits for the
+        same reading."""
+        key = (self._hub.generation, wanted)
+
+        def forget(done: asyncio.Future[frozenset[str]]) -> None:
+            del self._loads[key]
+            done.cancelled() or done.exception()
+
+        found = self._loads.get(key)
+        if found is None:
+            found = self._loads[key] = asyncio.ensure_future(self._load(*key))
+            found.add_done_callback(forget)
+        return await asyncio.shield(found)
+
+    async def _load(self, generation: str, wanted: Filter) -> frozenset[str]:
+        hub, subjects = self._hub, wanted.subjects
         if subjects is None:
-            subjects = frozenset(await self._run("buckets", self._store.subjects, hub.generation))
+            subjects = frozenset(await self._run("buckets", self._store.subjects, generation))
         series = [(subject, resolution) for subject in subjects for resolution in wanted.resolutions]
-        missing = hub.latest.missing(series)
-        if missing:
-            generation = hub.generation
-            loaded = await self._run("buckets", self._read_latest, generation, missing)
+        read = partial(self._read_latest, generation)
+        async for loaded in in_pieces(self._run, "buckets", read, hub.latest.missing(series)):
             if generation == hub.generation:
                 for each, buckets in loaded.items():
                     hub.load_latest(each, buckets)
-        index, now_ms = hub.ring.next_index, hub.clock.now_ms()
-        known = self._snapshots.get(wanted) if not missing else None
-        if known is not None and known[0] == index and known[1] == now_ms // 1000 and known[2].before == hub.safe_id:
-            return known[2], index
-        rows = hub.latest.rows(wanted, subjects, now_ms)
-        slot = control_slot(hub.safe_id, control_event("snapshot", {"series": rows}))
-        self._snapshots = {f: s for f, s in self._snapshots.items() if s[1] == now_ms // 1000}
-        self._snapshots[wanted] = (index, now_ms // 1000, slot)
-        return slot, index
+        return subjects
 
-    def _read_latest(self, generation: str, series: list[tuple[str, str]]) -> dict[tuple[str, str], list[Any]]:
+    def _read_latest(self, generation: str, series: Sequence[Series]) -> dict[Series, list[Bucket]]:
         return {
             each: self._store.range(generation, each[0], each[1], limit=KEPT[each[1]], newest=True) for each in series
         }

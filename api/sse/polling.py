@@ -33,7 +33,7 @@ def poll_store(
 ) -> dict[str, Any]:
     """The answer from the store. Blocking. Raises `Transient`."""
     head = store.changes_head()
-    point, since_ms = start
+    point, since_ms = start.point, start.since_ms
     reason, vector = "first", None
     if point is not None and point.epoch not in (None, generation):
         reason = "epoch_changed"

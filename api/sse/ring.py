@@ -21,7 +21,7 @@ class Ring:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._slots: deque[Slot] = deque(maxlen=capacity)
         self.next_index = 0
-        self._memo: dict[tuple[int, Filter], tuple[bytes, int]] = {}
+        self._memo: dict[tuple[int, Filter, int], tuple[bytes, int]] = {}
         self._waiters: list[asyncio.Future[None]] = []
 
     def append(self, slot: Slot) -> None:
@@ -43,22 +43,23 @@ class Ring:
         self._waiters.append(waiter)
         return waiter
 
-    def read(self, index: int, wanted: Filter) -> tuple[bytes, int]:
-        """Wanted events from `index` on, encoded, and the index behind them. Raises `Overrun`."""
-        if index == self.next_index:
+    def read(self, index: int, wanted: Filter, end: int | None = None) -> tuple[bytes, int]:
+        """Wanted events from `index` on, encoded, and the index behind them, `end` at most. Raises `Overrun`."""
+        end = self.next_index if end is None else end
+        if index == end:
             return b"", index
-        found = self._memo.get((index, wanted))
+        found = self._memo.get((index, wanted, end))
         if found is None:
-            found = self._memo[index, wanted] = self._encode(index, wanted)
+            found = self._memo[index, wanted, end] = self._encode(index, wanted, end)
         return found
 
-    def _encode(self, index: int, wanted: Filter) -> tuple[bytes, int]:
+    def _encode(self, index: int, wanted: Filter, end: int) -> tuple[bytes, int]:
         first = self.next_index - len(self._slots)
         if index < first:
             raise Overrun
         parts = []
         size = 0
-        while index < self.next_index and size < MAX_SEND_BYTES:
+        while index < end and size < MAX_SEND_BYTES:
             part = self._slots[index - first].render(wanted)
             parts.append(part)
             size += len(part)

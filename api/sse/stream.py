@@ -3,10 +3,9 @@ at a time."""
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from starlette.responses import Response
 
@@ -14,7 +13,7 @@ from api.sse.connections import Connections
 from api.sse.filters import Filter
 from api.sse.opening import Opening
 from api.sse.ring import Overrun
-from api.sse.slots import Slot, control_event
+from api.sse.slots import Slot, control_event, control_slot
 from contracts.instants import iso_ms
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -83,6 +82,15 @@ class Handover(Response):
         scope[HANDOVER].append(self._stream)
 
 
+class Edit(NamedTuple):
+    """An edited watch list that its client has not heard of: what it hears until then and up to where in the ring, and
+    the state it gets there."""
+
+    stays: Filter
+    end: int
+    slot: Slot
+
+
 class EventStream:
     """The stream of one client. `ending` is set by others: the reason for a farewell. One whose `until` lies in the
     past is `over` with its opening: what the ring holds was written later."""
@@ -90,7 +98,7 @@ class EventStream:
     __slots__ = (
         "_chunked",
         "_connections",
-        "_extra",
+        "_edit",
         "_hub",
         "_index",
         "_lifetime_s",
@@ -130,7 +138,7 @@ class EventStream:
         self.ending: str | None = "until" if self.over else None
         self.gone = False
         self.sending_since_ms: float | None = None
-        self._extra: deque[bytes] = deque()
+        self._edit: Edit | None = None
         self._wake: asyncio.Future[None] | None = None
         self._task: asyncio.Task[Any] | None = None
         self._wire: Wire | None = None
@@ -145,18 +153,10 @@ class EventStream:
 
     def refilter(self, wanted: Filter, slot: Slot, index: int) -> None:
         """Follow an edited watch list: what is still unsent of the subjects that stay (the id of what follows is past
-        it), the state of the list's series, then what happens from there on."""
-        stays = self.wanted.common(wanted)
-        try:
-            while self._index < index:
-                unsent, self._index = self._hub.ring.read(self._index, stays)
-                if unsent:
-                    self._extra.append(unsent)
-        except Overrun:
-            self.end("too_slow")
-            return
+        it), the state of the list's series, then what happens from there on. An edit that the client has not heard of
+        makes place for this one, so however many there are, one waits."""
+        self._edit = Edit(self.wanted.common(wanted), index, slot)
         self.wanted = wanted
-        self._extra.append(slot.render(wanted))
         self.nudge()
 
     def nudge(self) -> None:
@@ -228,7 +228,8 @@ class EventStream:
             "max_lifetime_s": self._lifetime_s,
             "filters": self.wanted.document(),
         }
-        return control_event("hello", hello).body + hub.heartbeat().body + opening.body(self.wanted)
+        heartbeat = control_slot(opening.place, hub.heartbeat(opening.place)).render(self.wanted)
+        return control_event("hello", hello).body + opening.body(self.wanted) + heartbeat
 
     async def _pump(self, send: Send) -> None:
         while not self.gone:
@@ -236,7 +237,7 @@ class EventStream:
                 await self._farewell(send, self.ending)
                 return
             try:
-                payload = self._extra.popleft() if self._extra else self._read()
+                payload = self._read()
             except Overrun:
                 self.ending = "too_slow"
                 continue
@@ -250,6 +251,14 @@ class EventStream:
                 await self._wake
 
     def _read(self) -> bytes:
+        """What to send next; empty when there is nothing. Raises `Overrun`."""
+        edit = self._edit
+        if edit is not None:
+            payload, self._index = self._hub.ring.read(self._index, edit.stays, edit.end)
+            if not payload:
+                self._edit = None
+                payload = edit.slot.render(self.wanted)
+            return payload
         payload, self._index = self._hub.ring.read(self._index, self.wanted)
         return payload
 

@@ -201,6 +201,8 @@ async def test_the_cookie_works_from_our_own_page_only(home: TestHome) -> None:
         assert "Secure" not in cookie
         body = {"name": "x", "subjects": ["A"]}
         for origin, status in (
+            ("http://[", 403),
+            ("http://a]b", 403),
             ("https://evil.example", 403),
             ("null", 403),
             ("http://testserver", 201),

@@ -226,6 +226,33 @@ def test_the_callers_address_is_what_the_outermost_trusted_proxy_heard(
     assert address_of({"client": ("10.0.0.5", 1), "headers": headers}, hops) == address
 
 
+@pytest.mark.parametrize(
+    ("connected", "forwarded", "address"),
+    [
+        ("2001:db8:0:7::1", [], "2001:db8:0:7::/64"),
+        ("2001:db8:0:7:ffff::1", [], "2001:db8:0:7::/64"),
+        ("2001:db8:0:8::1", [], "2001:db8:0:8::/64"),
+        ("fe80::1%eth0", [], "fe80::/64"),
+        ("::ffff:203.0.113.9", [], "203.0.113.9"),
+        ("10.0.0.5", ["2001:db8:0:7::1"], "2001:db8:0:7::/64"),
+        ("10.0.0.5", ["no:address"], "no:address"),
+    ],
+)
+def test_who_has_one_address_of_ipv6_has_them_all(connected: str, forwarded: list[str], address: str) -> None:
+    headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
+    assert address_of({"client": (connected, 1), "headers": headers}, len(forwarded)) == address
+
+
+@live
+async def test_without_proxies_a_made_up_address_brings_no_allowance(home: TestHome) -> None:
+    async with serving(home, rate_per_s=0.1, rate_burst=1) as (base, _), httpx.AsyncClient(base_url=base) as client:
+
+        async def ask(made_up: str) -> int:
+            return (await client.get("/api/v2/sources", headers={"X-Forwarded-For": made_up})).status_code
+
+        assert [await ask(f"203.0.113.{n}") for n in range(3)] == [200, 429, 429]
+
+
 @live
 async def test_behind_proxies_each_caller_has_an_allowance_of_their_own(home: TestHome) -> None:
     app = create_app(home, options(rate_per_s=0.1, rate_burst=1, trusted_hops=2))

@@ -1,7 +1,6 @@
-"""`/items`, `/records`, `/analytics`, `/metrics`, `/generations`, `/subjects`, `/status` and the dashboard's files."""
+"""`/items`, `/records`, `/analytics`, `/metrics`, `/generations`, `/subjects` and `/status`."""
 
 import json
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -9,9 +8,12 @@ import httpx
 import pytest
 
 from api.app import create_app
+from contracts.events import make_raw
 from contracts.instants import iso_ms
 from contracts.resolution import DAY_MS, HOUR_MS
-from tests.unit.api.kit import NOW_MS, Line, TestHome, Told, article, calling, live, options
+from tests.unit.api.kit import NOW_MS, Line, TestHome, Told, article, calling, live, options, serving
+
+RAW = {"title": "Words", "published_at": iso_ms(NOW_MS - 1_000), "ingested_at": iso_ms(NOW_MS)}
 
 
 def read_model(home: TestHome, number: int, ingested_ms: int, **changes: Any) -> dict[str, Any]:
@@ -129,6 +131,23 @@ async def test_one_item_and_one_record(home: TestHome, line: Line) -> None:
             assert (await client.get(url)).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "identity",
+    ["desk/2025/12", "/desk//x", "desk#report.html", "desk?a=1&b", "100%", "desk%2F1", "a\nb", "desk/", "...", "für/é"],
+)
+@live
+async def test_an_article_of_any_id_is_found(home: TestHome, line: Line, identity: str) -> None:
+    told = Told("AAPL", NOW_MS - 1_000, 500, make_raw("desk", {**RAW, "article_id": identity}).article_id)
+    line.item(told)
+    line.tell(told)
+    async with serving(home) as (base, _), httpx.AsyncClient(base_url=base) as client:
+        url = quote(told.article, safe="")
+        assert (await client.get(f"/api/v2/items/{url}")).json()["source_id"] == told.article
+        assert (await client.get(f"/api/v2/records/{url}")).json()["id"] == told.article
+        fed = (await client.get(f"/api/v2/items/{url}/candles")).json()
+        assert (fed["article_id"], fed["subjects"][0]["counted"]) == (told.article, True)
+
+
 @live
 async def test_counts(home: TestHome, line: Line) -> None:
     for number, (ago_ms, label, tags) in enumerate(
@@ -210,32 +229,6 @@ async def test_subjects_and_status(home: TestHome, line: Line) -> None:
         assert found["sources"][0]["last_success_at"] == iso_ms(NOW_MS)
         assert "seen" not in found["sources"][0]
         assert found["watermarks"][0]["at"] == iso_ms(NOW_MS)
-
-
-@live
-async def test_the_dashboard_is_served_and_so_is_a_word_when_it_is_not_built(home: TestHome, tmp_path: Path) -> None:
-    built = tmp_path / "dist"
-    async with calling(create_app(home, options(web_dir=str(built)))) as client:
-        assert "make web" in (await client.get("/")).text
-        (built / "assets").mkdir(parents=True)
-        (built / "index.html").write_text("<!doctype html><p>page</p>")
-        (built / "assets" / "index-abc123.js").write_text("export {}")
-        (tmp_path / "secret.txt").write_text("not for you")
-        for path in ("/", "/records/x", "/grid", "/apix"):
-            page = await client.get(path)
-            assert (page.status_code, "page" in page.text, page.headers["cache-control"]) == (200, True, "no-cache")
-        script = await client.get("/assets/index-abc123.js")
-        assert script.headers["cache-control"] == "public, max-age=31536000, immutable"
-        assert script.headers["content-type"].startswith("text/javascript")
-        for path in ("/assets/gone.js", "/..%2fsecret.txt", "/%2e%2e/secret.txt", "/a%00.txt", "/" + "x" * 300 + ".js"):
-            missing = await client.get(path)
-            assert missing.status_code == 404, path
-            assert "not for you" not in missing.text
-        for path in ("/api", "/api/v2/none", "/api/v3/timeseries/AAPL"):
-            missing = await client.get(path)
-            assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
-        assert (await client.post("/")).status_code == 405
-        assert (await client.delete("/api/v2/subjects")).status_code == 405
 
 
 @live

@@ -60,7 +60,7 @@ def schema(served: str) -> Any:
 #: A stream never ends when asked rightly; with this it ends at once.
 UNTIL = "2025-12-21T09:40:00Z"
 OPERATIONS = [
-    (method.lower(), "/api/v2" + route.path)
+    (method.lower(), "/api/v2" + route.path_format)
     for noun in NOUNS
     for route in noun.router.routes
     if isinstance(route, APIRoute)
@@ -157,7 +157,7 @@ def test_the_document_is_complete(served: str) -> None:
     assert set(MORE) <= names
     assert set(PARAMETERS) <= used, "an example of a parameter that is no longer there"
     assert len(names) == sum(len(operations) for operations in document["paths"].values())
-    declared = {route.path for noun in NOUNS for route in noun.router.routes}
+    declared = {route.path_format for noun in NOUNS for route in noun.router.routes}
     assert {path.removeprefix("/api/v2") for path in document["paths"]} == declared
     for name, part in document["components"]["schemas"].items():
         assert part.get("description"), name

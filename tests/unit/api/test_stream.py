@@ -41,12 +41,12 @@ def keys(got: list[Got]) -> list[tuple[str, str, str, int]]:
 
 
 @live
-async def test_hello_first_then_heartbeat_and_snapshot(home: TestHome, line: Line) -> None:
+async def test_hello_first_then_snapshot_and_heartbeat(home: TestHome, line: Line) -> None:
     line.tell(told(1), told(2, minutes_ago=-0.5), told(3, "MSFT"))
     async with serving(home) as (base, _), Listener(url_of(base, tickers="AAPL", resolutions="1m,5m")) as client:
         await client.until(lambda c: len(c.got) >= 3)
-        assert [got.event for got in client.got[:3]] == ["hello", "heartbeat", "snapshot"]
-        hello, heartbeat, snapshot = (got.data for got in client.got[:3])
+        assert [got.event for got in client.got[:3]] == ["hello", "snapshot", "heartbeat"]
+        hello, snapshot, heartbeat = (got.data for got in client.got[:3])
         assert hello["epoch"] == "g1"
         assert (hello["resumed"], hello["reason"]) == (False, "first")
         assert hello["filters"] == {"tickers": ["AAPL"], "resolutions": ["1m", "5m"]}
@@ -315,7 +315,7 @@ async def test_heartbeats_carry_an_id_that_moves_with_what_others_hear(home: Tes
         line.tell(told(1))
         line.tell(told(2))
         await client.until(lambda c: c.last_id == app.state.services.hub.safe_id == "g1.0:2")
-        assert client.named("heartbeat")[-1].data["cursor"] == "0:2"
+        assert client.named("heartbeat")[-1].data["cursor"] == "g1.0:2"
 
 
 @live

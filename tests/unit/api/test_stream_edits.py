@@ -112,6 +112,33 @@ async def test_an_edit_ends_a_stream_that_has_missed_something_already(home: Tes
 
 
 @live
+async def test_many_edits_wait_as_one_state(home: TestHome, line: Line) -> None:
+    """A client that reads nothing costs no more for them, and loses nothing of the subjects that stay."""
+    line.tell(told(1, minutes_ago=10), told(2), told(3, "MSFT"))
+    app = create_app(home, options())
+    async with calling(app):
+        services = app.state.services
+        opening = await services.opener.open(Start(None, None), APPLE)
+        stream = EventStream(services.connections, APPLE, opening, None)
+        async with listening(services, stream) as reader:
+            await reader.hears(b"event: snapshot")
+            reader.reads.clear()
+            for number in range(10, 20):
+                line.tell(told(number), told(number, minutes_ago=10, polarity_e4=-number))
+                await taken_in(home, services)
+                wanted = BOTH if number % 2 else APPLE
+                stream.refilter(wanted, *await services.opener.snapshot(wanted))
+            reader.reads.set()
+            await reader.hears(b"event: snapshot", 2)
+            line.tell(told(20, "MSFT"))
+            await reader.hears(b'"ticker":"MSFT","event_id"')
+            said = bytes(reader.said)
+            assert said.count(b"event: snapshot") == 2
+            assert said.count(b"event: new_item") == 2 * 10 + 1
+            assert said.rfind(b'"low":-0.0019') < said.rfind(b"event: snapshot")
+
+
+@live
 async def test_a_list_edited_while_nobody_listened_brings_the_state_of_its_series(home: TestHome, line: Line) -> None:
     line.tell(told(1), told(2, "MSFT"))
     async with serving(home) as (base, app), httpx.AsyncClient(base_url=base) as rest:

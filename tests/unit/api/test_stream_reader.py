@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, cast
 
+import httpx
 import pytest
 
 from api.sse.headlines import QUIET_MS, Headlines
+from api.sse.hub import POLLER_STAYS_MS, Hub
 from api.sse.poller import Poller
 from contracts.clock import ManualClock
 from contracts.errors import BadRequest
 from tests.clocks import SteadyClock
-from tests.unit.api.kit import LANE, NOW_MS, Line, Listener, TestHome, Told, article, live, serving
+from tests.unit.api.kit import LANE, NOW_MS, Line, Listener, TestHome, Told, article, live, options, serving
 
 BEYOND_US = [BadRequest("dynamodb: LimitExceededException"), ValueError("too many values to unpack (expected 7)")]
 
@@ -85,6 +87,31 @@ async def test_events_go_out_without_headlines_while_the_item_store_hangs(
             line.tell(told(number))
             number += 1
             await client.until(lambda c, at=number: len(c.named("new_item")) >= at)
+
+
+@live
+async def test_who_polls_gets_headlines_too(home: TestHome, line: Line) -> None:
+    async with serving(home) as (base, app), httpx.AsyncClient(base_url=base) as rest:
+        place = (await rest.get("/api/v2/changes?tickers=AAPL")).json()["cursor"]
+        line.item(told(1))
+        line.tell(told(1))
+        while app.state.services.hub.vector != home.buckets.changes_head():
+            await asyncio.sleep(0.005)
+        answer = (await rest.get(f"/api/v2/changes?tickers=AAPL&cursor={place}")).json()
+        titles = [event["data"]["title"] for event in answer["events"] if event["event"] == "new_item"]
+        assert titles == ["About AAPL"]
+
+
+def test_no_headlines_are_asked_for_when_nobody_has_polled_for_long() -> None:
+    clock, nothing = ManualClock(), cast("Any", None)
+    hub = Hub(nothing, nothing, clock, options())
+    assert not hub.heard
+    hub.polled()
+    assert hub.heard
+    clock.advance(POLLER_STAYS_MS)
+    assert not hub.heard
+    hub.connections = 1
+    assert hub.heard
 
 
 def test_a_headline_that_did_not_come_is_not_asked_for_at_once() -> None:

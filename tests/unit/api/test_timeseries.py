@@ -3,9 +3,8 @@
 import asyncio
 
 from api.app import create_app
-from api.params import ResolutionName
 from contracts.instants import iso_s
-from contracts.resolution import BY_NAME, NAMES, WIDTH_MS
+from contracts.resolution import BY_NAME, WIDTH_MS
 from tests.unit.api.kit import NOW_MS, Line, TestHome, Told, article, calling, live, options
 
 MINUTE = 60_000
@@ -14,10 +13,6 @@ MINUTE = 60_000
 def told(subject: str, minutes_ago: float, polarity_e4: int = 1_000, number: int | None = None) -> Told:
     at_ms = NOW_MS - round(minutes_ago * MINUTE)
     return Told(subject, at_ms, polarity_e4, article(number if number is not None else round(minutes_ago * 1_000) + 7))
-
-
-def test_the_resolutions_of_the_api_are_those_of_the_contracts() -> None:
-    assert ResolutionName.__args__ == NAMES  # type: ignore[attr-defined]
 
 
 @live
