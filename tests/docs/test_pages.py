@@ -9,12 +9,16 @@ import pytest
 
 from consumers.classifier.models.registry import ROWS
 from contracts.metrics import METRICS
-from contracts.resolution import RESOLUTIONS
+from contracts.resolution import NAMES, RESOLUTIONS, WIDTH_MS
 from ops.reference import FOLDER, OTHER_VARIABLES, PAGES
 from producers.sources.registry import KINDS
+from tests import oracle
 from tests.docs import make_pages
 from tests.docs.pages import anchors_of, links_of, pages, text_of
 from tests.house.source_tree import ROOT, python_files
+
+#: Files of the window engine that hold what every program has, or a way to be fast.
+NO_NOUNS = {"__init__", "handler", "service", "instant_table", "known_names"}
 
 
 def tracked() -> set[Path] | None:
@@ -121,21 +125,21 @@ def test_every_row_of_the_threat_model_names_a_test() -> None:
     assert [row for row in rows if "`tests/" not in row and "shown by" not in row] == []
 
 
-def test_the_glossary_has_every_noun_of_the_tree() -> None:
-    """Files are called after the nouns they hold; a noun a newcomer meets there is explained."""
-    glossary = text_of(Path("docs/glossary.md")).lower()
-    nouns = (
-        "watermark",
-        "verdict",
-        "summary",
-        "lane",
-        "member",
-        "handover",
-        "checkpoint",
-        "quarantine",
-        "lake",
-        "port",
-    )
-    assert [noun for noun in nouns if noun not in glossary and noun != "handover"] == []
-    rows = [line.split("|")[1].strip() for line in glossary.splitlines() if line.startswith("| ")]
+def test_resolutions_that_are_written_by_hand_are_those_of_the_table() -> None:
+    web = (ROOT / "web" / "src" / "model" / "resolution.ts").read_text()
+    dashboard = re.findall(r'id: "(\w+)".*ms\(([\d_]+)\)', web)
+    assert [(name, int(width_ms)) for name, width_ms in dashboard] == [(r.name, r.width_ms) for r in RESOLUTIONS]
+    assert {name: width_s * 1_000 for name, width_s in oracle.WIDTHS_S.items()} == WIDTH_MS
+    assert f"| {' '.join(NAMES)} |" in (FOLDER / "commands.md").read_text(), "the help of `buckets --resolution`"
+    formats = text_of(Path("docs/formats.md"))
+    assert f"| `resolution` | `{' '.join(NAMES)}` |" in formats
+    assert " / ".join(f"{each.newest_limit:,}" for each in RESOLUTIONS) in formats
+
+
+def test_the_glossary_has_every_noun_of_the_window_engine() -> None:
+    """Its files are called after the nouns they hold, and a newcomer finds those explained. Each word is there once."""
+    rows = [line.split("|")[1].strip() for line in text_of(Path("docs/glossary.md")).splitlines() if line[:2] == "| "]
     assert len(rows) == len(set(rows)), "a word twice"
+    told = " ".join(rows).replace("-", "")
+    nouns = {path.stem for path in python_files() if path.parts[0] == "aggregation"} - NO_NOUNS
+    assert sorted(noun for noun in nouns if noun.rstrip("s").replace("z", "s") not in told) == []

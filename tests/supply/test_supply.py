@@ -1,10 +1,14 @@
 """What the program is made of is what was pinned, and is written down."""
 
 import re
+import subprocess
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 
-from tests.house.source_tree import ROOT
+from tests.house.source_tree import PACKAGES, ROOT
 from tests.supply import lock, sbom
 from tests.supply.audit import faults, told_of
 from tests.supply.licences import KNOWN, PAGE, canonical, licence_of, runtime
@@ -37,6 +41,16 @@ def test_the_bill_of_materials_names_everything() -> None:
     assert {canonical(installed.name) for installed in runtime()} <= names
     assert any(component["type"] == "machine-learning-model" for component in document["components"])
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+
+
+def test_a_wheel_holds_every_file_of_the_packages_and_the_licences_among_them() -> None:
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["*"]
+    listed = subprocess.run(["git", "ls-files", *PACKAGES], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("not a clone: what else lies in the folders is nobody's")
+    names = {Path(name).name for name in listed.stdout.splitlines() if not name.endswith(".py")}
+    assert "LICENSE.MIT-akladyous" in names
+    assert sorted(name for name in names if not any(fnmatch(name, pattern) for pattern in told)) == []
 
 
 def test_canary_another_version_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
