@@ -97,6 +97,11 @@ class Service:
             answer: dict[str, Any] = self.patiently(lambda: self._once(operation, expect, parameters))
         return answer
 
+    def call_once(self, operation: str, expect: Container[str] = (), **parameters: Any) -> dict[str, Any]:
+        """`call` without patience, for who can do without the answer."""
+        with span(f"{self.name} {operation}"):
+            return self._once(operation, expect, parameters)
+
     def patiently(self, attempt: Callable[[], Any]) -> Any:
         """Repeat an attempt that raises `Transient`."""
         retrying = Retrying(

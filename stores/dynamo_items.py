@@ -1,8 +1,8 @@
 """Articles on DynamoDB: the primary table (one item an article) with its change stream.
 
 The primary's key is the article alone, so who asks for a subject's articles goes by *mentions*: small items in the
-dashboard's table, PK `mention#AAPL#2025-12-21`, written before the article. A mention without an article (a crash in
-between, a subject taken back) is passed over by the reader, who checks the article itself.
+dashboard's table, PK `mention#AAPL#2025-12-21`, written before the article. A mention that its article does not bear
+out (a crash in between, a subject taken back, another time of publication) is passed over by the reader.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -89,19 +89,17 @@ class DynamoItemStore(DynamoReadModel):
         UTC day."""
         found: list[Item] = []
         for day_ms in range(start_ms - start_ms % DAY_MS, end_ms, DAY_MS):
-            wanted = [
-                row["item_key"]["S"].partition("#")[2] for row in self._mentioned(subject, day_ms, start_ms, end_ms)
-            ]
-            for start in range(0, len(wanted), limit):
-                chunk = wanted[start : start + limit]
-                items = self.get_primaries(chunk)
-                found += [items[each] for each in chunk if each in items and _is_about(items[each], subject)]
+            mentions = list(self._mentioned(subject, day_ms, start_ms, end_ms))
+            for start in range(0, len(mentions), limit):
+                chunk = [(row, row["item_key"]["S"].partition("#")[2]) for row in mentions[start : start + limit]]
+                items = self.get_primaries([each for _, each in chunk])
+                found += [items[each] for row, each in chunk if each in items and _still_says(items[each], row)]
                 if len(found) >= limit:
                     return found[:limit]
         return found
 
     def count_primary(self) -> int:
-        """How many items there are: a scan, which costs; callers ask seldom."""
+        """How many items there are, some hours old: nothing is read for it, so callers may ask often."""
         return self._primary.count()
 
     def scan_primary(self) -> Iterator[Item]:
@@ -155,8 +153,10 @@ def _subjects(item: Item) -> set[str]:
     return {*(item.get("matched_tickers") or ()), *(TAG_PREFIX + tag for tag in item.get("matched_tags") or ())}
 
 
-def _is_about(item: Item, subject: str) -> bool:
-    return subject in _subjects(item)
+def _still_says(item: Item, mention: Row) -> bool:
+    """Whether the item is about that subject, published at that time, by now."""
+    places = [(each["day_partition"], each["item_key"]) for each in _mentions(item)]
+    return (mention["day_partition"], mention["item_key"]) in places
 
 
 def _mentions(item: Item) -> list[Row]:

@@ -1,5 +1,6 @@
 """Making tables where a home is started on an endpoint of its own; in production `infra/` makes them."""
 
+from contextlib import suppress
 from typing import Any, Final
 
 from stores.aws_client import Refused, Service
@@ -9,7 +10,7 @@ NO_TABLE: Final = "ResourceNotFoundException"
 
 
 def create_table(dynamodb: Service, physical: str, table: Table) -> None:
-    """Create it on demand-billing and wait until it serves; no-op when it is there."""
+    """Create it on demand-billing and wait until it serves; where it is there, only its TTL is seen to."""
     names = {table.partition, table.sort} | {n for index in table.indexes for n in (index.partition, index.sort)}
     definition: dict[str, Any] = {
         "TableName": physical,
@@ -28,17 +29,14 @@ def create_table(dynamodb: Service, physical: str, table: Table) -> None:
         ]
     if table.stream:
         definition["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
-    try:
+    with suppress(Refused):
         dynamodb.call("create_table", expect=("ResourceInUseException",), **definition)
-    except Refused:
-        await_table(dynamodb, physical)
-        return
     await_table(dynamodb, physical)
-    dynamodb.call(
-        "update_time_to_live",
-        TableName=physical,
-        TimeToLiveSpecification={"Enabled": True, "AttributeName": table.ttl},
-    )
+    # Whoever made the table may have died before this.
+    found = dynamodb.call("describe_time_to_live", TableName=physical)["TimeToLiveDescription"]
+    if found["TimeToLiveStatus"] == "DISABLED":
+        wanted = {"Enabled": True, "AttributeName": table.ttl}
+        dynamodb.call("update_time_to_live", TableName=physical, TimeToLiveSpecification=wanted)
 
 
 def await_table(dynamodb: Service, physical: str, attempts: int = 60) -> None:

@@ -12,12 +12,15 @@ One control document a normalised headline, guarded by its version, holds that h
                                 get -> version 4
                                 put(expected 4) -> 5        B is a source, owns what A lacks
 
-The decision made at an article's first try stands for every later try: the same subjects, the same event time.
+The decision made at an article's first try stands for every later try, as long as its story is remembered: the same
+subjects, the same event time.
 """
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from consumers.classifier.text import clean
 from contracts.errors import Transient
@@ -29,8 +32,11 @@ from contracts.trouble import tell
 KIND: Final = "story"
 BUCKET_MS: Final = 6 * HOUR_MS
 CLAIM_TTL_MS: Final = 48 * HOUR_MS
-#: Articles one story remembers; past it only those that add a subject are. Keeps a document far below 400 KB.
+#: Articles one story remembers; past it only those that add a subject are.
 MAX_ARTICLES: Final = 500
+#: Of a document, far below DynamoDB's 400 KB, as every claim writes it all: some 500 stories of one article each. Past
+#: it the stories that nobody joined for the longest time are forgotten.
+MAX_DOCUMENT_BYTES: Final = 180_000
 #: Each lost race means that another claimant won, so this many losses need as many rivals of one headline at once.
 MAX_TRIES: Final = 100
 
@@ -111,9 +117,21 @@ def _decide(
         changed.add(name)
         claims[index] = _claim_of(name, entry, claimant.article_id)
     writes: dict[str, ControlWrite] = {
-        name: ControlWrite({"entries": entries[name]}, stored[name].version, now_ms + CLAIM_TTL_MS) for name in changed
+        name: ControlWrite({"entries": _newest(entries[name])}, stored[name].version, now_ms + CLAIM_TTL_MS)
+        for name in changed
     }
     return claims, writes
+
+
+def _newest(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As many of the last entries as a document holds; none when the last alone is too much, and its story begins
+    anew."""
+    sizes = [len(msgspec.json.encode(entry)) for entry in entries]
+    size, first = sum(sizes), 0
+    while size > MAX_DOCUMENT_BYTES:
+        size -= sizes[first]
+        first += 1
+    return list(entries[first:])
 
 
 def _write(control: ControlStore, writes: Mapping[str, ControlWrite]) -> Collection[str]:
@@ -139,7 +157,7 @@ def links(control: ControlStore, key: str, article_id: str) -> tuple[str, list[d
 def _join(
     entries: Sequence[dict[str, Any]], claimant: Claimant, now_ms: int
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The entries with the claimant in one of them (the nearest story that matches, else a new one)."""
+    """The entries with the claimant in the last of them: the nearest story that matches, else a new one."""
     matching = [entry for entry in entries if _same_story(entry, claimant.published_ms)]
     told = {
         "published_ms": claimant.published_ms,
@@ -160,7 +178,7 @@ def _join(
         "subjects": dict.fromkeys(claimant.subjects, claimant.article_id) | old["subjects"],
         "articles": old["articles"] | {claimant.article_id: told},
     }
-    return [entry if each is old else each for each in entries], entry
+    return [*(each for each in entries if each is not old), entry], entry
 
 
 def _same_story(entry: dict[str, Any], published_ms: int) -> bool:

@@ -2,16 +2,19 @@
 
 import json
 import os
+from typing import Any
 
 import pytest
 
-from contracts.errors import BadEvent, BadRequest, Unusable
+from contracts.errors import BadEvent, BadRequest, Transient, Unusable
 from stores import s3
+from stores.aws_client import MAX_TRIES
 from stores.env_secrets import EnvSecrets
 from stores.home import open_home
 from stores.s3 import S3Lake
 from stores.secrets_manager import FirstOf, SecretsManagerSecrets
 from tests.aws.conftest import World
+from tests.aws.moto_aws import refusal
 
 KEY = "raw/source=rss/date=2025-12-21/shardId-000000000000-1-2.jsonl.gz"
 
@@ -100,6 +103,44 @@ def test_one_secret_holds_all_names_and_a_rotated_one_arrives_by_itself(world: W
     assert secrets.get("FINNHUB_API_KEY") == "one"
     world.clock.advance(300_000)
     assert secrets.get("FINNHUB_API_KEY") == "two"
+
+
+def away(service: str, operation: str, given: dict[str, Any]) -> Any:
+    return refusal("InternalServiceError", status=500) if operation == "GetSecretValue" else None
+
+
+def test_values_that_are_known_outlive_an_outage_and_are_asked_for_once_a_minute(world: World, caplog):
+    store(world, json.dumps({"FINNHUB_API_KEY": "one"}))
+    secrets = world.aws.secrets
+    assert secrets.get("FINNHUB_API_KEY") == "one"
+    world.faults.before.append(away)
+    world.clock.advance(300_000)
+    asked, began_ms = world.faults.calls["GetSecretValue"], world.clock.monotonic_ms()
+    assert [secrets.get(name) for name in ("FINNHUB_API_KEY", "NONE")] == ["one", None]
+    assert world.faults.calls["GetSecretValue"] == asked + 1
+    assert world.clock.monotonic_ms() == began_ms, "nobody waits for what there is already"
+    assert "dev-candlewick" in caplog.text
+    assert "one" not in caplog.text
+    world.faults.before.clear()
+    store(world, json.dumps({"FINNHUB_API_KEY": "two"}))
+    assert secrets.get("FINNHUB_API_KEY") == "one"
+    world.clock.advance(60_000)
+    assert secrets.get("FINNHUB_API_KEY") == "two"
+
+
+def test_values_that_are_known_outlive_a_secret_that_is_none(world: World):
+    store(world, json.dumps({"FINNHUB_API_KEY": "one"}))
+    assert world.aws.secrets.get("FINNHUB_API_KEY") == "one"
+    store(world, "not json")
+    world.clock.advance(300_000)
+    assert world.aws.secrets.get("FINNHUB_API_KEY") == "one"
+
+
+def test_an_outage_at_the_start_is_told(world: World):
+    world.faults.before.append(away)
+    with pytest.raises(Transient):
+        world.aws.secrets.get("FINNHUB_API_KEY")
+    assert world.faults.calls["GetSecretValue"] == MAX_TRIES
 
 
 @pytest.mark.parametrize("text", ["not json", "[]", '{"A": 1}'])

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contracts.instants import parse_ms
 from contracts.ports import ItemStore, Scanning
+from contracts.resolution import DAY_MS
 
 ITEM = {
     "source_id": "rss#1",
@@ -49,6 +51,16 @@ def test_reads_of_many_leave_absent_ones_out(installation):
     store.put_primaries([ITEM | {"source_id": f"rss#{number}"} for number in range(3)])
     assert sorted(store.get_primaries(["rss#0", "rss#2", "rss#9"])) == ["rss#0", "rss#2"]
     assert store.count_primary() == 3
+
+
+def test_a_subject_has_an_article_once_where_it_is_published_by_now(store):
+    for published_at in ("2025-12-21T10:00:00.000Z", "2025-12-21T10:30:00.000Z", "2025-12-22T09:00:00.000Z"):
+        item = ITEM | {"matched_tickers": ["AAPL"], "metadata": {"published_at": published_at}}
+        store.put_primary(item)
+        last_ms = parse_ms(published_at)
+        found = store.by_subject("AAPL", last_ms - 2 * DAY_MS, last_ms + 1, 5)
+        assert [each["metadata"] for each in found] == [item["metadata"]]
+    assert store.by_subject("AAPL", last_ms - 2 * DAY_MS, last_ms, 5) == []
 
 
 def test_the_same_item_again_is_not_a_change(store):

@@ -3,11 +3,20 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 
-from consumers.classifier.stories import BUCKET_MS, MAX_ARTICLES, Claimant, claim_all, links, story_key
+from consumers.classifier.stories import (
+    BUCKET_MS,
+    MAX_ARTICLES,
+    MAX_DOCUMENT_BYTES,
+    Claimant,
+    claim_all,
+    links,
+    story_key,
+)
 from contracts.errors import Transient
-from contracts.resolution import HOUR_MS
+from contracts.resolution import DAY_MS, HOUR_MS
 from tests.fakes.stores import FakeControl
 from tests.unit.consumers.classifying import claim
 
@@ -136,3 +145,33 @@ def test_claims_expire_and_a_document_stays_bounded() -> None:
     document = control.get("story", story_key("Apple rises")).value
     assert document is not None
     assert [entry["article_id"] for entry in document["entries"]] == ["new#1"]
+
+
+def of_day(number: int, subjects: tuple[str, ...] = ("AAPL", "MSFT", "TSLA")) -> Claimant:
+    return claimant(f"newsapi#{number:016x}", NOON_MS - number * DAY_MS, subjects)
+
+
+def stored_bytes(control: FakeControl) -> int:
+    return len(msgspec.json.encode(control.get("story", story_key("Apple rises")).value))
+
+
+def test_a_headline_that_comes_back_every_day_forgets_its_oldest_stories() -> None:
+    control, days = FakeControl(), 800
+    for first in range(0, days, 200):
+        claims = claim_all(control, [of_day(number) for number in range(first, first + 200)], NOON_MS)
+        assert [each and each.owned for each in claims] == [("AAPL", "MSFT", "TSLA")] * 200
+        assert stored_bytes(control) < MAX_DOCUMENT_BYTES + 1_000
+    assert claim(control, claimant("a#1", NOON_MS - 100 * DAY_MS), NOON_MS).owned == ("AAPL",), "forgotten"
+    second = claimant("b#1", NOON_MS - (days - 400) * DAY_MS)
+    assert claim(control, second, NOON_MS).owned == (), "its story is remembered"
+    claim_all(control, [of_day(number) for number in range(days, days + 300)], NOON_MS)
+    assert claim(control, second._replace(article_id="c#1"), NOON_MS).owned == (), "a story joined lately stays longer"
+
+
+def test_one_story_that_fills_a_document_alone_begins_anew() -> None:
+    control = FakeControl()
+    for first in range(0, 900, 100):
+        batch = [claimant(f"rns#{number}", subjects=(f"tag:{number:060}",)) for number in range(first, first + 100)]
+        claims = claim_all(control, batch, NOON_MS)
+        assert all(each and len(each.owned) == 1 for each in claims)
+        assert stored_bytes(control) < MAX_DOCUMENT_BYTES + 1_000
