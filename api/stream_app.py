@@ -4,6 +4,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -16,11 +17,12 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.options import ApiOptions
 from api.server import bind, make_server, settle_memory
-from contracts.errors import Unusable
+from contracts.errors import CandlewickError, Unusable
 from contracts.settings import load
 from stores.home import open_home
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+INTERRUPTED = 130
 
 
 def make_app() -> FastAPI:
@@ -64,15 +66,25 @@ def __getattr__(name: str) -> Any:
 
 
 def main() -> None:
-    """Serve on `CANDLEWICK_HOST` and `PORT` (127.0.0.1:8000)."""
+    """Serve on `CANDLEWICK_HOST` and `PORT` (127.0.0.1:8000) until SIGINT or SIGTERM."""
     try:
         application = make_app()
-    except Unusable as error:
-        sys.exit(str(error))
+        listener = _listen(os.environ.get("CANDLEWICK_HOST") or "127.0.0.1", os.environ.get("PORT") or "8000")
+    except CandlewickError as error:
+        sys.exit(f"candlewick: {error}")
     server = make_server(application, "info")
-    listener = bind(os.environ.get("CANDLEWICK_HOST", "127.0.0.1"), int(os.environ.get("PORT", "8000")))
     settle_memory()
-    asyncio.run(server.serve(sockets=[listener]))
+    try:
+        asyncio.run(server.serve(sockets=[listener]))
+    except KeyboardInterrupt:  # uvicorn raises it once more when it is done
+        sys.exit(INTERRUPTED)
+
+
+def _listen(host: str, port: str) -> socket.socket:
+    try:
+        return bind(host, int(port))
+    except (OSError, ValueError, OverflowError) as error:
+        raise Unusable(f"cannot listen on {host}:{port} ({error}); see CANDLEWICK_HOST and PORT") from None
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 from api.app import create_app
 from api.options import ApiOptions
 from api.server import bind, make_server, settle_memory
-from contracts.errors import Unusable
+from contracts.errors import BadRequest, Unusable
 from contracts.ports import Waking
 from contracts.resolution import HOUR_MS, MINUTE_MS
 from contracts.settings import AggregatorSettings, load
@@ -29,6 +29,7 @@ from local.driver_schedule import Schedule, ScheduleDriver
 from local.line import ITEMS_TABLE, apply_settings, drivers_of, entry_point
 from local.line_lease import line_lease
 from local.memory import share_heaps
+from local.ready import check_aws, check_line, log_level
 from local.retention import forget_old
 from stores.data_dir import DataDir, UpLock
 from stores.home import Home, open_home
@@ -119,15 +120,17 @@ def run_up(
 ) -> None:
     """Run until SIGINT or SIGTERM. Raises `Unusable` with the remedy when it cannot start."""
     share_heaps()
-    logging.basicConfig(level=os.environ.get("CANDLEWICK_LOG", "WARNING").upper(), format="%(message)s")
+    logging.basicConfig(level=log_level(os.environ), format="%(message)s")
     env = {**os.environ, "CANDLEWICK_DATA_DIR": str(Path(data_dir).expanduser().absolute())}
     if endpoint_url:
         env |= {"CANDLEWICK_HOME": "aws", "CANDLEWICK_ENDPOINT_URL": endpoint_url}
     settings = load(AggregatorSettings, env)
+    check_aws(settings)
     with UpLock(DataDir(Path(settings.data_dir))):
         listener = _listen(host, port)
         apply_settings(settings)
         home = open_home(settings, env=os.environ)
+        check_line(os.environ, sources)
         line = Line(home, demo, sources)
         env["CANDLEWICK_DEMO_NOTE"] = line.demo.note if line.demo else ""
         options = load(ApiOptions, env)
@@ -154,6 +157,8 @@ def company_names() -> dict[str, str]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not host.strip():
+        raise BadRequest(f"--host {host!r} is no address, such as 127.0.0.1")
     try:
         return bind(host, port)
     except OSError as error:

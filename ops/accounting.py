@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 from aggregation.event import decode
 from aggregation.gather import gather
-from contracts.aside import digest_key, list_asides
+from contracts.aside import digest_key
 from contracts.bucket import BucketKey, member_hashes
 from contracts.errors import BadEvent
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.generation import live_generation
 from contracts.resolution import COARSEST
+from ops.asides import standing
 from ops.log_reader import pages
-from ops.redrive import place_of, redriven_places
 from stores.home import Home
 
 
@@ -57,10 +57,9 @@ def account(home: Home, allowed_lateness_ms: int) -> Account:
             refused.add(f"{aside.event.subject} {aside.event.event_id}")
     if refused:
         accepted_names = _names_among(home, refused, allowed_lateness_ms)
-    late = {line["event_key"] for line in list_asides(home.lake, "late")} - accepted_names
+    late = {line["event_key"] for line in standing(home.lake, "late")} - accepted_names
     late_or_expired = {key for key in late if not key.startswith("sha256:")}
-    went_back = redriven_places(home.lake)
-    set_aside = [line for line in list_asides(home.lake, "quarantined") if place_of(line) not in went_back]
+    set_aside = list(standing(home.lake, "quarantined"))
     quarantined_scored = {line["event_key"] for line in set_aside if line["stream"] == SCORED_STREAM} - accepted_names
     quarantined_raw = {line["event_key"] for line in set_aside if line["stream"] == RAW_STREAM}
     distinct = len(accepted) + len(refused - accepted_names)

@@ -30,7 +30,8 @@ def compare(home: "Home", settings: "AggregatorSettings", name: str) -> dict[str
     from contracts.generation import live_generation
     from ops.replay.compare import Bounds, compare
 
-    return compare(home, live_generation(home.control), name, Bounds(max_seconds=MAX_COMPARE_S))
+    live = live_generation(home.control)
+    return compare(home, live, name, Bounds(max_seconds=MAX_COMPARE_S), expire=settings.expire)
 
 
 ACTIONS: Final[Mapping[str, Callable[..., dict[str, Any]]]] = {

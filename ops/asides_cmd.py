@@ -3,31 +3,29 @@
 import base64
 import itertools
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contracts.aside import Kind
-from ops.console import PARTIAL, plain_errors, put_json, say
-from ops.home import DEFAULT_DATA_DIR, DataDir, home_of
+from contracts.errors import BadRequest
+from ops.console import PARTIAL, plain_errors, printable, put_json, say
+from ops.home import DEFAULT_DATA_DIR, MAX_LIMIT, AlwaysJson, DataDir, Json, JsonLines, home_of
+
+if TYPE_CHECKING:
+    from contracts.aside import Kind
 
 MAX_SHOWN_PROBLEMS = 20
 
 quarantine_app = typer.Typer(no_args_is_help=True)
 late_app = typer.Typer(no_args_is_help=True)
-Json = Annotated[bool, typer.Option("--json", help="One JSON document a line.")]
-Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
+Limit = Annotated[int, typer.Option(min=1, max=MAX_LIMIT, help="At most so many.")]
 
 
-def _asides(kind: Kind, data_dir: str) -> Any:
-    from contracts.aside import list_asides
+def _print_list(kind: "Kind", data_dir: str, limit: int, as_json: bool) -> None:
+    from ops.asides import standing
 
-    return list_asides(home_of(data_dir)[0].lake, kind)
-
-
-def _print_list(kind: Kind, data_dir: str, limit: int, as_json: bool) -> None:
     shown = total = 0
-    for line in _asides(kind, data_dir):
+    for line in standing(home_of(data_dir)[0].lake, kind):
         total += 1
         if shown >= limit:
             continue
@@ -36,12 +34,13 @@ def _print_list(kind: Kind, data_dir: str, limit: int, as_json: bool) -> None:
             put_json(line)
         else:
             place = f"{line['stream']} {line['shard_id']} {line['sequence_number']}"
-            sys.stdout.write(f"{line['arrived_at']}  {line['reason']:<18} {line['detail'][:160]}  [{place}]\n")
+            detail = printable(line["detail"][:160])
+            sys.stdout.write(f"{line['arrived_at']}  {line['reason']:<18} {detail}  [{printable(place)}]\n")
     say(f"{shown} of {total} shown" if total else "nothing was set aside")
 
 
 @quarantine_app.command("list")
-def quarantine_list(data_dir: DataDir = DEFAULT_DATA_DIR, limit: Limit = 50, as_json: Json = False) -> None:
+def quarantine_list(data_dir: DataDir = DEFAULT_DATA_DIR, limit: Limit = 50, as_json: JsonLines = False) -> None:
     """Records set aside as bad: when, why, where."""
     with plain_errors():
         _print_list("quarantined", data_dir, limit, as_json)
@@ -51,15 +50,20 @@ def quarantine_list(data_dir: DataDir = DEFAULT_DATA_DIR, limit: Limit = 50, as_
 def quarantine_show(
     sequence_number: Annotated[str, typer.Argument(help="Sequence number as `list` prints it.")],
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: Json = False,
 ) -> None:
-    """The bytes of a record that was set aside."""
+    """The bytes of a record that was set aside, whether it went back or not."""
     with plain_errors():
-        for line in _asides("quarantined", data_dir):
+        from contracts.aside import list_asides
+
+        for line in list_asides(home_of(data_dir)[0].lake, "quarantined"):
             if line["sequence_number"] == sequence_number:
-                sys.stdout.buffer.write(base64.b64decode(line["data"]) + b"\n")
+                if as_json:
+                    put_json(line)
+                else:
+                    sys.stdout.buffer.write(base64.b64decode(line["data"]) + b"\n")
                 return
-        say(f"candlewick: no quarantined record {sequence_number}; `candlewick quarantine list` shows them")
-        raise typer.Exit(1)
+        raise BadRequest(f"no quarantined record {sequence_number!r}; `candlewick quarantine list` shows them")
 
 
 @quarantine_app.command("redrive")
@@ -68,8 +72,10 @@ def quarantine_redrive(
     reason: Annotated[str | None, typer.Option(help="Only those set aside for this reason.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go back.")] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AlwaysJson = False,
 ) -> None:
-    """Put records that are good now back on their stream; prints {"read","redriven","still_bad","kept_in_part"}."""
+    """Put records that are good now back on their stream; prints how many of those read went back, and why others did
+    not. Exit 3 when some did not."""
     with plain_errors():
         from ops.redrive import redrive
 
@@ -82,12 +88,14 @@ def quarantine_redrive(
         home, settings = home_of(data_dir)
         done = redrive(home, settings, sequence_number, reason, dry_run, problem)
         put_json(done._asdict())
-        if done.still_bad or done.kept_in_part:
+        if done.of_files:
+            say(f"{done.of_files} are rejected lines of files and stay: mend the file and publish the file again")
+        if done.redriven < done.read:
             raise typer.Exit(PARTIAL)
 
 
 @late_app.command("list")
-def late_list(data_dir: DataDir = DEFAULT_DATA_DIR, limit: Limit = 50, as_json: Json = False) -> None:
+def late_list(data_dir: DataDir = DEFAULT_DATA_DIR, limit: Limit = 50, as_json: JsonLines = False) -> None:
     """Events that came after the allowed lateness, or whose minute is gone."""
     with plain_errors():
         _print_list("late", data_dir, limit, as_json)

@@ -10,13 +10,18 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.documents import BOOKKEEPING_FIELDS
-from contracts.errors import Unusable
+from contracts.errors import BadRequest, Unusable
+from ops.export_columns import COLUMNS, flat
 
 FORMATS: Final = ("table", "json", "jsonl", "csv", "parquet")
+#: As wide as the table gets: a narrow screen wraps its lines, and cuts no figure.
+TABLE_WIDTH: Final = 120
 
 
 def write_buckets(documents: Sequence[dict[str, Any]], form: str, content_only: bool) -> None:
-    """Print bucket documents; `content_only` leaves out what depends on batching and the clock."""
+    """Print bucket documents; `content_only` leaves out what depends on batching and the clock. Raises `BadRequest`
+    for parquet on a screen."""
+    kinds = {k: v for k, v in COLUMNS["buckets"].items() if not (content_only and k in BOOKKEEPING_FIELDS)}
     if content_only:
         documents = [{k: v for k, v in row.items() if k not in BOOKKEEPING_FIELDS} for row in documents]
     if form == "json":
@@ -24,37 +29,25 @@ def write_buckets(documents: Sequence[dict[str, Any]], form: str, content_only: 
     elif form == "jsonl":
         sys.stdout.writelines(json.dumps(row, separators=(",", ":")) + "\n" for row in documents)
     elif form == "csv":
-        rows = [flat(row) for row in documents]
-        if rows:
-            writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        writer = csv.DictWriter(sys.stdout, fieldnames=list(kinds))
+        writer.writeheader()
+        writer.writerows(flat(row) for row in documents)
     elif form == "parquet":
-        _write_parquet([flat(row) for row in documents])
+        _write_parquet([flat(row) for row in documents], kinds)
     else:
         _print_table(documents)
 
 
-def flat(document: dict[str, Any]) -> dict[str, Any]:
-    """One level: `label_counts.positive` becomes `positive`, lists are joined with `|`."""
-    row: dict[str, Any] = {}
-    for name, value in document.items():
-        if name == "label_counts":
-            row |= value
-        elif name in ("open_at", "close_at"):
-            row |= {name: value["time"], f"{name.removesuffix('_at')}_event_id": value["event_id"]}
-        else:
-            row[name] = "|".join(value) if isinstance(value, list) else value
-    return row
-
-
-def _write_parquet(rows: list[dict[str, Any]]) -> None:
+def _write_parquet(rows: list[dict[str, Any]], kinds: dict[str, str]) -> None:
+    if sys.stdout.isatty():
+        raise BadRequest("parquet is not for a screen; send it into a file")
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
         raise Unusable("parquet needs the package pyarrow: pip install 'candlewick[parquet]'") from None
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), sys.stdout.buffer)
+    schema = pyarrow.schema([(name, pyarrow.type_for_alias(kind)) for name, kind in kinds.items()])
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), sys.stdout.buffer)
 
 
 def _print_table(documents: Sequence[dict[str, Any]]) -> None:
@@ -72,6 +65,5 @@ def _print_table(documents: Sequence[dict[str, Any]]) -> None:
             "live" if row.get("is_partial") else "",
         )
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 120  # nobody sees where a pipe wraps
+    console.width = max(console.width, TABLE_WIDTH) if console.is_terminal else TABLE_WIDTH
     console.print(table)

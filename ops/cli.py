@@ -1,12 +1,13 @@
 """The command line. Every command imports what it needs when it runs, so that `--help` answers at once."""
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
 
 from ops.console import DIFFERENT, ERROR, PARTIAL, plain_errors, put_json, say
-from ops.home import DEFAULT_DATA_DIR, DataDir, Json, home_of, settings_of
+from ops.home import DEFAULT_DATA_DIR, MAX_LIMIT, AlwaysJson, DataDir, Json, home_of, settings_of
 
 app = typer.Typer(
     name="candlewick",
@@ -19,6 +20,8 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point of the `candlewick` program."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a screen that cannot show a letter shows a question mark
     app()
 
 
@@ -30,7 +33,7 @@ def up(
     demo: Annotated[bool, typer.Option("--demo/--no-demo", help="Play recorded news as if it arrived now.")] = False,
     sources: Annotated[bool, typer.Option("--sources/--no-sources", help="Fetch the configured news sources.")] = True,
     endpoint_url: Annotated[
-        str | None, typer.Option(envvar="AWS_ENDPOINT_URL", help="AWS-compatible endpoint to run on.")
+        str | None, typer.Option(envvar="AWS_ENDPOINT_URL", help="AWS-compatible endpoint to run on, for this command.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -55,6 +58,7 @@ def publish(
     ] = None,
     source: Annotated[str, typer.Option(help="Source name of rows that have none.")] = "file",
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AlwaysJson = False,
 ) -> None:
     """Put the events of a file on the stream; prints {"read","published","rejected"}."""
     with plain_errors():
@@ -67,7 +71,7 @@ def publish(
 
 
 @app.command()
-def drain(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def drain(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AlwaysJson = False) -> None:
     """Process all that is pending through the same handlers, then print what the whole log came to."""
     with plain_errors():
         from local.drain import drain_all
@@ -88,7 +92,7 @@ def buckets(
     resolution: Annotated[str, typer.Option("--resolution", "-r", help="1m 5m 10m 1h 3h 6h 12h 24h")] = "1m",
     start: Annotated[str | None, typer.Option(help="First window start, inclusive, ISO-8601 with Z.")] = None,
     end: Annotated[str | None, typer.Option(help="End of the range, exclusive.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 1_000_000,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_LIMIT, help="At most so many, the newest.")] = 1_000_000,
     form: Annotated[str | None, typer.Option("--format", help="table json jsonl csv parquet")] = None,
     content: Annotated[bool, typer.Option("--content", help="Leave out rev, last_updated and is_partial.")] = False,
     as_json: Json = False,
@@ -144,12 +148,14 @@ def restore(
         from pathlib import Path
 
         from ops.progress import counter
-        from ops.restore import print_restored
+        from ops.restore import check_places, print_restored
         from ops.restore import restore as run_restore
 
+        damaged = Path(source).expanduser()
+        check_places(damaged, data_dir)
         home, settings = home_of(data_dir, must_exist=False)
         with counter("restoring", "records") as advance:
-            found = run_restore(home, settings, Path(source), advance)
+            found = run_restore(home, settings, damaged, advance)
         put_json(found._asdict()) if as_json else print_restored(found, data_dir, sys.stdout.write)
         if found.damaged:
             raise typer.Exit(PARTIAL)
@@ -166,7 +172,7 @@ def status(
         from ops.status import show_status
 
         try:
-            show_status(home_of(data_dir)[0], watch, as_json)
+            show_status(*home_of(data_dir), watch, as_json)
         except KeyboardInterrupt:
             raise typer.Exit(0) from None
 
@@ -175,7 +181,9 @@ def status(
 def tail(
     subjects: Annotated[list[str] | None, typer.Argument(help="Tickers or tag:name; all without.")] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    history: Annotated[int, typer.Option("-n", min=0, help="So many events that were counted before.")] = 10,
+    history: Annotated[
+        int, typer.Option("-n", min=0, max=MAX_LIMIT, help="So many events that were counted before.")
+    ] = 10,
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Go on until Ctrl-C.")] = True,
     as_json: Json = False,
 ) -> None:
@@ -213,6 +221,7 @@ def export(
     start: Annotated[str | None, typer.Option(help="At or after, ISO-8601 with Z.")] = None,
     end: Annotated[str | None, typer.Option(help="Before.")] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: Annotated[bool, typer.Option("--json", help="As --format jsonl, which is the default.")] = False,
 ) -> None:
     """Buckets, events, articles or what was set aside, as JSON lines or parquet."""
     with plain_errors():
@@ -273,10 +282,9 @@ def deploy(
         from ops.deploy_cmd import plan_of
 
         plan = plan_of(stage, region, context or [])
-        if as_json and dry_run:
-            put_json(deploy_json(plan))
-            return
-        run_deploy(plan, yes, dry_run)
+        done = run_deploy(plan, yes, dry_run)
+        if as_json:
+            put_json(deploy_json(plan) | {"done": done})
 
 
 @app.command()

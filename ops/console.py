@@ -26,10 +26,10 @@ EXIT_CODES: Final = {
     ERROR: "error",
     USAGE: "usage",
     PARTIAL: "partial: some of the input was rejected",
-    AUTH: "authentication",
+    AUTH: "authentication: AWS does not know the credentials or refuses what they ask for",
     CONFLICT: "conflict",
     DIFFERENT: "a comparison failed",
-    INTERRUPTED: "interrupted (resumable)",
+    INTERRUPTED: "interrupted (it may be run again)",
 }
 
 
@@ -43,6 +43,11 @@ def put_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, separators=(",", ":"), default=str) + "\n")
 
 
+def printable(text: str) -> str:
+    """A text that somebody else wrote, on one line and without what a terminal would take for commands."""
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Turn the world's faults into one line and an exit code; our own bugs keep their traceback."""
@@ -53,7 +58,7 @@ def plain_errors() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(ERROR) from None
     except KeyboardInterrupt:
-        say("candlewick: interrupted; the same command goes on where it stopped")
+        say("candlewick: interrupted; it may be run again")
         raise typer.Exit(INTERRUPTED) from None
     except (CandlewickError, OSError) as error:
         say(f"candlewick: {error}")
@@ -63,4 +68,21 @@ def plain_errors() -> Iterator[None]:
 def _code(error: Exception) -> int:
     if isinstance(error, (BadRequest, BadEvent)):
         return USAGE
-    return CONFLICT if isinstance(error, Conflict) else ERROR
+    if isinstance(error, Conflict):
+        return CONFLICT
+    return AUTH if _is_denied(error) else ERROR
+
+
+def _is_denied(error: Exception) -> bool:
+    """Whether AWS was asked without credentials, or without the right to what was asked for."""
+    if error.__cause__ is None:
+        return False
+    try:
+        from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
+    except ImportError:
+        return False  # then it was not AWS
+    from stores.aws_client import DENIED
+
+    if isinstance(error.__cause__, ClientError):
+        return error.__cause__.response["Error"]["Code"] in DENIED
+    return isinstance(error.__cause__, (NoCredentialsError, PartialCredentialsError))

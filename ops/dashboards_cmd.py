@@ -9,6 +9,7 @@ import typer
 
 from contracts.errors import Unusable
 from ops.console import DIFFERENT, plain_errors, put_json
+from ops.home import Json
 
 app = typer.Typer(no_args_is_help=True)
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -25,7 +26,7 @@ def diff(
     stage: str = typer.Option("dev", help="Stage the dashboard belongs to."),
     standby: str = typer.Option("", help="Region, when it is the dashboard of a line on standby there."),
     template: str = typer.Option(str(TEMPLATE), help="Synthesised Ops template."),
-    as_json: bool = typer.Option(False, "--json", help="Machine-readable answer on stdout."),
+    as_json: Json = False,
 ) -> None:
     """Widgets that are only here, only there, or different. Exit 6 if there are any."""
     with plain_errors():

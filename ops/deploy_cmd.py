@@ -20,12 +20,30 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 CDK: Final = "aws-cdk@2.1148.1"
 STAGES: Final = ("dev", "preprod", "prod")
 MIN_NODE: Final = 20
+STDERR: Final = 2
 OUTPUTS: Final = Path("build") / "deploy-outputs.json"
 ASSEMBLY: Final = Path("build") / "cdk.out"
 #: The stack that says what the last deployment was asked for with `-c`.
 OPS_STACK: Final = "{stage}-candlewick-ops"
 #: The table whose change stream a standby region must be told.
 ITEMS: Final = "{stage}-sentiment-items-primary"
+
+ON_OFF: Final = ("on", "off")
+#: What `-c` may say of a stage (infra/app.py asks for it; a test compares), and the values; without: any. Empty takes
+#: back what was said before.
+CONTEXT: Final[dict[str, tuple[str, ...]]] = {
+    "account": (),
+    "active": ON_OFF,
+    "bundle": (),
+    "cache": ON_OFF,
+    "guardrail": ON_OFF,
+    "items_stream": (),
+    "replicas": (),
+    "standby": ON_OFF,
+    "stream": ("lambda", "fargate"),
+    "telemetry_layer": (),
+    "windows": ("driver",),
+}
 
 
 class Plan(NamedTuple):
@@ -57,30 +75,37 @@ def plan_of(stage: str, region: str, context: Sequence[str]) -> Plan:
     """Raises `BadRequest` for a stage or a `-c` that is not one."""
     if stage not in STAGES:
         raise BadRequest(f"--stage {stage!r}", STAGES)
-    bad = [each for each in context if "=" not in each]
-    if bad:
-        raise BadRequest(f"-c {bad[0]!r} is not name=value, such as -c replicas=us-west-2")
+    for each in context:
+        name, separator, value = each.partition("=")
+        if not separator:
+            raise BadRequest(f"-c {each!r} is not name=value, such as -c replicas=us-west-2")
+        if name not in CONTEXT:
+            raise BadRequest(f"-c {name}: no such name", tuple(CONTEXT))
+        if value and CONTEXT[name] and value not in CONTEXT[name]:
+            raise BadRequest(f"-c {each}", CONTEXT[name])
     return Plan(stage, region, tuple(context))
 
 
-def deploy(plan: Plan, yes: bool, dry_run: bool, root: Path = ROOT) -> None:
-    """All steps in order; before the first that changes anything, ask. Raises `Unusable` with the remedy."""
+def deploy(plan: Plan, yes: bool, dry_run: bool, root: Path = ROOT) -> bool:
+    """All steps in order; before the first that changes anything, ask. Whether they were done. Raises `Unusable` with
+    the remedy."""
     steps = steps_of(plan, root)
     say(f"candlewick: deploying stage {plan.stage}" + (f" to {plan.region}" if plan.region else "") + ":")
     for number, step in enumerate(steps, 1):
         say(f"  {number}. {step.name}: {step.text}")
     if dry_run:
         say("nothing was done (--dry-run)")
-        return
+        return False
     for step in steps[:3]:
         say(f"— {step.name}")
         step.run()
     if not yes and not _agreed(plan):
         say("nothing was changed")
-        return
+        return False
     for step in steps[3:]:
         say(f"— {step.name}")
         step.run()
+    return True
 
 
 def steps_of(plan: Plan, root: Path) -> list[Step]:
@@ -189,9 +214,10 @@ def search_path(root: Path) -> str:
 
 
 def run(command: Sequence[str], root: Path) -> None:
-    """Run a tool, its output shown. Raises `Unusable` when it fails."""
+    """Run a tool, its output shown on stderr: it is no answer. Raises `Unusable` when it fails."""
+    env = {**os.environ, "PATH": search_path(root)}
     try:
-        ended = subprocess.run(command, cwd=root, env={**os.environ, "PATH": search_path(root)}, check=False)
+        ended = subprocess.run(command, cwd=root, env=env, stdout=STDERR, check=False)
     except FileNotFoundError:
         raise Unusable(f"{command[0]} is not installed") from None
     if ended.returncode:

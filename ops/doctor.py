@@ -1,15 +1,19 @@
 """`candlewick doctor`: what is wrong with this installation and what to do about it; one line a check."""
 
+import logging
+import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from contracts.errors import CandlewickError
 from contracts.generation import POINTER, live_generation
 from contracts.resolution import MINUTE_MS
-from contracts.settings import AggregatorSettings
+from contracts.settings import AggregatorSettings, ClassifierSettings, ProducerSettings, load
+from local.ready import check_aws, log_level
+from ops.home import is_there
 from ops.replay.runs import KIND as RUN_KIND
 from ops.replay.runs import RESUMABLE
 from ops.status import snapshot
@@ -32,18 +36,22 @@ class Finding(NamedTuple):
 
 
 def examine(settings: AggregatorSettings) -> list[Finding]:
-    """All checks; those that need the stores are left out when they cannot be opened."""
-    found = [_python(), _disk(Path(settings.data_dir)), _parquet(), _model()]
+    """All checks, which make and change nothing; those that need the stores are left out when they cannot be opened."""
+    folder = Path(settings.data_dir).expanduser()
+    found = [_python(), _disk(folder), _parquet(), *_settings(os.environ, folder)]
+    if not is_there(settings):
+        detail, remedy = f"no data directory at {folder}", "`candlewick up` or `candlewick publish` makes it"
+        return [*found, Finding("stores", "warning", detail, remedy)]
     try:
-        home = open_home(settings)
-        stores = list(_of_stores(home))
+        check_aws(settings)
+        stores = list(_of_stores(open_home(settings), settings))
     except (CandlewickError, OSError) as error:
         return [*found, Finding("stores", "fault", str(error), "see the text; `candlewick status` tries again")]
     return found + stores
 
 
-def _of_stores(home: Home) -> Iterator[Finding]:
-    seen = snapshot(home)
+def _of_stores(home: Home, settings: AggregatorSettings) -> Iterator[Finding]:
+    seen = snapshot(home, settings)
     yield Finding("stores", "ok", f"{seen['counted']:,} events of {seen['subjects']} subjects in {seen['generation']}")
     for check in (_clock, _stages, _given_up, _swap, _runs, _sources):
         yield from check(home, seen)
@@ -69,13 +77,45 @@ def _parquet() -> Finding:
     return Finding("parquet", "ok", f"pyarrow {pyarrow.__version__}")
 
 
-def _model() -> Finding:
-    from consumers.classifier.models.registry import DEFAULT, ModelUnavailable, load
+def _settings(env: Mapping[str, str], folder: Path) -> Iterator[Finding]:
+    """What the environment sets for every part of the line, and whether what it names is there."""
+    from api.options import ApiOptions
 
-    try:
-        return Finding("model", "ok", load(DEFAULT).version)
-    except ModelUnavailable as error:
-        return Finding("model", "fault", str(error), "articles cannot be scored until it loads")
+    looks: dict[str, tuple[Callable[[], str], str]] = {
+        "log": (lambda: logging.getLevelName(log_level(env)).lower(), "`up` does not start until it is mended"),
+        "api": (lambda: f"{load(ApiOptions, env).max_connections:,} streams at most", "`up` does not start with it"),
+        "model": (lambda: _model(load(ClassifierSettings, env)), "articles cannot be scored until it loads"),
+        "symbols": (lambda: _symbols(load(ClassifierSettings, env), folder), "no article is classified until then"),
+        "feeds": (lambda: _feeds(load(ProducerSettings, env)), "no source is asked until it is mended"),
+    }
+    for check, (look, remedy) in looks.items():
+        try:
+            yield Finding(check, "ok", look())
+        except CandlewickError as error:
+            yield Finding(check, "fault", str(error), remedy)
+
+
+def _model(settings: ClassifierSettings) -> str:
+    from consumers.classifier.models import registry
+
+    return registry.load(settings.model or registry.DEFAULT).version
+
+
+def _symbols(settings: ClassifierSettings, folder: Path) -> str:
+    from consumers.classifier.subjects import read_symbols, shipped_symbols
+
+    refreshed = folder / "symbols.csv"
+    if settings.symbols_file:
+        return f"{len(read_symbols(Path(settings.symbols_file)).tickers):,} companies of {settings.symbols_file}"
+    if settings.home == "embedded" and refreshed.exists():
+        return f"{len(read_symbols(refreshed).tickers):,} companies of {refreshed}"
+    return f"{len(shipped_symbols().tickers):,} companies"
+
+
+def _feeds(settings: ProducerSettings) -> str:
+    from producers.sources.registry import load_sources
+
+    return f"{len(load_sources(settings.sources_file)):,} sources are set up"
 
 
 def _clock(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
@@ -92,6 +132,9 @@ def _clock(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _stages(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
+    if any(row["behind_ms"] is None for row in seen["stages"]):
+        yield Finding("stages", "ok", "Lambda reads the streams; its alarms say when it is behind")
+        return
     late = [row for row in seen["stages"] if row["behind_ms"] > BEHIND_MS]
     running = bool(home.control.list("stream-process"))
     for row in late:

@@ -12,7 +12,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from contracts.aside import list_asides
 from contracts.bucket import LANE_SEPARATOR
 from contracts.documents import bucket_document
 from contracts.errors import BadEvent, BadRequest, Unusable
@@ -21,6 +20,7 @@ from contracts.generation import live_generation
 from contracts.instants import parse_ms
 from contracts.ports import Scanning
 from contracts.subjects import parse_subject
+from ops.asides import standing
 from ops.export_columns import COLUMNS, row_of
 from ops.replay.stitch import Start, heads, pieces
 from stores.home import Home
@@ -80,6 +80,8 @@ def _opened(out: str | None) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         return
     place = Path(out)
+    if not place.name:
+        raise BadRequest(f"--out {out!r} is no file")
     waiting = place.with_name(f"{place.name}.part")
     try:
         with waiting.open("wb") as file:
@@ -139,7 +141,7 @@ def _items(home: Home, subject: str | None, start_ms: int, end_ms: int) -> Itera
 
 
 def _set_aside(home: Home, what: str, start_ms: int, end_ms: int) -> Iterator[dict[str, Any]]:
-    for aside in list_asides(home.lake, "late" if what == "late" else "quarantined"):
+    for aside in standing(home.lake, "late" if what == "late" else "quarantined"):
         if start_ms <= parse_ms(aside["arrived_at"]) < end_ms:
             yield aside
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from contracts.errors import BadRequest
-from ops.bucket_output import flat
 
 _TEXT, _NUMBER, _WHOLE, _FLAG = "string", "double", "int64", "bool"
 
@@ -36,6 +35,19 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
     "late": _ASIDE,
     "quarantined": _ASIDE,
 }
+
+
+def flat(document: dict[str, Any]) -> dict[str, Any]:
+    """One level: `label_counts.positive` becomes `positive`, lists are joined with `|`."""
+    row: dict[str, Any] = {}
+    for name, value in document.items():
+        if name == "label_counts":
+            row |= value
+        elif name in ("open_at", "close_at"):
+            row |= {name: value["time"], f"{name.removesuffix('_at')}_event_id": value["event_id"]}
+        else:
+            row[name] = "|".join(value) if isinstance(value, list) else value
+    return row
 
 
 def row_of(what: str, document: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
 DEFAULT_DATA_DIR: Final = ".candlewick"
 DataDir = Annotated[str, typer.Option("--data-dir", envvar="CANDLEWICK_DATA_DIR", help="Folder of the embedded home.")]
-#: Most commands have it; those that answer in lines say so with one of their own.
+#: More is no number of rows that anything here holds.
+MAX_LIMIT: Final = 1_000_000_000
+#: Every command has one of these.
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable answer on stdout.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="One JSON document a line.")]
+AlwaysJson = Annotated[bool, typer.Option("--json", help="Changes nothing: the answer is JSON with and without.")]
 
 
 def settings_of(data_dir: str) -> "AggregatorSettings":
@@ -32,6 +36,10 @@ def home_of(data_dir: str, must_exist: bool = True) -> "tuple[Home, AggregatorSe
     settings = settings_of(data_dir)
     if must_exist and not is_there(settings):
         raise BadRequest(f"no data directory at {data_dir}: start with `candlewick up` or `candlewick publish`")
+    if settings.home == "aws":
+        from local.ready import check_aws
+
+        check_aws(settings)
     return open_home(settings, env=os.environ), settings
 
 

@@ -1,27 +1,29 @@
 """`candlewick models list|eval`: which sentiment models there are, and how right they are."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from consumers.classifier.models.registry import DEFAULT, ROWS, ModelUnavailable, load
-from contracts.errors import CandlewickError
+from contracts.errors import BadRequest
+from ops.console import plain_errors, say
+from ops.home import Json
 
 app = typer.Typer(no_args_is_help=True, help="Sentiment models: list them, judge them.")
 
-EVALUATED = (DEFAULT, "finvader", "vader")
+BASELINES = ("finvader", "vader")
 
 
 @app.command("list")
 def list_models(as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False) -> None:
     """The models by name, and whether each can be loaded here."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from consumers.classifier.models.registry import DEFAULT, ROWS
+
     rows = [
         {
             "name": row.name,
@@ -41,7 +43,7 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="One JSON a
         here = str(row["available"])
         table.add_row(name, here if here in ("yes", "by name") else "no", str(row["summary"]), str(row["licence"]))
         if here not in ("yes", "by name"):
-            sys.stderr.write(f"{here}\n")
+            say(here)
     Console().print(table)
 
 
@@ -54,24 +56,29 @@ def evaluate_models(
     ] = None,
     splits: Annotated[Path | None, typer.Option(help="Folder with the test splits alone, instead of --data.")] = None,
     out: Annotated[Path, typer.Option(help="Where report.html and eval.json go.")] = Path("build/eval"),
-    as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Accuracy, F1, calibration and intervals on the test splits; an HTML report with the worst errors."""
-    from consumers.classifier.training.data import data_root, read_corpus, read_test_splits
-    from consumers.classifier.training.evaluate import evaluate, table
+    with plain_errors():
+        from consumers.classifier.models.registry import DEFAULT, known, names
+        from consumers.classifier.training.data import data_root, read_corpus, read_test_splits
+        from consumers.classifier.training.evaluate import evaluate, table
 
-    try:
+        chosen = models or [DEFAULT, *BASELINES]
+        unknown = [name for name in chosen if not known(name)]
+        if unknown:
+            raise BadRequest(f"there is no model {unknown[0]!r}", tuple(names()))
+        out.mkdir(parents=True, exist_ok=True)  # said now, and not after everything was judged
         corpus = read_test_splits(splits) if splits else read_corpus(data_root(data))
-        report = evaluate(models or list(EVALUATED), corpus, out)
-    except CandlewickError as error:
-        sys.stderr.write(f"{error}\n")
-        raise typer.Exit(1) from None
-    sys.stdout.write(json.dumps(report, indent=2) + "\n" if as_json else table(report))
-    sys.stderr.write(f"report: {out / 'report.html'}\n")
+        report = evaluate(chosen, corpus, out)
+        sys.stdout.write(json.dumps(report, indent=2) + "\n" if as_json else table(report))
+        say(f"report: {out / 'report.html'}")
 
 
 def _available(name: str) -> str:
     """`yes`, or why not. `hf:<name>` stands for many and is never tried."""
+    from consumers.classifier.models.registry import ModelUnavailable, load
+
     if name == "hf:<name>":
         return "by name"
     try:

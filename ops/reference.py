@@ -19,14 +19,15 @@ OTHER_VARIABLES: Final[dict[str, str]] = {
     "CANDLEWICK_HOST": "address `python -m api.stream_app` listens on; default `127.0.0.1`",
     "PORT": "port `python -m api.stream_app` listens on; default 8000",
     "CANDLEWICK_ADMIN_KEY": "secret: what `X-Admin-Key` must hold",
-    "CANDLEWICK_SIGNING_KEYS": "secret: keys that sign tokens, `id:secret,id:secret`, the newest first",
+    "CANDLEWICK_SIGNING_KEYS": "secret: keys that sign tokens, `id:secret,id:secret`; the first one signs, all verify",
     "FINNHUB_API_KEY": "secret: key of Finnhub",
     "TIINGO_API_KEY": "secret: key of Tiingo",
     "NEWSAPI_API_KEY": "secret: key of NewsAPI",
     "ALPHAVANTAGE_API_KEY": "secret: key of Alpha Vantage",
     "CANDLEWICK_CDK": "the CDK command line `deploy` runs, when one is installed; else `npx` fetches the pinned one",
     "CANDLEWICK_DATA": "folder of the training data: `models eval`, the trainer",
-    "AWS_ENDPOINT_URL": "the AWS-compatible endpoint to run on, as `up --endpoint-url`",
+    "AWS_ENDPOINT_URL": "the AWS-compatible endpoint `up` runs on, as its `--endpoint-url`; every other command works "
+    "on the data directory unless `CANDLEWICK_HOME=aws` and `CANDLEWICK_ENDPOINT_URL` are set",
 }
 
 
@@ -48,7 +49,11 @@ def settings_page() -> str:
     from api.options import ApiOptions
     from contracts import settings as models
 
-    lines: list[str] = ["Empty counts as unset. Secrets may also stand in `.env` of the data directory.", ""]
+    lines: list[str] = [
+        "Empty counts as unset. Secrets may also stand in `.env` of the data directory. A wheel of the program has no "
+        "dashboard in it: `make web` builds one, `CANDLEWICK_WEB_DIR` names its folder.",
+        "",
+    ]
     base = set(models.Settings.model_fields)
     chosen = {
         "Every process": models.Settings,
@@ -103,7 +108,7 @@ def commands_page() -> str:
     from ops.console import EXIT_CODES
 
     lines = ["Data goes to stdout, everything else to stderr.", ""]
-    for path, command in sorted(_commands(typer.main.get_command(app), ())):
+    for path, command in sorted(commands_of(typer.main.get_command(app))):
         lines += [f"## {' '.join(path)}", "", " ".join((command.help or "").split()), ""]
         options = [parameter for parameter in command.params if parameter.name != "help"]
         if options:
@@ -113,18 +118,20 @@ def commands_page() -> str:
     return _page("Commands", "the command line itself", lines)
 
 
-def _commands(command: Any, path: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Any]]:
+def commands_of(command: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str, ...], Any]]:
+    """Every command below one, with its path."""
     for name, child in getattr(command, "commands", {}).items():
         if hasattr(child, "commands"):
-            yield from _commands(child, (*path, name))
+            yield from commands_of(child, (*path, name))
         else:
             yield (*path, name), child
 
 
 def _parameter(parameter: Any) -> str:
-    shown = parameter.default
+    is_argument = parameter.param_type_name == "argument"
+    name = parameter.name.upper() if is_argument else " ".join([*parameter.opts, *parameter.secondary_opts])
+    shown = parameter.opts[0] if parameter.default is True else parameter.default
     silent = shown is None or shown is False or shown == "" or shown == () or callable(shown) or parameter.required
-    name = parameter.name.upper() if parameter.param_type_name == "argument" else " ".join(parameter.opts)
     return _row(f"`{name}`", "required" if parameter.required else "" if silent else f"`{shown}`", parameter.help or "")
 
 

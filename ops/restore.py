@@ -8,6 +8,7 @@ subjects it has events for before the classifier sees it. Doing it twice is harm
 
 import base64
 import json
+import shlex
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -63,15 +64,19 @@ _raw: Final = msgspec.json.Decoder(_Raw)
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
+def check_places(source: Path, target: str) -> None:
+    """Raises `BadRequest` when there is no lake, or no other place to restore it to; before anything is made there."""
+    if not (source / "lake").is_dir():
+        raise BadRequest(f"{source} has no folder `lake`; name the data directory that is to be restored")
+    if source.absolute() == Path(target).expanduser().absolute():
+        raise BadRequest("a directory is restored into another one: give a new folder with --data-dir")
+
+
 def restore(
     home: Home, settings: AggregatorSettings, source: Path, progress: Callable[[int], None] = lambda records: None
 ) -> Restored:
-    """Raises `BadRequest` when there is no lake, `Transient` when log or store refuse: do it again then."""
+    """Raises `Transient` when log or store refuse: do it again then."""
     target = Path(settings.data_dir).expanduser().absolute()
-    if not (source / "lake").is_dir():
-        raise BadRequest(f"{source} has no folder `lake`; name the data directory that is to be restored")
-    if source.expanduser().absolute() == target:
-        raise BadRequest("a directory is restored into another one: give a new folder with --data-dir")
     work = _Restoring(home, FilesLake(source / "lake", settings.synchronous), settings.lanes, progress)
     work.run()
     counts = work.counts
@@ -197,4 +202,5 @@ def print_restored(found: Restored, data_dir: str, out: Callable[[str], Any]) ->
         out(f"damaged    {key}: what stands before the damage was taken\n")
     lost = "control.db cannot be read: watch lists and source settings are to be made again\n"
     out(lost if found.settings is None else f"{found.settings} watch lists and source settings carried over\n")
-    out(f"next: candlewick drain --data-dir {data_dir}; candlewick verify --data-dir {data_dir}\n")
+    place = shlex.quote(data_dir)
+    out(f"next: candlewick drain --data-dir {place}; candlewick verify --data-dir {place}\n")

@@ -16,11 +16,11 @@ def runs_list(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: Json = False) -> No
     """All runs, newest first, and which generation is live."""
     with plain_errors():
         from contracts.generation import live_generation
-        from ops.replay.runs import KIND
+        from ops.replay.runs import all_runs
 
         home = home_of(data_dir)[0]
         live = live_generation(home.control)
-        runs = sorted(home.control.list(KIND).values(), key=lambda run: run["created_at"], reverse=True)
+        runs = sorted(all_runs(home.control).values(), key=lambda run: run["created_at"], reverse=True)
         if as_json:
             put_json({"live": live, "runs": runs})
             return

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.instants import iso_ms
+from ops.console import printable
 
 PIPE_COLUMNS = 160
 #: What is fine, what waits for somebody, what is wrong; in the order in which an operator wants to see them.
@@ -56,7 +57,7 @@ def source_table(rows: list[dict[str, Any]]) -> Table:
             str(row["articles_per_hour"]),
             _ago(row["last_success_age_s"]),
             _ago(row["cursor_age_s"]),
-            row["error"] or row["note"] or "",
+            printable(str(row["error"] or row["note"] or "")),
         )
         for row in rows
     ]
@@ -72,8 +73,8 @@ def source_table(rows: list[dict[str, Any]]) -> Table:
 
 def wide_console() -> Console:
     """The screen; a file or pipe, which has no edge, is taken for a wide one."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PIPE_COLUMNS)
+    console = Console(highlight=False, markup=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=PIPE_COLUMNS)
 
 
 def _ago(seconds: float | None) -> str:

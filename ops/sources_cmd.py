@@ -6,11 +6,9 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from ops.console import ERROR, plain_errors, put_json, say
+from ops.console import ERROR, plain_errors, printable, put_json, say
 from ops.home import DEFAULT_DATA_DIR, DataDir, Json, home_of, is_there, settings_of
-from ops.source_lines import source_lines, source_table, wide_console
 
 app = typer.Typer(no_args_is_help=True)
 SourcesFile = Annotated[
@@ -23,6 +21,7 @@ MAX_SHOWN = 20
 def list_sources(data_dir: DataDir = DEFAULT_DATA_DIR, sources: SourcesFile = None, as_json: Json = False) -> None:
     """Every source that is set up: state, articles an hour, last success, newest article, error."""
     with plain_errors():
+        from ops.source_lines import source_lines, source_table, wide_console
         from producers.sources.registry import load_sources
 
         documents: dict[str, dict[str, Any]] = {
@@ -112,16 +111,21 @@ def fetch_once(name: str, data_dir: str, sources_file: str | None, anew: bool) -
 
 
 def _print(found: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    from ops.source_lines import wide_console
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("published", "publisher", "tickers", "title"):
         table.add_column(title, no_wrap=True, overflow="ellipsis")
     for article in found["articles"][:MAX_SHOWN]:
         tickers = " ".join(article["tickers"])
-        table.add_row(article["published_at"][:19] + "Z", article["publisher"] or "", tickers, article["title"])
+        texts = (article["publisher"] or "", tickers, article["title"])
+        table.add_row(article["published_at"][:19] + "Z", *map(printable, texts))
     if found["articles"]:
         wide_console().print(table)
     for line in found["rejected"][:MAX_SHOWN]:
-        sys.stdout.write(f"rejected  {line[:160]}\n")
+        sys.stdout.write(f"rejected  {printable(line[:160])}\n")
     gone = ", gone for good" if found["gone"] else ", more to come" if found["more"] else ""
     counts = f"{len(found['articles'])} articles, {len(found['rejected'])} rejected{gone}; nothing was published"
     say(f"{found['source']}: {counts}")

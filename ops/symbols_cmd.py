@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ops.console import plain_errors, put_json
+from ops.home import DEFAULT_DATA_DIR, AlwaysJson, DataDir
 
 app = typer.Typer(no_args_is_help=True)
 LISTING = "https://www.sec.gov/files/company_tickers_exchange.json"
@@ -21,14 +22,13 @@ def symbols() -> None:
 @app.command("refresh")
 def refresh(
     origin: Annotated[str, typer.Option("--from", help="Address or file of the SEC's list.")] = LISTING,
-    data_dir: Annotated[
-        str, typer.Option("--data-dir", envvar="CANDLEWICK_DATA_DIR", help="Folder of the embedded home.")
-    ] = ".candlewick",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AlwaysJson = False,
 ) -> None:
     """Write symbols.csv into the data directory: the shipped table and every company of the list. The classifier takes
     it at its next start; remove the file to go back."""
     with plain_errors():
-        put_json(refreshed(origin, Path(data_dir)))
+        put_json(refreshed(origin, Path(data_dir).expanduser()))
 
 
 def refreshed(origin: str, folder: Path) -> dict[str, object]:
@@ -42,7 +42,7 @@ def refreshed(origin: str, folder: Path) -> dict[str, object]:
     from contracts.settings import ProducerSettings, load
     from producers.fetch import Web
     from producers.reach import Reach
-    from stores.data_dir import DataDir
+    from stores.data_dir import DataDir as Folder
 
     if origin.startswith(("http://", "https://")):
         settings = load(ProducerSettings, os.environ)
@@ -59,7 +59,7 @@ def refreshed(origin: str, folder: Path) -> dict[str, object]:
     ours = files("consumers.classifier").joinpath("symbols.csv").read_text(encoding="utf-8")
     table = merged(ours.splitlines(), listing)
     found = parse_symbols(table.splitlines())
-    target = DataDir(folder).symbols
+    target = Folder(folder).symbols
     waiting = target.with_suffix(".new")
     waiting.write_text(table, encoding="utf-8")
     waiting.replace(target)

@@ -14,7 +14,7 @@ from contracts.errors import BadEvent, BadRequest
 from contracts.generation import live_generation
 from contracts.ports import NewEvent, StoredChange, Waking
 from contracts.subjects import parse_subject
-from ops.console import put_json
+from ops.console import printable, put_json
 from stores.home import Home
 
 POLL_MS: Final = 500
@@ -112,6 +112,6 @@ def _shown(
 def _line(row: dict[str, Any]) -> Text:
     text = Text(f"{row['event_time'][:19]}Z  {row['ticker']:<10} ")
     text.append(f"{row['polarity']:+.4f} {row['label']:<8}", style=STYLES[row["label"]])
-    text.append(f"  {row['title'] or row['event_id']}")
-    text.append(f"  {row['source']}", style="dim")
+    text.append(f"  {printable(row['title'] or row['event_id'])}")
+    text.append(f"  {printable(row['source'])}", style="dim")
     return text

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from aggregation.event import Event, decode
 from aggregation.gather import gather
+from aggregation.lanes import KIND as LANES
 from aggregation.operator import EMPTY, Batch, step
 from aggregation.rollup import child_key, past_ttl, violation
 from contracts.aside import list_asides
@@ -19,6 +20,7 @@ from contracts.instants import iso_s
 from contracts.settings import AggregatorSettings
 from ops.replay.plan import load_plan
 from ops.replay.runs import KIND as RUN_KIND
+from ops.replay.runs import check_model
 from ops.replay.stitch import Piece, heads, log_after, stitched
 from ops.replay.tail import TailScores
 from stores.home import Home
@@ -63,6 +65,8 @@ class _Rebuilt:
         self._progress = progress
         self._expired: Counter[str] = Counter()
         self._doubtful: dict[str, list[Event]] = {}
+        settled = home.control.get(LANES, live_generation(home.control)).value
+        self._lanes = int(settled["lanes"]) if settled else settings.lanes
 
     def add(self, read: Iterable[tuple[Piece, Callable[[list[Event]], list[Event]]]]) -> None:
         """More of the log, in its order."""
@@ -83,7 +87,7 @@ class _Rebuilt:
         return name not in self._expired
 
     def _count(self, shard_id: str, events: list[Event]) -> None:
-        gathered = gather(events, self._settings.allowed_lateness_ms, self._settings.lanes)
+        gathered = gather(events, self._settings.allowed_lateness_ms, self._lanes)
         done = step(EMPTY, Batch(shard_id, gathered, self.buckets), 0)
         done.put_into(self.buckets)
         self.counted += done.counted
@@ -101,6 +105,7 @@ def _pieces(home: Home, tips: Mapping[str, str]) -> Iterator[tuple[Piece, Callab
         return
     plan = load_plan(home, run["plan"])
     assert plan.model is not None, f"run {run['id']} re-scored without a model"
+    check_model(plan)
     scores = TailScores(home, plan.model, None, None)
     planned = {segment.shard_id for segment in plan.segments}
     for piece in stitched(home, SCORED_STREAM, tips, until, 0):

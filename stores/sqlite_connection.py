@@ -127,8 +127,8 @@ class Database:
         """One snapshot for several queries."""
         with self._translating():
             connection = self.connection()
-            connection.execute("BEGIN")
             try:
+                connection.execute("BEGIN")
                 yield connection
             finally:
                 if connection.in_transaction:
@@ -143,8 +143,8 @@ class Database:
         try:
             with self._translating():
                 connection = self._writer()
-                connection.execute("BEGIN IMMEDIATE")
                 try:
+                    connection.execute("BEGIN IMMEDIATE")
                     yield connection
                     connection.execute("COMMIT")
                 except BaseException:

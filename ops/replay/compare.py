@@ -1,7 +1,7 @@
 """`replay compare`: two generations bucket by bucket, in one pass over both.
 
 What the live generation has received since the run was planned is no difference: a bucket that was written after the
-plan and holds more events than its counterpart counts as `newer`.
+plan and holds more events than its counterpart counts as `newer`. Of a bucket that was not, every event must be there.
 """
 
 import heapq
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
+from aggregation.rollup import past_ttl
 from contracts.bucket import E4, LANE_SEPARATOR, Bucket
 from contracts.documents import bucket_document, end_ms
 from contracts.generation import COMPARE_KIND, POINTER, live_generation
@@ -28,8 +29,8 @@ VERDICTS: Final = ("equal", "changed", "only_a", "only_b", "newer")
 
 
 class Limits(NamedTuple):
-    """What `promote` lets pass: shares of buckets lost and of labels flipped, mean absolute change of close, population
-    stability index (above 0.25 is commonly called a shift)."""
+    """What `promote` lets pass: shares of buckets and events lost and of labels flipped, mean absolute change of close,
+    population stability index (above 0.25 is commonly called a shift)."""
 
     max_lost: float = 0.0
     max_flips: float = 0.25
@@ -51,13 +52,15 @@ def compare(
     bounds: Bounds = Bounds(),  # noqa: B008 (an immutable value)
     limits: Limits = Limits(),  # noqa: B008
     progress: Callable[[int], None] = lambda buckets: None,
+    expire: bool = False,
 ) -> dict[str, Any]:
-    """The comparison as JSON-ready values; kept for `promote` when `b` was built by a run. Raises `Transient`."""
+    """The comparison as JSON-ready values; kept for `promote` when `b` was built by a run. `expire`: buckets past their
+    TTL, which may be there or not, are passed over. Raises `Transient`."""
     run = next((run for run in home.control.list(KIND).values() if run["generation"] == b), None)
     version = home.control.get(*POINTER).version
     planned_ms = parse_ms(run["planned_at"]) if run else None
     tally = _Tally(planned_ms)
-    complete = _walk(home, a, b, tally, bounds, progress)
+    complete = _walk(home, a, b, tally, bounds, progress, expire)
     report = {
         "a": a,
         "b": b,
@@ -67,6 +70,7 @@ def compare(
         "counts": {name: tally.verdicts[name] for name in VERDICTS},
         "by_resolution": {name: tally.by_resolution[name].row() for name in NAMES if name in tally.by_resolution},
         "by_subject": {name: tally.by_subject[name].row() for name in sorted(tally.by_subject)},
+        "lost": _lost_of(tally),
         "mean_abs_close_change": tally.all.row()["mean_abs_close_change"],
         "label_flips": _flips(run, tally),
         "psi": _psi_of(run, tally),
@@ -80,11 +84,17 @@ def compare(
     return report
 
 
-def _walk(home: Home, a: str, b: str, tally: "_Tally", bounds: Bounds, progress: Callable[[int], None]) -> bool:
+def _walk(
+    home: Home, a: str, b: str, tally: "_Tally", bounds: Bounds, progress: Callable[[int], None], expire: bool
+) -> bool:
     """Fill the tally; whether it got to the end."""
     began_ms = home.clock.monotonic_ms()
     pending = 0
+    now_ms = home.clock.now_ms()
     for here, there in pairs(_plain(home.buckets.scan(a)), _plain(home.buckets.scan(b))):
+        one = here or there
+        if expire and one is not None and past_ttl(one.key, now_ms):
+            continue
         tally.take(here, there)
         pending += 1
         if pending == 1_000:
@@ -116,6 +126,8 @@ class _Part:
         self.paired = 0
         self.close_change_e4 = 0
         self.flips = 0.0
+        self.events = 0
+        self.lost = 0
 
     def row(self) -> dict[str, Any]:
         mean = self.close_change_e4 / self.paired / E4 if self.paired else 0.0
@@ -123,6 +135,7 @@ class _Part:
             **{name: self.verdicts[name] for name in VERDICTS},
             "mean_abs_close_change": round(mean, 6),
             "net_label_flips": int(self.flips),
+            "events_lost": self.lost,
         }
 
 
@@ -158,8 +171,11 @@ class _Tally:
         )
         change_e4 = abs(here.summary.close_e4 - there.summary.close_e4) if here and there else 0
         flips = _net_flips(here, there) if verdict == "changed" else 0.0
+        lost = self._lost(here, there) if verdict in ("changed", "only_a") else 0
         for part in parts:
             part.verdicts[verdict] += 1
+            part.events += here.summary.count if here else 0
+            part.lost += lost
             if here and there and verdict != "newer":
                 part.paired += 1
                 part.close_change_e4 += change_e4
@@ -181,6 +197,16 @@ class _Tally:
         if here is None:
             return "only_b"
         return "newer" if self._is_new(here) else "only_a"
+
+    def _lost(self, here: Bucket | None, there: Bucket | None) -> int:
+        """Events that B lacks, as far as a bucket tells: one that was written since the plan does not."""
+        if here is None or self._is_new(here):
+            return 0
+        if there is None:
+            return here.summary.count
+        if here.packed and there.packed:
+            return len(here.members - there.members)
+        return max(0, here.summary.count - there.summary.count)  # its members are in its lanes or its children
 
     def _is_new(self, bucket: Bucket) -> bool:
         return self._planned_ms is not None and bucket.last_updated_ms >= self._planned_ms
@@ -235,6 +261,12 @@ def _flips(run: dict[str, Any] | None, tally: _Tally) -> dict[str, Any]:
     return {"events": net, "share": round(net / max(1, tally.events_1m), 6), "exact": False, "matrix": {}}
 
 
+def _lost_of(tally: _Tally) -> dict[str, Any]:
+    """By the resolution that shows most: where the minutes have expired the hours still tell."""
+    part = max(tally.by_resolution.values(), key=lambda part: part.lost, default=tally.all)
+    return {"events": part.lost, "of": part.events, "share": round(part.lost / max(1, part.events), 6)}
+
+
 def _psi_of(run: dict[str, Any] | None, tally: _Tally) -> dict[str, Any]:
     """Over the events' polarity where a run re-scored them, else over the closes of 1m buckets."""
     scores = (run or {}).get("scores") or {}
@@ -271,6 +303,9 @@ def breaches(report: dict[str, Any], limits: Limits) -> list[str]:
         ("population stability index", report["psi"]["value"], limits.max_psi),
     )
     found = [f"{name}: {value:.4f}, at most {limit:g}" for name, value, limit in checks if value > limit]
+    missing = report["lost"]
+    if missing["events"] > limits.max_lost * missing["of"]:
+        found.insert(0, f"events lost: {missing['events']:,} of {missing['of']:,}, at most {limits.max_lost:g} of them")
     return found if report["complete"] else [*found, "the comparison was stopped before its end"]
 
 

@@ -125,7 +125,7 @@ def _serve(process: Any, given: Any, free: Any) -> None:
         try:
             _send(process, msgspec.json.encode(task))
             line = process.stdout.readline()
-        except OSError:
+        except (OSError, ValueError):
             line = b""
         if not line:
             free.put((task, Unusable(f"a worker process ended ({process.wait()}); `candlewick replay resume` goes on")))

@@ -1,9 +1,11 @@
 """`replay promote|rollback`: another generation goes live, no hole, no double count (see aggregation/handover.py)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from aggregation.handover import Handover, check_retention, checkpoints_of
+from aggregation.lanes import Lanes
 from contracts.errors import BadRequest, Conflict
 from contracts.events import SCORED_STREAM
 from contracts.generation import COMPARE_KIND, FIRST_GENERATION, POINTER
@@ -12,9 +14,10 @@ from contracts.ports import Position
 from contracts.resolution import DAY_MS, HOUR_MS
 from contracts.settings import AggregatorSettings
 from local.driver_checkpoint import KIND as CHECKPOINT_KIND
+from ops.replay.lock import exclusive
 from ops.replay.plan import Plan, load_plan
 from ops.replay.rescore import open_cache
-from ops.replay.runs import KIND, audit_record, exclusive, file_audit, get_run, run_folder, update_run
+from ops.replay.runs import KIND, audit_record, check_model, file_audit, get_run, run_folder, update_run
 from ops.replay.tail import TailScores
 from stores.home import Home
 
@@ -38,11 +41,7 @@ def promote(
 ) -> dict[str, Any]:
     """Make a run's generation live; returns the audit record. Raises `Conflict` when the run is not ready for it, or
     another promote is at it or won; `BadRequest` when retention has passed the plan."""
-    with exclusive(settings, "promote"):
-        handover = Handover(home.buckets, home.control, home.log, home.clock, settings)
-        if handover.settle():
-            tell("finished an earlier swap that was cut short")
-        book(home)
+    with taking_turns(home, settings, tell) as handover:
         run = get_run(home.control, name)
         pointer, version = home.control.get(*POINTER)
         live = str(pointer["generation"]) if pointer else FIRST_GENERATION
@@ -50,38 +49,75 @@ def promote(
             raise Conflict(f"{live} is live already")
         plan = load_plan(home, run["plan"])
         compared = _gate(home, run, plan, live, version, force, reason)
+        _check_made_alike(home, settings, run, plan)
         reached, records = _catch_up(home, settings, handover, run, plan, version, tell)
         record = audit_record(
             home, "promote", run=run["id"], generation=run["generation"], previous=live, plan=plan.hash,
             forced=force, reason=reason, caught_up=records, handover=reached, compare=compared,
         )  # fmt: skip
-        _swap(home, version, record)
-        tell(f"{run['generation']} is live; adding what arrived during the swap")
-        handover.settle()
-        return book(home)
+        return _go_live(home, handover, version, record, tell)
+
+
+@contextmanager
+def taking_turns(
+    home: Home, settings: AggregatorSettings, tell: Callable[[str], None] = lambda line: None
+) -> Iterator[Handover]:
+    """One promote, rollback or cancel at a time; a swap that was cut short is finished first, so that the runs say what
+    the pointer says. Raises `Conflict` while another is at it."""
+    with exclusive(home, settings, "promote"):
+        handover = Handover(home.buckets, home.control, home.log, home.clock, settings)
+        if handover.settle():
+            tell("finished an earlier swap that was cut short")
+        book(home)
+        yield handover
 
 
 def _gate(
     home: Home, run: dict[str, Any], plan: Plan, live: str, version: int, force: bool, reason: str
 ) -> dict[str, Any] | None:
-    """The compare that lets a run pass. Raises `BadRequest` naming everything that is missing."""
+    """The compare that lets a run pass. Raises `Conflict` naming everything that is missing, and what doing it all the
+    same would cost; while that is not known, it is not offered."""
     if run["state"] not in ("completed", "retired"):
         raise Conflict(f"run {run['id']} is {run['state']}: only a completed run can be promoted")
     if force and not reason.strip():
         raise BadRequest("--force needs a --reason, which is kept in the audit record")
     compared = home.control.get(COMPARE_KIND, run["id"]).value
-    faults = []
+    faults, cost = [], ""
     if not plan.complete:
         faults.append("its plan leaves something out (a filter, or a source that is not the whole log)")
     if compared is None or compared["a"] != live or compared["pointer_version"] != version:
         faults.append(f"it was not compared with {live}, which is live: `candlewick replay compare {run['id']}`")
     elif parse_ms(compared["at"]) + FRESH_MS < home.clock.now_ms():
         faults.append(f"its compare of {compared['at']} is too old: `candlewick replay compare {run['id']}`")
-    elif compared["breaches"]:
-        faults.append("; ".join(compared["breaches"]))
+    else:
+        faults += compared["breaches"]
+        cost = _cost(compared)
     if faults and not force:
-        raise Conflict(f"{run['id']} is not promoted: {'; '.join(faults)}. --force --reason TEXT does it all the same")
+        raise Conflict(f"{run['id']} is not promoted: {'; '.join(faults)}{cost}")
     return compared
+
+
+def _cost(compared: dict[str, Any]) -> str:
+    """What `--force` would do, as far as a comparison tells."""
+    lost = compared.get("lost")
+    if lost is None or not compared["complete"]:
+        return ""
+    gone = f": then {lost['events']:,} of {lost['of']:,} events of {compared['a']} are gone" if lost["events"] else ""
+    return f". --force --reason TEXT does it all the same{gone}"
+
+
+def _check_made_alike(home: Home, settings: AggregatorSettings, run: dict[str, Any], plan: Plan) -> None:
+    """What arrived since is added by the same rules as the run was built by, or not at all: `--force` helps nothing.
+    Raises `Conflict` or `Unusable`."""
+    lanes = Lanes(home.control, plan.lanes).of(run["generation"])
+    for name, planned, now in (
+        ("lanes", plan.lanes, lanes),
+        ("allowed lateness in ms", plan.allowed_lateness_ms, settings.allowed_lateness_ms),
+    ):
+        if planned != now:
+            raise Conflict(f"run {run['id']} was planned with {name} {planned}, now it is {now}; plan and run again")
+    if not run.get("rescored_to"):
+        check_model(plan)
 
 
 def _catch_up(
@@ -99,7 +135,7 @@ def _catch_up(
         if home.control.get(*POINTER).version != version:
             raise Conflict("another generation was made live meanwhile; compare again")
 
-    began_ms = since_ms = parse_ms(run.get("reached_at") or plan.created_at)
+    began_ms = since_ms = parse_ms(run["reached_at"]) if run.get("reached_at") else _covered_ms(plan)
     reached: dict[str, str] = dict(run.get("reached") or plan.tips)
     check_retention(home.log, reached, since_ms)
     cache = open_cache(run_folder(settings, run["id"]).parent)
@@ -117,9 +153,36 @@ def _catch_up(
                 break
     finally:
         cache.close()
-    rescored_to = run.get("rescored_to") or (reached if plan.model else None)
-    update_run(home.control, run, reached=reached, reached_at=iso_ms(began_ms), rescored_to=rescored_to)
+    update_run(home.control, run, reached=reached, reached_at=iso_ms(began_ms))
     return reached, total
+
+
+def _covered_ms(plan: Plan) -> int:
+    """Nothing that the plan leaves out arrived before. One that ends with the lake's objects leaves out what the
+    archiver had not come to, from the day of the oldest of them on."""
+    if {"auto", "log"} & set(plan.sources):
+        return parse_ms(plan.created_at)
+    last = [one.place for one in plan.segments if one.shard_id and plan.tips.get(one.shard_id) == one.last]
+    days = [place.partition("date=")[2][:10] for place in last]
+    return min([parse_ms(plan.created_at), *(parse_ms(f"{day}T00:00:00Z") for day in days)])
+
+
+def _go_live(
+    home: Home, handover: Handover, version: int, record: dict[str, Any], tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Swap, file it, and do the last step; returns the record. Raises `BadRequest` when nothing is left to go live."""
+    generation = record["generation"]
+    _check_there(home, generation)
+    _swap(home, version, record)
+    book(home)
+    tell(f"{generation} is live; adding what arrived during the swap")
+    handover.settle()
+    return record
+
+
+def _check_there(home: Home, generation: str) -> None:
+    if not home.buckets.subjects(generation):
+        raise BadRequest(f"generation {generation} was dropped; replay into a new one instead")
 
 
 def _swap(home: Home, version: int, record: dict[str, Any]) -> None:
@@ -140,9 +203,9 @@ def _swap(home: Home, version: int, record: dict[str, Any]) -> None:
         raise Conflict("another generation was made live at the same time; compare again") from None
 
 
-def book(home: Home) -> dict[str, Any]:
+def book(home: Home) -> None:
     """File the last swap: its audit record, and what the runs are since. Again and again the same; so a process that
-    died after a swap leaves nothing that the next command does not mend. Returns the record (empty: no swap yet)."""
+    died after a swap leaves nothing that the next promote, rollback or cancel does not mend."""
     pointer = home.control.get(*POINTER).value or {}
     record: dict[str, Any] = pointer.get("audit", {})
     if record:
@@ -150,10 +213,12 @@ def book(home: Home) -> dict[str, Any]:
     live = pointer.get("generation", FIRST_GENERATION)
     for run in home.control.list(KIND).values():
         if run["generation"] == live and run["state"] != "live":
-            update_run(home.control, run, state="live", promoted_at=record.get("at"), previous=pointer.get("previous"))
+            # Up to the first swap a re-scored generation has its model's scores; from then on those of the log.
+            rescored_to = run.get("rescored_to") or (pointer.get("handover") if run["model"] else None)
+            previous, at = pointer.get("previous"), record.get("at")
+            update_run(home.control, run, state="live", promoted_at=at, previous=previous, rescored_to=rescored_to)
         elif run["generation"] != live and run["state"] == "live":
             update_run(home.control, run, state="retired", retired_at=record.get("at"))
-    return record
 
 
 def _floor(home: Home) -> dict[str, str]:
@@ -180,24 +245,18 @@ def rollback(
     """Make the generation live again that was live before; returns the audit record. Raises `BadRequest` when there is
     none or retention has passed the swap, `Conflict` when a promote is going on or `only_from` is not the live one: so
     a wish that is told twice is done once."""
-    with exclusive(settings, "promote"):
-        handover = Handover(home.buckets, home.control, home.log, home.clock, settings)
-        handover.settle()
-        book(home)
+    with taking_turns(home, settings, tell) as handover:
         pointer, version = home.control.get(*POINTER)
         if pointer is None or not pointer.get("previous"):
             raise BadRequest("nothing was promoted, so there is nothing to roll back to")
         previous, live = pointer["previous"], pointer["generation"]
         if only_from not in (None, live):
             raise Conflict(f"{only_from} is not live ({live} is), so there is nothing to roll back from it")
-        if not home.buckets.subjects(previous):
-            raise BadRequest(f"generation {previous} was dropped; replay into a new one instead")
+        _check_there(home, previous)
         check_retention(home.log, pointer["previous_floor"], parse_ms(pointer["swapped_at"]))
         reached, records = handover.catch_up(previous, pointer["previous_floor"])
         tell(f"caught up with {records} records that arrived since {live} was promoted")
         record = audit_record(
             home, "rollback", generation=previous, previous=live, reason=reason, caught_up=records, handover=reached
         )
-        _swap(home, version, record)
-        handover.settle()
-        return book(home)
+        return _go_live(home, handover, version, record, tell)

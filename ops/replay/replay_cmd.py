@@ -63,17 +63,25 @@ def _wish(
     from_time: str | None,
     from_position: list[str] | None,
 ) -> Any:
+    from contracts.errors import BadRequest
     from ops.replay.plan import wish_of
 
+    if (from_time or from_position) and "log" not in (source or []):
+        raise BadRequest("--from-time and --from-position say where in the log to begin: they need --source log")
     return wish_of(source or [], start, end, subject or [], model, from_time, from_position or [])
 
 
 def _planned(home: Any, settings: Any, wish: Any, out: str | None = None) -> Any:
     import msgspec
 
+    from contracts.errors import BadRequest
+    from contracts.events import SCORED_STREAM
     from ops.progress import counter
     from ops.replay.plan import make_plan, save_plan
 
+    known = {shard.shard_id for shard in home.log.shards(SCORED_STREAM)} if wish.log_positions else set()
+    if unknown := sorted(set(wish.log_positions) - known):
+        raise BadRequest(f"--from-position: the log has no shard {', '.join(unknown)}", tuple(sorted(known)))
     with counter("planning", "records") as advance:
         plan = make_plan(home, settings, wish, advance)
     save_plan(home, plan)
@@ -117,7 +125,9 @@ def run_command(
     subject: Subjects = None,
     from_time: LogFrom = None,
     from_position: LogAt = None,
-    generation: Annotated[str | None, typer.Option(help="Name of the new generation.")] = None,
+    generation: Annotated[
+        str | None, typer.Option(help="Name of the new generation: letters, digits, _ and -, at most 64.")
+    ] = None,
     rate: Rate = None,
     speed: Speed = "max",
     concurrency: Concurrency = None,
@@ -244,7 +254,7 @@ def compare_command(
     b: Annotated[str | None, typer.Argument(help="The other one, usually the new one.")] = None,
     max_diffs: Annotated[int | None, typer.Option(min=1, help="Stop after so many differences.")] = None,
     max_time: Annotated[float | None, typer.Option(min=0, help="Stop after so many seconds.")] = None,
-    max_lost: Annotated[float, typer.Option(help="Share of buckets that may be missing in B.")] = 0.0,
+    max_lost: Annotated[float, typer.Option(help="Share of buckets and of events that may be missing in B.")] = 0.0,
     max_flips: Annotated[float, typer.Option(help="Share of labels that may differ.")] = 0.25,
     max_close_change: Annotated[float, typer.Option(help="Mean absolute change of close.")] = 0.25,
     max_psi: Annotated[float, typer.Option(help="Population stability index of the scores.")] = 0.25,
@@ -269,6 +279,7 @@ def compare_command(
                 Bounds(max_diffs, max_time),
                 Limits(max_lost, max_flips, max_close_change, max_psi),
                 advance,
+                settings.expire,
             )
         folder = Path(out) if out else Path(settings.data_dir) / "replay"
         html, _document = write_report(report, folder)

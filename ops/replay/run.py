@@ -7,17 +7,31 @@ missing; so `resume` is the same code as `run`.
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
+from aggregation.lanes import Lanes
 from contracts.clock import Clock
-from contracts.errors import BadRequest, CandlewickError, Conflict, Unusable
+from contracts.errors import BadRequest, CandlewickError, Conflict
+from contracts.generation import live_generation
 from contracts.instants import iso_ms
 from contracts.settings import AggregatorSettings
+from ops.replay.lock import exclusive
 from ops.replay.pace import Pace
 from ops.replay.plan import Plan, load_plan, tasks_of
 from ops.replay.pool import Alone, Pool, Workers
+from ops.replay.promote import taking_turns
 from ops.replay.rescore import BATCH, open_cache, rescore_articles
-from ops.replay.runs import RESUMABLE, audit_record, create_run, exclusive, file_audit, get_run, run_folder, update_run
+from ops.replay.runs import (
+    RESUMABLE,
+    audit_record,
+    check_model,
+    create_run,
+    file_audit,
+    get_run,
+    run_folder,
+    update_run,
+)
 from ops.replay.spool import Spool, parts_of
 from ops.replay.units import SCORE_BINS, UnitStates, add_up, digest_of, task_name
 from ops.replay.work import TASK_RECORDS, Work
@@ -66,47 +80,47 @@ def start_run(
 def execute(home: Home, settings: AggregatorSettings, run_id: str, drive: Drive, watch: Watch) -> dict[str, Any]:
     """Do what is missing of a run. Raises `Conflict` while another process is at it, `BadRequest` for a run that
     cannot be resumed, `Altered` when the sources are not what was planned."""
-    with exclusive(settings, run_id) as descriptor:
+    with exclusive(home, settings, run_id) as descriptor:
         run = get_run(home.control, run_id)
         if run["state"] == "completed":
+            UnitStates(home.control, run_id).drop()
             return run
         if run["state"] not in RESUMABLE:
             raise BadRequest(f"run {run_id} is {run['state']}; only {', '.join(RESUMABLE)} can be resumed")
         plan = load_plan(home, run["plan"])
-        _check_model(plan)
+        check_model(plan)
+        if Lanes(home.control, plan.lanes).of(run["generation"]) != plan.lanes:
+            raise Conflict(f"{run['generation']} was begun with other lanes than planned; plan and run again")
         run = update_run(home.control, run, state="running", error=None, started_at=iso_ms(home.clock.now_ms()))
         try:
             return _Execution(home, settings, plan, run, drive, watch, descriptor).to_the_end()
         except KeyboardInterrupt:
-            update_run(home.control, get_run(home.control, run_id), state="interrupted")
+            _note_end(home, run, state="interrupted")
             raise
         except (CandlewickError, OSError) as error:
-            update_run(home.control, get_run(home.control, run_id), state="failed", error=str(error))
+            _note_end(home, run, state="failed", error=str(error))
             raise
 
 
-def _check_model(plan: Plan) -> None:
-    """The model that was planned, or nothing: another version would make other buckets."""
-    if plan.model is None:
-        return
-    from consumers.classifier.models.registry import load
-
-    version = load(plan.model).version
-    if version != plan.model_version:
-        raise Unusable(f"the plan is for model {plan.model_version}, {plan.model} is {version} here; plan again")
+def _note_end(home: Home, run: dict[str, Any], **fields: Any) -> None:
+    with suppress(Conflict):  # another process has taken it further
+        update_run(home.control, run, **fields)
 
 
 def cancel_run(home: Home, settings: AggregatorSettings, name: str) -> dict[str, Any]:
-    """Drop a run's generation and working files. Raises `Conflict` for the live one, or while it is worked on."""
-    run = get_run(home.control, name)
-    if run["state"] == "live":
-        raise Conflict(f"{run['generation']} is live; roll back first")
-    with exclusive(settings, run["id"]):
-        dropped = home.buckets.drop_generation(run["generation"])
-        UnitStates(home.control, run["id"]).drop()
-        shutil.rmtree(run_folder(settings, run["id"]), ignore_errors=True)
-        file_audit(home, audit_record(home, "cancel", run=run["id"], generation=run["generation"]))
-        return update_run(home.control, run, state="cancelled", dropped_buckets=dropped)
+    """Drop a run's generation and working files. Raises `Conflict` for the live one, while it is worked on, and while
+    something is promoted or rolled back to."""
+    with taking_turns(home, settings):
+        run = get_run(home.control, name)
+        if run["generation"] == live_generation(home.control):
+            raise Conflict(f"{run['generation']} is live; roll back first")
+        with exclusive(home, settings, run["id"]):
+            run = update_run(home.control, get_run(home.control, run["id"]), state="cancelled")
+            dropped = home.buckets.drop_generation(run["generation"])
+            UnitStates(home.control, run["id"]).drop()
+            shutil.rmtree(run_folder(settings, run["id"]), ignore_errors=True)
+            file_audit(home, audit_record(home, "cancel", run=run["id"], generation=run["generation"]))
+            return update_run(home.control, run, dropped_buckets=dropped)
 
 
 class _Execution:
@@ -158,7 +172,7 @@ class _Execution:
                 rescored = self._score() if self._plan.model is not None else None
                 self._build(self._found_done)
                 if rescored is not None:
-                    self._run |= {"rescored": rescored}
+                    self._run = update_run(self._home.control, self._run, rescored=rescored)
         finally:
             self._pool.close()
         return self._finish()
@@ -233,6 +247,7 @@ class _Execution:
         total = add_up(tallies.values())
         mine = sum(tally.counted for name, tally in tallies.items() if name not in self._found_done)
         seconds = (self._clock.monotonic_ms() - self._began_ms) / 1000
+        shutil.rmtree(self._folder, ignore_errors=True)  # first: nobody looks for files of a completed run
         self._run = update_run(
             self._home.control,
             self._run,
@@ -257,7 +272,7 @@ class _Execution:
             yielded=self._pace.yielded,
             reached=self._plan.tips,
         )
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._states.drop()
         return self._run
 
 

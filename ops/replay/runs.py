@@ -1,19 +1,16 @@
-"""Run documents: what a replay is, how far it came, and who works on it.
+"""Run documents: what a replay is and how far it came.
 
 States: running → completed → live → retired (another generation was promoted or rolled back to), or interrupted and
 failed (both resumable), or cancelled.
 """
 
-import fcntl
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
 from pathlib import Path
 from typing import Any, Final
 
-from contracts.errors import BadRequest, Conflict
-from contracts.generation import AUDIT_KIND, RUN_KIND
+from contracts.errors import BadRequest, Conflict, Unusable
+from contracts.generation import AUDIT_KIND, FIRST_GENERATION, POINTER, RUN_KIND, live_generation
 from contracts.instants import iso_ms
 from contracts.ports import ControlStore
 from contracts.settings import Settings
@@ -23,14 +20,17 @@ from stores.home import Home
 KIND: Final = RUN_KIND
 #: What the API shows of generations (`api/routes/generations.py` reads this kind).
 GENERATION_KIND: Final = "generation"
-ORPHAN_TRIES: Final = 100
-ORPHAN_PAUSE_S: Final = 0.1
+#: What a cursor of the API can name.
+NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_RUN_ID: Final = re.compile(r"r\d+")
 RESUMABLE: Final = ("running", "interrupted", "failed")
 
 
 def create_run(home: Home, plan: Plan, name: str | None = None) -> dict[str, Any]:
     """A new run of a plan with a generation of its own: `r1` builds `g2`, and so on. Raises `Conflict` for a name in
-    use."""
+    use, `BadRequest` for one that none may have."""
+    if name is not None:
+        _check_name(home, name)
     while True:
         known = home.control.list(KIND)
         number = 1 + max((int(run[1:]) for run in known if run[1:].isdecimal()), default=0)
@@ -56,9 +56,28 @@ def create_run(home: Home, plan: Plan, name: str | None = None) -> dict[str, Any
         return run
 
 
+def _check_name(home: Home, name: str) -> None:
+    """Neither a run's id, nor the pointer's document, nor what is live or was first."""
+    taken = {POINTER[1], FIRST_GENERATION, live_generation(home.control)}
+    if NAME.fullmatch(name) is None or _RUN_ID.fullmatch(name) or name in taken:
+        allowed = f"{NAME.pattern}, but no run's id (r1) and none of {', '.join(sorted(taken))}"
+        raise BadRequest(f"a generation cannot be called {name!r}", (allowed,))
+
+
+def all_runs(control: ControlStore) -> dict[str, dict[str, Any]]:
+    """Runs by id. Which one is live the pointer says: a swap that was cut short is in no run's document yet."""
+    runs, live = control.list(KIND), live_generation(control)
+    for run in runs.values():
+        if run["generation"] == live:
+            run["state"] = "live"
+        elif run["state"] == "live":
+            run["state"] = "retired"
+    return runs
+
+
 def get_run(control: ControlStore, name: str) -> dict[str, Any]:
     """A run by its id or its generation. Raises `BadRequest` naming the known ones."""
-    known = control.list(KIND)
+    known = all_runs(control)
     for run in known.values():
         if name in (run["id"], run["generation"]):
             return run
@@ -66,11 +85,14 @@ def get_run(control: ControlStore, name: str) -> dict[str, Any]:
 
 
 def update_run(control: ControlStore, run: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """Store changed fields; the holder of the run's lock is its only writer."""
-    run = run | fields
-    control.put(KIND, run["id"], run)
-    tell_generation(control, run)
-    return run
+    """Store changed fields. Raises `Conflict` when another process has put the run into another state meanwhile."""
+    stored, version = control.get(KIND, run["id"])
+    if stored is None or stored["state"] != run["state"]:
+        raise Conflict(f"run {run['id']} is {(stored or {}).get('state', 'gone')} by now: another process is at it")
+    stored |= fields
+    control.put(KIND, run["id"], stored, expected_version=version)
+    tell_generation(control, stored)
+    return stored
 
 
 def tell_generation(control: ControlStore, run: dict[str, Any]) -> None:
@@ -82,6 +104,17 @@ _SHOWN: Final = (
     "id", "plan", "state", "model", "planned_at", "created_at", "finished_at", "units_done", "units_total", "counts",
     "flips", "seconds", "digest", "promoted_at", "previous", "retired_at", "error",
 )  # fmt: skip
+
+
+def check_model(plan: Plan) -> None:
+    """The model that was planned, or nothing: another version would make other buckets. Raises `Unusable`."""
+    if plan.model is None:
+        return
+    from consumers.classifier.models.registry import load
+
+    version = load(plan.model).version
+    if version != plan.model_version:
+        raise Unusable(f"the plan is for model {plan.model_version}, {plan.model} is {version} here; plan again")
 
 
 def audit_record(home: Home, action: str, **fields: Any) -> dict[str, Any]:
@@ -97,44 +130,3 @@ def file_audit(home: Home, record: dict[str, Any]) -> None:
 def run_folder(settings: Settings, run_id: str) -> Path:
     """Working files of a run; everything in it can be made again."""
     return Path(settings.data_dir).expanduser().absolute() / "replay" / run_id
-
-
-@contextmanager
-def exclusive(settings: Settings, name: str) -> Iterator[int]:
-    """One process at a time on this machine; the operating system frees it when the process (and those it handed the
-    descriptor) ends. Raises `Conflict` naming the holder."""
-    path = Path(settings.data_dir).expanduser().absolute() / "replay" / f"{name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        _take(descriptor, name)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _take(descriptor: int, name: str) -> None:
-    """Lock it. The workers of a killed process hold its lock until they notice, at most a task later: that is waited
-    for; a holder that lives is not."""
-    for _ in range(ORPHAN_TRIES):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except OSError:
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-            if not holder.isdecimal() or _lives(int(holder)):
-                break
-            threading.Event().wait(ORPHAN_PAUSE_S)
-    raise Conflict(f"process {holder or 'unknown'} is working on {name}; wait for it or stop it")
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

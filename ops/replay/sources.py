@@ -158,5 +158,7 @@ def _file_lines(path: Path) -> Iterator[bytes]:
                     yield line.rstrip(b"\r\n")
     except FileNotFoundError:
         raise BadRequest(f"there is no file {path}") from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise BadRequest(f"{path} cannot be read: {error.strerror}") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise BadEvent("unparseable", f"{path} is damaged: {error}") from None

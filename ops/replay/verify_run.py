@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from contracts.settings import AggregatorSettings
+from ops.replay.lock import exclusive
 from ops.replay.plan import Plan, load_plan
 from ops.replay.rescore import ARTICLES, open_cache, rescore_articles
-from ops.replay.runs import get_run, run_folder
+from ops.replay.runs import check_model, get_run, run_folder
 from ops.replay.spool import Spool, parts_of
 from ops.replay.units import Score, build, digest_of, digests_of
 from stores.home import Home
@@ -23,15 +24,18 @@ def verify_run(
     home: Home, settings: AggregatorSettings, name: str, progress: Callable[[int], None] = lambda records: None
 ) -> dict[str, Any]:
     """Digests as recorded, as rebuilt and as stored (None when it cannot be compared), and whether they agree. Raises
-    `Altered` when the sources are not what was planned."""
+    `Altered` when the sources are not what was planned, `Unusable` when the model is not, `Conflict` while another
+    process verifies the run."""
     run = get_run(home.control, name)
     plan = load_plan(home, run["plan"])
-    folder = run_folder(settings, f"{run['id']}-verify")
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        rebuilt = digest_of(_rebuild(home, plan, folder, progress))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    check_model(plan)
+    with exclusive(home, settings, f"{run['id']}-verify"):
+        folder = run_folder(settings, f"{run['id']}-verify")
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            rebuilt = digest_of(_rebuild(home, plan, folder, progress))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     untouched = run["state"] == "completed" and not run.get("promoted_at") and not settings.expire
     stored = digest_of(stored_digests(home, run["generation"])) if untouched else None
     recorded = run.get("digest")

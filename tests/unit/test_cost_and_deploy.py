@@ -73,7 +73,9 @@ def test_lines_add_up_to_the_total_and_are_dearest_first():
     assert "of the budget of 60" in runner.invoke(app, ["cost"]).stdout
 
 
-@pytest.mark.parametrize("arguments", [["--stream", "fax"], ["--viewers", "-1"]])
+@pytest.mark.parametrize(
+    "arguments", [["--stream", "fax"], ["--viewers", "-1"], ["--viewers", "nan"], ["--articles-per-hour", "inf"]]
+)
 def test_a_load_that_is_none_is_refused(arguments: list[str]):
     assert runner.invoke(app, ["cost", *arguments]).exit_code == 2
 
@@ -104,7 +106,18 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing():
     assert (plan["stage"], plan["context"]) == ("prod", ["cache=on"])
 
 
-@pytest.mark.parametrize(("stage", "context"), [("live", []), ("dev", ["cache"])])
+def test_what_the_app_asks_for_can_be_said_and_nothing_else():
+    text = (Path(__file__).resolve().parents[2] / "infra" / "app.py").read_text()
+    assert set(re.findall(r'asked\("(\w+)"', text)) - {"stage", "region"} == set(deploy_cmd.CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("stage", "context"),
+    [
+        ("live", []), ("dev", ["cache"]), ("dev", ["cahce=on"]), ("dev", ["cache=true"]), ("dev", ["active=no"]),
+        ("dev", ["stream=Fargate"]), ("dev", ["standby=yes"]), ("dev", ["=on"]), ("dev", ["stream_on=fargate"]),
+    ],
+)  # fmt: skip
 def test_a_wrong_stage_or_context_is_refused(stage: str, context: list[str]):
     with pytest.raises(BadRequest):
         deploy_cmd.plan_of(stage, "", context)

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contracts.aside import Aside, put_asides
-from contracts.events import SCORED_STREAM
+from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.generation import POINTER
 from contracts.ports import Entry
 from contracts.settings import AggregatorSettings
@@ -18,7 +18,7 @@ from ops.doctor import examine
 from stores.home import Home, forget_homes
 from tests import oracle
 from tests.events import scored, stream
-from tests.unit.replay.kit import Live, fields, home_of, put, settings_of
+from tests.unit.replay.kit import Live, fields, home_of, put, raw, settings_of
 
 AT_MS = 1_766_318_400_000
 
@@ -99,7 +99,7 @@ def test_redrive_puts_back_what_is_good_now_and_the_books_balance(home: Home, se
     put_asides(home.lake, asides)
     assert json.loads(run(settings, "quarantine", "redrive", "--dry-run", code=3))["redriven"] == 2
     done = json.loads(run(settings, "quarantine", "redrive", code=3))
-    assert done == {"read": 3, "redriven": 2, "still_bad": 1, "kept_in_part": 0}
+    assert done == {"read": 3, "redriven": 2, "still_bad": 1, "kept_in_part": 0, "of_files": 0}
     live = Live(home, settings)
     live.all()
     assert fields(home) == oracle.buckets(good[:2])
@@ -107,7 +107,54 @@ def test_redrive_puts_back_what_is_good_now_and_the_books_balance(home: Home, se
     live.all()
     assert account(home, settings.allowed_lateness_ms).balanced
     again = json.loads(run(settings, "quarantine", "redrive", code=3))
-    assert again == {"read": 1, "redriven": 0, "still_bad": 1, "kept_in_part": 0}
+    assert again == {"read": 1, "redriven": 0, "still_bad": 1, "kept_in_part": 0, "of_files": 0}
+
+
+def test_a_rejected_line_of_a_file_does_not_keep_good_records_from_going_back(
+    home: Home, settings: AggregatorSettings, tmp_path: Path
+) -> None:
+    """A line that is good as what it was not published as belongs to no stream: its file is published again."""
+    file = tmp_path / "raw.jsonl"
+    file.write_text(json.dumps(raw(1, "Apple shares rise")) + "\n")
+    assert json.loads(run(settings, "publish", str(file), "--as", "scored", code=3))["rejected"] == 1
+    good = json.dumps(scored(1, "AAPL", AT_MS, 0.1)).encode()
+    put_asides(home.lake, [Aside("quarantined", "bad_value", "", SCORED_STREAM, "shardId-0", "7", 0, AT_MS, "k", good)])
+    done = CliRunner().invoke(app, ["quarantine", "redrive", "--data-dir", settings.data_dir])
+    assert json.loads(done.stdout) == {"read": 2, "redriven": 1, "still_bad": 0, "kept_in_part": 0, "of_files": 1}
+    assert "publish the file again" in done.stderr
+    Live(home, settings).all()
+    assert fields(home) == oracle.buckets([json.loads(good)])
+
+
+def test_more_goes_back_than_the_log_takes_at_once(home: Home, settings: AggregatorSettings) -> None:
+    rows = [json.dumps(raw(n, f"Apple, {n}")).encode() + b" " * 45_000 for n in range(300)]
+    asides = [
+        Aside("quarantined", "bad_value", "", RAW_STREAM, "shardId-0", str(n), 0, AT_MS, f"k{n}", row)
+        for n, row in enumerate(rows)
+    ]  # fmt: skip
+    put_asides(home.lake, asides)
+    assert json.loads(run(settings, "quarantine", "redrive"))["redriven"] == 300
+
+
+def test_a_record_that_is_not_there_is_no_record(home: Home, settings: AggregatorSettings) -> None:
+    run(settings, "quarantine", "redrive", "nosuch", code=2)
+    run(settings, "quarantine", "show", "nosuch", code=2)
+
+
+def test_all_books_agree_after_a_redrive(home: Home, settings: AggregatorSettings) -> None:
+    events = [json.dumps(scored(n, "AAPL", AT_MS + n, 0.1)).encode() for n in range(3)]
+    put_asides(home.lake, [
+        Aside("quarantined", "bad_value", "", SCORED_STREAM, "shardId-0", str(n), 0, AT_MS, f"k{n}", data)
+        for n, data in enumerate(events)
+    ])  # fmt: skip
+    assert json.loads(run(settings, "quarantine", "redrive", "1"))["redriven"] == 1
+    Live(home, settings).all()
+    assert account(home, settings.allowed_lateness_ms).quarantined == 2
+    assert json.loads(run(settings, "status", "--json"))["quarantined"] == 2
+    told = {row["check"]: row["detail"] for row in json.loads(run(settings, "doctor", "--json"))}
+    assert told["quarantine"].startswith("2 records")
+    assert [row["sequence_number"] for row in json_lines(run(settings, "quarantine", "list", "--json"))] == ["0", "2"]
+    assert [row["sequence_number"] for row in json_lines(run(settings, "export", "quarantined"))] == ["0", "2"]
 
 
 def test_export_writes_every_bucket_event_and_bound(home: Home, settings: AggregatorSettings, tmp_path: Path) -> None:

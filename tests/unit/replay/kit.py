@@ -13,6 +13,7 @@ from contracts.kinesis import StreamRecord
 from contracts.ports import Entry, Position, Record
 from contracts.settings import AggregatorSettings
 from local.driver_checkpoint import Checkpoint, Checkpoints
+from ops.replay.compare import Limits, compare
 from ops.replay.plan import Plan, Wish, make_plan, save_plan
 from ops.replay.run import Drive, Seen, start_run
 from stores.home import Home, open_home
@@ -114,6 +115,11 @@ def ignore(seen: Seen) -> None:
 def replayed(home: Home, settings: AggregatorSettings, drive: Drive = Drive(concurrency=1), **wish: Any) -> dict:  # noqa: B008
     """Plan and run; the run's document."""
     return start_run(home, settings, planned(home, settings, **wish), drive, ignore)
+
+
+def compared(home: Home, run: dict[str, Any], **limits: float) -> dict[str, Any]:
+    """The comparison of a run with what is live, which `promote` asks for."""
+    return compare(home, live_generation(home.control), run["generation"], limits=Limits(**limits))
 
 
 def fields(home: Home, generation: str | None = None) -> dict[tuple[str, str, int], dict[str, Any]]:

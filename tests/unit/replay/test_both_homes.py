@@ -18,7 +18,8 @@ from tests.ports.conftest import HOMES
 from tests.unit.replay.kit import Live, fields, ignore, planned, put
 
 ALONE = Drive(concurrency=1)
-_digests: set[str] = set()
+#: Of what the first 26 events build: the same on any home and machine.
+DIGEST = "8ef4bc45c8f150f914f32ae491238a806c2628f2f1311f95a29aa17eb86ccac7"
 
 
 @pytest.mark.parametrize("name", sorted(HOMES))
@@ -38,8 +39,7 @@ def test_run_compare_promote_and_back(name: str, tmp_path: Path) -> None:
         run = start_run(home, settings, plan, ALONE, ignore)
         assert fields(home, run["generation"]) == oracle.buckets(events[:26])
         assert verify_run(home, settings, run["id"])["ok"]
-        _digests.add(run["digest"])
-        assert len(_digests) == 1, "the homes disagree"
+        assert run["digest"] == DIGEST
         put(home, events[26:33])
         report = compare(home, "g1", run["generation"])
         assert report["breaches"] == []

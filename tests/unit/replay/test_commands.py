@@ -9,9 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from contracts.clock import ManualClock
-from contracts.generation import live_generation
+from contracts.events import SCORED_STREAM
+from contracts.generation import POINTER, live_generation
 from contracts.settings import AggregatorSettings
 from ops.cli import app
+from ops.replay.stitch import heads
 from stores.home import Home, forget_homes
 from tests import oracle
 from tests.events import scored, stream
@@ -101,6 +103,28 @@ def test_exit_codes_say_what_happened(shell: Shell) -> None:
     assert shell.type("replay", "rollback", code=2) == ""
     assert "cancelled" in shell.type("replay", "cancel", part["id"])
     assert shell.type("replay", "resume", part["id"], code=2) == ""
+
+
+def test_a_generation_has_a_name_that_a_cursor_can_hold_and_nothing_else_has(shell: Shell) -> None:
+    """The live one too may be empty yet; and the pointer is a document beside those of the generations."""
+    put(shell.home, [scored(1, "AAPL", 1_766_310_000_000, 0.1)])
+    for name in ("live", "g1", "r2", "v1.2", "my model", "x/y", "../../x", "x" * 65, ""):
+        assert shell.type("replay", "run", "--generation", name, "--concurrency", "1", code=2) == ""
+    assert shell.home.control.get(*POINTER).value is None
+    assert shell.json("runs", "list")["runs"] == []
+    run = shell.json("replay", "run", "--generation", "Try_1-b", "--concurrency", "1")
+    assert run["generation"] == "Try_1-b"
+
+
+def test_places_in_the_log_are_for_the_log(shell: Shell) -> None:
+    put(shell.home, [scored(1, "AAPL", 1_766_310_000_000, 0.1)])
+    shard, tip = next(iter(heads(shell.home.log, SCORED_STREAM).items()))
+    for place in (("--from-time", "2025-12-21T00:00:00Z"), ("--from-position", f"{shard}={tip}")):
+        for source in ((), ("--source", "lake")):
+            assert shell.type("replay", "plan", *source, *place, code=2) == ""
+        assert shell.json("replay", "plan", "--source", "log", *place)["records"]["total"] == 1
+    unknown = ("--source", "log", "--from-position", "shardId-00000000000O=49000")
+    assert shell.type("replay", "plan", *unknown, code=2) == ""
 
 
 def test_a_plan_travels_as_a_document(shell: Shell, tmp_path: Path) -> None:

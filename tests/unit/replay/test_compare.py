@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from contracts.clock import ManualClock
+from contracts.resolution import DAY_MS
 from contracts.settings import AggregatorSettings
 from ops.replay.compare import Bounds, Limits, breaches, compare, psi
 from ops.replay.report import render, write_report
-from stores.home import Home
+from stores.home import Home, forget_homes, open_home
 from tests import oracle
 from tests.events import scored, stream
 from tests.unit.replay.kit import Live, fields, put, replayed
@@ -60,10 +62,11 @@ def test_limits_name_what_is_outside() -> None:
         "label_flips": {"share": 0.3},
         "mean_abs_close_change": 0.1,
         "psi": {"value": 0.5},
+        "lost": {"events": 1, "of": 12, "share": 0.083333},
         "complete": True,
     }
     assert [text.partition(":")[0] for text in breaches(report, Limits())] == [
-        "buckets lost", "labels flipped", "population stability index",
+        "events lost", "buckets lost", "labels flipped", "population stability index",
     ]  # fmt: skip
     assert breaches(report, Limits(max_lost=0.1, max_flips=0.3, max_psi=0.5)) == []
 
@@ -97,3 +100,19 @@ def test_the_report_is_one_page_and_headlines_are_text(
     html, document = write_report(report, tmp_path / "out")
     assert html.read_text() == page
     assert json.loads(document.read_text())["counts"] == report["counts"]
+
+
+def test_what_its_time_to_live_may_have_taken_is_in_no_column(settings: AggregatorSettings) -> None:
+    """A replay writes no bucket that would be deleted at once; of the live ones some are still there."""
+    settings = settings.model_copy(update={"expire": True})
+    clock = ManualClock()
+    home = open_home(settings, clock)
+    put(home, stream(100, seed=1))
+    Live(home, settings).all()
+    clock.advance(3 * DAY_MS)
+    run = replayed(home, settings)
+    report = compare(home, "g1", run["generation"], expire=settings.expire)
+    assert report["breaches"] == []
+    assert report["counts"]["equal"] == len(fields(home, run["generation"])) < len(fields(home, "g1"))
+    assert compare(home, "g1", run["generation"])["counts"]["only_a"] > 0
+    forget_homes()

@@ -8,16 +8,17 @@ import pytest
 from aggregation.handover import Handover
 from contracts.errors import BadRequest, Conflict, Transient
 from contracts.events import SCORED_STREAM
-from contracts.generation import POINTER, live_generation
+from contracts.generation import POINTER, RUN_KIND, live_generation
 from contracts.settings import AggregatorSettings
-from ops.replay.compare import Limits, compare
+from ops.replay import promote as promote_module
+from ops.replay.compare import Bounds, compare
 from ops.replay.promote import promote, rollback
 from ops.replay.run import Drive, start_run
 from ops.replay.runs import AUDIT_KIND, get_run
 from stores.home import Home
 from tests import oracle
 from tests.events import scored, stream
-from tests.unit.replay.kit import Live, fields, ignore, planned, put, replayed
+from tests.unit.replay.kit import Live, compared, fields, ignore, planned, put, replayed
 
 ALONE = Drive(concurrency=1)
 AT_MS = 1_766_318_400_000
@@ -25,10 +26,6 @@ AT_MS = 1_766_318_400_000
 
 def handover_of(home: Home, settings: AggregatorSettings) -> Handover:
     return Handover(home.buckets, home.control, home.log, home.clock, settings)
-
-
-def compared(home: Home, run: dict, **limits: float) -> dict:
-    return compare(home, live_generation(home.control), run["generation"], limits=Limits(**limits))
 
 
 def test_promote_catches_up_with_what_arrived_since_the_plan(home: Home, settings: AggregatorSettings) -> None:
@@ -81,9 +78,10 @@ def test_promote_refuses_outside_the_thresholds_and_a_partial_plan(home: Home, s
     with pytest.raises(Conflict, match=r"leaves something out.*buckets lost"):
         promote(home, settings, part["id"])
     whole = replayed(home, settings)
+    compare(home, "g1", whole["generation"], Bounds(max_diffs=0))
+    with pytest.raises(Conflict, match="stopped before its end"):
+        promote(home, settings, whole["id"])
     compared(home, whole)
-    stopped = compare(home, "g1", part["generation"])
-    assert stopped["complete"]
     assert promote(home, settings, whole["id"])["compare"]["breaches"] == []
 
 
@@ -304,20 +302,20 @@ def test_a_promote_that_died_after_the_swap_is_filed_by_the_next_command(
     run = replayed(home, settings)
     compared(home, run)
     with monkeypatch.context() as patched:
-        patched.setattr(Handover, "settle", _dies)
+        patched.setattr(promote_module, "book", _dies)
         with pytest.raises(KeyboardInterrupt):
             promote(home, settings, run["id"])
     assert live_generation(home.control) == run["generation"]
-    assert get_run(home.control, run["id"])["state"] == "completed"
+    assert home.control.get(RUN_KIND, run["id"]).value["state"] == "completed"
+    assert get_run(home.control, run["id"])["state"] == "live", "as the pointer says"
     with pytest.raises(Conflict, match="is live already"):
         promote(home, settings, run["id"])
-    assert get_run(home.control, run["id"])["state"] == "live"
+    assert home.control.get(RUN_KIND, run["id"]).value["state"] == "live"
     assert [each["action"] for each in home.control.list(AUDIT_KIND).values()] == ["run", "promote"]
     assert home.control.get(*POINTER).value["settled"]
 
 
-def _dies(handover: Handover) -> bool:
+def _dies(home: Home) -> None:
     """Once the pointer is swapped."""
-    if handover._control.get(*POINTER).value is not None:
+    if home.control.get(*POINTER).value is not None:
         raise KeyboardInterrupt
-    return False

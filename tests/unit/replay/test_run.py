@@ -13,7 +13,8 @@ from contracts.bucket import content_bytes
 from contracts.errors import BadRequest, Conflict, Transient, Unusable
 from contracts.settings import AggregatorSettings
 from ops.replay.fresh import fresh_buckets
-from ops.replay.plan import load_plan, outlook
+from ops.replay.lock import exclusive
+from ops.replay.plan import load_plan, outlook, tasks_of
 from ops.replay.run import Drive, cancel_run, execute, start_run
 from ops.replay.runs import create_run, get_run, run_folder
 from ops.replay.spool import Spool
@@ -92,6 +93,8 @@ def test_log_lake_and_file_give_the_same_digest_here_and_elsewhere(
     again = replayed(other, there, sources=("lake",))
     assert {again["digest"]} == digests
     assert verify_run(other, there, again["id"])["ok"]
+    with exclusive(other, there, f"{again['id']}-verify"), pytest.raises(Conflict, match="is working on"):
+        verify_run(other, there, again["id"])
 
 
 def test_the_same_input_has_the_same_plan_hash_and_another_has_another(
@@ -157,7 +160,7 @@ def test_twenty_kills_then_resume_give_the_digest_of_an_undisturbed_run(
             if not built:
                 forget_homes()
     done = execute(home, settings, run_id, ALONE, ignore)
-    assert built < len(UnitStates(home.control, run_id).done()), "no kill came in the middle"
+    assert built < len(list(tasks_of(plan, 60))), "no kill came in the middle"
     assert done["digest"] == undisturbed
     assert fields(home, done["generation"]) == oracle.buckets(events)
     forget_homes()
@@ -268,11 +271,9 @@ def test_several_processes_build_the_same(home: Home, settings: AggregatorSettin
 
 
 def test_two_processes_on_one_run_is_one_too_many(home: Home, settings: AggregatorSettings) -> None:
-    from ops.replay.runs import exclusive
-
     put(home, stream(100, seed=13))
     run = create_run(home, planned(home, settings))
-    with exclusive(settings, run["id"]), pytest.raises(Conflict, match="is working on r1"):
+    with exclusive(home, settings, run["id"]), pytest.raises(Conflict, match="is working on r1"):
         execute(home, settings, run["id"], ALONE, ignore)
 
 
@@ -290,6 +291,30 @@ def test_a_missing_model_stops_at_the_plan(home: Home, settings: AggregatorSetti
     put(home, stream(50, seed=15))
     with pytest.raises(Unusable, match="no-such-model"):
         planned(home, settings, model="no-such-model")
+
+
+def test_a_completed_run_leaves_nothing_behind(home: Home, settings: AggregatorSettings, monkeypatch) -> None:
+    """Also when it is killed at any step of its end, and resumed."""
+    put(home, stream(200, seed=19))
+    run = replayed(home, settings)
+    drop, dropped = UnitStates.drop, []
+
+    def killed(states: UnitStates) -> None:
+        if not dropped:
+            dropped.append(True)
+            raise KeyboardInterrupt
+        drop(states)
+
+    monkeypatch.setattr(UnitStates, "drop", killed)
+    with pytest.raises(KeyboardInterrupt):
+        replayed(home, settings)
+    assert get_run(home.control, "r2")["state"] == "completed"
+    assert not run_folder(settings, "r2").exists()
+    again = execute(home, settings, "r2", ALONE, ignore)
+    assert again["digest"] == run["digest"]
+    for name in ("r1", "r2"):
+        assert home.control.list(f"replay-units-{name}") == {}
+        assert not run_folder(settings, name).exists()
 
 
 def test_a_full_disk_stops_the_run_and_resume_goes_on(home: Home, settings: AggregatorSettings, monkeypatch) -> None:

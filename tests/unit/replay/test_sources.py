@@ -158,8 +158,9 @@ def test_a_file_may_be_gzipped_and_a_missing_one_is_named(
     path.write_bytes(gzip.compress(lines(events)))
     run = replayed(home, settings, sources=(f"file:{path}",))
     assert fields(home, run["generation"]) == oracle.buckets(events)
-    with pytest.raises(Altered, match="there is no file"):
-        list(read(home, Segment("file", SCORED_STREAM, str(tmp_path / "none.jsonl"))))
+    for name, told in (("none.jsonl", "there is no file"), ("", "cannot be read: Is a directory")):
+        with pytest.raises(Altered, match=told):
+            list(read(home, Segment("file", SCORED_STREAM, str(tmp_path / name))))
 
 
 def test_what_nobody_could_read_is_read_again(home: Home, settings: AggregatorSettings) -> None:

@@ -1,0 +1,98 @@
+"""Who works on what: one process at a time, on this machine and, where several machines reach the stores, on all."""
+
+import fcntl
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from contracts.errors import Conflict, Transient, Unusable
+from contracts.settings import Settings
+from local.driver_lease import KIND as LEASE_KIND
+from local.driver_lease import Lease
+from stores.home import Home
+
+ORPHAN_TRIES: Final = 100
+ORPHAN_PAUSE_S: Final = 0.1
+LEASE_MS: Final = 30_000
+
+
+@contextmanager
+def exclusive(home: Home, settings: Settings, name: str) -> Iterator[int]:
+    """One process at a time; the operating system frees it when the process (and those it handed the descriptor) ends.
+    On the AWS home also one machine at a time, by a lease. Raises `Conflict` naming the holder."""
+    folder = Path(settings.data_dir).expanduser().absolute() / "replay"
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _take(descriptor, name)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        if settings.home == "aws":
+            with _leased(home, f"replay-{name}", f"{socket.gethostname()} {folder.parent}"):
+                yield descriptor
+        else:
+            yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, name: str) -> None:
+    """Lock it. The workers of a killed process hold its lock until they notice, at most a task later: that is waited
+    for; a holder that lives is not."""
+    for _ in range(ORPHAN_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            if not holder.isdecimal() or _lives(int(holder)):
+                break
+            threading.Event().wait(ORPHAN_PAUSE_S)
+    raise Conflict(f"process {holder or 'unknown'} is working on {name}; wait for it or stop it")
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextmanager
+def _leased(home: Home, name: str, holder: str) -> Iterator[None]:
+    """Hold a lease, renewed in a thread. One that this data directory still holds is that of a process that died: we
+    have its lock. A holder that lost it goes on until its next guarded write is refused."""
+    left, version = home.control.get(LEASE_KIND, name)
+    if left is not None and left["holder"] == holder:
+        home.control.put(LEASE_KIND, name, left, version, home.clock.now_ms())
+    try:
+        lease = Lease(home.control, name, holder, LEASE_MS, home.clock)
+    except Unusable as error:
+        raise Conflict(str(error)) from None
+    done = threading.Event()
+    thread = threading.Thread(target=_renewing, args=(lease, done), name=f"lease {name}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        with suppress(Transient):  # it runs out by itself
+            lease.release()
+
+
+def _renewing(lease: Lease, done: threading.Event) -> None:
+    while not done.wait(LEASE_MS / 3_000):
+        try:
+            lease.renew()
+        except Conflict:
+            return
+        except Transient:
+            continue  # it has two more tries before it runs out

@@ -1,0 +1,62 @@
+"""How commands end and what they write: exit codes, letters a screen does not have, texts of others."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import typer
+
+from contracts.clock import SystemClock
+from contracts.errors import BadRequest, Conflict, Transient
+from ops.console import plain_errors, printable
+from stores.aws_client import Service
+from tests.e2e.harness import CANDLEWICK, ROOT, environment
+from tests.events import BASE_MS, scored
+from tests.unit.replay.kit import Live, home_of, put, settings_of
+
+
+def code_of(error: Exception) -> int:
+    with pytest.raises(typer.Exit) as ended, plain_errors():
+        raise error
+    return ended.value.exit_code
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(BadRequest("no"), 2), (Conflict("no"), 5), (Transient("log", "no"), 1), (OSError("no"), 1)]
+)
+def test_an_exit_code_says_what_kind_of_error_it_was(error: Exception, code: int) -> None:
+    assert code_of(error) == code
+
+
+def test_aws_without_credentials_or_rights_has_a_code_of_its_own() -> None:
+    exceptions = pytest.importorskip("botocore.exceptions")
+    service = Service("dynamodb", lambda: None, SystemClock())
+    refusals = {
+        code: exceptions.ClientError({"Error": {"Code": code}}, "Query") for code in ("AccessDenied", "NoSuchKey")
+    }
+    for cause, code in (
+        (exceptions.NoCredentialsError(), 4), (refusals["AccessDenied"], 4), (refusals["NoSuchKey"], 2),
+        (exceptions.NoRegionError(), 1), (exceptions.EndpointConnectionError(endpoint_url="x"), 1),
+    ):  # fmt: skip
+        error = service.translated(cause)
+        error.__cause__ = cause
+        assert code_of(error) == code, cause
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_a_screen_that_lacks_letters_shows_the_rest(tmp_path: Path, encoding: str) -> None:
+    home = home_of(tmp_path)
+    put(home, [scored(1, "AAPL", BASE_MS, -0.5)])
+    Live(home, settings_of(tmp_path)).all()
+    home.close()
+    env = environment() | {"PYTHONIOENCODING": encoding}
+    for arguments in (("buckets", "AAPL"), ("doctor",), ("tail", "--no-follow")):
+        done = subprocess.run(
+            [*CANDLEWICK, *arguments, "--data-dir", str(tmp_path)], cwd=ROOT, env=env, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert b"Traceback" not in done.stderr
+
+
+def test_no_text_of_others_commands_the_terminal() -> None:
+    assert printable("up \x1b[31mred\x9b2J\r\n\u202eétoile 🚀") == "up  [31mred 2J   étoile 🚀"

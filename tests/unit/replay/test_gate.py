@@ -1,0 +1,213 @@
+"""What stands between a run and the live name: events that would be lost, other rules than planned, a log that has
+lost what came since."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from aggregation.handover import Handover, check_retention
+from consumers.classifier.models import registry
+from contracts.errors import BadRequest, Conflict, Transient, Unusable
+from contracts.events import SCORED_STREAM
+from contracts.generation import POINTER, live_generation
+from contracts.resolution import DAY_MS
+from contracts.settings import AggregatorSettings
+from ops.replay import promote as promote_module
+from ops.replay.plan import load_plan
+from ops.replay.promote import promote
+from ops.replay.runs import get_run
+from ops.verify import verify
+from stores.home import Home
+from tests import oracle
+from tests.events import scored, stream
+from tests.unit.replay.kit import Live, compared, fields, put, put_raw, raw, replayed, settings_of
+from tests.unit.replay.test_rescore import Lengths, again, news, title
+
+AT_MS = 1_766_318_400_000
+WIDE = {"max_flips": 1, "max_close_change": 2, "max_psi": 99}
+
+
+def minute(count: int) -> list[dict[str, Any]]:
+    """Events of one minute."""
+    return [scored(number, "AAPL", AT_MS + number, 0.1) for number in range(count)]
+
+
+def tick(home: Home) -> int:
+    """An instant that is later than all before it and earlier than all behind it."""
+    home.clock.wait(threading.Event(), 2)
+    now_ms = home.clock.now_ms()
+    home.clock.wait(threading.Event(), 2)
+    return now_ms
+
+
+def test_events_that_are_missing_in_a_bucket_both_have_are_lost(home: Home, settings: AggregatorSettings) -> None:
+    live = Live(home, settings)
+    put(home, minute(30)[:20])
+    live.all()
+    put(home, minute(30)[20:])
+    while live.aggregate():
+        pass
+    run = replayed(home, settings, sources=("lake",))  # the archiver is behind
+    report = compared(home, run)
+    assert report["counts"]["changed"] == 8
+    assert report["lost"] == {"events": 10, "of": 30, "share": pytest.approx(1 / 3, abs=1e-6)}
+    with pytest.raises(Conflict, match=r"events lost: 10 of 30, at most 0.*then 10 of 30 events of g1 are gone"):
+        promote(home, settings, run["id"])
+    assert compared(home, run, max_lost=0.5)["breaches"] == []
+    put(home, [scored(40, "AAPL", AT_MS, 0.1)])
+    live.all()
+    assert compared(home, run)["lost"]["events"] == 0, "written since the plan: nobody can tell"
+
+
+def test_force_is_not_offered_before_it_is_known_what_it_costs(home: Home, settings: AggregatorSettings) -> None:
+    put(home, [scored(number, "AAPL", AT_MS + number * 60_000, 0.1) for number in range(300)])
+    Live(home, settings).all()
+    run = replayed(home, settings, start_ms=AT_MS, end_ms=AT_MS + 30 * 60_000)
+    with pytest.raises(Conflict) as refused:
+        promote(home, settings, run["id"])
+    assert "--force" not in str(refused.value)
+    compared(home, run)
+    with pytest.raises(Conflict, match="--force --reason TEXT does it all the same: then 270 of 300 events of g1"):
+        promote(home, settings, run["id"])
+
+
+def test_a_plan_of_another_model_version_is_not_promoted(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Lengths()
+    monkeypatch.setattr(registry, "load", lambda name, threads=1: model)
+    put_raw(home, [raw(n, title(n)) for n in range(20)])
+    put(home, news(20))
+    Live(home, settings).all()
+    run = replayed(home, settings, model="lengths")
+    compared(home, run, **WIDE)
+    model.version = "lengths-2"
+    for force in (False, True):
+        with pytest.raises(Unusable, match="the plan is for model lengths-1"):
+            promote(home, settings, run["id"], force, "whatever")
+    assert live_generation(home.control) == "g1"
+
+
+def test_a_plan_of_another_lateness_is_not_promoted(home: Home, settings: AggregatorSettings) -> None:
+    put(home, stream(50, seed=1))
+    Live(home, settings).all()
+    run = replayed(home, settings)
+    compared(home, run)
+    other = settings.model_copy(update={"allowed_lateness_ms": 2 * DAY_MS})
+    with pytest.raises(Conflict, match="planned with allowed lateness in ms 86400000, now it is 172800000"):
+        promote(home, other, run["id"], force=True, reason="whatever")
+
+
+def test_a_generation_keeps_the_lanes_of_its_plan(home: Home, settings: AggregatorSettings) -> None:
+    """Whatever the setting says when the rest is added."""
+    events = stream(200, seed=3, hours=2, duplicates=0)
+    spread = settings_of(settings.data_dir, lanes=4)
+    live = Live(home, settings)
+    put(home, events[:120])
+    live.all()
+    run = replayed(home, spread)
+    put(home, events[60:])  # half of it comes a second time
+    live.all()
+    compared(home, run)
+    promote(home, settings, run["id"])
+    live.all()
+    assert {key: row for key, row in fields(home).items() if "~" not in key[0]} == oracle.buckets(events)
+
+
+@pytest.mark.parametrize("fault", [Transient("control", "down"), KeyboardInterrupt()])
+def test_a_promote_that_failed_leaves_no_old_scores_to_the_next(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    """What arrives between the two has the model's scores too."""
+    monkeypatch.setattr(registry, "load", lambda name, threads=1: Lengths())
+    put_raw(home, [raw(n, title(n)) for n in range(120)])
+    events = news(120)
+    live = Live(home, settings)
+    put(home, events[:60])
+    live.all()
+    run = replayed(home, settings, model="lengths")
+    compared(home, run, **WIDE)
+
+    def failing(*arguments: Any) -> None:
+        raise fault
+
+    with monkeypatch.context() as patched:
+        patched.setattr(promote_module, "_swap", failing)
+        with pytest.raises(type(fault)):
+            promote(home, settings, run["id"])
+    put(home, events[60:100])
+    live.all()
+    compared(home, run, **WIDE)
+    record = promote(home, settings, run["id"])
+    assert fields(home) == oracle.buckets([again(event) for event in events[:100]])
+    assert get_run(home.control, run["id"])["rescored_to"] == record["handover"]
+    put(home, events[100:])
+    live.all()
+    assert verify(home, settings).total_differences == 0
+
+
+def test_a_lake_that_ends_before_what_the_log_has_lost_is_not_promoted(
+    home: Home, settings: AggregatorSettings
+) -> None:
+    """The archiver stood still, and retention has passed what it left out."""
+    live = Live(home, settings)
+    put(home, minute(30)[:20])
+    live.all()
+    put(home, minute(30)[20:25])
+    while live.aggregate():
+        pass
+    border_ms = tick(home)
+    put(home, minute(30)[25:])
+    while live.aggregate():
+        pass
+    home.log.trim(SCORED_STREAM, border_ms)
+    run = replayed(home, settings, sources=("lake",))
+    compared(home, run)
+    with pytest.raises(BadRequest, match="the log has lost records"):
+        promote(home, settings, run["id"], force=True, reason="whatever")
+
+
+def test_a_lake_that_is_behind_a_whole_log_is_caught_up(home: Home, settings: AggregatorSettings) -> None:
+    live = Live(home, settings)
+    put(home, minute(30)[:20])
+    live.all()
+    put(home, minute(30)[20:])
+    while live.aggregate():
+        pass
+    run = replayed(home, settings, sources=("lake",))
+    promote(home, settings, run["id"], force=True, reason="the log has the rest")
+    assert fields(home) == oracle.buckets(minute(30))
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_log_that_lists_the_shards_of_a_plan_no_more_has_lost_what_came_behind_it(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """Kinesis drops a closed shard from its list once all its records have expired."""
+    put(home, minute(1))
+    Live(home, settings).all()
+    tips = load_plan(home, replayed(home, settings)["plan"]).tips
+    planned_ms = tick(home)
+    for shard in home.log.shards(SCORED_STREAM):
+        home.log.split_shard(SCORED_STREAM, shard.shard_id, (shard.first_hash + shard.last_hash) // 2)
+    put(home, [scored(2, "AAPL", AT_MS, 0.1)])
+    check_retention(home.log, tips, planned_ms)
+    home.log.trim(SCORED_STREAM, tick(home))
+    put(home, [scored(3, "AAPL", AT_MS, 0.1)])
+    listed = home.log.shards
+    monkeypatch.setattr(home.log, "shards", lambda stream: [one for one in listed(stream) if not one.closed])
+    with pytest.raises(BadRequest, match="the log has lost records"):
+        check_retention(home.log, tips if named else {}, planned_ms)
+
+
+def test_the_last_swap_says_how_far_the_scores_go(home: Home, settings: AggregatorSettings) -> None:
+    """Nothing to re-score: no such position."""
+    put(home, stream(50, seed=2))
+    Live(home, settings).all()
+    run = replayed(home, settings)
+    compared(home, run)
+    promote(home, settings, run["id"])
+    assert get_run(home.control, run["id"]).get("rescored_to") is None
+    assert home.control.get(*POINTER).value["handover"]
+    assert not Handover(home.buckets, home.control, home.log, home.clock, settings).settle()
