@@ -1,7 +1,7 @@
 """What watchers are told of a commit, subject by subject."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from aggregation.event import Event
@@ -11,14 +11,22 @@ from contracts.ports import Change, NewEvent
 
 #: A watcher is told of the newest of them; the bucket itself holds all.
 MAX_CHANGE_EVENTS: Final = 200
-#: A change must fit an item of DynamoDB (400 KB). A bucket is some 140 bytes of it, with long names three times that.
-MAX_CHANGE_BUCKETS: Final = 500
+#: A change must fit an item of DynamoDB (400 KB). A bucket is some 140 bytes of it, with the longest names over 3 KB.
+MAX_CHANGE_BYTES: Final = 300_000
+#: At most, beside its names: numbers, resolution, subject; and what a change has beside its buckets and events.
+_BUCKET_BYTES: Final = 250
+_EVENT_BYTES: Final = 60
+_CHANGE_BYTES: Final = 500
+_PREFIX_BYTES: Final = 5
+#: The longest names there are, at four bytes a character: ids have 300, sources and model versions 100.
+_ID_BYTES: Final = 1_200 + _PREFIX_BYTES
+_NAME_BYTES: Final = 400 + _PREFIX_BYTES
 
 
 def changes_of(
     generation: str, buckets: Iterable[Bucket], fresh: Mapping[str, Sequence[Event]], now_ms: int
 ) -> list[Change]:
-    """The changes that tell of these buckets (not of lanes), and of each subject's `fresh` events beside its first.
+    """The changes that tell of these buckets (not of lanes), and of each subject's `fresh` events.
 
     The aggregator hands in every bucket it touched, changed or not, so that a retry after a crash between the buckets
     and the change still tells the watchers (at least once; they apply by `rev`)."""
@@ -29,16 +37,58 @@ def changes_of(
     changes: list[Change] = []
     for subject, found in by_subject.items():
         events = fresh.get(subject, ())
-        news = tuple([
+        news = [
             NewEvent(
                 event.event_id, event.article_id, event.event_time, event.source, event.label,
                 round(event.polarity * E4),
             )
             for event in events
-        ])  # fmt: skip
+        ]  # fmt: skip
         origin_ms = milliseconds(max([event.ingested_at for event in events])) if events else 0
-        changes.append(Change(generation, subject, tuple(found[:MAX_CHANGE_BUCKETS]), news, origin_ms, now_ms))
-        for at in range(MAX_CHANGE_BUCKETS, len(found), MAX_CHANGE_BUCKETS):
-            more = tuple(found[at : at + MAX_CHANGE_BUCKETS])
-            changes.append(Change(generation, subject, more, (), 0, now_ms))
+        if _surely_fits(found, len(news)):
+            changes.append(Change(generation, subject, tuple(found), tuple(news), origin_ms, now_ms))
+            continue
+        for told, told_news in _pieces(found, news):
+            when_ms = origin_ms if told_news else 0
+            changes.append(Change(generation, subject, tuple(told), tuple(told_news), when_ms, now_ms))
     return changes
+
+
+def _surely_fits(buckets: list[Bucket], events: int) -> bool:
+    """Whether they fit whatever their names: true of most changes, which so need not be measured. The last bucket of a
+    cascade is its widest, so it names all sources."""
+    widest = buckets[-1].summary
+    names = len(widest.sources) + len(widest.model_versions)
+    most = len(buckets) * (_BUCKET_BYTES + 2 * _ID_BYTES + names * _NAME_BYTES)
+    return most + events * (_EVENT_BYTES + 2 * _ID_BYTES + _NAME_BYTES) + _CHANGE_BYTES <= MAX_CHANGE_BYTES
+
+
+def _pieces(buckets: list[Bucket], events: list[NewEvent]) -> Iterator[tuple[list[Bucket], list[NewEvent]]]:
+    """Runs of them that fit, events first."""
+    told: list[Bucket] = []
+    news: list[NewEvent] = []
+    size = _CHANGE_BYTES
+    everything: list[Bucket | NewEvent] = [*events, *buckets]
+    for each in everything:
+        more = _bytes_of(each)
+        if size + more > MAX_CHANGE_BYTES and (told or news):
+            yield told, news
+            told, news, size = [], [], _CHANGE_BYTES
+        if isinstance(each, Bucket):
+            told.append(each)
+        else:
+            news.append(each)
+        size += more
+    yield told, news
+
+
+def _bytes_of(each: Bucket | NewEvent) -> int:
+    """What it takes in a change, or a little more."""
+    if isinstance(each, NewEvent):
+        return _EVENT_BYTES + _text_bytes(each.event_id, each.article_id, each.source)
+    said = each.summary
+    return _BUCKET_BYTES + _text_bytes(said.open_id, said.close_id, *said.sources, *said.model_versions)
+
+
+def _text_bytes(*names: str) -> int:
+    return sum([_PREFIX_BYTES + len(name.encode()) for name in names])

@@ -16,6 +16,7 @@ import msgspec
 
 from aggregation.changes import changes_of
 from aggregation.handover import Handover
+from aggregation.lanes import Lanes
 from aggregation.rollup import ancestors, is_lane, past_ttl, summary_of
 from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary
 from contracts.clock import Clock
@@ -57,7 +58,7 @@ class Finalizer:
         self._buckets = buckets
         self._control = control
         self._clock = clock
-        self._lanes = lanes
+        self._lanes = Lanes(control, lanes)
         self._expire = expire
 
     def run(self, look_back_ms: int = LOOK_BACK_MS) -> Findings:
@@ -85,7 +86,8 @@ class Finalizer:
 
     def _look(self, generation: str, keys: list[BucketKey]) -> tuple[dict[BucketKey, Bucket], dict[BucketKey, Bucket]]:
         """Some buckets of one level: (as they are, and as law 2 wants them where that is something else)."""
-        children = {key: _possible_children(key, self._lanes) for key in keys}
+        lanes = self._lanes.of(generation)
+        children = {key: _possible_children(key, lanes) for key in keys}
         # The buckets first and their children after them: read together, in no promised order, a child could be older
         # than its parent, and the guard, which knows the parent only, would let the child's past through.
         stored = self._buckets.get_many(generation, keys)
@@ -110,8 +112,9 @@ class Finalizer:
         return -1
 
     def _mark_ended(self, generation: str, keys: list[BucketKey]) -> int:
-        """How many of them had ended. They are told first and marked after: of a marked one nobody would tell again.
-        One that others wrote meanwhile is told and marked once more, by the next run if they keep winning."""
+        """How many of them had ended and are marked so. They are told first and marked after: of a marked one nobody
+        would tell again. One that others wrote meanwhile is told and marked once more, by the next run if they keep
+        winning."""
         found = 0
         for _ in range(MAX_COMMIT_ATTEMPTS):
             now_ms = self._clock.now_ms()
@@ -121,8 +124,8 @@ class Finalizer:
             finals = [msgspec.structs.replace(each, is_partial=False) for each in ended]
             self._buckets.commit(generation, [], changes_of(generation, finals, {}, now_ms), LANE)
             if not self._buckets.commit(generation, [BucketWrite(final, final.rev) for final in finals], (), LANE):
-                break
-        return found
+                return found
+        return 0
 
 
 def _some_together(keys: list[BucketKey]) -> Iterator[list[BucketKey]]:

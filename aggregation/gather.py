@@ -23,7 +23,7 @@ from contracts.bucket import E4, LANE_SEPARATOR, BucketKey, new_key
 from contracts.errors import BadEvent
 from contracts.events import FUTURE_TOLERANCE_MS
 from contracts.hashing import member_hash, packed_hash
-from contracts.instants import MIN_MS, iso_ms
+from contracts.instants import FIRST_MS, MAX_MS, MIN_MS, iso_ms
 from contracts.resolution import FINEST, MINUTE_MS, window_start_ms
 from contracts.subjects import is_subject
 
@@ -69,12 +69,10 @@ class Gathered(NamedTuple):
 
 def gather(events: Sequence[Event], allowed_lateness_ms: int = ALLOWED_LATENESS_MS, lanes: int = 1) -> Gathered:
     """Group a batch by the 1m bucket (of the event's lane when `lanes` > 1) and set aside what may not count."""
-    return gather_chunks((events,), allowed_lateness_ms, lanes)
+    return in_lanes(gather_chunks((events,), allowed_lateness_ms), lanes)
 
 
-def gather_chunks(
-    chunks: Iterable[Sequence[Event]], allowed_lateness_ms: int = ALLOWED_LATENESS_MS, lanes: int = 1
-) -> Gathered:
+def gather_chunks(chunks: Iterable[Sequence[Event]], allowed_lateness_ms: int = ALLOWED_LATENESS_MS) -> Gathered:
     """`gather` of a batch in chunks. A chunk that is decoded when it is asked for (`CHUNK` events) is still in the
     processor's cache when it is looked at."""
     events: list[Event] = []
@@ -99,9 +97,12 @@ def gather_chunks(
         _judge(events, doubtful, allowed_lateness_ms, groups, too_late, quarantined)
     last_ms = max([group.start_ms for group in groups.values()], default=None)
     newest_ms = max([last_ms + group.close_ms for group in groups.values() if group.start_ms == last_ms], default=None)
-    if lanes > 1:
-        groups = _spread(groups, lanes)
     return Gathered(events, groups, too_late, quarantined, newest_ms)
+
+
+def in_lanes(gathered: Gathered, lanes: int) -> Gathered:
+    """The same with its groups split over their subjects' lanes."""
+    return gathered if lanes == 1 else gathered._replace(groups=_spread(gathered.groups, lanes))
 
 
 def _collect(events: Sequence[Event], minutes: "_Minutes", doubtful: list[Event]) -> None:
@@ -208,9 +209,9 @@ class _Minutes(dict[str, _Minute]):
         except (NotCanonical, BadEvent):
             start_ms = 0
         since, until = _NEVER
-        if start_ms >= MIN_MS:
+        if MIN_MS <= start_ms < MAX_MS:
             since = _EPOCH + timedelta(milliseconds=start_ms + MINUTE_MS - FUTURE_TOLERANCE_MS)
-            until = _EPOCH + timedelta(milliseconds=late_from_ms(start_ms, self._allowed_lateness_ms))
+            until = _EPOCH + timedelta(milliseconds=min(late_from_ms(start_ms, self._allowed_lateness_ms), MAX_MS))
         self[text] = minute = _Minute(start_ms, since, until, {}, {})
         return minute
 
@@ -232,6 +233,8 @@ def _judge(
             if not is_subject(event.subject):
                 raise BadEvent("bad_subject", f"subject {event.subject!r} is neither a ticker nor tag:name")
             event_ms, ingested_ms = instant_ms(event.event_time), milliseconds(event.ingested_at)
+            if not (FIRST_MS <= ingested_ms < MAX_MS and event_ms < MAX_MS):
+                raise BadEvent("bad_time", f"{event.event_id}: a time before the year 1 or not before 2100")
         except BadEvent as error:
             quarantined.append(SetAside(event, error.reason, error.detail))
             continue
@@ -253,7 +256,7 @@ def _judge(
 
 
 def _spread(groups: dict[BucketKey, Single | Group], lanes: int) -> dict[BucketKey, Single | Group]:
-    """Split every group over the subject's lanes: lane = hash of the event id, so duplicates meet."""
+    """Every group split over the subject's lanes: lane = hash of the event id, so duplicates meet."""
     spread: dict[BucketKey, Single | Group] = {}
     for (subject, name, start_ms), group in groups.items():
         parts: defaultdict[int, list[tuple[Event, str]]] = defaultdict(list)

@@ -5,7 +5,8 @@ number. A `Group` is a mutable accumulator, private to one batch; `gather` fills
 written out (a test compares the two).
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Final
 
@@ -13,7 +14,7 @@ import msgspec
 
 from aggregation.event import Event
 from aggregation.instant_table import within_minute_ms
-from contracts.bucket import E4, Summary
+from contracts.bucket import E4, LANE_SEPARATOR, BucketKey, Summary
 from contracts.hashing import packed_hash
 
 #: Adding and taking away 1.5 × 2^52 rounds a float to the nearest whole number, halves to even, exactly as `round`
@@ -34,6 +35,11 @@ class Single(msgspec.Struct, gc=False):
     def members(self) -> dict[str, Event]:
         """Event id → the event."""
         return {self.event.event_id: self.event}
+
+    @property
+    def respelled(self) -> bool:
+        """Whether its time was not in the canonical form."""
+        return self.event.event_time != self.time
 
     def packed(self) -> bytes:
         """The member by its hash, packed."""
@@ -122,7 +128,9 @@ class Group:
 
     def respell(self, event: Event, time: str) -> None:
         """Remember the canonical form of a member's time."""
-        self.respelled = (self.respelled or {}) | {id(event): time}
+        if self.respelled is None:
+            self.respelled = {}
+        self.respelled[id(event)] = time
 
     def packed(self) -> bytes:
         """The members by their hashes, packed."""
@@ -199,20 +207,35 @@ def names(distinct: Collection[str]) -> tuple[str, ...]:
     return NAMES[frozenset(distinct)]
 
 
+def newest_of_subjects(groups: Mapping[BucketKey, Single | Group], limit: int) -> dict[str, list[Event]]:
+    """The newest events of every subject, its lanes together: `newest` of each."""
+    by_subject: defaultdict[str, list[Single | Group]] = defaultdict(list)
+    for (subject, _, _), group in groups.items():
+        by_subject[subject.partition(LANE_SEPARATOR)[0] if LANE_SEPARATOR in subject else subject].append(group)
+    return {subject: newest(found, limit) for subject, found in by_subject.items()}
+
+
 def newest(groups: list[Single | Group], limit: int) -> list[Event]:
-    """The newest events of a subject's groups, in any order."""
+    """The newest events of a subject's groups, in any order, their times in the canonical form."""
     found: list[Event] = []
     earliest_ms = groups[0].start_ms
     for group in sorted(groups, key=attrgetter("start_ms"), reverse=True):
         if len(found) >= limit and group.start_ms < earliest_ms:
             break  # a minute is taken whole: its lanes are groups of their own
-        found += group.members.values()
+        found += _canonical(group.times()) if group.respelled else group.members.values()
         earliest_ms = group.start_ms
     return newest_of(found, limit)
 
 
+def _canonical(members: Iterable[tuple[Event, str]]) -> list[Event]:
+    return [
+        event if event.event_time == time else msgspec.structs.replace(event, event_time=time)
+        for event, time in members
+    ]
+
+
 def newest_of(events: list[Event], limit: int) -> list[Event]:
-    """The newest events by (event time, event id), in any order."""
+    """The newest events by (event time, event id), in any order; times are in the canonical form."""
     if len(events) <= limit:
         return events
     return sorted(events, key=attrgetter("event_time", "event_id"))[-limit:]

@@ -1,7 +1,7 @@
 """Lambda entry point of the aggregator: Kinesis scored-articles, tumbling windows of 60 s, parallelization 1.
 
-Translate in, call one function, translate out. The answer always holds `state`; the empty final invocation of a window
-and one terminated early need nothing more, because the store is the only truth.
+Translate in, call one function, translate out. The answer always holds `state`. The final invocation of a window,
+mostly an empty one, publishes the shard's progress; that may fail, because the store is the only truth.
 """
 
 import gc
@@ -61,11 +61,11 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def handle(service: Aggregator, event: dict[str, Any]) -> dict[str, Any]:
     """The answer always holds `state`; `batchItemFailures` names the first record when nothing was made durable."""
     shard_id = shard_of(event)
-    records = event.get("Records")
+    records, window = event.get("Records"), event.get("state") or {}
     failures: list[dict[str, str]] = []
     if records:
         try:
-            done = service.process(shard_id, chunks_of(event, CHUNK), event.get("state") or {})
+            done = service.process(shard_id, chunks_of(event, CHUNK), window)
         except Transient as error:
             tell(error)
             log.warning(json.dumps({"message": "batch to be retried", "shard": shard_id, "cause": str(error)}))
@@ -74,4 +74,9 @@ def handle(service: Aggregator, event: dict[str, Any]) -> dict[str, Any]:
             counts = done.counts()
             record({METRIC_OF[name]: count for name, count in counts.items() if name in METRIC_OF})
             log.info(json.dumps({"message": "batch", "shard": shard_id, **counts}))
+    if not records or event.get("isFinalInvokeForWindow"):
+        try:
+            service.finish(shard_id, window)
+        except Transient as error:
+            log.warning(json.dumps({"message": "progress not published", "shard": shard_id, "cause": str(error)}))
     return {"state": service.window_state(shard_id), "batchItemFailures": failures}

@@ -22,6 +22,7 @@ from typing import Any, Final
 from aggregation.changes import MAX_CHANGE_EVENTS, changes_of
 from aggregation.event import Event, decode
 from aggregation.gather import gather
+from aggregation.lanes import Lanes
 from aggregation.operator import EMPTY, Batch, Limits, keys_needed, step
 from aggregation.service import appeared
 from contracts.clock import Clock
@@ -52,6 +53,7 @@ class Handover:
         self._log = log
         self._clock = clock
         self._settings = settings
+        self._lanes = Lanes(control, settings.lanes)
         self._limits = Limits(settings.out_of_orderness_ms, settings.idle_after_ms, settings.expire)
 
     def catch_up(
@@ -112,7 +114,7 @@ class Handover:
                     continue
         if rescore is not None:
             events = rescore(events)
-        gathered = gather(events, self._settings.allowed_lateness_ms, self._settings.lanes)
+        gathered = gather(events, self._settings.allowed_lateness_ms, self._lanes.of(generation))
         keys = keys_needed(gathered.groups)
         for _ in range(MAX_COMMIT_ATTEMPTS):
             stored = self._buckets.get_many(generation, keys)
@@ -134,16 +136,24 @@ def check_retention(log: EventLog, after: Positions, since_ms: int) -> None:
     """Raises `BadRequest` unless nothing past `after`, which was read at `since_ms`, can have left the log.
 
     Retention goes by arrival: while any shard keeps a record older than `since_ms`, no shard has lost a younger one.
-    Without such a record every position must still be there itself.
+    Without such a record every position must still be there itself. A closed shard is listed until all its records have
+    expired: what came behind a position went with it, and what went into its children may have followed.
     """
-    lost = []
-    for shard in log.shards(SCORED_STREAM):
-        oldest = log.get_records(log.iterator(SCORED_STREAM, shard.shard_id, Position("TRIM_HORIZON")), 1).records
-        if oldest and oldest[0].arrival_ms <= since_ms:
+    shards = {shard.shard_id: shard for shard in log.shards(SCORED_STREAM)}
+    oldest = {}
+    for shard_id in shards:
+        found = log.get_records(log.iterator(SCORED_STREAM, shard_id, Position("TRIM_HORIZON")), 1).records
+        if found and found[0].arrival_ms <= since_ms:
             return
-        place = after.get(shard.shard_id)
-        if place is not None and (not oldest or int(oldest[0].sequence_number) > int(place)):
-            lost.append(shard.shard_id)
+        oldest[shard_id] = int(found[0].sequence_number) if found else None
+    lost = []
+    for shard_id, place in after.items():
+        first = oldest.get(shard_id)
+        if first is None or first > int(place):
+            lost.append(shard_id)
+    for shard_id, shard in shards.items():
+        if shard_id not in after and not shards.keys() >= set(shard.parent_ids):
+            lost.append(shard_id)
     if lost:
         raise BadRequest(
             f"the log has lost records that arrived since ({', '.join(lost)}): retention has passed the plan; "

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from aggregation.event import Event
 from aggregation.gather import Gathered
-from aggregation.group import Group, Single, group_of, newest
+from aggregation.group import Group, Single, group_of, newest_of_subjects
 from aggregation.rollup import CASCADE, Children, child_key, is_lane, parent_of, past_ttl, replace, summary_of
 from aggregation.summary import merge
 from aggregation.verdict import SetAside
@@ -101,10 +101,7 @@ class Step(NamedTuple):
     def newest(self, limit: int) -> dict[str, list[Event]]:
         """The newly counted events by subject, the newest `limit` of each, in any order. Only the last minutes are
         looked into: touching every event once more costs a tenth of all."""
-        groups: defaultdict[str, list[Single | Group]] = defaultdict(list)
-        for (subject, _, _), group in self.added.items():
-            groups[subject.partition(LANE_SEPARATOR)[0] if LANE_SEPARATOR in subject else subject].append(group)
-        return {subject: newest(found, limit) for subject, found in groups.items()}
+        return newest_of_subjects(self.added, limit)
 
 
 def keys_needed(groups: Iterable[BucketKey], known: Container[BucketKey] = ()) -> list[BucketKey]:

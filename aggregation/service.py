@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from aggregation.changes import MAX_CHANGE_EVENTS, changes_of
 from aggregation.event import Event, decode, decode_all
-from aggregation.gather import Gathered, gather_chunks
-from aggregation.group import newest_of
+from aggregation.gather import Gathered, gather_chunks, in_lanes
+from aggregation.group import Group, Single, newest_of, newest_of_subjects
+from aggregation.lanes import Lanes
 from aggregation.operator import EMPTY, Batch, Limits, State, Step, keys_needed, step
 from aggregation.rollup import ancestors
 from aggregation.verdict import SetAside
@@ -24,11 +25,13 @@ from contracts.clock import Clock
 from contracts.errors import BadEvent, Conflict, Transient
 from contracts.generation import live_generation
 from contracts.kinesis import Chunk, StreamRecord
-from contracts.ports import BucketStore, ControlStore, Lake
+from contracts.ports import BucketStore, Change, ControlStore, Lake
+from contracts.resolution import MINUTE_MS
 from contracts.settings import AggregatorSettings
 
 MAX_COMMIT_ATTEMPTS = 20
 PROGRESS_EVERY_MS = 1_000
+MAX_UNTOLD_SUBJECTS = 10_000
 
 
 class Processed(NamedTuple):
@@ -66,20 +69,27 @@ class Aggregator:
         self._clock = clock
         self._settings = settings
         self._limits = Limits(settings.out_of_orderness_ms, settings.idle_after_ms, settings.expire)
+        self._lanes = Lanes(control, settings.lanes)
         self._warm: dict[str, Warm] = {}
         self._states: dict[str, State] = {}
-        self._progress_saved_ms: dict[str, float] = {}
+        self._untold: dict[str, dict[str, list[Event]]] = {}  # by shard and subject; kept until a commit succeeds
+        self._published: dict[str, tuple[float, int]] = {}  # when (monotonic), and the watermark
 
     def process(self, shard_id: str, batch: Iterable[Chunk], window: dict[str, Any]) -> Processed:
         """Apply one batch of a shard and make it durable. Raises `Transient`; then nothing may be acknowledged."""
         decoding = _Decoding(batch)
-        gathered = gather_chunks(decoding.chunks(), self._settings.allowed_lateness_ms, self._settings.lanes)
+        gathered = gather_chunks(decoding.chunks(), self._settings.allowed_lateness_ms)
         decided, conflicts = self._commit(shard_id, gathered, window)
         asides = decoding.asides(gathered, decided)
         if asides:
             put_asides(self._lake, sorted(asides, key=lambda aside: (int(aside.sequence_number), aside.part)))
         self._remember(shard_id, decided.state)
         return Processed(gathered.events, decided, decoding.bad, conflicts)
+
+    def finish(self, shard_id: str, window: dict[str, Any]) -> None:
+        """A tumbling window is over: publish what is known of the shard's progress. Raises `Transient`."""
+        self._state(shard_id, window)
+        self._publish_progress(shard_id)
 
     def window_state(self, shard_id: str) -> dict[str, Any]:
         """What travels in the Lambda window state: watermark and progress only, so losing it costs nothing."""
@@ -92,27 +102,40 @@ class Aggregator:
         }
 
     def _commit(self, shard_id: str, gathered: Gathered, window: dict[str, Any]) -> tuple[Step, int]:
-        fresh: dict[str, list[Event]] = {}
+        cold = shard_id not in self._untold
+        untold = self._untold.get(shard_id, {})
         for attempt in range(MAX_COMMIT_ATTEMPTS):
             generation = live_generation(self._control)
             warm = self._warm_of(shard_id, generation)
-            self._load(generation, gathered, warm)
+            batch = Batch(shard_id, in_lanes(gathered, self._lanes.of(generation)), warm)
+            self._load(generation, batch.gathered, warm)
             now_ms = self._clock.now_ms()
-            decided = step(self._state(shard_id, window), Batch(shard_id, gathered, warm), now_ms, self._limits)
-            for subject, events in decided.newest(MAX_CHANGE_EVENTS).items():
-                known = fresh.get(subject)
+            decided = step(self._state(shard_id, window), batch, now_ms, self._limits)
+            # A process' first batch of a shard may be one that another died over; so all of it is told.
+            told = _held(batch.gathered, decided) if cold else decided.added
+            for subject, events in newest_of_subjects(told, MAX_CHANGE_EVENTS).items():
+                known = untold.get(subject)
                 more = events if known is None else [*known, *[event for event in events if event not in known]]
-                fresh[subject] = newest_of(more, MAX_CHANGE_EVENTS)
+                untold[subject] = newest_of(more, MAX_CHANGE_EVENTS)
+            self._untold[shard_id] = untold
             if appeared(self._buckets, generation, decided, warm):
                 warm.clear()
                 continue
-            changes = changes_of(generation, decided.buckets, fresh, now_ms)
+            changes = changes_of(generation, decided.buckets, untold, now_ms)
             if not self._buckets.commit(generation, decided.writes, changes, shard_id):
                 decided.put_into(warm)
                 warm.tidy(decided.state.watermark_ms)
+                self._forget_told(untold, changes)
                 return decided, attempt
             warm.clear()
         raise Transient("bucket store", f"{MAX_COMMIT_ATTEMPTS} commits in a row lost against other writers")
+
+    def _forget_told(self, untold: dict[str, list[Event]], changes: Sequence[Change]) -> None:
+        """What is left are other subjects of a batch that failed and now comes in parts."""
+        for change in changes:
+            untold.pop(change.subject, None)
+        if len(untold) > MAX_UNTOLD_SUBJECTS:
+            untold.clear()
 
     def _warm_of(self, shard_id: str, generation: str) -> Warm:
         """What this process wrote last for a shard: one owner, so nobody clears it under another's feet."""
@@ -143,13 +166,15 @@ class Aggregator:
     def _remember(self, shard_id: str, state: State) -> None:
         self._states[shard_id] = state
         now_ms = self._clock.monotonic_ms()
-        if now_ms - self._progress_saved_ms.get(shard_id, -PROGRESS_EVERY_MS) >= PROGRESS_EVERY_MS:
+        saved_ms, watermark_ms = self._published.get(shard_id, (-PROGRESS_EVERY_MS, NEVER_MS))
+        if now_ms - saved_ms >= PROGRESS_EVERY_MS or state.watermark_ms - watermark_ms > MINUTE_MS:
             self._publish_progress(shard_id)
-            self._progress_saved_ms[shard_id] = now_ms
+            self._published[shard_id] = (now_ms, state.watermark_ms)
 
     def _publish_progress(self, shard_id: str) -> None:
-        """A second invocation of the shard, in another process, may have got further: what is published never goes
-        back (law 5). A lost race is left to the next publication, a second later."""
+        """At most once a second, but for a leap of more than a minute and the end of a window. A second invocation of
+        the shard, in another process, may have got further: what is published never goes back (law 5). A lost race is
+        left to the next publication."""
         mine = self.window_state(shard_id)
         saved = self._control.get("watermark", shard_id)
         known = saved.value or mine
@@ -157,6 +182,13 @@ class Aggregator:
         if latest != saved.value:
             with suppress(Conflict):
                 self._control.put("watermark", shard_id, latest, saved.version)
+
+
+def _held(gathered: Gathered, decided: Step) -> Mapping[BucketKey, Single | Group]:
+    """All groups of a batch but those that expired."""
+    if not decided.expired:
+        return gathered.groups
+    return {key: group for key, group in gathered.groups.items() if key not in decided.expired}
 
 
 def appeared(buckets: BucketStore, generation: str, decided: Step, stored: Mapping[BucketKey, Bucket]) -> bool:

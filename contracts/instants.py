@@ -8,6 +8,8 @@ from contracts.errors import BadEvent
 
 MIN_MS: Final = 946_684_800_000  # 2000-01-01: nothing older is news
 MAX_MS: Final = 4_102_444_800_000  # 2100-01-01
+FIRST_MS: Final = -62_135_596_800_000  # the year 1, where the calendar begins
+LAST_MS: Final = 253_402_300_799_999  # the last of the year 9999
 _ISO: Final = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?(Z|z|[+-]\d{2}:?\d{2})\Z", re.ASCII
 )
@@ -16,7 +18,8 @@ _ISO: Final = re.compile(
 def parse_ms(text: str) -> int:
     """Milliseconds UTC of an ISO-8601 instant; digits past the millisecond are cut off, never rounded up.
 
-    Raises `BadEvent` for anything else, a missing zone included: a naive time is a guess.
+    Raises `BadEvent` for anything else, a missing zone included: a naive time is a guess; and for what `iso_ms` could
+    not write, because its zone takes it out of the calendar.
     """
     found = _ISO.match(text)
     if not found:
@@ -33,7 +36,10 @@ def parse_ms(text: str) -> int:
             raise BadEvent("bad_time", f"no such zone: {text[:40]!r}")
         offset_s = (1 if zone[0] == "+" else -1) * (hours * 3600 + minutes * 60)
     millis = int((fraction or "0").ljust(3, "0")[:3])
-    return (int(moment.timestamp()) - offset_s) * 1000 + millis
+    instant_ms = (int(moment.timestamp()) - offset_s) * 1000 + millis
+    if not FIRST_MS <= instant_ms <= LAST_MS:
+        raise BadEvent("bad_time", f"not in the years 1 to 9999: {text[:40]!r}")
+    return instant_ms
 
 
 def iso_ms(instant_ms: int) -> str:

@@ -1,5 +1,6 @@
 """`candlewick drain`: process all that is pending, through the same handlers, then stop."""
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +13,17 @@ from local.driver import MappingDriver, run_until_idle
 from local.driver_checkpoint import Checkpoints
 from local.line import ITEMS_TABLE, LINE, apply_settings, drivers_of
 from local.line_lease import line_lease
+from local.ready import check_line
 from stores.data_dir import DataDir, UpLock
 from stores.home import Home
 
 Ends = dict[tuple[str, str], str | None]  # (mapping, shard) → sequence number
+Place = tuple[str, str, str | None]  # mapping, shard, sequence number
 
 POLL_MS: Final = 100
 TROUBLE_MS: Final = 1_000
+#: Twice as long as the line's longest batching window.
+STANDSTILL_MS: Final = 10_000
 
 
 def drain_all(home: Home, settings: AggregatorSettings, say: Callable[[str], None]) -> None:
@@ -28,7 +33,7 @@ def drain_all(home: Home, settings: AggregatorSettings, say: Callable[[str], Non
         lock = UpLock(directory)
     except Unusable as error:
         say(f"candlewick: {error}".partition(";")[0] + ": waiting for it to process what is pending")
-        _wait_for_owner(home, directory)
+        _wait_for_owner(home, directory, say)
         return
     with lock:
         _drain(home, settings, say)
@@ -36,6 +41,7 @@ def drain_all(home: Home, settings: AggregatorSettings, say: Callable[[str], Non
 
 def _drain(home: Home, settings: AggregatorSettings, say: Callable[[str], None]) -> None:
     apply_settings(settings)
+    check_line(os.environ, sources=False)
     drivers = drivers_of(home)
     finished = threading.Event()
     told = threading.Thread(target=_tell_of_trouble, args=(drivers, home, finished, say), daemon=True)
@@ -68,12 +74,23 @@ def _tell_of_trouble(
                     say(line)
 
 
-def _wait_for_owner(home: Home, directory: DataDir) -> None:
-    """Until nothing is pending, or the owner is gone and leaves the rest to the next `drain`."""
+def _wait_for_owner(home: Home, directory: DataDir, say: Callable[[str], None]) -> None:
+    """Until nothing is pending, or the owner is gone and leaves the rest to the next `drain`. What does not move is
+    named once: its shard may have stopped."""
     nobody = threading.Event()
     before: Ends | None = None
-    while (ends := done_with(home)) is None or ends != before:
+    stuck: Place | None = None
+    since_ms = home.clock.monotonic_ms()
+    while True:
+        ends, waiting = _done_with(home)
+        if ends is not None and ends == before:
+            return
         before = ends
+        if waiting != stuck:
+            stuck, since_ms = waiting, home.clock.monotonic_ms()
+        elif waiting and home.clock.monotonic_ms() - since_ms >= STANDSTILL_MS:
+            say(f"candlewick: {waiting[0]} has not moved for {STANDSTILL_MS // 1000} s; see `candlewick status`")
+            since_ms = float("inf")
         home.clock.wait(nobody, POLL_MS)
         try:
             UpLock(directory).release()
@@ -84,13 +101,13 @@ def _wait_for_owner(home: Home, directory: DataDir) -> None:
 
 def pending(home: Home) -> bool:
     """Whether any mapping of the line has records it is not done with."""
-    return done_with(home) is None
+    return _done_with(home)[0] is None
 
 
-def done_with(home: Home) -> Ends | None:
-    """Up to where each mapping is done with each shard, when there is nothing after that; else None. Mappings are asked
-    one after the other, and a record may slip through behind those asked already: two answers that are equal have a
-    moment between them at which nothing was pending anywhere."""
+def _done_with(home: Home) -> tuple[Ends | None, Place | None]:
+    """(Up to where each mapping is done with each shard, None), when there is nothing after that; else (None, the first
+    place that has more). Mappings are asked one after the other, and a record may slip through behind those asked
+    already: two answers that are equal have a moment between them at which nothing was pending anywhere."""
     ends: Ends = {}
     for row in LINE:
         checkpoints = Checkpoints(home.control, row.name)
@@ -98,12 +115,12 @@ def done_with(home: Home) -> Ends | None:
             for shard_id in home.items.stream_shards():
                 end = ends[row.name, shard_id] = checkpoints.load(shard_id).sequence_number
                 if home.items.stream_read(shard_id, end or "", 1):
-                    return None
+                    return None, (row.name, shard_id, end)
             continue
         for shard in home.log.shards(row.stream):
             end = ends[row.name, shard.shard_id] = checkpoints.load(shard.shard_id).sequence_number
             start = Position("AFTER_SEQUENCE_NUMBER", end) if end else Position("TRIM_HORIZON")
             page = home.log.get_records(home.log.iterator(row.stream, shard.shard_id, start), 1)
             if page.records or (page.behind_ms and page.next_iterator is not None):
-                return None
-    return ends
+                return None, (row.name, shard.shard_id, end)
+    return ends, None

@@ -3,6 +3,7 @@
 Two processes on one data directory are kept apart by `UpLock`, which needs no renewing; prefer that.
 """
 
+import secrets
 from contextlib import suppress
 from typing import Final
 
@@ -20,7 +21,7 @@ class Lease:
         """Takes the lease. Raises `Unusable` naming the holder when somebody has it."""
         self._control = control
         self._name = name
-        self._holder = holder
+        self._document = {"holder": holder, "token": secrets.token_hex(8)}
         self._ttl_ms = ttl_ms
         self._clock = clock
         stored = control.get(KIND, name)
@@ -34,12 +35,16 @@ class Lease:
     def renew(self) -> None:
         """Raises `Conflict` when it ran out and was taken: stop driving at once. One that merely ran out (the machine
         slept, its clock was set, the store was away) is taken again; its version tells whether somebody else had it
-        meanwhile, whose work is not known here."""
+        meanwhile, whose work is not known here. A write of ours whose answer got lost is known by its token."""
         held = self._version
         try:
             self._version = self._write(held)
         except Conflict:
-            if self._control.get(KIND, self._name).value is not None:
+            stored = self._control.get(KIND, self._name)
+            if stored.value == self._document:
+                self._version = self._write(stored.version)
+                return
+            if stored.value is not None:
                 raise
             self._version = self._write(0)
             if self._version != held + 1:
@@ -53,4 +58,4 @@ class Lease:
 
     def _write(self, expected_version: int, ttl_ms: int | None = None) -> int:
         expires_ms = self._clock.now_ms() + (self._ttl_ms if ttl_ms is None else ttl_ms)
-        return self._control.put(KIND, self._name, {"holder": self._holder}, expected_version, expires_ms)
+        return self._control.put(KIND, self._name, self._document, expected_version, expires_ms)

@@ -21,6 +21,7 @@ from contracts.bucket import LANE_SEPARATOR
 from contracts.clock import Clock
 from contracts.errors import BadEvent, BadRequest
 from contracts.events import (
+    FUTURE_TOLERANCE_MS,
     RAW_STREAM,
     SCORED_SCHEMA,
     SCORED_STREAM,
@@ -195,21 +196,24 @@ class Maker:
                 if error.reason == "oversized":
                     raise
             else:
-                return self._scored(event, row.data)
+                return self._scored(event, row.data, now_ms)
         fields = row.fields if row.fields is not None else _decoded(row.data)
         if kind == "scored" or (kind is None and _looks_scored(fields)):
             event = decode_scored(msgspec.json.encode(self._stamped(_typed(fields), now_ms)))
-            return self._scored(event, encode_scored(event))
+            return self._scored(event, encode_scored(event), now_ms)
         return self._raw(fields, now_ms)
 
-    def _scored(self, event: ScoredEvent, data: bytes) -> Made:
-        event_ms = _checked_ms(event.event_time)
-        _checked_ms(event.ingested_at)
+    def _scored(self, event: ScoredEvent, data: bytes, now_ms: int) -> Made:
+        event_ms, ingested_ms = _checked_ms(event.event_time), _checked_ms(event.ingested_at)
         _checked_ms(event.scored_at)
+        if self._backfill:
+            ingested_ms = event_ms
+        _check_past(event_ms, ingested_ms, now_ms)
         if not _is_known_subject(event.subject):
             raise BadEvent("bad_subject", f"{event.subject[:60]!r} is neither a ticker nor tag:name")
-        if self._backfill and event.ingested_at != event.event_time:
-            event = msgspec.structs.replace(event, ingested_at=event.event_time)
+        ingested_at = iso_ms(ingested_ms)  # of other spellings the aggregator reads few
+        if event.ingested_at != ingested_at:
+            event = msgspec.structs.replace(event, ingested_at=ingested_at)
             data = encode_scored(event)
         key = event.subject
         if self._lanes > 1:
@@ -239,6 +243,7 @@ class Maker:
             article = validate_raw({"source": self._source} | given)
         else:
             article = make_raw(str(given.get("source") or self._source), given)
+        _check_past(article.published_ms, article.ingested_ms, now_ms)
         return Made(RAW_STREAM, Entry(article.article_id, article.encode()), article.published_ms)
 
 
@@ -294,6 +299,13 @@ def _checked_ms(text: str) -> int:
         if (seconds + millis).isdecimal() and seconds < "60" and text.isascii():
             return _minute_ms(text[:17] + "00Z") + int(seconds) * 1000 + int(millis)
     return parse_ms(text)
+
+
+def _check_past(event_ms: int, ingested_ms: int, now_ms: int) -> None:
+    """Raises `BadEvent` for a row of the future: as history it would count, and take the watermark along."""
+    latest_ms = max(event_ms, ingested_ms)
+    if latest_ms > now_ms + FUTURE_TOLERANCE_MS:
+        raise BadEvent("future", f"dated {iso_ms(latest_ms)}, and it is {iso_ms(now_ms)}")
 
 
 def _shard_name(path: str) -> str:

@@ -6,7 +6,8 @@ open high low close sum                    numbers with at most four decimals
 open_at close_at                           2025-12-21T10:35:12.000Z#<event id>: who made them
 children     map                           child start (ISO) or lane number → its summary, packed
 members      binary                        8 bytes an event id, ascending; 1m only
-parts        number, and parts_key         members beyond the item limit: SK `<parts_key>#0000`, … in PK `…#members`
+parts        list of names                 members beyond the item limit: PK `AAPL#1m#members`, SK `<SK>#<name>`, named
+                                           by their content; they live PARTS_STAY_S longer
 touched      partial/<0-3> or the hour     key of the index `by_touch`, see `touched_of`
 ttl          seconds                       end of the window + the resolution's TTL
 """
@@ -20,7 +21,7 @@ from zlib import crc32
 from contracts.bucket import E4, Bucket, BucketKey, Summary, ascending
 from contracts.instants import iso_ms, iso_s, parse_ms
 from contracts.member_parts import join_parts, member_parts
-from contracts.resolution import BY_NAME
+from contracts.resolution import BY_NAME, DAY_MS
 from stores.bucket_codec import decode_members, decode_summary, encode_summary
 from stores.dynamo import Row
 
@@ -28,6 +29,8 @@ KEY_SEPARATOR: Final = "#"
 PARTS_SUFFIX: Final = "#members"
 SUBJECTS: Final = "#subjects"
 PARTIAL_SHARDS: Final = 4
+#: Parts go this long after their bucket: DynamoDB deletes in any order, and days late.
+PARTS_STAY_S: Final = 7 * DAY_MS // 1000
 _HIGHEST_DIGITS: Final = len("2025-12-21T10:35:00Z")
 
 assert KEY_SEPARATOR not in "~.:-", "subjects, lanes and resolutions never hold the separator"
@@ -108,8 +111,8 @@ def bucket_row(bucket: Bucket) -> tuple[Row, list[Row]]:
         return row, []
     names = [hashlib.blake2b(part, digest_size=12).hexdigest() for part in members]
     row["parts"] = {"L": [{"S": name} for name in names]}
-    keys = part_keys(row)
-    return row, [key | {"members": {"B": part}, "ttl": row["ttl"]} for key, part in zip(keys, members, strict=True)]
+    ttl = {"N": str(ttl_s(bucket.resolution, bucket.start_ms) + PARTS_STAY_S)}
+    return row, [key | {"members": {"B": part}, "ttl": ttl} for key, part in zip(part_keys(row), members, strict=True)]
 
 
 def part_keys(row: Row) -> list[Row]:

@@ -81,7 +81,10 @@ class DynamoBucketStore:
             rows = table.get_many([key_row(key) for key in asked])
         except TableMissing:
             return found
-        found |= {key_of(row): self._whole(table, row) for row in rows}
+        for row in rows:
+            bucket = self._whole(table, row)
+            if bucket is not None:
+                found[bucket.key] = bucket
         return {key: found[key] for key in keys if key in found}
 
     def range(
@@ -143,7 +146,9 @@ class DynamoBucketStore:
         for subject, resolution in sorted(series):
             pk = {":pk": {"S": partition_of(subject, resolution)}}
             for row in table.query("PK = :pk", pk, ConsistentRead=True):
-                yield self._whole(table, row)
+                bucket = self._whole(table, row)
+                if bucket is not None:
+                    yield bucket
 
     def touched_since(self, generation: str, since_ms: int) -> list[BucketKey]:
         """Keys of buckets last updated at or after an instant, or still marked partial; ascending. The index names
@@ -165,12 +170,15 @@ class DynamoBucketStore:
                 found.append(key_of(row))
         return sorted(found)
 
-    def _whole(self, table: Table, row: Row) -> Bucket:
+    def _whole(self, table: Table, row: Row) -> Bucket | None:
+        """The bucket with its members; None when TTL has begun to delete them: it is as good as gone."""
         keys = part_keys(row)
         if not keys:
             return bucket_of(row)
         parts = {part["SK"]["S"]: part for part in table.get_many(keys)}
         if len(parts) < len(keys):
+            if int(row["ttl"]["N"]) <= self._clock.now_ms() // 1000:
+                return None
             raise Transient("dynamodb", f"{key_of(row)}: {len(keys) - len(parts)} parts of its members are not there")
         for part in parts.values():
             self._remember_part(table, part)
@@ -237,6 +245,8 @@ class DynamoBucketStore:
         if lost.stored.get("token") == row["token"]:
             return None
         stored = self._whole(table, lost.stored)
+        if stored is None:
+            return bucket.key
         with self._lock:
             self._handed_back[generation, bucket.key] = stored
             while len(self._handed_back) > MAX_HANDED_BACK:

@@ -16,6 +16,7 @@ from aggregation import operator, service, summary
 from aggregation.event import Event
 from aggregation.instant_table import instant_ms
 from aggregation.operator import Step
+from aggregation.verdict import SetAside
 from aggregation.watermark import NEVER_MS
 from contracts.bucket import E4, Bucket, Summary
 from contracts.resolution import DAY_MS, MINUTE_MS, WIDTH_MS, window_start_ms
@@ -101,14 +102,17 @@ def verdict_from_the_clock() -> Iterator[None]:
         worlds[:] = [world]
         begin(world)
 
-    def gather(chunks: Iterable[list[Event]], allowed_lateness_ms: int = DAY_MS, lanes: int = 1) -> Any:
+    def gather(chunks: Iterable[list[Event]], allowed_lateness_ms: int = DAY_MS) -> Any:
         now_ms, events = worlds[0].clock.now_ms(), [*chain.from_iterable(chunks)]
-        kept = [
-            event
-            for event in events
-            if window_start_ms(instant_ms(event.event_time), MINUTE_MS) + MINUTE_MS + allowed_lateness_ms > now_ms
-        ]
-        return real([kept], allowed_lateness_ms, lanes)._replace(events=events)
+        kept: list[Event] = []
+        late: list[SetAside] = []
+        for event in events:
+            if window_start_ms(instant_ms(event.event_time), MINUTE_MS) + MINUTE_MS + allowed_lateness_ms > now_ms:
+                kept.append(event)
+            else:
+                late.append(SetAside(event, "too_late", "by the clock"))
+        gathered = real([kept], allowed_lateness_ms)
+        return gathered._replace(events=events, too_late=gathered.too_late + late)
 
     with swapped(service, gather_chunks=gather), swapped(World, rage=rage):
         yield
@@ -218,12 +222,57 @@ def candles_of_confidence() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def watermark_stands_still() -> Iterator[None]:
+    """The newest event of a batch is not looked at: the process' own watermark never moves (law 5)."""
+    real = service.gather_chunks
+
+    def gather(*arguments: Any) -> Any:
+        return real(*arguments)._replace(newest_event_ms=None)
+
+    with swapped(service, gather_chunks=gather):
+        yield
+
+
+@contextmanager
+def progress_unpublished() -> Iterator[None]:
+    """Nobody but the process knows how far a shard has come (law 5)."""
+    with swapped(service.Aggregator, _publish_progress=lambda self, shard_id: None):
+        yield
+
+
+@contextmanager
+def no_news() -> Iterator[None]:
+    """Watchers hear of buckets only, not of the events in them (law 6)."""
+    real = service.changes_of
+
+    def changes_of(generation: str, buckets: Any, fresh: Any, now_ms: int) -> Any:
+        return real(generation, buckets, {}, now_ms)
+
+    with swapped(service, changes_of=changes_of):
+        yield
+
+
+@contextmanager
+def miscounted() -> Iterator[None]:
+    """Duplicates are counted as counted too (law 3)."""
+    real = service.step
+
+    def step(*arguments: Any) -> Step:
+        done = real(*arguments)
+        return done._replace(counted=done.counted + done.duplicates)
+
+    with swapped(service, step=step):
+        yield
+
+
 CANARIES: Final[dict[str, Callable[[], Any]]] = {
     canary.__name__: canary
     for canary in (
         no_membership, ties_by_arrival, float_sums, acknowledge_before_commit, verdict_from_the_clock,
         watermark_from_the_fastest_shard, no_cascade_on_a_duplicate, coarse_by_addition, nothing_set_aside,
-        client_by_arrival, watermark_goes_back, last_of_an_id_stands, candles_of_confidence,
+        client_by_arrival, watermark_goes_back, last_of_an_id_stands, candles_of_confidence, watermark_stands_still,
+        progress_unpublished, no_news, miscounted,
     )
 }  # fmt: skip
 

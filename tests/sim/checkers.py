@@ -5,7 +5,7 @@ the log.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from aggregation import gather as gathering
@@ -13,13 +13,13 @@ from aggregation import operator
 from aggregation.event import Event, decode
 from aggregation.finalizer import Findings
 from aggregation.rollup import child_key, is_lane, violation
-from aggregation.service import Aggregator
+from aggregation.service import Aggregator, Processed
 from contracts.aside import digest_key, list_asides
 from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, content_bytes
 from contracts.clock import ManualClock
 from contracts.errors import BadEvent
 from contracts.instants import iso_ms
-from contracts.ports import Lake, Record
+from contracts.ports import ControlStore, Lake, Record
 from contracts.resolution import MINUTE_MS, WIDTH_MS
 from contracts.settings import AggregatorSettings
 from tests import oracle
@@ -122,6 +122,8 @@ class WatermarkWatch:
                         "the watermark waits for the slowest shard",
                         f"{iso_ms(at)} of {shard_id} is inside the bound, the watermark is {iso_ms(self._held_ms)}",
                     )
+        behind = [at for at in times if at > state["watermark_ms"] + settings.out_of_orderness_ms]
+        check(not behind, "a shard's own watermark follows its events", f"{shard_id}: {state}, {behind[:1]}")
         if records:
             self._newest[shard_id] = max(newest_ms, *times) if times else newest_ms
             self._last[shard_id] = max(self._last.get(shard_id, NEVER_MS), now_ms)
@@ -154,13 +156,18 @@ class WatermarkWatch:
 
 
 class StepWatch:
-    """A process' own watermark of a shard never goes back, and its open windows are those past it."""
+    """What a process says it did adds up; its own watermark of a shard never goes back, and its open windows are those
+    past it."""
 
     def __init__(self) -> None:
         self._watermarks: dict[tuple[int, str], int] = {}
         self._kept: list[Aggregator] = []
 
-    def on_step(self, process: Aggregator, shard_id: str, done: operator.Step) -> None:
+    def on_step(self, process: Aggregator, shard_id: str, batch: Processed) -> None:
+        counts, read = batch.counts(), len(batch.events) + len(batch.bad)
+        said = sum(counts[name] for name in ("counted", "duplicates", "too_late", "quarantined"))
+        check(said == read, "counted + duplicates + too late + quarantined = read", f"{shard_id}: {counts} of {read}")
+        done = batch.step
         place = (id(process), shard_id)
         if place not in self._watermarks:
             self._kept.append(process)  # so that its id is not given to another
@@ -235,8 +242,17 @@ def check_balance(
     law = "counted + too late + quarantined = received"
     check(counted == len(by_verdict["accepted"]), law, f"counted {counted} of {len(by_verdict['accepted'])}")
     check(late == by_verdict["too_late"], law, f"too late differ by {sorted(late ^ by_verdict['too_late'])[:3]}")
-    right = by_verdict["future"] | {digest_key(data) for data in poisoned}
+    right = by_verdict["future"] | {_aside_name(data) for data in poisoned}
     check(quarantined == right, law, f"quarantined differ by {sorted(quarantined ^ right)[:3]}")
+
+
+def _aside_name(data: bytes) -> str:
+    """What bytes that may not count are listed under."""
+    try:
+        event = decode(data)
+    except BadEvent:
+        return digest_key(data)
+    return f"{event.subject} {event.event_id}"
 
 
 def check_clients(clients: Iterable[Client], right: Series) -> None:
@@ -244,6 +260,21 @@ def check_clients(clients: Iterable[Client], right: Series) -> None:
     for number, client in enumerate(clients):
         wrong = [key for key in right.keys() | client.series.keys() if right.get(key) != client.series.get(key)]
         check(not wrong, "reconnect is invisible", f"client {number}: {len(wrong)} buckets differ, e.g. {wrong[:1]}")
+
+
+def check_told(told: Collection[str], documents: Sequence[dict[str, Any]], lateness_ms: int) -> None:
+    """Watchers were told of every counted event."""
+    counted = {each["event_id"] for each in documents if oracle.verdict(each, lateness_ms) == "accepted"}
+    untold = counted.difference(told)
+    check(not untold, "news is told", f"{len(untold)} of {len(counted)} events, e.g. {sorted(untold)[:1]}")
+
+
+def check_published(control: ControlStore, states: Mapping[str, dict[str, Any]]) -> None:
+    """When its windows are over, a shard's progress is published."""
+    for shard_id, state in states.items():
+        saved = control.get("watermark", shard_id).value or {}
+        behind = [name for name in ("watermark_ms", "newest_event_ms") if saved.get(name, NEVER_MS) < state[name]]
+        check(not behind, "progress is published", f"{shard_id}: {saved}, its last answer says {state}")
 
 
 def check_finalised(findings: Findings) -> None:

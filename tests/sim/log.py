@@ -19,6 +19,9 @@ SUBJECTS: Final = ("AAPL", "MSFT", "BRK.B", "tag:ai-regulation", "NVDA")
 POISON: Final = (
     b"", b"\xff\xfe\x00", b"{not json", b"[]", b"null", b'{"schema":"scored-article/9"}', b"\xf3\x89\x9a\xc2damaged",
     b'{"schema":"scored-article/1"}', b'{"polarity": NaN}',
+    b'{"schema":"scored-article/1","event_id":"sim#9999@AAPL","article_id":"sim#9999","subject":"AAPL","source":"rss",'
+    b'"event_time":"9999-12-31T12:00:00.000Z","ingested_at":"9999-12-31T23:59:59.999999-23:59","scored_at":"",'
+    b'"label":"neutral","confidence":0.9,"polarity":0.0,"model_version":"m1"}',
 )  # fmt: skip
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from aggregation import handler
-from aggregation.operator import Step
 from aggregation.service import Aggregator, Processed
 from contracts.clock import Clock
 from contracts.events import SCORED_STREAM
@@ -33,7 +32,7 @@ class Crash(BaseException):
 class Witness(Protocol):
     """Who is told what a pipeline did."""
 
-    def on_step(self, process: Aggregator, shard_id: str, step: Step) -> None: ...
+    def on_step(self, process: Aggregator, shard_id: str, batch: Processed) -> None: ...
     def on_answer(self, shard_id: str, records: Sequence[Record], state: dict[str, Any]) -> None: ...
 
 
@@ -44,7 +43,7 @@ class Watched(Aggregator):
 
     def process(self, shard_id: str, batch: Iterable[Chunk], window: dict[str, Any]) -> Processed:
         done = super().process(shard_id, batch, window)
-        self.witness.on_step(self, shard_id, done.step)
+        self.witness.on_step(self, shard_id, done)
         return done
 
 
@@ -170,6 +169,16 @@ class Pipeline:
             reader.state, reader.window_end_ms = {}, 0
         if not reader.window_end_ms:
             reader.window_end_ms = now_ms + WINDOW_MS
+
+    def end_windows(self) -> dict[str, dict[str, Any]]:
+        """The final invocation of every shard, and the state it answers."""
+        answers = {
+            reader.shard_id: self._call(
+                self._process_for(reader), reader.shard_id, (), reader.state, isFinalInvokeForWindow=True
+            )
+            for reader in self.readers.values()
+        }
+        return {shard_id: answer["state"] for shard_id, answer in answers.items() if answer}
 
     # ---- processes --------------------------------------------------------------------------------------------
     def _process_for(self, reader: Reader) -> Watched:

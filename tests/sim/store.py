@@ -48,6 +48,7 @@ class MemoryBuckets:
         self.generations: dict[str, Generation] = {}
         self.lanes: dict[str, list[Change]] = {}
         self.dropped: dict[str, int] = {}
+        self.told: set[str] = set()  # ids of the events of all changes, those dropped since too
 
     # ---- buckets ----------------------------------------------------------------------------------------------
     def get_many(self, generation: str, keys: Sequence[BucketKey]) -> dict[BucketKey, Bucket]:
@@ -86,6 +87,7 @@ class MemoryBuckets:
             if not self.atomic:
                 self.on_operation("append")
             self.lanes.setdefault(lane, []).extend(_as_stored(change) for change in changes)
+            self.told.update(event.event_id for change in changes for event in change.events)
         self.on_operation("reply")
         return []
 

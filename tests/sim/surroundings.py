@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from aggregation.operator import Step
+from aggregation.service import Processed
 from contracts.bucket import Bucket, BucketKey, BucketWrite
 from contracts.clock import ManualClock
 from contracts.errors import Transient
@@ -90,8 +90,8 @@ class Bystander:
     def __init__(self, steps: checkers.StepWatch) -> None:
         self._steps = steps
 
-    def on_step(self, process: Watched, shard_id: str, step: Step) -> None:
-        self._steps.on_step(process, shard_id, step)
+    def on_step(self, process: Watched, shard_id: str, batch: Processed) -> None:
+        self._steps.on_step(process, shard_id, batch)
 
     def on_answer(self, shard_id: str, records: Sequence[Record], state: dict[str, Any]) -> None:
         """Nothing."""

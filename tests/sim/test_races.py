@@ -142,6 +142,20 @@ def test_watchers_hear_of_every_window_that_has_ended_though_the_finaliser_died(
     assert _ended(two) == _told_as_ended(two)
 
 
+def test_a_window_that_could_not_be_marked_is_not_counted_as_ended() -> None:
+    two = Two()
+    two.feed(0, scored(1, "AAPL", BASE_MS, 0.5))
+    two.clock.advance(ENDED_MS)
+    commit = two.store.commit
+    two.store.commit = lambda generation, writes, *more: (  # type: ignore[method-assign]
+        [each.bucket.key for each in writes] or commit(generation, writes, *more)
+    )
+    finaliser = Finalizer(two.store, two.control, two.clock)
+    assert finaliser.run().ended == 0
+    two.store.commit = commit  # type: ignore[method-assign]
+    assert finaliser.run().ended == 3
+
+
 def test_that_a_window_has_ended_is_no_news_of_it() -> None:
     """The dashboard takes an update long after a window's end for a revision."""
     two = Two()

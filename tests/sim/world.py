@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from aggregation.finalizer import Finalizer
-from aggregation.operator import Step
-from aggregation.service import Aggregator
+from aggregation.service import Aggregator, Processed
 from contracts.bucket import Bucket, BucketKey
 from contracts.errors import Transient
 from contracts.generation import FIRST_GENERATION, live_generation
@@ -148,8 +147,8 @@ class World:
             self._depth -= 1
 
     # ---- what is told -----------------------------------------------------------------------------------------
-    def on_step(self, process: Aggregator, shard_id: str, step: Step) -> None:
-        self.steps.on_step(process, shard_id, step)
+    def on_step(self, process: Aggregator, shard_id: str, batch: Processed) -> None:
+        self.steps.on_step(process, shard_id, batch)
 
     def on_answer(self, shard_id: str, records: Sequence[Record], state: dict[str, Any]) -> None:
         self.watermarks.on_answer(shard_id, records, state)
@@ -281,6 +280,7 @@ class World:
 
     def check(self) -> None:
         """Every checker that looks at the end."""
+        checkers.check_published(self.control, self.live.end_windows())
         if self.expiry:
             self._check_expiring(self.expiry)
             return
@@ -291,6 +291,8 @@ class World:
         checkers.check_law_2(stored)
         checkers.check_balance(stored.values(), self.lake, newsroom.documents, newsroom.poisoned, lateness_ms)
         checkers.check_clients(self.clients, fresh(self.store, live))
+        if isinstance(self.store, MemoryBuckets) and self._tells_everything():
+            checkers.check_told(self.store.told, newsroom.documents, lateness_ms)
         right = checkers.recompute(self._rebatched(), self.settings)
         checkers.check_bytes(stored.values(), right, "replay gives the same bytes")
         if self.replay:
@@ -302,6 +304,12 @@ class World:
             while client.poll():
                 pass
         checkers.check_marks(list(self.store.scan(live)), self.clients, self.clock.now_ms())
+
+    def _tells_everything(self) -> bool:
+        """Whether whoever takes a batch over from a process that died tells of what that one counted. Only a new
+        process does, of its first batch; and what a promote brings before its swap is no news."""
+        kinds = (faults.StaleProcess, faults.BisectedBatch, faults.SwapDuringLive)
+        return not any(self.weather.fired[kind.__name__] for kind in kinds)
 
     def _check_expiring(self, expiry: Expiry) -> None:
         """The same for what is within its TTL, from the events that did not expire."""

@@ -12,6 +12,7 @@ from aggregation.group import ROUNDER, Group, Single
 from aggregation.instant_table import instant_ms
 from contracts.bucket import unpack_members
 from contracts.hashing import member_hash
+from contracts.instants import MAX_MS
 from tests import oracle
 from tests.events import BASE_MS, scored, stream
 
@@ -77,6 +78,16 @@ def test_other_spellings_of_a_time_fall_into_the_same_groups() -> None:
     assert mixed.newest_event_ms == canonical.newest_event_ms
 
 
+def test_another_spelling_does_not_copy_those_before_it() -> None:
+    first, second, third = as_events([scored(n, "AAPL", BASE_MS + n, 0.1) for n in range(3)])
+    group = Group(BASE_MS, first, "another")
+    known = group.respelled
+    group.add(second, "another")
+    group.add(third, third.event_time)
+    assert group.respelled is known
+    assert [time for _, time in group.times()] == ["another", "another", third.event_time]
+
+
 def test_every_event_of_a_batch_is_in_exactly_one_place() -> None:
     documents = stream(3_000, seed=23, bad_stamps=0.2)
     gathered = gather(as_events(documents))
@@ -98,6 +109,28 @@ def test_a_bad_subject_or_minute_never_reaches_a_group() -> None:
     assert gathered.groups == {}
     assert [aside.reason for aside in gathered.quarantined] == ["bad_subject", "bad_time", "bad_time", "bad_time"]
     assert gathered.newest_event_ms is None
+
+
+ODD_TIMES = ("2100-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z", "9999-12-31T12:00:00.000Z",
+             "9999-12-31T23:59:59.999-23:59", "0001-01-01T00:00:00.000+23:59")  # fmt: skip
+
+
+def test_a_time_out_of_the_calendar_is_set_aside_and_holds_up_nobody() -> None:
+    good = scored(1, "AAPL", BASE_MS, 0.1)
+    for name in ("event_time", "ingested_at"):
+        for text in ODD_TIMES:
+            gathered = gather(as_events([scored(2, "AAPL", BASE_MS, 0.1) | {name: text}, good]))
+            assert [aside.reason for aside in gathered.quarantined] == ["bad_time"], (name, text)
+            assert [set(group.members) for group in gathered.groups.values()] == [{good["event_id"]}]
+
+
+def test_the_last_minute_before_2100_is_judged_the_same_on_both_paths() -> None:
+    last = scored(1, "AAPL", MAX_MS - 1_000, 0.1)
+    late = last | {"ingested_at": "2100-01-01T00:00:00.000Z"}
+    for time in (last["event_time"], last["event_time"].replace("Z", "+00:00")):
+        assert len(gather(as_events([last | {"event_time": time}])).groups) == 1
+        refused = gather(as_events([late | {"event_time": time}]))
+        assert [aside.reason for aside in refused.quarantined] == ["bad_time"]
 
 
 def test_a_spelling_cannot_hide_behind_its_neighbours() -> None:

@@ -16,6 +16,12 @@ def test_a_year_has_four_digits_and_can_be_read_back(year: int) -> None:
     assert date_of(instant_ms) == text[:10]
 
 
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59.999-23:59", "0001-01-01T00:00:00.000+23:59"])
+def test_an_instant_whose_zone_takes_it_out_of_the_calendar_is_none(text: str) -> None:
+    with pytest.raises(BadEvent, match="bad_time"):
+        parse_ms(text)
+
+
 def test_an_article_of_the_year_one_is_an_ordinary_one_from_before_2000() -> None:
     now = "2025-12-21T09:00:00.000Z"
     article = make_raw("wire", {"title": "t", "published_at": "0001-01-01T00:00:00Z", "ingested_at": now})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.errors import Conflict, Unusable
+from contracts.errors import Conflict, Transient, Unusable
 from local.driver_lease import Lease
 
 
@@ -64,3 +64,39 @@ def test_one_that_ran_out_is_not_renewed_after_another_holder_came_and_went(line
         slept.renew()
     slept.release()
     take(line, "c")
+
+
+def lose_the_next_answer(line, monkeypatch) -> None:
+    """The write arrives; its answer, and those of all its retries, do not."""
+    put = line.control.put
+
+    def lost(*given):
+        put(*given)
+        monkeypatch.undo()
+        raise Transient("control", "timed out")
+
+    monkeypatch.setattr(line.control, "put", lost)
+
+
+def test_a_renewal_whose_answer_was_lost_is_known_as_our_own(line, monkeypatch):
+    lease = take(line, "a")
+    for _ in range(2):
+        line.clock.advance(3_000)
+        lose_the_next_answer(line, monkeypatch)
+        with pytest.raises(Transient):
+            lease.renew()
+        line.clock.advance(3_000)
+        lease.renew()
+    with pytest.raises(Unusable, match="driven by a"):
+        take(line, "b")
+    lease.release()
+    take(line, "b")
+
+
+def test_another_of_the_same_name_is_not_taken_for_our_own(line):
+    slept = take(line, "host process 1")
+    line.clock.advance(10_000)
+    second = take(line, "host process 1")
+    with pytest.raises(Conflict):
+        slept.renew()
+    second.renew()

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from aggregation.event import decode
+from aggregation.gather import gather
 from contracts.aside import list_asides
 from contracts.clock import ManualClock
 from contracts.errors import BadRequest, Transient
@@ -89,6 +91,46 @@ def test_backfill_stamps_history_as_ingested_at_its_event_time(run: Publishing) 
     run.publish(run.file("x.jsonl", SCORED, without(SCORED, "ingested_at"), RAW), backfill=True)
     assert [event["ingested_at"] for event in run.scored] == ["2025-12-21T09:00:00.000Z"] * 2
     assert decode_raw(run.log.data(RAW_STREAM)[0]).ingested_at == "2025-12-21T09:00:00.000Z"
+
+
+TOMORROW = "2025-12-22T09:40:00.000Z"
+FUTURE = {
+    "scored": SCORED | {"event_time": TOMORROW},
+    "scored, ingested": SCORED | {"ingested_at": TOMORROW},
+    "scored, with both": SCORED | {"event_time": TOMORROW, "ingested_at": TOMORROW},
+    "raw": RAW | {"published_at": TOMORROW},
+    "raw, ingested": RAW | {"ingested_at": TOMORROW},
+}
+
+
+@pytest.mark.parametrize("name", FUTURE)
+def test_nothing_is_published_from_the_future(run: Publishing, name: str) -> None:
+    """Taken as history it would count, and the watermark with it."""
+    for backfill in (False, True):
+        path = run.file("x.jsonl", FUTURE[name])
+        refused = not (backfill and "ingested" in name)  # whose own stamp does not matter
+        assert run.publish(path, backfill=backfill) == Report(1, 1 - refused, int(refused))
+        assert all(": future: " in problem for problem in run.problems)
+
+
+def test_five_minutes_of_another_clock_are_believed(run: Publishing) -> None:
+    ahead = ["2025-12-21T09:45:00.000Z", "2025-12-21T09:45:00.001Z"]
+    rows = [SCORED | {"event_time": time, "ingested_at": time} for time in ahead]
+    assert run.publish(run.file("x.jsonl", *rows)) == Report(2, 1, 1)
+
+
+SPELLINGS = ("2025-12-21T09:00Z", "2025-12-21T09:00:00,123Z", "2025-12-21T10:00:00+0100", "2025-12-21 09:00:00.123456Z")
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_whatever_is_published_the_aggregator_can_read(run: Publishing, spelling: str) -> None:
+    given = SCORED | {"event_time": spelling}
+    assert run.publish(run.file("x.jsonl", given), backfill=True) == Report(1, 1, 0)
+    assert run.publish(run.file("x.jsonl", SCORED | {"ingested_at": spelling})) == Report(1, 1, 0)
+    for data in run.log.data(SCORED_STREAM):
+        event = decode(data)
+        assert event.ingested_at.isoformat()[:16] == "2025-12-21T09:00"
+        assert not gather([event]).quarantined
 
 
 def test_raw_lines_get_identity_and_stamp(run: Publishing) -> None:
