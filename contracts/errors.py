@@ -56,7 +56,7 @@ QUARANTINE_REASONS: dict[str, str] = {
     "unknown_schema": "the `schema` field names no version this program knows",
     "missing_field": "a required field is absent or empty",
     "bad_value": "a field has a value outside its range (NaN, label, polarity, identifier)",
-    "bad_time": "a time is not an ISO-8601 instant with a zone",
+    "bad_time": "a time is not an ISO-8601 instant with a zone, or is in 2100 or later",
     "bad_subject": "the subject is neither a ticker nor a tag",
     "oversized": "the record is larger than 256 KiB",
     "future": "published more than five minutes after it was ingested",

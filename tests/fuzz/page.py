@@ -14,6 +14,7 @@ FOUND = (
     ("url", "a lone surrogate in an address stopped the adapter", "it is no text, and is written as its escape"),
     ("url", "two addresses whose queries differ in bytes that are no UTF-8 were one page", "the bytes are kept"),
     ("stored_bucket", "damaged text in a stored row was a stranger's error, tried again a hundred times", "`Unusable`"),
+    ("scored_event", "a time in the last day of the year 9999 stopped the shard", "`bad_time`"),
     ("instant", "a date no calendar has stopped the row's file", "it is no instant; the row is rejected"),
 )
 
