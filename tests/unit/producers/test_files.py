@@ -69,7 +69,9 @@ def test_empty_lines_are_no_end(tmp_path: Path, lines: int) -> None:
     ]
 
 
-@pytest.mark.parametrize("nothing", [b"", b"\n", b" \n" * 5_000, gzip.compress(b"\n")])
+@pytest.mark.parametrize(
+    "nothing", [b"", b"\n", b" \n" * 5_000, gzip.compress(b"\n")], ids=["nothing", "a line", "empty lines", "gzip"]
+)
 def test_a_file_of_nothing_has_no_rows(tmp_path: Path, nothing: bytes) -> None:
     file = tmp_path / "x.jsonl"
     file.write_bytes(nothing)
