@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -23,6 +23,7 @@ from stores.home import open_home
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 INTERRUPTED = 130
+NOT_STARTED = 3
 
 
 def make_app() -> FastAPI:
@@ -74,10 +75,9 @@ def main() -> None:
         sys.exit(f"candlewick: {error}")
     server = make_server(application, "info")
     settle_memory()
-    try:
+    with suppress(KeyboardInterrupt):  # uvicorn may raise it once more when it is done
         asyncio.run(server.serve(sockets=[listener]))
-    except KeyboardInterrupt:  # uvicorn raises it once more when it is done
-        sys.exit(INTERRUPTED)
+    sys.exit(INTERRUPTED if server.started else NOT_STARTED)
 
 
 def _listen(host: str, port: str) -> socket.socket:

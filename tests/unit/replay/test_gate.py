@@ -48,6 +48,7 @@ def test_events_that_are_missing_in_a_bucket_both_have_are_lost(home: Home, sett
     put(home, minute(30)[20:])
     while live.aggregate():
         pass
+    tick(home)
     run = replayed(home, settings, sources=("lake",))  # the archiver is behind
     report = compared(home, run)
     assert report["counts"]["changed"] == 8
