@@ -83,9 +83,10 @@ class Handover(Response):
 
 
 class Edit(NamedTuple):
-    """An edited watch list that its client has not heard of: what it hears until then and up to where in the ring, and
-    the state it gets there."""
+    """An edited watch list that its client has not heard of: the list it knows, what of that it hears until then and up
+    to where in the ring, and the state it gets there."""
 
+    known: Filter
     stays: Filter
     end: int
     slot: Slot
@@ -155,7 +156,8 @@ class EventStream:
         """Follow an edited watch list: what is still unsent of the subjects that stay (the id of what follows is past
         it), the state of the list's series, then what happens from there on. An edit that the client has not heard of
         makes place for this one, so however many there are, one waits."""
-        self._edit = Edit(self.wanted.common(wanted), index, slot)
+        known = self._edit.known if self._edit is not None else self.wanted
+        self._edit = Edit(known, known.common(wanted), index, slot)
         self.wanted = wanted
         self.nudge()
 

@@ -18,7 +18,7 @@ from contracts.instants import iso_ms
 from tests.unit.api.kit import NOW_MS, Line, Listener, TestHome, Told, article, calling, live, options, serving
 
 MINUTE = 60_000
-APPLE, BOTH = make_filter(["AAPL"], ["1m"]), make_filter(["AAPL", "MSFT"], ["1m"])
+APPLE, MICROSOFT, BOTH = (make_filter(names, ["1m"]) for names in (["AAPL"], ["MSFT"], ["AAPL", "MSFT"]))
 
 
 def told(number: int, subject: str = "AAPL", minutes_ago: float = 3, polarity_e4: int = 100) -> Told:
@@ -136,6 +136,29 @@ async def test_many_edits_wait_as_one_state(home: TestHome, line: Line) -> None:
             assert said.count(b"event: snapshot") == 2
             assert said.count(b"event: new_item") == 2 * 10 + 1
             assert said.rfind(b'"low":-0.0019') < said.rfind(b"event: snapshot")
+
+
+@live
+async def test_a_subject_taken_off_and_put_back_before_the_client_reads_loses_nothing(
+    home: TestHome, line: Line
+) -> None:
+    line.tell(told(1), told(2, "MSFT"))
+    app = create_app(home, options())
+    async with calling(app):
+        services = app.state.services
+        opening = await services.opener.open(Start(None, None), APPLE)
+        stream = EventStream(services.connections, APPLE, opening, None)
+        async with listening(services, stream) as reader:
+            await reader.hears(b"event: snapshot")
+            reader.reads.clear()
+            for number, wanted in ((3, MICROSOFT), (4, BOTH)):
+                line.tell(told(number), told(number + 10, "MSFT"))
+                await taken_in(home, services)
+                stream.refilter(wanted, *await services.opener.snapshot(wanted))
+            reader.reads.set()
+            await reader.hears(b"event: snapshot", 2)
+            said = bytes(reader.said)
+            assert [said.count(b'"ticker":"%s","event_id"' % name) for name in (b"AAPL", b"MSFT")] == [2, 0]
 
 
 @live
