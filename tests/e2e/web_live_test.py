@@ -80,6 +80,7 @@ def test_address_and_back_button(browser: Any, mock: Mock) -> None:
         assert page.inner_text(".subject-name").startswith("TSLA")
         assert page.locator(".watch-row").count() == 2
         page.keyboard.press("4")
+        page.wait_for_url("**r=1h*")
         page.click('.nav a:text-is("Grid")')
         page.wait_for_selector(".cells .cell")
         page.go_back()

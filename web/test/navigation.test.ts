@@ -208,3 +208,22 @@ describe("the watch list", () => {
     expect([selected.value, location.search]).toEqual([MSFT, ""]);
   });
 });
+
+describe("a key that was pressed before its part was there", () => {
+  const pressed = (): KeyboardEvent => new KeyboardEvent("keydown", { key: "4" });
+
+  it("is answered when the part comes", () => {
+    visit("/?r=10m");
+    listenForKeys([pressed()]);
+    expect(route.value.resolution).toBe("1h");
+  });
+
+  it("is forgotten when that took long", () => {
+    visit("/?r=10m");
+    const early = pressed();
+    const now = vi.spyOn(performance, "now").mockReturnValue(early.timeStamp + 3_001);
+    listenForKeys([early]);
+    now.mockRestore();
+    expect(route.value.resolution).toBe("10m");
+  });
+});

@@ -75,6 +75,10 @@ function onKey(event: KeyboardEvent): void {
   action();
 }
 
-export function listenForKeys(): void {
+const EARLY_MS = 3_000;
+
+/** Answers keys from now on, and those of the last seconds that nobody could answer. */
+export function listenForKeys(early: readonly KeyboardEvent[] = []): void {
   document.addEventListener("keydown", onKey);
+  for (const event of early) if (performance.now() - event.timeStamp < EARLY_MS) onKey(event);
 }

@@ -27,7 +27,14 @@ start();
 const root = document.getElementById("root");
 if (root === null) throw new Error("the page has no root element");
 render(<App />, root);
-void loadCode(() => import("./keyboard.ts")).then((module) => module.listenForKeys());
+// Keys that are pressed before their part is there are answered when it comes.
+let early: KeyboardEvent[] = [];
+const keep = (event: KeyboardEvent): void => void (early = [...early.slice(-9), event]);
+document.addEventListener("keydown", keep);
+void loadCode(() => import("./keyboard.ts")).then((module) => {
+  document.removeEventListener("keydown", keep);
+  module.listenForKeys(early);
+});
 void loadCode(() => import("./upkeep.ts")).then((module) => module.startUpkeep());
 void loadCode(() => import("./swaps.ts")).then((module) => module.followSwaps());
 void loadCode(() => import("./offline_shell.ts")).then((module) => module.keepShell());
