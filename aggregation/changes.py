@@ -18,9 +18,8 @@ _BUCKET_BYTES: Final = 250
 _EVENT_BYTES: Final = 60
 _CHANGE_BYTES: Final = 500
 _PREFIX_BYTES: Final = 5
-#: The longest names there are, at four bytes a character: ids have 300, sources and model versions 100.
-_ID_BYTES: Final = 1_200 + _PREFIX_BYTES
-_NAME_BYTES: Final = 400 + _PREFIX_BYTES
+#: Bytes of a character at most.
+_WIDEST: Final = 4
 
 
 def changes_of(
@@ -45,7 +44,7 @@ def changes_of(
             for event in events
         ]  # fmt: skip
         origin_ms = milliseconds(max([event.ingested_at for event in events])) if events else 0
-        if _surely_fits(found, len(news)):
+        if _surely_fits(found, news):
             changes.append(Change(generation, subject, tuple(found), tuple(news), origin_ms, now_ms))
             continue
         for told, told_news in _pieces(found, news):
@@ -54,13 +53,22 @@ def changes_of(
     return changes
 
 
-def _surely_fits(buckets: list[Bucket], events: int) -> bool:
-    """Whether they fit whatever their names: true of most changes, which so need not be measured. The last bucket of a
-    cascade is its widest, so it names all sources."""
-    widest = buckets[-1].summary
-    names = len(widest.sources) + len(widest.model_versions)
-    most = len(buckets) * (_BUCKET_BYTES + 2 * _ID_BYTES + names * _NAME_BYTES)
-    return most + events * (_EVENT_BYTES + 2 * _ID_BYTES + _NAME_BYTES) + _CHANGE_BYTES <= MAX_CHANGE_BYTES
+def _surely_fits(buckets: list[Bucket], events: list[NewEvent]) -> bool:
+    """Whether they fit if all had the longest names among them: true of most changes, which so need not be measured."""
+    said = [each.summary for each in buckets]
+    ids = max([len(each.open_id) + len(each.close_id) for each in said])
+    names = sum(
+        [max(map(_most_bytes, {*found})) for found in ([s.sources for s in said], [s.model_versions for s in said])]
+    )
+    most = len(buckets) * (_BUCKET_BYTES + _WIDEST * ids + 2 * _PREFIX_BYTES + names)
+    if events:
+        longest = max([len(each.event_id) + len(each.article_id) + len(each.source) for each in events])
+        most += len(events) * (_EVENT_BYTES + _WIDEST * longest + 3 * _PREFIX_BYTES)
+    return most + _CHANGE_BYTES <= MAX_CHANGE_BYTES
+
+
+def _most_bytes(names: tuple[str, ...]) -> int:
+    return sum([_WIDEST * len(name) + _PREFIX_BYTES for name in names])
 
 
 def _pieces(buckets: list[Bucket], events: list[NewEvent]) -> Iterator[tuple[list[Bucket], list[NewEvent]]]:
