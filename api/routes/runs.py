@@ -29,11 +29,13 @@ def _all(services: Services) -> dict[str, Any]:
 def _told(services: Services) -> list[dict[str, Any]]:
     """Every run. Which is live the pointer says: a swap that was cut short is in no run's document yet. Blocking."""
     live = services.epoch.current()
-    state = {"live": "retired"}
-    return [
-        run | {"state": "live" if run["generation"] == live else state.get(run["state"], run["state"])}
-        for run in services.home.control.list(RUN_KIND).values()
-    ]
+    runs = list(services.home.control.list(RUN_KIND).values())
+    for run in runs:
+        if run["generation"] == live:
+            run["state"] = "live"
+        elif run["state"] == "live":
+            run["state"] = "retired"
+    return runs
 
 
 @router.get("/runs", response_model=Runs, summary="Replay runs")

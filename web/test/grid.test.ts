@@ -9,16 +9,7 @@ import type { Ms } from "../src/model/units.ts";
 import { bucketOf } from "./fake_server.ts";
 import { hide, press, settle, show, visit } from "./page.ts";
 
-// jsdom has no canvas to draw on.
-vi.mock("../src/view/chart.ts", () => ({
-  CandleChart: class {
-    show(): void {}
-    point(): void {}
-    restyle(): void {}
-    destroy(): void {}
-  },
-}));
-window.matchMedia = () => ({ addEventListener: () => undefined, removeEventListener: () => undefined }) as never;
+vi.mock("../src/view/chart.ts", () => import("./fake_chart.ts"));
 
 const AAPL = "AAPL" as Subject;
 const BUCKETS = [0, 1, 5, 6].map((i) => bucketOf(i));

@@ -13,16 +13,7 @@ import { bucketOf } from "./fake_server.ts";
 import { hide, press, settle, show, visit } from "./page.ts";
 
 vi.mock("../src/store/stream_port.ts", () => ({ openStreamPort: () => ({ post: () => undefined, close: () => undefined }) }));
-// jsdom has no canvas to draw on.
-vi.mock("../src/view/chart.ts", () => ({
-  CandleChart: class {
-    show(): void {}
-    point(): void {}
-    restyle(): void {}
-    destroy(): void {}
-  },
-}));
-window.matchMedia = () => ({ addEventListener: () => undefined, removeEventListener: () => undefined }) as never;
+vi.mock("../src/view/chart.ts", () => import("./fake_chart.ts"));
 
 const AAPL = "AAPL" as Subject;
 const said = (place: string): string => document.querySelector(place)?.textContent ?? "";

@@ -20,6 +20,17 @@ async def test_runs_newest_first_with_their_progress(home: TestHome) -> None:
 
 
 @live
+async def test_which_run_is_live_the_pointer_says_and_not_its_document(home: TestHome) -> None:
+    """A promote was cut short between the swap and the book: nobody has written it down yet."""
+    home.control.put("replay-run", "r1", RUN | {"state": "completed", "generation": "g1"})
+    home.control.put("replay-run", "r2", RUN | {"id": "r2", "state": "live", "generation": "g3"})
+    async with calling(create_app(home, options())) as client:
+        answer = (await client.get("/api/v2/runs")).json()
+        assert {run["id"]: run["state"] for run in answer["runs"]} == {"r1": "live", "r2": "retired"}
+        assert (await client.get("/api/v2/runs/r1")).json()["state"] == "live"
+
+
+@live
 async def test_one_run_with_its_compare_and_what_was_done(home: TestHome) -> None:
     home.control.put("replay-run", "r1", RUN)
     home.control.put("replay-compare", "r1", {"a": "g1", "b": "g2", "breaches": []})

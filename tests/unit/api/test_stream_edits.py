@@ -60,6 +60,21 @@ async def listening(services: Any, stream: EventStream) -> AsyncIterator[Reader]
             await task
 
 
+@contextlib.asynccontextmanager
+async def not_reading(home: TestHome, ring: Ring | None = None) -> AsyncIterator[tuple[Any, EventStream, Reader]]:
+    """A stream of AAPL whose client has its snapshot, and reads nothing until `reads` is set."""
+    app = create_app(home, options())
+    async with calling(app):
+        services = app.state.services
+        services.hub.ring = ring or services.hub.ring
+        opening = await services.opener.open(Start(None, None), APPLE)
+        stream = EventStream(services.connections, APPLE, opening, None)
+        async with listening(services, stream) as reader:
+            await reader.hears(b"event: snapshot")
+            reader.reads.clear()
+            yield services, stream, reader
+
+
 async def taken_in(home: TestHome, services: Any) -> None:
     async with asyncio.timeout(10):
         while services.hub.vector != home.buckets.changes_head():
@@ -70,72 +85,50 @@ async def taken_in(home: TestHome, services: Any) -> None:
 async def test_an_edit_drops_nothing_that_waits_to_be_sent(home: TestHome, line: Line) -> None:
     """A late article revised an old window, which no snapshot tells of, and the snapshot's id is past it."""
     line.tell(told(1, minutes_ago=10), told(2), told(3, "MSFT"))
-    app = create_app(home, options())
-    async with calling(app):
-        services = app.state.services
-        opening = await services.opener.open(Start(None, None), APPLE)
-        stream = EventStream(services.connections, APPLE, opening, None)
-        async with listening(services, stream) as reader:
-            await reader.hears(b"event: snapshot")
-            reader.reads.clear()
-            for late in (told(4), told(5, minutes_ago=10, polarity_e4=-777)):
-                line.tell(late)
-                await taken_in(home, services)
-            stream.refilter(BOTH, *await services.opener.snapshot(BOTH))
-            reader.reads.set()
-            await reader.hears(b"event: snapshot", 2)
-            said = bytes(reader.said)
-            assert said.find(b'"low":-0.0777') < said.rfind(b"event: snapshot")
-            assert b'"low":-0.0777' in said
-            line.tell(told(6, "MSFT"))
-            await reader.hears(b'"ticker":"MSFT","event_id"')
+    async with not_reading(home) as (services, stream, reader):
+        for late in (told(4), told(5, minutes_ago=10, polarity_e4=-777)):
+            line.tell(late)
+            await taken_in(home, services)
+        stream.refilter(BOTH, *await services.opener.snapshot(BOTH))
+        reader.reads.set()
+        await reader.hears(b"event: snapshot", 2)
+        said = bytes(reader.said)
+        assert said.find(b'"low":-0.0777') < said.rfind(b"event: snapshot")
+        assert b'"low":-0.0777' in said
+        line.tell(told(6, "MSFT"))
+        await reader.hears(b'"ticker":"MSFT","event_id"')
 
 
 @live
 async def test_an_edit_ends_a_stream_that_has_missed_something_already(home: TestHome, line: Line) -> None:
-    app = create_app(home, options())
-    async with calling(app):
-        services = app.state.services
-        services.hub.ring = Ring(capacity=2)
-        opening = await services.opener.open(Start(None, None), APPLE)
-        stream = EventStream(services.connections, APPLE, opening, None)
-        async with listening(services, stream) as reader:
-            await reader.hears(b"event: snapshot")
-            reader.reads.clear()
-            for number in range(4):
-                line.tell(told(number))
-                await taken_in(home, services)
-            stream.refilter(BOTH, *await services.opener.snapshot(BOTH))
-            reader.reads.set()
-            await reader.hears(b'"reason":"too_slow"')
-            assert reader.said.count(b"event: snapshot") == 1
+    async with not_reading(home, Ring(capacity=2)) as (services, stream, reader):
+        for number in range(4):
+            line.tell(told(number))
+            await taken_in(home, services)
+        stream.refilter(BOTH, *await services.opener.snapshot(BOTH))
+        reader.reads.set()
+        await reader.hears(b'"reason":"too_slow"')
+        assert reader.said.count(b"event: snapshot") == 1
 
 
 @live
 async def test_many_edits_wait_as_one_state(home: TestHome, line: Line) -> None:
     """A client that reads nothing costs no more for them, and loses nothing of the subjects that stay."""
     line.tell(told(1, minutes_ago=10), told(2), told(3, "MSFT"))
-    app = create_app(home, options())
-    async with calling(app):
-        services = app.state.services
-        opening = await services.opener.open(Start(None, None), APPLE)
-        stream = EventStream(services.connections, APPLE, opening, None)
-        async with listening(services, stream) as reader:
-            await reader.hears(b"event: snapshot")
-            reader.reads.clear()
-            for number in range(10, 20):
-                line.tell(told(number), told(number, minutes_ago=10, polarity_e4=-number))
-                await taken_in(home, services)
-                wanted = BOTH if number % 2 else APPLE
-                stream.refilter(wanted, *await services.opener.snapshot(wanted))
-            reader.reads.set()
-            await reader.hears(b"event: snapshot", 2)
-            line.tell(told(20, "MSFT"))
-            await reader.hears(b'"ticker":"MSFT","event_id"')
-            said = bytes(reader.said)
-            assert said.count(b"event: snapshot") == 2
-            assert said.count(b"event: new_item") == 2 * 10 + 1
-            assert said.rfind(b'"low":-0.0019') < said.rfind(b"event: snapshot")
+    async with not_reading(home) as (services, stream, reader):
+        for number in range(10, 20):
+            line.tell(told(number), told(number, minutes_ago=10, polarity_e4=-number))
+            await taken_in(home, services)
+            wanted = BOTH if number % 2 else APPLE
+            stream.refilter(wanted, *await services.opener.snapshot(wanted))
+        reader.reads.set()
+        await reader.hears(b"event: snapshot", 2)
+        line.tell(told(20, "MSFT"))
+        await reader.hears(b'"ticker":"MSFT","event_id"')
+        said = bytes(reader.said)
+        assert said.count(b"event: snapshot") == 2
+        assert said.count(b"event: new_item") == 2 * 10 + 1
+        assert said.rfind(b'"low":-0.0019') < said.rfind(b"event: snapshot")
 
 
 @live
@@ -143,23 +136,16 @@ async def test_a_subject_taken_off_and_put_back_before_the_client_reads_loses_no
     home: TestHome, line: Line
 ) -> None:
     line.tell(told(1), told(2, "MSFT"))
-    app = create_app(home, options())
-    async with calling(app):
-        services = app.state.services
-        opening = await services.opener.open(Start(None, None), APPLE)
-        stream = EventStream(services.connections, APPLE, opening, None)
-        async with listening(services, stream) as reader:
-            await reader.hears(b"event: snapshot")
-            reader.reads.clear()
-            for number, wanted in ((3, MICROSOFT), (4, BOTH)):
-                line.tell(told(number), told(number + 10, "MSFT"))
-                await taken_in(home, services)
-                stream.refilter(wanted, *await services.opener.snapshot(wanted))
-            reader.reads.set()
-            await reader.hears(b"event: snapshot", 2)
-            said = bytes(reader.said)
-            # Each event is told twice: as an item and as a change of mood.
-            assert [said.count(b'"ticker":"%s","event_id"' % name) for name in (b"AAPL", b"MSFT")] == [4, 0]
+    async with not_reading(home) as (services, stream, reader):
+        for number, wanted in ((3, MICROSOFT), (4, BOTH)):
+            line.tell(told(number), told(number + 10, "MSFT"))
+            await taken_in(home, services)
+            stream.refilter(wanted, *await services.opener.snapshot(wanted))
+        reader.reads.set()
+        await reader.hears(b"event: snapshot", 2)
+        said = bytes(reader.said)
+        # Each event is told twice: as an item and as a change of mood.
+        assert [said.count(b'"ticker":"%s","event_id"' % name) for name in (b"AAPL", b"MSFT")] == [4, 0]
 
 
 @live

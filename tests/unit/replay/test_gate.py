@@ -41,13 +41,19 @@ def tick(home: Home) -> int:
     return now_ms
 
 
-def test_events_that_are_missing_in_a_bucket_both_have_are_lost(home: Home, settings: AggregatorSettings) -> None:
+def with_an_archiver_behind(home: Home, settings: AggregatorSettings) -> Live:
+    """Thirty events of a minute counted, twenty of them archived."""
     live = Live(home, settings)
     put(home, minute(30)[:20])
     live.all()
     put(home, minute(30)[20:])
     while live.aggregate():
         pass
+    return live
+
+
+def test_events_that_are_missing_in_a_bucket_both_have_are_lost(home: Home, settings: AggregatorSettings) -> None:
+    live = with_an_archiver_behind(home, settings)
     tick(home)
     run = replayed(home, settings, sources=("lake",))  # the archiver is behind
     report = compared(home, run)
@@ -170,12 +176,7 @@ def test_a_lake_that_ends_before_what_the_log_has_lost_is_not_promoted(
 
 
 def test_a_lake_that_is_behind_a_whole_log_is_caught_up(home: Home, settings: AggregatorSettings) -> None:
-    live = Live(home, settings)
-    put(home, minute(30)[:20])
-    live.all()
-    put(home, minute(30)[20:])
-    while live.aggregate():
-        pass
+    with_an_archiver_behind(home, settings)
     run = replayed(home, settings, sources=("lake",))
     promote(home, settings, run["id"], force=True, reason="the log has the rest")
     assert fields(home) == oracle.buckets(minute(30))

@@ -1,0 +1,9 @@
+/** A chart that draws nothing: jsdom has no canvas, and tells nothing of the screen. */
+export class CandleChart {
+  show(): void {}
+  point(): void {}
+  restyle(): void {}
+  destroy(): void {}
+}
+
+window.matchMedia = () => ({ addEventListener: () => undefined, removeEventListener: () => undefined }) as never;
