@@ -1,4 +1,7 @@
-"""Every page against the real server: both themes, phone, forced colours, other languages; nothing from other hosts."""
+"""Every page against the real server: both themes, phone, forced colours, other languages; nothing from other hosts.
+
+A wait for what does not come raises, so a test may end with one.
+"""
 
 import re
 from collections.abc import Iterator
