@@ -14,6 +14,10 @@ import msgspec
 from aggregation.known_names import KnownNames
 from contracts.events import MAX_EVENT_BYTES, Label, decode_with
 
+MAX_ID_CHARACTERS: Final = 300
+MAX_NAME_CHARACTERS: Final = 100
+"""Of a source and of a model version."""
+
 Subject = TypeVar("Subject")
 Source = TypeVar("Source")
 Version = TypeVar("Version")
@@ -24,8 +28,8 @@ class EventOf(msgspec.Struct, Generic[Subject, Source, Version], frozen=True, gc
     `KnownNames`."""
 
     schema: Literal["scored-article/1"]
-    event_id: Annotated[str, msgspec.Meta(min_length=3, max_length=300)]
-    article_id: Annotated[str, msgspec.Meta(min_length=3, max_length=300)]
+    event_id: Annotated[str, msgspec.Meta(min_length=3, max_length=MAX_ID_CHARACTERS)]
+    article_id: Annotated[str, msgspec.Meta(min_length=3, max_length=MAX_ID_CHARACTERS)]
     subject: Subject
     source: Source
     event_time: str
@@ -40,8 +44,8 @@ class EventOf(msgspec.Struct, Generic[Subject, Source, Version], frozen=True, gc
 Event: TypeAlias = EventOf[str, str, str]
 NAME_TYPES: Final = {
     "subject": Annotated[str, msgspec.Meta(min_length=1, max_length=54)],
-    "source": Annotated[str, msgspec.Meta(min_length=1, max_length=100)],
-    "model_version": Annotated[str, msgspec.Meta(min_length=1, max_length=100)],
+    "source": Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARACTERS)],
+    "model_version": Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARACTERS)],
 }
 
 CHUNK: Final = 1_000

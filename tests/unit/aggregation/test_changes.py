@@ -58,6 +58,7 @@ WIDE = "😀" * 292  # four bytes a character
 LONGEST = {
     "events with the longest names": (named(8, "x" * 24), events(MAX_CHANGE_EVENTS, identity=ID, source="s" * 100)),
     "and of four bytes a character": (named(8, WIDE), events(MAX_CHANGE_EVENTS, identity=WIDE, source=WIDE[:100])),
+    "and half as many": (named(8, WIDE), events(95, identity=WIDE, source=WIDE[:100])),
     "many buckets with the longest names": (named(600, "y" * 300, "s" * 100), events(1, source="s" * 100)),
     "and of four bytes": (named(300, WIDE, *[f"{n}{WIDE[:98]}" for n in range(9)]), events(30, identity=WIDE)),
     "few buckets of many sources": (named(16, "😀" * 300, *[f"{n}{'😀' * 90}" for n in range(90)]), events(30)),
