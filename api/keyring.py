@@ -40,14 +40,24 @@ class Keyring:
 
     def keys(self, must_hold: str | None = None) -> dict[str, bytes]:
         """The keys. Another process may have made the one a token names: then the store is asked at once, though not
-        more than once a second. Blocking. Raises `Transient`."""
-        with self._lock:
-            age_ms = self._clock.monotonic_ms() - self._read_ms
-            unknown = must_hold is not None and must_hold not in self._keys
-            if not self._keys or age_ms >= READ_AGAIN_MS or (unknown and age_ms >= UNKNOWN_AGAIN_MS):
+        more than once a second. While one thread reads, the others go on with the keys there are, unless the one they
+        need is not among them. Blocking. Raises `Transient`."""
+        keys = self._keys
+        enough = bool(keys) and (must_hold is None or must_hold in keys)
+        if not self._due(must_hold) or not self._lock.acquire(blocking=not enough):
+            return keys
+        try:
+            if self._due(must_hold):
                 self._keys = self._read()
                 self._read_ms = self._clock.monotonic_ms()
             return self._keys
+        finally:
+            self._lock.release()
+
+    def _due(self, must_hold: str | None) -> bool:
+        age_ms = self._clock.monotonic_ms() - self._read_ms
+        unknown = must_hold is not None and must_hold not in self._keys
+        return not self._keys or age_ms >= READ_AGAIN_MS or (unknown and age_ms >= UNKNOWN_AGAIN_MS)
 
     def _of_operator(self) -> dict[str, bytes]:
         """The secret's keys. Raises `Unusable` for one that is none, at the start: later the last good ones stay."""

@@ -2,10 +2,9 @@
 
 import logging
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from contracts.errors import Unusable
-from contracts.settings import ClassifierSettings, ProducerSettings, Settings, load
+from contracts.settings import ClassifierSettings, ProducerSettings, load
 from local.driver_context import LambdaContext
 from local.line import entry_point
 
@@ -29,28 +28,3 @@ def log_level(env: Mapping[str, str]) -> int:
     if found is None:
         raise Unusable(f"CANDLEWICK_LOG={name!r} is no level: debug, info, warning or error")
     return found
-
-
-def check_aws(settings: Settings) -> None:
-    """Raises `Unusable` for an endpoint that is no URL and for a profile that is not set up."""
-    if settings.home != "aws":
-        return
-    if settings.endpoint_url and not _is_url(settings.endpoint_url):
-        raise Unusable(f"endpoint {settings.endpoint_url!r} is no URL, such as http://localhost:4566")
-    try:
-        import boto3
-        from botocore.exceptions import ProfileNotFound
-    except ImportError:
-        return  # the home says so itself, with the remedy
-    try:
-        boto3.session.Session()
-    except ProfileNotFound as error:
-        raise Unusable(f"{error}; set AWS_PROFILE to one of `aws configure list-profiles`") from error
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False

@@ -29,7 +29,7 @@ from local.driver_schedule import Schedule, ScheduleDriver
 from local.line import ITEMS_TABLE, apply_settings, drivers_of, entry_point
 from local.line_lease import line_lease
 from local.memory import share_heaps
-from local.ready import check_aws, check_line, log_level
+from local.ready import check_line, log_level
 from local.retention import forget_old
 from stores.data_dir import DataDir, UpLock
 from stores.home import Home, open_home
@@ -125,7 +125,6 @@ def run_up(
     if endpoint_url:
         env |= {"CANDLEWICK_HOME": "aws", "CANDLEWICK_ENDPOINT_URL": endpoint_url}
     settings = load(AggregatorSettings, env)
-    check_aws(settings)
     with UpLock(DataDir(Path(settings.data_dir))):
         listener = _listen(host, port)
         apply_settings(settings)

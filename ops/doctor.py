@@ -12,7 +12,7 @@ from contracts.errors import CandlewickError
 from contracts.generation import POINTER, live_generation
 from contracts.resolution import MINUTE_MS
 from contracts.settings import AggregatorSettings, ClassifierSettings, ProducerSettings, load
-from local.ready import check_aws, log_level
+from local.ready import log_level
 from ops.home import is_there
 from ops.replay.runs import KIND as RUN_KIND
 from ops.replay.runs import RESUMABLE
@@ -43,7 +43,6 @@ def examine(settings: AggregatorSettings) -> list[Finding]:
         detail, remedy = f"no data directory at {folder}", "`candlewick up` or `candlewick publish` makes it"
         return [*found, Finding("stores", "warning", detail, remedy)]
     try:
-        check_aws(settings)
         stores = list(_of_stores(open_home(settings), settings))
     except (CandlewickError, OSError) as error:
         return [*found, Finding("stores", "fault", str(error), "see the text; `candlewick status` tries again")]

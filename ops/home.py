@@ -36,10 +36,6 @@ def home_of(data_dir: str, must_exist: bool = True) -> "tuple[Home, AggregatorSe
     settings = settings_of(data_dir)
     if must_exist and not is_there(settings):
         raise BadRequest(f"no data directory at {data_dir}: start with `candlewick up` or `candlewick publish`")
-    if settings.home == "aws":
-        from local.ready import check_aws
-
-        check_aws(settings)
     return open_home(settings, env=os.environ), settings
 
 

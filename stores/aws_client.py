@@ -4,10 +4,12 @@ botocore's own retries are off (one attempt); those here sleep through `contract
 race, and every service has the same policy: full-jitter back-off, at most `MAX_TRIES` attempts, then `Transient`.
 """
 
+import os
 import threading
 from collections.abc import Callable, Container
 from functools import cache
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
@@ -162,8 +164,10 @@ class Services:
     """The clients of one process: made once a service, shared by threads (boto3 clients are thread-safe)."""
 
     def __init__(self, endpoint_url: str | None, clock: Clock) -> None:
-        """Raises `Unusable` when boto3 is not installed."""
-        self._session = _session()
+        """Raises `Unusable` when boto3 is not installed, for an endpoint that is no URL, for a profile not set up."""
+        if endpoint_url and not _is_url(endpoint_url):
+            raise Unusable(f"endpoint {endpoint_url!r} is no URL, such as http://localhost:4566")
+        self._session = _session(os.environ.get("AWS_PROFILE") or None)
         self._endpoint_url = endpoint_url
         self._clock = clock
 
@@ -197,10 +201,22 @@ _session_lock = threading.Lock()
 
 
 @cache
-def _session() -> Any:
+def _session(profile: str | None) -> Any:
     """One session a process: what it reads to make a client it reads once."""
     try:
         import boto3
+        from botocore.exceptions import ProfileNotFound
     except ImportError:
         raise Unusable("the AWS home needs boto3: install the extra, `pip install candlewick[aws]`") from None
-    return boto3.session.Session()
+    try:
+        return boto3.session.Session(profile_name=profile)
+    except ProfileNotFound as error:
+        raise Unusable(f"{error}; set AWS_PROFILE to one of `aws configure list-profiles`") from None
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -107,6 +107,11 @@ def wish_of(
         raise BadRequest(error.detail) from None
     if start_ms is not None and end_ms is not None and start_ms >= end_ms:
         raise BadRequest(f"--start {start} is not before --end {end}")
+    if model is not None:
+        from consumers.classifier.models.registry import known, names
+
+        if not known(model):
+            raise BadRequest(f"there is no model {model!r}", tuple(names()))
     places = dict(text.partition("=")[::2] for text in positions)
     if not all(places.values()):
         raise BadRequest("--from-position is SHARD=SEQUENCE_NUMBER")

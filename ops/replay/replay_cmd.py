@@ -1,5 +1,6 @@
 """`candlewick replay …`: plan, run, resume, cancel, compare, promote, rollback, verify."""
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,15 @@ from ops.console import DIFFERENT, INTERRUPTED, plain_errors, put_json, say
 from ops.home import DEFAULT_DATA_DIR, DataDir, Json, home_of
 
 app = typer.Typer(no_args_is_help=True)
+
+
+def _number(value: float | None) -> float | None:
+    """Nothing is more than `nan`, nor less: a limit it is would never be met."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("nan is no limit")
+    return value
+
+
 Sources = Annotated[
     list[str] | None,
     typer.Option("--source", help="auto (default) log lake failed quarantine file:PATH; repeatable."),
@@ -24,7 +34,7 @@ LogFrom = Annotated[str | None, typer.Option("--from-time", help="Log: only what
 LogAt = Annotated[
     list[str] | None, typer.Option("--from-position", help="Log: SHARD=SEQUENCE_NUMBER to begin at; repeatable.")
 ]
-Rate = Annotated[float | None, typer.Option(min=0.001, help="At most so many records a second.")]
+Rate = Annotated[float | None, typer.Option(min=0.001, callback=_number, help="At most so many records a second.")]
 Speed = Annotated[str, typer.Option(help="`max`, or a multiple of event time such as `3600x`.")]
 Concurrency = Annotated[int | None, typer.Option(min=1, max=8, help="Worker processes; unset: one a core.")]
 Run = Annotated[str, typer.Argument(help="A run (r1) or the generation it builds.")]
@@ -253,11 +263,17 @@ def compare_command(
     a: Annotated[str, typer.Argument(help="Generation or run; with one argument: compared with the live one.")],
     b: Annotated[str | None, typer.Argument(help="The other one, usually the new one.")] = None,
     max_diffs: Annotated[int | None, typer.Option(min=1, help="Stop after so many differences.")] = None,
-    max_time: Annotated[float | None, typer.Option(min=0, help="Stop after so many seconds.")] = None,
-    max_lost: Annotated[float, typer.Option(help="Share of buckets and of events that may be missing in B.")] = 0.0,
-    max_flips: Annotated[float, typer.Option(help="Share of labels that may differ.")] = 0.25,
-    max_close_change: Annotated[float, typer.Option(help="Mean absolute change of close.")] = 0.25,
-    max_psi: Annotated[float, typer.Option(help="Population stability index of the scores.")] = 0.25,
+    max_time: Annotated[float | None, typer.Option(min=0, callback=_number, help="Stop after so many seconds.")] = None,
+    max_lost: Annotated[
+        float, typer.Option(min=0, callback=_number, help="Share of buckets and of events that may be missing in B.")
+    ] = 0.0,
+    max_flips: Annotated[float, typer.Option(min=0, callback=_number, help="Share of labels that may differ.")] = 0.25,
+    max_close_change: Annotated[
+        float, typer.Option(min=0, callback=_number, help="Mean absolute change of close.")
+    ] = 0.25,
+    max_psi: Annotated[
+        float, typer.Option(min=0, callback=_number, help="Population stability index of the scores.")
+    ] = 0.25,
     out: Annotated[str | None, typer.Option(help="Folder of the HTML and JSON report.")] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: Json = False,
@@ -281,7 +297,7 @@ def compare_command(
                 advance,
                 settings.expire,
             )
-        folder = Path(out) if out else Path(settings.data_dir) / "replay"
+        folder = (Path(out) if out else Path(settings.data_dir) / "replay").expanduser()
         html, _document = write_report(report, folder)
         put_json(report) if as_json else _print_compare(report)
         say(f"report: {html}")

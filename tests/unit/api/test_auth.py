@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -91,6 +93,37 @@ def test_keys_of_the_operator_win_and_are_checked(home: TestHome) -> None:
         with pytest.raises(Unusable) as told:
             parse_keys(bad)
         assert "x" * 20 not in str(told.value)
+
+
+class SlowSecrets(FakeSecrets):
+    """Answers the second time when it is `told` to."""
+
+    def __init__(self, **values: str) -> None:
+        super().__init__(**values)
+        self.asked, self.told = threading.Event(), threading.Event()
+        self.told.set()
+
+    def get(self, name: str) -> str | None:
+        self.asked.set()
+        assert self.told.wait(30)
+        return super().get(name)
+
+
+def test_tokens_are_verified_while_the_secret_is_read_again(home: TestHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = SlowSecrets(**{SECRET_NAME: f"a1:{'o' * 20}"})
+    ring = keyring(home, secrets)
+    token, caller = issue(ring, NOW_MS, 30)
+    monkeypatch.setattr("api.keyring.READ_AGAIN_MS", 0.0)
+    secrets.told.clear()
+    secrets.asked.clear()
+    with ThreadPoolExecutor(2) as pool:
+        reading = pool.submit(verify, ring, token, NOW_MS)
+        assert secrets.asked.wait(30)
+        try:
+            assert pool.submit(verify, ring, token, NOW_MS).result(10) == caller
+        finally:
+            secrets.told.set()
+        assert reading.result(30) == caller
 
 
 def test_a_rotated_secret_reaches_a_running_process(home: TestHome, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,19 @@ def test_doctor_makes_no_data_directory(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_a_replay_with_a_model_that_is_none_is_refused(data: Path) -> None:
+    assert "there is no model 'nosuch'" in complaint(data, {}, "replay", "plan", "--model", "nosuch", code=2)
+
+
+@pytest.mark.parametrize("option", ["--max-flips", "--max-lost", "--max-close-change", "--max-psi", "--max-time"])
+@pytest.mark.parametrize("limit", ["nan", "-1", "many"])
+def test_a_limit_that_nothing_or_all_would_pass_is_refused(data: Path, option: str, limit: str) -> None:
+    with mock.patch.dict(os.environ, environment() | {"CANDLEWICK_DATA_DIR": str(data)}, clear=True):
+        done = CliRunner().invoke(app, ["replay", "compare", "g1", option, limit])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"'{option}'" in done.stderr
+
+
 @pytest.mark.parametrize("host", ["", " "])
 def test_up_listens_nowhere_without_being_told_where(data: Path, host: str) -> None:
     assert "--host" in complaint(data, {}, "up", "--port", "0", "--host", host, code=2)
@@ -134,7 +147,15 @@ def test_bad_source_settings_are_named_by_the_sources_commands(data: Path, name:
     assert name in complaint(data, {}, "sources", "test", "a", "--sources", str(data.parent / name))
 
 
-@pytest.mark.parametrize("settings", [{"PORT": "70000"}, {"CANDLEWICK_HOST": "nosuch.invalid"}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"PORT": "70000"},
+        {"CANDLEWICK_HOST": "nosuch.invalid"},
+        {"CANDLEWICK_ENDPOINT_URL": "foo"} | AWS,
+        {"AWS_PROFILE": "nosuch"} | AWS,
+    ],
+)
 def test_the_stream_process_says_in_a_line_why_it_cannot_start(data: Path, settings: dict[str, str]) -> None:
     env = environment() | {"CANDLEWICK_DATA_DIR": str(data), "PORT": "0"} | settings
     command = [sys.executable, "-m", "api.stream_app"]
