@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ from stores.home import Home, open_home
 from tests import oracle
 from tests.bench.report import machine, percentile, rss_bytes
 from tests.e2e.chaos_scene import stored_by_oracle_key
-from tests.e2e.harness import ROOT, Up, answer, candlewick, environment
+from tests.e2e.harness import CANDLEWICK, ROOT, Up, answer, candlewick, environment
 from tests.e2e.soak_clients import MASK, Crowd, digest_of
 from tests.e2e.soak_feed import subjects
 from tests.e2e.soak_page import page
@@ -58,19 +59,23 @@ class Load(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """The process at an instant: seconds since the start, resident bytes, CPU seconds, the slowest stage's lag."""
+    """The process at an instant: seconds since the start, resident bytes, CPU seconds, the slowest stage's lag, and
+    what of its memory is in use (`measured_up`)."""
 
     at_s: float
     rss: int
     cpu_s: float
     behind_ms: int
+    python_blocks: int = 0
+    malloc_bytes: int = 0
 
 
 class Sampler:
     """Looks at the process every two seconds."""
 
-    def __init__(self, up: Up) -> None:
+    def __init__(self, up: Up, in_use: Path) -> None:
         self._up = up
+        self._in_use = in_use
         self._began = time.monotonic()
         self.samples: list[Sample] = []
 
@@ -80,7 +85,8 @@ class Sampler:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         cpu_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         behind_ms = max(s["behind_ms"] for s in status["stages"] if not s["name"].startswith(GATHERING))
-        self.samples.append(Sample(time.monotonic() - self._began, rss_bytes(pid), cpu_s, behind_ms))
+        used = json.loads(self._in_use.read_text())
+        self.samples.append(Sample(time.monotonic() - self._began, rss_bytes(pid), cpu_s, behind_ms, **used))
         return self.samples[-1]
 
     async def run(self) -> None:
@@ -127,26 +133,50 @@ class Feed:
         await self._process.wait()
 
 
-def slope_mb_per_hour(samples: list[Sample]) -> tuple[float, float]:
-    """Least squares over resident memory after the warm-up, and the standard error of that.
+def after_warm_up(samples: list[Sample]) -> list[Sample]:
+    """The last part of a stretch."""
+    first_s, last_s = samples[0].at_s, samples[-1].at_s
+    return [s for s in samples if s.at_s >= first_s + WARM_UP * (last_s - first_s)]
+
+
+def slope_per_hour(samples: list[Sample], of: Callable[[Sample], float]) -> tuple[float, float]:
+    """Least squares over what a sample says of memory, after the warm-up, and the standard error of that.
 
     Memory goes in steps, and what it is in one minute it is in the next: it is a walk, not noise around a line. The
     least-squares slope of a walk of n steps with standard deviation s has the standard error s √(6/5n) (Durlauf and
-    Phillips, Trends versus Random Walks, 1988); the steps are those from minute to minute."""
-    first_s, last_s = samples[0].at_s, samples[-1].at_s
-    kept = [s for s in samples if s.at_s >= first_s + WARM_UP * (last_s - first_s)]
-    at, rss = [s.at_s for s in kept], [s.rss for s in kept]
-    slope = statistics.linear_regression(at, rss).slope if len(kept) > 1 else 0.0
-    every_minute = {int((s.at_s - first_s) // MINUTE_S): s.rss for s in kept}  # its last
+    Phillips, Trends versus Random Walks, 1988); the steps are those from minute to minute. Where it is noise around a
+    line after all, that is too much, never too little."""
+    kept = after_warm_up(samples)
+    at, memory = [s.at_s for s in kept], [of(s) for s in kept]
+    slope = statistics.linear_regression(at, memory).slope if len(kept) > 1 else 0.0
+    every_minute = {int((s.at_s - samples[0].at_s) // MINUTE_S): of(s) for s in kept}  # its last
     steps = [after - before for before, after in itertools.pairwise(every_minute.values())]
     error = statistics.stdev(steps) * math.sqrt(6 / 5 / len(steps)) / MINUTE_S if len(steps) > 1 else math.inf
-    return slope * 3600 / 1e6, error * 3600 / 1e6
+    return slope * 3600, error * 3600
+
+
+def slope_of(samples: list[Sample], of: Callable[[Sample], float]) -> dict[str, float | None]:
+    """The same, rounded, by name."""
+    slope, error = slope_per_hour(samples, of)
+    return {"per_hour": round(slope, 2), "error": None if math.isinf(error) else round(error, 2)}
+
+
+def in_use(samples: list[Sample]) -> dict[str, Any]:
+    """What of the memory was in use after the warm-up: Python's blocks (millions) and malloc's (MB)."""
+    found = {}
+    kinds: dict[str, Callable[[Sample], float]] = {
+        "python_blocks_m": lambda sample: sample.python_blocks / 1e6,
+        "malloc_mb": lambda sample: sample.malloc_bytes / 1e6,
+    }
+    for name, of in kinds.items():
+        every = [of(sample) for sample in after_warm_up(samples)]
+        found[name] = {"least": round(min(every), 2), "most": round(max(every), 2)} | slope_of(samples, of)
+    return found
 
 
 def phase(samples: list[Sample], ages_ms: list[float], published: int, seconds: float) -> dict[str, Any]:
     """What a stretch of the run came to."""
     first, last = samples[0], samples[-1]
-    slope, error = slope_mb_per_hour(samples)
     return {
         "articles": published,
         "seconds": round(seconds, 1),
@@ -156,15 +186,19 @@ def phase(samples: list[Sample], ages_ms: list[float], published: int, seconds: 
         "rss_first_mb": round(first.rss / 1e6, 1),
         "rss_last_mb": round(last.rss / 1e6, 1),
         "rss_mb_by_tenths": [round(s.rss / 1e6) for s in samples[:: max(1, -(-len(samples) // 10))]],
-        "rss_slope_mb_per_hour": round(slope, 1),
-        "rss_slope_error_mb_per_hour": None if math.isinf(error) else round(error, 1),
+        "rss_slope_mb": slope_of(samples, lambda sample: sample.rss / 1e6),
+        "in_use": in_use(samples),
         "cores": round((last.cpu_s - first.cpu_s) / max(0.1, last.at_s - first.at_s), 2),
     }
 
 
 async def live(up: Up, data: Path, load: Load) -> tuple[Crowd, dict[str, Any]]:
     """Steady load, quiet, burst, recovery; the clients as they stand then."""
-    crowd, sampler, feed = Crowd(up.url, load.clients, subjects()), Sampler(up), await Feed.start(data)
+    crowd, sampler, feed = (
+        Crowd(up.url, load.clients, subjects()),
+        Sampler(up, data.with_suffix(".in_use")),
+        await Feed.start(data),
+    )
     began = time.monotonic()
     await crowd.connect()
     connected_s = time.monotonic() - began
@@ -245,9 +279,10 @@ def run(load: Load, folder: Path) -> dict[str, Any]:
         "CANDLEWICK_MAX_CONNECTIONS": str(load.clients + 10),
         "CANDLEWICK_RATE_BURST": str(load.clients + 1_000),
         "CANDLEWICK_MAX_LIFETIME_S": str(load.lifetime_s),
+        "CANDLEWICK_IN_USE": str(data.with_suffix(".in_use")),
     }
     try:
-        with Up(data, settings=room) as up:
+        with Up(data, settings=room, program=[CANDLEWICK[0], "-m", "tests.e2e.measured_up"]) as up:
             crowd, report = asyncio.run(live(up, data, load))
             assert up.stop() == 0, up.log.read_text()[-2000:]
     finally:

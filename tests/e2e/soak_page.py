@@ -37,7 +37,7 @@ def _run(report: dict[str, Any]) -> str:
 | memory at its beginning and end | {_memory(steady)} | {_memory(burst)} |
 | memory on its way, by tenths | {_way(steady)} | {_way(burst)} |
 | slope of memory (the first {report["warm_up"]:.0%} left out) | {_slope(steady)} | {_slope(burst)} |
-| cores the program got | {steady["cores"]:g} | {burst["cores"]:g} |
+{_in_use(steady, burst)}| cores the program got | {steady["cores"]:g} | {burst["cores"]:g} |
 | then nothing pending after | {steady["drained_s"]:g} s | **{burst["recovery_s"]:g} s** |
 
 Every one of the {report["published"]:,} articles became an event, {checked["counted"]:,} events were counted, and
@@ -57,8 +57,30 @@ def _way(phase: dict[str, Any]) -> str:
 
 def _slope(phase: dict[str, Any]) -> str:
     """With its standard error where there is one: runs before the fourth were kept without."""
+    if "rss_slope_mb" in phase:
+        return _told(phase["rss_slope_mb"], "MB")
     error = phase.get("rss_slope_error_mb_per_hour")
-    return f"{phase['rss_slope_mb_per_hour']:+g}{'' if error is None else f' ± {error:g}'} MB an hour"
+    return _told({"per_hour": phase["rss_slope_mb_per_hour"], "error": error}, "MB")
+
+
+def _told(slope: dict[str, Any], unit: str) -> str:
+    error = "" if slope["error"] is None else f" ± {slope['error']:g}"
+    return f"{slope['per_hour']:+g}{error} {unit} an hour"
+
+
+def _in_use(*phases: dict[str, Any]) -> str:
+    """Rows of what was in use of it; runs before the fifth were kept without."""
+    if "in_use" not in phases[0]:
+        return ""
+    kinds = {"python_blocks_m": ("in use: Python's blocks", "million"), "malloc_mb": ("in use: of malloc's", "MB")}
+    rows = ""
+    for name, (title, unit) in kinds.items():
+        cells = [
+            f"{found['least']:g} to {found['most']:g} {unit}, {_told(found, unit)}"
+            for found in (phase["in_use"][name] for phase in phases)
+        ]
+        rows += f"| {title} | {' | '.join(cells)} |\n"
+    return rows
 
 
 def _memory(phase: dict[str, Any]) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.chaos_faults import process_killed
-from tests.e2e.endurance import Load, Sample, run, slope_mb_per_hour
+from tests.e2e.endurance import Load, Sample, run, slope_per_hour
 from tests.e2e.soak_clients import Client, Crowd, digest_of, read
+from tests.e2e.soak_page import page
 from tests.e2e.watcher import longest_outage
 
 START = b"2025-12-21T12:00:00Z"
@@ -22,6 +23,10 @@ def test_a_short_soak_loses_and_doubles_nothing(tmp_path: Path) -> None:
     assert found["account"]["items_received"] > 0
     assert found["account"]["reconnects"] > 40, "streams end as planned, and go on"
     assert found["published"] == 90 + 120
+    used = found["steady"]["in_use"]
+    assert 0.1 < used["python_blocks_m"]["least"] <= used["python_blocks_m"]["most"] < 10
+    assert 1 < used["malloc_mb"]["least"] <= used["malloc_mb"]["most"] < 1_000
+    assert "in use: Python's blocks" in page([found | {"machine": {}}])
 
 
 def test_a_killed_process_is_whole_again(tmp_path: Path) -> None:
@@ -66,18 +71,22 @@ def walk(minutes: int, drift: float, numbers: random.Random) -> list[Sample]:
     return [Sample(minute * 60 + s, round(at_rest[minute]), 0.0, 0) for minute in range(minutes) for s in (0, 20, 40)]
 
 
+def slope_mb(samples: list[Sample]) -> tuple[float, float]:
+    return slope_per_hour(samples, lambda sample: sample.rss / 1e6)
+
+
 def test_a_leak_has_a_slope() -> None:
     steady = [Sample(at, 100_000_000, 0.0, 0) for at in range(600)]
     leaking = [Sample(at, 100_000_000 + at * 1_000_000, 0.0, 0) for at in range(600)]
-    assert slope_mb_per_hour(steady) == (0.0, 0.0)
-    assert slope_mb_per_hour(leaking)[0] == pytest.approx(3600)
-    assert slope_mb_per_hour(leaking[:90]) == (pytest.approx(3600), math.inf)
+    assert slope_mb(steady) == (0.0, 0.0)
+    assert slope_mb(leaking)[0] == pytest.approx(3600)
+    assert slope_mb(leaking[:90]) == (pytest.approx(3600), math.inf)
 
 
 @pytest.mark.parametrize("drift_mb_per_hour", [0, 60])
 def test_a_slope_is_as_uncertain_as_it_says(drift_mb_per_hour: float) -> None:
     numbers = random.Random(7)
-    found = [slope_mb_per_hour(walk(90, drift_mb_per_hour * 1e6 / 60, numbers)) for _ in range(400)]
+    found = [slope_mb(walk(90, drift_mb_per_hour * 1e6 / 60, numbers)) for _ in range(400)]
     slopes = [slope for slope, _ in found]
     assert statistics.fmean(slopes) == pytest.approx(drift_mb_per_hour, abs=6)
     assert statistics.fmean(error for _, error in found) == pytest.approx(statistics.stdev(slopes), rel=0.1)
