@@ -1,6 +1,6 @@
 """The eight resolutions: one row each, every one divides the next, so each rolls up from the one before.
 
-Adding a row here is all it takes to add a resolution; the assertions below run at import.
+A row here, and a new generation (docs/howto/add-a-resolution.md), add a resolution; the assertions below run at import.
 """
 
 import itertools

@@ -10,8 +10,10 @@ from aggregation.finalizer import Finalizer
 from aggregation.lanes import Lanes
 from aggregation.service import Aggregator
 from contracts.clock import ManualClock
+from contracts.errors import Unusable
 from contracts.generation import FIRST_GENERATION, POINTER
 from contracts.ports import Record
+from contracts.resolution import NAMES
 from contracts.settings import AggregatorSettings
 from tests import oracle
 from tests.events import BASE_MS, scored
@@ -72,3 +74,27 @@ def test_the_first_to_settle_it_stands() -> None:
     control = FakeControl()
     assert Lanes(control, 4).of("g1") == Lanes(control, 1).of("g1") == 4
     assert Lanes(control, 1).of("g2") == 1
+
+
+def test_a_generation_of_other_resolutions_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its buckets' children are other windows: events would be doubled, or taken for expired."""
+    line = Line()
+    documents = [scored(n, "AAPL", BASE_MS + n, 0.5) for n in range(40)]
+    line.feed(documents[:20])
+    assert line.control.get("lanes", FIRST_GENERATION).value == {"lanes": 1, "resolutions": list(NAMES)}
+    monkeypatch.setattr("aggregation.lanes.NAMES", ("1m", "5m", "10m", "30m", *NAMES[3:]))
+    line.with_lanes(1)
+    with pytest.raises(Unusable, match="add-a-resolution"):
+        line.feed(documents[20:])
+    with pytest.raises(Unusable, match="1h"):
+        Finalizer(line.store, line.control, line.clock).run()
+    assert line.right(FIRST_GENERATION, documents[:20])
+    line.control.put(*POINTER, {"generation": "g2"}, line.control.get(*POINTER).version)
+    line.feed(documents)
+    assert line.control.get("lanes", "g2").value["resolutions"][3] == "30m"
+
+
+def test_a_generation_from_before_resolutions_were_noted_has_the_first_ones() -> None:
+    line = Line()
+    line.control.put("lanes", FIRST_GENERATION, {"lanes": 4}, 0)
+    assert Lanes(line.control, 1).of(FIRST_GENERATION) == 4
