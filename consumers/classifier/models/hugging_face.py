@@ -3,6 +3,8 @@
 `<name>` is a hub name (`ProsusAI/finbert`) or a folder with a checkpoint. The first load needs the `train` extra;
 later loads need neither torch nor transformers nor a network. The export is float32 and runs one unpadded text at
 a time, as the default model does, so law 7 holds for it too.
+
+The version names the weights: `hf:NAME@COMMIT`, or `hf:FOLDER@DIGEST` of all that is in the folder, wherever that lies.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ __all__ = ["load"]
 
 CACHE = Path("~/.cache/candlewick/models")
 TOKENS_MAX = 256
+DIGITS = 12
 VERSION_CHARACTERS_MAX = 100
 """What an event takes; a longer name goes by the name of its folder in the cache."""
 MEANINGS = {
@@ -38,17 +41,35 @@ _TOLERANCE = 1e-4
 def load(name: str, threads: int, cache: Path = CACHE) -> OnnxTextModel:
     """The checkpoint, from the cache or exported into it. Raises `ModelUnavailable`."""
     checkpoint = name.removeprefix("hf:")
-    folder = cache.expanduser() / f"{_slug(checkpoint)}-{hashlib.sha256(checkpoint.encode()).hexdigest()[:12]}"
+    local = Path(checkpoint).expanduser()
+    digest = _digest_of(local) if local.is_dir() else ""
+    key = digest or hashlib.sha256(checkpoint.encode()).hexdigest()
+    folder = cache.expanduser() / f"{_slug(checkpoint)}-{key[:DIGITS]}"
     if not (folder / "card.json").is_file():
-        _export(name, checkpoint, folder)
-    model = read_model(name, threads, folder, remedy=f"delete {folder} to export it again")
+        version = f"hf:{local.resolve().name}@{digest[:DIGITS]}" if digest else ""
+        _export(name, str(local) if digest else checkpoint, folder, version)
+    model = read_model(name, threads, folder, remedy=f"delete {folder} to export it again", any_script=True)
     if len(model.version) > VERSION_CHARACTERS_MAX:
         model.version = f"hf:{folder.name}"
     return model
 
 
-def _export(name: str, checkpoint: str, folder: Path) -> None:
-    """Writes model.onnx, tokenizer.json and card.json to a folder beside, then renames it: whole or not at all."""
+def _digest_of(folder: Path) -> str:
+    """SHA-256 over the names and contents of all files. Raises `ModelUnavailable` for one that cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            digest.update(f"{path.relative_to(folder)}\0{path.stat().st_size}\0".encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    except OSError as error:
+        raise ModelUnavailable(f"hf:{folder} cannot be read: {error}") from error
+    return digest.hexdigest()
+
+
+def _export(name: str, checkpoint: str, folder: Path, version: str) -> None:
+    """Writes model.onnx, tokenizer.json and card.json to a folder beside, then renames it: whole or not at all.
+    Without a `version` it is the name with the hub's commit."""
     try:
         import torch
         import transformers
@@ -74,8 +95,9 @@ def _export(name: str, checkpoint: str, folder: Path) -> None:
         _trace(name, torch, network, order, work / "model.onnx")
         tokens_max = min(TOKENS_MAX, getattr(network.config, "max_position_embeddings", TOKENS_MAX) - 2)
         files = ("model.onnx", "tokenizer.json")
+        commit = getattr(network.config, "_commit_hash", None)
         card = {
-            "name": name,
+            "name": version or (f"{name}@{commit[:DIGITS]}" if commit else name),
             "tokens_max": tokens_max,
             "sha256": {file: hashlib.sha256((work / file).read_bytes()).hexdigest() for file in files},
         }

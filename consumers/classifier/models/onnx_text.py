@@ -26,7 +26,7 @@ import onnxruntime
 __all__ = ["NOTHING_TO_READ", "OnnxTextModel", "readable", "session_of"]
 
 NOTHING_TO_READ = Score("neutral", 10_000, 0)
-"""The defined answer for a text without words in Latin letters: empty, emoji only, another script."""
+"""The defined answer for a text without words: empty, emoji only; and in a script the encoder was not taught."""
 
 _FATAL = 4
 
@@ -34,8 +34,11 @@ _FATAL = 4
 class OnnxTextModel:
     """Scores texts with a session that takes ids of one text and gives probabilities in the order of `LABELS`."""
 
-    def __init__(self, version: str, tokenizer: Tokenizer, session: Any, threads: int, tokens_max: int) -> None:
+    def __init__(
+        self, version: str, tokenizer: Tokenizer, session: Any, threads: int, tokens_max: int, any_script: bool = False
+    ) -> None:
         self.version = version
+        self._any_script = any_script
         self._tokenizer = tokenizer
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(tokens_max)
@@ -63,7 +66,7 @@ class OnnxTextModel:
 
     def _score_one(self, text: str) -> Score:
         text = clean(text)
-        if not readable(text):
+        if not readable(text, self._any_script):
             return NOTHING_TO_READ
         ids = np.array(self._tokenizer.encode(text).ids, np.int64)
         negative, neutral, positive = self._session.run(None, {"ids": ids})[0].tolist()
@@ -80,9 +83,9 @@ def score_of(negative: float, neutral: float, positive: float) -> Score:
     return Score(label, min(10_000, round(confidence * 10_000)), round((positive - negative) * 10_000))
 
 
-def readable(text: str) -> bool:
-    """Whether there are letters, and at least half of them Latin. The encoder was taught no other script."""
-    if text.isascii():
+def readable(text: str, any_script: bool = False) -> bool:
+    """Whether there are letters, and at least half of them Latin unless the encoder was taught `any_script`."""
+    if any_script or text.isascii():
         return any(character.isalpha() for character in text)
     letters = [character for character in text if character.isalpha()]
     latin = sum(character < "\u0250" or "\u1e00" <= character < "\u1f00" for character in letters)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from consumers.classifier.models import hugging_face
+from consumers.classifier.models import hugging_face, minilm
 from consumers.classifier.models.minilm import DATA
+from consumers.classifier.models.onnx_text import NOTHING_TO_READ
 from consumers.classifier.models.registry import LABELS, ModelUnavailable
 from contracts.events import decode_scored
 from tests.events import BASE_MS, scored
@@ -60,7 +62,46 @@ def test_a_local_checkpoint_is_exported_faithfully_and_once(tmp_path: Path, monk
         assert abs(score.polarity_e4 - (positive - negative) * 10_000) < 2
     monkeypatch.setattr(hugging_face, "_export", lambda *given: pytest.fail("exported twice"))
     assert hugging_face.load(name, 2, tmp_path / "cache").score(TEXTS) == model.score(TEXTS)
-    assert model.version == name
+    assert re.fullmatch(r"hf:tiny@[0-9a-f]{12}", model.version)
+
+
+def exported(name: str, checkpoint: str, folder: Path, version: str) -> None:
+    """What an export leaves, of the shipped weights."""
+    folder.mkdir(parents=True)
+    for file in ("model.onnx", "tokenizer.json"):
+        shutil.copyfile(DATA / file, folder / file)
+    (folder / "card.json").write_text(json.dumps(json.loads((DATA / "card.json").read_text()) | {"name": version}))
+
+
+def test_a_version_is_of_the_weights_and_not_of_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hugging_face, "_export", exported)
+    versions = []
+    for project, weights in (("one", b"a"), ("two", b"b"), ("three", b"a")):
+        folder = tmp_path / project / "ckpt"
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").write_bytes(weights)
+        monkeypatch.chdir(folder.parent)
+        versions.append(hugging_face.load("hf:./ckpt", 1, tmp_path / "cache").version)
+    assert versions[0] == versions[2] != versions[1]
+    (folder / "model.safetensors").write_bytes(b"b")
+    assert hugging_face.load("hf:./ckpt", 1, tmp_path / "cache").version == versions[1], "trained on in its place"
+    assert hugging_face.load(f"hf:{folder}", 1, tmp_path / "cache").version == versions[1]
+
+
+def test_a_model_that_was_taught_other_scripts_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hugging_face, "_export", exported)
+    (tmp_path / "ckpt").mkdir()
+    model = hugging_face.load(f"hf:{tmp_path / 'ckpt'}", 1, tmp_path / "cache")
+    scores = model.score(["苹果公司利润下降", "Прибыль упала", "🚀 123", ""])
+    assert NOTHING_TO_READ not in scores[:2]
+    assert scores[2:] == [NOTHING_TO_READ] * 2
+
+
+def test_a_damaged_card_is_said_in_a_line(tmp_path: Path) -> None:
+    for text in ("{", "{}", "[]"):
+        (tmp_path / "card.json").write_text(text)
+        with pytest.raises(ModelUnavailable, match="reinstall"):
+            minilm.load("minilm-news-1", 1, tmp_path)
 
 
 def test_a_checkpoint_without_the_three_labels_is_refused(tmp_path: Path) -> None:
