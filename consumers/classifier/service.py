@@ -15,7 +15,7 @@ import msgspec
 from consumers.classifier.emit import emit
 from consumers.classifier.items import primary_item
 from consumers.classifier.models.registry import Model, Score
-from consumers.classifier.stories import Claim, Claimant, claim_all, links
+from consumers.classifier.stories import Claim, Claimant, claim_all, is_marked, links, mark
 from consumers.classifier.subjects import Symbols, subjects_of
 from consumers.classifier.text import clean, model_text
 from contracts.aside import Aside, aside_of, digest_key, put_asides
@@ -156,7 +156,7 @@ class ClassifierService:
             batch.counts["quarantined"] += len(asides)
 
     def _drop_known(self, batch: _Batch) -> None:
-        """A re-fetch of an article that has its item, or that is in the batch already, emits nothing."""
+        """A re-fetch of an article that has its item or its mark, or that is in the batch already, emits nothing."""
         stored = self._items.get_primaries([work.article.article_id for work in batch.works])
         seen = set(stored)
         fresh = []
@@ -165,6 +165,9 @@ class ClassifierService:
                 batch.counts["duplicates"] += 1
                 if item := stored.pop(work.article.article_id, None):
                     batch.known.append((work.position, item))
+                continue
+            if is_marked(self._control, work.article.article_id, work.article.published_ms, self._clock.now_ms()):
+                batch.counts["duplicates"] += 1
                 continue
             seen.add(work.article.article_id)
             fresh.append(work)
@@ -252,6 +255,8 @@ class ClassifierService:
         for work in list(batch.works):
             if not self._link(batch, work.position, _claimed(work).story_key, work.article.article_id):
                 return
+            if _is_copy(work) and not self._mark(batch, work):
+                return
             batch.counts["duplicates" if _is_copy(work) else "scored"] += 1
 
     def _link(self, batch: _Batch, position: int, story_key: str, article_id: str) -> bool:
@@ -263,6 +268,16 @@ class ClassifierService:
         except Transient as error:
             tell(error)
             batch.fail(position)
+            return False
+        return True
+
+    def _mark(self, batch: _Batch, work: _Work) -> bool:
+        """A copy gets no item, so its mark says that it was seen; false when a store failed."""
+        try:
+            mark(self._control, work.article.article_id, _claimed(work).first_id, self._clock.now_ms())
+        except Transient as error:
+            tell(error)
+            batch.fail(work.position)
             return False
         return True
 

@@ -13,7 +13,7 @@ One control document a normalised headline, guarded by its version, holds that h
                                 put(expected 4) -> 5        B is a source, owns what A lacks
 
 The decision made at an article's first try stands for every later try, as long as its story is remembered: the same
-subjects, the same event time.
+subjects, the same event time. After that an article is known by its item, and a copy, which has none, by its mark.
 """
 
 import hashlib
@@ -26,12 +26,15 @@ from consumers.classifier.text import clean
 from contracts.errors import Transient
 from contracts.identity import normalised_headline
 from contracts.ports import ControlStore, ControlWrite, Versioned
-from contracts.resolution import HOUR_MS
+from contracts.resolution import COARSEST, HOUR_MS
 from contracts.trouble import tell
 
 KIND: Final = "story"
 BUCKET_MS: Final = 6 * HOUR_MS
 CLAIM_TTL_MS: Final = 48 * HOUR_MS
+COPY_KIND: Final = "story-copy"
+#: As long as anything is counted into: later it is expired.
+COPY_TTL_MS: Final = COARSEST.ttl_ms
 #: Articles one story remembers; past it only those that add a subject are.
 MAX_ARTICLES: Final = 500
 #: Of a document, far below DynamoDB's 400 KB, as every claim writes it all: some 500 stories of one article each. Past
@@ -152,6 +155,17 @@ def links(control: ControlStore, key: str, article_id: str) -> tuple[str, list[d
     mine = sorted(entry["articles"]) if article_id == first_id else [article_id]
     sources = [{"article_id": each, "source": entry["articles"][each]["source"]} for each in mine if each != first_id]
     return first_id, sources
+
+
+def mark(control: ControlStore, article_id: str, first_id: str, now_ms: int) -> None:
+    """Note that an article is a copy of a story's first, for when its story is forgotten. Raises `Transient`."""
+    control.put(COPY_KIND, article_id, {"first_id": first_id}, expires_ms=now_ms + COPY_TTL_MS)
+
+
+def is_marked(control: ControlStore, article_id: str, published_ms: int, now_ms: int) -> bool:
+    """Whether an article is known as a copy of a story that may be forgotten by now: of younger ones the story itself
+    tells, and nothing is read. Raises `Transient`."""
+    return published_ms <= now_ms - CLAIM_TTL_MS and control.get(COPY_KIND, article_id).value is not None
 
 
 def _join(

@@ -1,9 +1,13 @@
 """One real story as Finnhub (seconds, its own link), Tiingo (microseconds, another query string) and NewsAPI (a title
 that ends in the publisher's name) tell it: counted once, every source listed."""
 
+import pytest
+
+from contracts.instants import iso_ms
+from contracts.resolution import HOUR_MS
 from producers.sources.registry import Fetched
 from tests.fakes.web import FakeSite, fake_site
-from tests.unit.consumers.classifying import Line
+from tests.unit.consumers.classifying import Line, article
 from tests.unit.producers.asking import PAGES, Asking, golden, told
 
 HEADLINE = "Apple's new 'private relay' feature will not be available in China"
@@ -30,3 +34,27 @@ def test_a_story_told_by_three_sources_counts_once_and_lists_them_all() -> None:
         (item,) = line.items.primary.values()
         assert {each["source"] for each in item["sources"]} == {"finnhub", "tiingo", "newsapi"}
         assert len(item["sources"]) == 5
+
+
+def test_a_copy_that_is_told_again_when_its_story_is_forgotten_counts_no_second_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = Line()
+    told_twice = [
+        article(title="Apple shares have a good day", source=source, url=f"https://{source}.example/1")
+        for source in ("reuters", "cnbc")
+    ]
+    line.process(*told_twice)
+    counted = list(line.event_ids)
+    assert len(counted) == 1
+    for hours in (1, 49, 49):
+        line.clock.advance(hours * HOUR_MS)
+        line.process(*told_twice)
+        assert line.event_ids == counted
+    asked: list[str] = []
+    get = line.control.get
+    monkeypatch.setattr(line.control, "get", lambda kind, name: asked.append(kind) or get(kind, name))
+    now_ms = line.clock.now_ms()
+    line.process(article(title="Microsoft has a good day", published_ms=now_ms, ingested_at=iso_ms(now_ms)))
+    assert "story" in asked
+    assert "story-copy" not in asked, "of what is new its story tells"
