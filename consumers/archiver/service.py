@@ -54,16 +54,15 @@ class Archiver:
     def archive(self, records: Sequence[StreamRecord]) -> Archived:
         """Store one batch of one shard. Raises `Transient`: then the whole batch must come again, and what was
         stored is not stored twice."""
-        groups: defaultdict[str, list[StreamRecord]] = defaultdict(list)
+        groups: defaultdict[tuple[bool, str], list[StreamRecord]] = defaultdict(list)
         for record in records:
-            groups[_prefix(record)].append(record)
+            groups[_place(record)].append(record)
         written = objects = 0
-        for prefix, members in sorted(groups.items(), key=lambda group: _is_unknown(group[0])):
+        for (unread, prefix), members in sorted(groups.items(), key=lambda group: group[0][0]):
             fresh = self._not_there(prefix, members)
             if fresh:
                 name = f"{fresh[0].sequence_number}-{fresh[-1].sequence_number}{_SUFFIX}"
-                unknown = _is_unknown(prefix)
-                self._lake.put(prefix + name, [_unread_line(each) if unknown else _line(each) for each in fresh])
+                self._lake.put(prefix + name, [_unread_line(each) if unread else _line(each) for each in fresh])
                 written += len(fresh)
                 objects += 1
         return Archived(len(records), written, len(records) - written, objects)
@@ -79,19 +78,15 @@ class Archiver:
         ]
 
 
-def _prefix(record: StreamRecord) -> str:
-    """The key of a record's object up to its range."""
+def _place(record: StreamRecord) -> tuple[bool, str]:
+    """Whether it cannot be read, and the key of its object up to the range."""
     date = date_of(record.arrival_ms)
     source = None if record.error else _source_of(record.data)
     if source is None:
-        return f"raw/source=unknown/date={date}/{record.stream}-{record.shard_id}-"
+        return True, f"raw/source=unknown/date={date}/{record.stream}-{record.shard_id}-"
     if record.stream.endswith(SCORED_STREAM):
-        return f"scored/date={date}/{record.shard_id}-"
-    return f"raw/source={source}/date={date}/{record.shard_id}-"
-
-
-def _is_unknown(prefix: str) -> bool:
-    return prefix.startswith("raw/source=unknown/")
+        return False, f"scored/date={date}/{record.shard_id}-"
+    return False, f"raw/source={source}/date={date}/{record.shard_id}-"
 
 
 def _source_of(data: bytes) -> str | None:
@@ -102,7 +97,12 @@ def _source_of(data: bytes) -> str | None:
 
 
 def _line(record: StreamRecord) -> bytes:
-    return msgspec.json.format(record.data, indent=-1) if b"\n" in record.data else record.data
+    if b"\n" not in record.data:
+        return record.data
+    try:
+        return msgspec.json.format(record.data, indent=-1)
+    except RecursionError:  # the decoder goes a little deeper; in JSON a line feed only stands between two signs
+        return record.data.replace(b"\n", b"")
 
 
 def _unread_line(record: StreamRecord) -> bytes:

@@ -220,7 +220,7 @@ def _is_only_rating(words: Sequence[_Word], first: int, after: int, lower: Colle
 def matched_tags(text: str, tags: Iterable[str]) -> set[str]:
     """The tags all of whose words occur in the text as words (`ai-regulation`: "ai" and "regulation")."""
     words = set(normalised_headline(text).split())
-    return {tag for tag in tags if words.issuperset(tag.strip("-").replace("--", "-").split("-"))}
+    return {tag for tag in tags if words.issuperset(filter(None, tag.split("-")))}
 
 
 def subjects_of(

@@ -56,6 +56,22 @@ def test_a_record_over_several_lines_becomes_one() -> None:
     assert list(lake.objects.values()) == [[b'{"source":"a","title":"x y"}']]
 
 
+@pytest.mark.parametrize("depth", [900, 980, 985, 990, 995, 1_000, 1_005])
+def test_a_record_nested_to_the_limit_stops_nothing(depth: int) -> None:
+    lake = FakeLake()
+    nested = b'{"source":"a",\n"x":' + b"[" * depth + b"]" * depth + b"}"
+    Archiver(lake).archive([record(1, nested), record(2, article())])
+    assert sum(map(len, lake.objects.values())) == 2
+
+
+def test_a_source_called_unknown_is_readable_all_the_same() -> None:
+    lake = FakeLake()
+    told = article(source="unknown")
+    Archiver(lake).archive([record(1, told), record(2, b"no JSON")])
+    assert lake.objects[f"raw/source=unknown/date=2025-12-21/{SHARD}-1-1.jsonl.gz"] == [told]
+    assert f"raw/source=unknown/date=2025-12-21/{RAW_STREAM}-{SHARD}-2-2.jsonl.gz" in lake.objects
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_each_record_is_archived_once_however_retries_cut_the_batches(seed: int) -> None:
     chance = random.Random(seed)

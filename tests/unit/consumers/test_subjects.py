@@ -99,6 +99,7 @@ def test_a_tag_matches_when_all_its_words_occur() -> None:
     }
     assert matched_tags("They said it", ["ai"]) == set()
     assert matched_tags("E-Mail öffnen", ["e-mail"]) == {"e-mail"}
+    assert matched_tags("AI chips are sold", ["ai--chips", "-ai---chips-"]) == {"ai--chips", "-ai---chips-"}
 
 
 def test_a_noisy_sources_tickers_must_be_in_the_table() -> None:
