@@ -33,13 +33,37 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 TRUSTED_HOPS: Final = 2
 
 
+#: Only CloudFront may ask: its addresses are a prefix list that AWS keeps, another in each region.
+CLOUDFRONT_LISTS: Final = {
+    "ap-northeast-1": "pl-58a04531",
+    "ap-south-1": "pl-9aa247f3",
+    "ap-southeast-1": "pl-31a34658",
+    "ap-southeast-2": "pl-b8a742d1",
+    "ca-central-1": "pl-38a64351",
+    "eu-central-1": "pl-a3a144ca",
+    "eu-north-1": "pl-fab65393",
+    "eu-west-1": "pl-4fa04526",
+    "us-east-1": "pl-3b927c52",
+    "us-west-2": "pl-82a045eb",
+}
+
+
+def cloudfront_addresses(region: str) -> str:
+    """The prefix list there. Raises `ValueError` where it is not known."""
+    if region not in CLOUDFRONT_LISTS:
+        raise ValueError(
+            f"stream=fargate in {region}: add CloudFront's prefix list to CLOUDFRONT_LISTS in infra/fargate.py "
+            f"(`aws ec2 describe-managed-prefix-lists --region {region}`: …cloudfront.origin-facing)"
+        )
+    return CLOUDFRONT_LISTS[region]
+
+
 class StreamService(Construct):
     """Cluster, task, service and load balancer. Deploying builds and pushes the image, which is named by its content: a
     changed one is another task. `.dockerignore` says what it is made from."""
 
     def __init__(self, scope: Construct, name: str, stage: Stage, data: DataStack) -> None:
         super().__init__(scope, name)
-        stack = cdk.Stack.of(self)
         vpc = make_network(self, stage, "public", ec2.SubnetType.PUBLIC)
         cluster = ecs.Cluster(self, "Cluster", vpc=vpc, container_insights_v2=ecs.ContainerInsights.ENABLED)
         task = self._task(stage, data)
@@ -66,9 +90,7 @@ class StreamService(Construct):
             health_check=balancing.HealthCheck(path="/ready"),
             deregistration_delay=cdk.Duration.seconds(30),
         )
-        # Only CloudFront may ask: its addresses are a prefix list that AWS keeps, named by parameter.
-        parameter = cdk.CfnParameter(stack, "CloudFrontPrefixList", default="pl-3b927c52")
-        listener.connections.allow_default_port_from(ec2.Peer.prefix_list(parameter.value_as_string))
+        listener.connections.allow_default_port_from(ec2.Peer.prefix_list(cloudfront_addresses(stage.region)))
 
     def origin(self) -> cloudfront.IOrigin:
         """For the distribution."""

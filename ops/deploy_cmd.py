@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -157,7 +157,7 @@ def refuse_to_drop(plan: Plan) -> None:
 
     from infra.stages import STAGES
 
-    region = plan.region or plan.asked().get("region") or STAGES[plan.stage].region
+    region = plan.region or STAGES[plan.stage].region
     try:
         cloudformation = boto3.client("cloudformation", region_name=region)
         (stack,) = cloudformation.describe_stacks(StackName=OPS_STACK.format(stage=plan.stage))["Stacks"]
@@ -165,10 +165,34 @@ def refuse_to_drop(plan: Plan) -> None:
         if "does not exist" in str(error):
             return
         raise Unusable(f"CloudFormation: {error}") from None
-    before = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}.get("Context", "{}")
-    dropped = [f"-c {name}={value}" for name, value in json.loads(before).items() if name not in plan.asked()]
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}
+    before: dict[str, str] = json.loads(outputs.get("Context", "{}"))
+    dropped = [f"-c {name}={value}" for name, value in before.items() if name not in plan.asked()]
     if dropped:
         raise BadRequest(f"the last deployment had {' '.join(dropped)}: give it again, or end it with -c NAME=")
+    had, wanted = _regions(before), _regions(plan.asked())
+    if len(had ^ wanted) > 1:
+        raise BadRequest(
+            f"-c replicas: {', '.join(sorted(had)) or 'none'} before, {', '.join(sorted(wanted)) or 'none'} now, but a "
+            "table's copies change by one region in each deployment: deploy once for each"
+        )
+    for command in left_behind(plan, before, region):
+        say(f"stays, and costs, until you delete it: {command}")
+
+
+def _regions(asked: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(each for each in asked.get("replicas", "").split(",") if each)
+
+
+def left_behind(plan: Plan, before: Mapping[str, str], region: str) -> list[str]:
+    """How to delete the stacks that a deployment no longer has: CDK deploys the stacks there are, and no more."""
+    now = plan.asked()
+    gone = [(f"{plan.stage}-candlewick-replica", each) for each in sorted(_regions(before) - _regions(now))]
+    if before.get("cache") == "on" and now.get("cache") != "on":
+        gone.append((f"{plan.stage}-candlewick-cache", region))
+    if before.get("guardrail") != "off" and now.get("guardrail") == "off":
+        gone.append((f"{plan.stage}-candlewick-guardrail", region))
+    return [f"aws cloudformation delete-stack --region {where} --stack-name {name}" for name, where in gone]
 
 
 def cdk_command() -> list[str]:

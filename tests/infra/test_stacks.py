@@ -12,8 +12,9 @@ import pytest
 from infra.alarms import ALARMS, BUDGET_RUNBOOK
 from infra.bundles import BUNDLES, SHARED
 from infra.dashboard import PIPELINE
+from infra.fargate import CLOUDFRONT_LISTS, cloudfront_addresses
 from infra.functions import ROWS
-from infra.stages import STAGES, stage_of
+from infra.stages import REPLICA_REGIONS, STAGES, stage_of
 from stores.dynamo_schema import TABLES
 from tests.infra.conftest import ROOT, VARIANTS, Template, resources
 
@@ -257,6 +258,13 @@ def test_on_fargate_only_cloudfront_and_its_balancer_stand_between_a_caller_and_
     (to_task,) = (rule for rule in rules if "SourceSecurityGroupId" in rule)
     assert (to_task["FromPort"], to_task["ToPort"]) == (8000, 8000)
     assert "Balancer" in json.dumps(to_task["SourceSecurityGroupId"])
+
+
+def test_cloudfronts_addresses_are_another_list_in_each_region():
+    assert {STAGES["prod"].region, *REPLICA_REGIONS} <= set(CLOUDFRONT_LISTS), "wherever a stage may fail over to"
+    assert cloudfront_addresses("us-west-2") != cloudfront_addresses("us-east-1")
+    with pytest.raises(ValueError, match="sa-east-1"):
+        cloudfront_addresses("sa-east-1")
 
 
 def test_a_standby_region_runs_nothing_until_it_is_switched_on(templates: Templates):

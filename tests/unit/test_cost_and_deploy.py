@@ -255,6 +255,38 @@ def test_what_the_last_deployment_was_asked_for_is_never_dropped_in_silence(regi
     assert opened == [("cloudformation", region or "us-east-1")]
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "refused"),
+    [
+        ("", "us-west-2", False),
+        ("us-west-2", "", False),
+        ("us-west-2", "us-west-2,eu-west-1", False),
+        ("", "us-west-2,eu-west-1", True),
+        ("us-west-2", "eu-west-1", True),
+        ("us-west-2,eu-west-1", "", True),
+    ],
+)
+def test_copies_come_and_go_one_by_one(before, now, refused, monkeypatch):
+    """CloudFormation adds or removes one replica of a global table in each update."""
+    context = {"replicas": before} if before else {}
+    monkeypatch.setattr(boto3, "client", lambda service, region_name: cloudformation(region_name, context))
+    with pytest.raises(BadRequest, match="one region") if refused else nullcontext():
+        deploy_cmd.refuse_to_drop(deploy_cmd.plan_of("prod", "", [f"replicas={now}"]))
+
+
+def test_what_a_deployment_leaves_behind_is_named():
+    before = {"replicas": "us-west-2,eu-west-1", "cache": "on"}
+    plan = deploy_cmd.plan_of("dev", "", ["replicas=us-west-2", "cache=", "guardrail=off"])
+    told = deploy_cmd.left_behind(plan, before, "us-east-1")
+    assert [command.split("--region ")[1] for command in told] == [
+        "eu-west-1 --stack-name dev-candlewick-replica",
+        "us-east-1 --stack-name dev-candlewick-cache",
+        "us-east-1 --stack-name dev-candlewick-guardrail",
+    ]
+    again = deploy_cmd.plan_of("dev", "", ["replicas=us-west-2,eu-west-1", "cache=on"])
+    assert deploy_cmd.left_behind(again, before, "us-east-1") == []
+
+
 def test_what_may_not_be_dropped_is_what_the_page_says_one_may_ask_for():
     source = (ROOT / "infra" / "app.py").read_text()
     (line,) = (each for each in source.splitlines() if each.startswith("ASKED = "))
