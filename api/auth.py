@@ -97,13 +97,14 @@ def _host_of(origin: str) -> str:
         return ""
 
 
-def _check_origin(request: Request, services: Services) -> None:
-    """A browser sends the cookie along whoever made it ask; a change must come from our own page or an allowed one."""
+def check_origin(request: Request, services: Services) -> None:
+    """A browser sends the cookie along, and takes one, whoever made it ask; a change must come from our own page or an
+    allowed one. Raises `HttpProblem` 403."""
     origin = request.headers.get("origin")
     if request.method in _SAFE_METHODS or origin is None:
         return
     if _host_of(origin) != request.headers.get("host") and origin not in services.options.origins:
-        raise HttpProblem(403, f"requests with the cookie are not accepted from {origin[:100]}")
+        raise HttpProblem(403, f"requests that bring or get the cookie are not accepted from {origin[:100]}")
 
 
 async def caller_of(request: Request) -> Caller:
@@ -113,7 +114,7 @@ async def caller_of(request: Request) -> Caller:
     if token is None:
         raise _unauthorised("a token is needed; POST /api/v2/auth/anonymous gives one")
     if in_cookie:
-        _check_origin(request, services)
+        check_origin(request, services)
     try:
         return await services.run("control", verify, services.keyring, token, services.clock.now_ms())
     except BadToken as error:

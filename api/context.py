@@ -27,7 +27,8 @@ from contracts.clock import Clock
 from contracts.errors import Transient, Unusable
 from contracts.ports import BucketStore, ControlStore, ItemStore, Secrets
 
-THREADS = 16
+#: Of each dependency, which takes as many as it needs.
+THREADS = 8
 MAX_WAITING = 256
 #: Probes pass the rate limit; they share what was found within so long.
 PROBED_MS = 1_000.0
@@ -53,14 +54,21 @@ class Home(Protocol):
     def clock(self) -> Clock: ...
 
 
+class _Pool:
+    """The threads of one dependency, and how many calls are in them or wait."""
+
+    def __init__(self, name: str) -> None:
+        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"api-{name}")
+        self.waiting = 0
+
+
 class Offload:
-    """Store calls in threads, bounded in number and in time, so that a slow store never holds the event loop."""
+    """Store calls in threads, bounded in number and in time, so that a slow store never holds the event loop; each
+    dependency has its own, so that it holds nobody who asks another."""
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="api-store")
-        self._lock = threading.Lock()
-        self._waiting = 0
+        self._pools: dict[str, _Pool] = {}
 
     async def run(self, dependency: str, function: Callable[..., Answer], *arguments: Any) -> Answer:
         """The function's answer. Raises `Transient` when too many wait already, the time is over (the thread then
@@ -71,12 +79,14 @@ class Offload:
         self, timeout_s: float, dependency: str, function: Callable[..., Answer], *arguments: Any
     ) -> Answer:
         """`run` with another patience."""
-        with self._lock:
-            if self._waiting >= MAX_WAITING:
-                raise Transient(dependency, f"{MAX_WAITING} calls wait already")
-            self._waiting += 1
-        future = asyncio.get_running_loop().run_in_executor(self._pool, functools.partial(function, *arguments))
-        future.add_done_callback(self._done)
+        pool = self._pools.get(dependency)
+        if pool is None:
+            pool = self._pools[dependency] = _Pool(dependency)
+        if pool.waiting >= MAX_WAITING:
+            raise Transient(dependency, f"{MAX_WAITING} calls wait already")
+        pool.waiting += 1
+        future = asyncio.get_running_loop().run_in_executor(pool.threads, functools.partial(function, *arguments))
+        future.add_done_callback(lambda _: self._done(pool))
         try:
             # Not `wait_for`: before Python 3.12 it loses a cancellation that comes together with the answer.
             async with asyncio.timeout(timeout_s):
@@ -89,13 +99,14 @@ class Offload:
             future.add_done_callback(lambda late: late.cancelled() or late.exception())
             raise Transient(dependency, f"no answer within {timeout_s:g} s") from None
 
-    def _done(self, future: "asyncio.Future[Any]") -> None:
-        with self._lock:
-            self._waiting -= 1
+    def _done(self, pool: _Pool) -> None:
+        """Called on the event loop, as `within` is: nothing to lock."""
+        pool.waiting -= 1
 
     def close(self) -> None:
         """Let go of the threads; running calls finish."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.threads.shutdown(wait=False, cancel_futures=True)
 
 
 class Services:

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Mount
 
 from api.headers import SECURITY_HEADERS
 from api.logs import note
@@ -18,6 +19,7 @@ from contracts.errors import BadEvent, BadRequest, Conflict, Transient
 
 MEDIA_TYPE = "application/problem+json"
 STORE_RETRY_S = 2
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
 class Fault(BaseModel):
@@ -124,6 +126,16 @@ def validation_problem(error: RequestValidationError, path: str) -> ProblemRespo
     return problem(400, detail, path, errors=faults, allowed=faults[0].get("allowed"))
 
 
+def _methods_at(app: FastAPI, request: Request) -> list[str]:
+    """What may be asked of a path, by all routes that lead there: the router itself names those of the first."""
+
+    def leads(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] == Match.FULL for route in app.routes if not isinstance(route, Mount))
+
+    return [method for method in METHODS if leads(method)]
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of the application as a problem document."""
 
@@ -136,7 +148,10 @@ def install(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return problem(error.status_code, str(error.detail), request.url.path, error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (methods := _methods_at(app, request)):
+            headers["Allow"] = ", ".join(methods)
+        return problem(error.status_code, str(error.detail), request.url.path, headers)
 
     async def unexpected(request: Request, error: Exception) -> Response:
         note(logging.ERROR, "unexpected error", error, path=request.url.path)

@@ -1,10 +1,10 @@
 """`/auth`: anonymous tokens."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.answers import Token
-from api.auth import COOKIE, issue
+from api.auth import COOKIE, check_origin, issue
 from api.context import Use
 from contracts.instants import iso_ms
 
@@ -12,9 +12,10 @@ router = APIRouter(tags=["auth"])
 
 
 @router.post("/auth/anonymous", response_model=Token, status_code=201, summary="A token for somebody new")
-async def anonymous(services: Use) -> Response:
+async def anonymous(request: Request, services: Use) -> Response:
     """A signed token that stands for a new anonymous user: in the answer for programs (`Authorization: Bearer`), and
     as an httpOnly cookie for browsers."""
+    check_origin(request, services)
     options = services.options
     now_ms = services.clock.now_ms()
     token, caller = await services.run("control", issue, services.keyring, now_ms, options.token_days)

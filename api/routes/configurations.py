@@ -1,5 +1,6 @@
 """`/configurations`: a user's watch lists, and their streams, which follow an edit at once."""
 
+import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
@@ -9,12 +10,14 @@ from starlette.responses import Response
 from api.answers import Configuration, Configurations
 from api.auth import Authenticated
 from api.context import Services, Use
+from api.logs import note
 from api.params import SUBJECT_SCHEMA, resolutions_of, subject_of
 from api.problems import HttpProblem
 from api.respond import json_answer
 from api.routes.stream import EVENT_STREAM, Cursor, LastEventId, Resolutions, Since, Until, open_stream, place_of
 from api.sse.filters import make_filter
 from api.watch_lists import MAX_SUBJECTS, NoSuchList
+from contracts.errors import Transient
 from contracts.instants import parse_ms
 
 router = APIRouter(tags=["configurations"])
@@ -92,7 +95,7 @@ async def change(
         made = await services.run("control", services.watch_lists.update, caller.user, identity, changes.name, subjects)
     except NoSuchList as error:
         raise _missing(error) from None
-    await services.follower.changed(caller.user, identity)
+    await _follow(services, caller.user, identity)
     return json_answer(request, _document(made))
 
 
@@ -103,8 +106,16 @@ async def delete(services: Use, caller: Authenticated, identity: Identity) -> Re
         await services.run("control", services.watch_lists.delete, caller.user, identity)
     except NoSuchList as error:
         raise _missing(error) from None
-    await services.follower.changed(caller.user, identity)
+    await _follow(services, caller.user, identity)
     return Response(status_code=204)
+
+
+async def _follow(services: Services, user: str, identity: str) -> None:
+    """Tell the list's open streams. The edit is stored: where they cannot follow now, they do within a second."""
+    try:
+        await services.follower.changed(user, identity)
+    except Transient as error:
+        note(logging.WARNING, "the streams of an edited list follow later", cause=str(error))
 
 
 @router.get(

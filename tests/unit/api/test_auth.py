@@ -95,6 +95,41 @@ def test_keys_of_the_operator_win_and_are_checked(home: TestHome) -> None:
         assert "x" * 20 not in str(told.value)
 
 
+@live
+async def test_a_foreign_page_gives_nobody_another_identity(home: TestHome) -> None:
+    async with calling(create_app(home, options(cors_origins="https://friend.example"))) as client:
+        answers = {
+            origin: await client.post("/api/v2/auth/anonymous", headers={"Origin": origin})
+            for origin in ("https://evil.example", "null", "http://testserver", "https://friend.example")
+        }
+        without = await client.post("/api/v2/auth/anonymous")
+    assert {origin: answer.status_code for origin, answer in answers.items()} == {
+        "https://evil.example": 403, "null": 403, "http://testserver": 201, "https://friend.example": 201,
+    }  # fmt: skip
+    assert "set-cookie" not in answers["https://evil.example"].headers
+    assert without.status_code == 201, "programs send no origin"
+
+
+@live
+async def test_an_edit_that_is_stored_is_said_to_be(home: TestHome, line: Line) -> None:
+    """Its stream cannot follow at once, because the candles cannot be read; that is no fault of the edit."""
+    line.tell(Told("AAPL", NOW_MS - 100_000, 100, article(1)))
+    async with serving(home, request_timeout_s=0.3) as (base, _), httpx.AsyncClient(base_url=base) as client:
+        token = await signed_in(client)
+        new = {"name": "Chips", "subjects": ["AAPL"]}
+        made = (await client.post("/api/v2/configurations", headers=token, json=new)).json()
+        path = f"/api/v2/configurations/{made['id']}"
+        async with Listener(base + made["stream"], token) as listener:
+            await listener.until(lambda c: c.named("snapshot"))
+            home.buckets.slow.clear()
+            try:
+                changed = await client.patch(path, headers=token, json={"subjects": ["MSFT"]})
+                assert (changed.status_code, changed.json()["subjects"]) == (200, ["MSFT"])
+                assert (await client.delete(path, headers=token)).status_code == 204
+            finally:
+                home.buckets.slow.set()
+
+
 class SlowSecrets(FakeSecrets):
     """Answers the second time when it is `told` to."""
 

@@ -199,6 +199,38 @@ async def test_head_is_get_without_the_body(home: TestHome, line: Line) -> None:
                 assert [head.headers.get(name) for name in same] == [got.headers.get(name) for name in same], url
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/api/v2/configurations", "GET, POST"),
+        ("PUT", "/api/v2/configurations/0011223344556677", "DELETE, GET, PATCH"),
+        ("GET", "/api/v2/auth/anonymous", "POST"),
+        ("POST", "/api/v2/subjects", "GET"),
+    ],
+)
+@live
+async def test_a_refused_method_is_told_all_the_others(home: TestHome, method: str, path: str, allowed: str) -> None:
+    async with calling(create_app(home, options())) as client:
+        refused = await client.request(method, path)
+    assert (refused.status_code, refused.headers["allow"]) == (405, allowed)
+
+
+@live
+async def test_a_store_that_hangs_takes_no_other_down(home: TestHome, line: Line) -> None:
+    line.tell(Told("AAPL", NOW_MS - 60_000, 1, article(1)))
+    async with serving(home, request_timeout_s=0.5) as (base, _), httpx.AsyncClient(base_url=base) as client:
+        home.items.slow.clear()
+        try:
+            hanging = [asyncio.create_task(client.get("/api/v2/items")) for _ in range(40)]
+            await asyncio.sleep(0.1)
+            assert (await client.get("/api/v2/timeseries/AAPL?resolution=1m")).status_code == 200
+            ready = (await client.get("/ready")).json()["checks"]
+            assert {row["name"] for row in ready if row["status"] == "down"} == {"items"}
+            assert {answer.status_code for answer in await asyncio.gather(*hanging)} == {503}
+        finally:
+            home.items.slow.set()
+
+
 @pytest.mark.parametrize("given", ["*", "https://a.example, *", "https://*.example"])
 def test_not_every_origin_can_be_allowed(given: str) -> None:
     with pytest.raises(Unusable, match=r"CANDLEWICK_CORS_ORIGINS=.*list the origins") as caught:
