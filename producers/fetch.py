@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
@@ -41,11 +42,12 @@ MAX_REASON_CHARACTERS: Final = 80
 _CHUNK_BYTES: Final = 64 << 10
 _RETRIED: Final = frozenset({429, 500, 502, 503, 504})
 _MOVES: Final = frozenset({301, 302, 303, 307, 308})
+_NO_BODY: Final = frozenset({204, 304})
 _PERMANENT_MOVES: Final = frozenset({301, 308})
 #: Headers that a redirect to another site takes along.
 _ANYWHERE: Final = frozenset({"Accept", "If-None-Match", "If-Modified-Since"})
 #: What may be in a header that is sent: a source may tell more, over several lines even.
-_SENDABLE: Final = re.compile(r"[!-~][ -~]*")
+_SENDABLE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
@@ -102,11 +104,12 @@ class Web:
         """`reach`: where sources may be; without it at public addresses only."""
         self._clock = clock
         self.pace = Pace(clock)
-        # Its debug lines hold whole URLs, and some sources want their key in the URL.
-        logging.getLogger("urllib3").setLevel(logging.INFO)
+        # Its lines hold whole URLs, its warnings too, and some sources want their key in the URL.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
         self._session = _Session()
         self._session.headers["User-Agent"] = user_agent
         self._session.auth = _as_it_is
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # none: all sources would share them
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, GuardedAdapter(reach or Reach()))
 
@@ -166,6 +169,8 @@ class Web:
             raise FetchFailed(host, "the connection broke") from None
         except requests.exceptions.RequestException as error:
             raise FetchFailed(host, f"no usable answer: {type(error).__name__}") from None
+        except UnicodeEncodeError:
+            raise FetchFailed(host, "a header holds a character that no header may carry", status=400) from None
 
     def _followed(
         self, host: str, url: str, headers: Mapping[str, str], params: Mapping[str, str], key: Key | None
@@ -183,7 +188,7 @@ class Web:
                 stream=True,
                 allow_redirects=False,
             ) as response:
-                where = _moved(host, response) if key is None or key.value is None else None
+                where = _moved(host, response) if key is None or not key.secrets else None
                 if where is None:
                     self._check_status(host, response, key)
                     body = self._read(host, response, started_ms)
@@ -206,12 +211,16 @@ class Web:
             body = b""
             with suppress(HTTPError):  # a broken error is still that error
                 body = response.raw.read1(MAX_ERROR_BYTES, decode_content=True)
-            reason = _CONTROL.sub(" ", response.reason or "")[:MAX_REASON_CHARACTERS]
-            raise FetchFailed(host, f"HTTP {status} {reason}".rstrip(), status, wait_ms, body)
+            reason = _CONTROL.sub(" ", response.reason or "")
+            shown = (key.hidden_in(reason) if key is not None else reason)[:MAX_REASON_CHARACTERS]
+            raise FetchFailed(host, f"HTTP {status} {shown}".rstrip(), status, wait_ms, body)
 
     def _read(self, host: str, response: requests.Response, started_ms: float) -> bytes:
         """The decoded body; a gzip bomb or an endless answer is given up at the limits. It is read as it comes: waiting
-        for a full chunk would let a source that sends a byte a second hold us for hours."""
+        for a full chunk would let a source that sends a byte a second hold us for hours. The length that "unchanged"
+        tells is that of the body it does not have."""
+        if response.status_code in _NO_BODY:
+            return b""
         pieces: list[bytes] = []
         size = 0
         try:
@@ -241,7 +250,12 @@ def validators(answer: Answer) -> dict[str, str]:
 def conditions(cursor: Mapping[str, Any]) -> dict[str, str]:
     """The headers that ask whether it has changed, without what may not be sent."""
     held = {"If-None-Match": cursor.get("etag"), "If-Modified-Since": cursor.get("modified")}
-    return {name: str(value) for name, value in held.items() if value and _SENDABLE.fullmatch(str(value))}
+    return {name: str(value) for name, value in held.items() if value and is_sendable(str(value))}
+
+
+def is_sendable(text: str) -> bool:
+    """Whether a header may carry this."""
+    return _SENDABLE.fullmatch(text) is not None
 
 
 def _is_worth_a_retry(error: BaseException) -> bool:

@@ -10,6 +10,7 @@ import re
 import threading
 import zlib
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, BinaryIO, Final, Literal, NamedTuple
@@ -197,7 +198,7 @@ class Maker:
                     raise
             else:
                 return self._scored(event, row.data, now_ms)
-        fields = row.fields if row.fields is not None else _decoded(row.data)
+        fields = _told(row.fields if row.fields is not None else _decoded(row.data))
         if kind == "scored" or (kind is None and _looks_scored(fields)):
             event = decode_scored(msgspec.json.encode(self._stamped(_typed(fields), now_ms)))
             return self._scored(event, encode_scored(event), now_ms)
@@ -230,7 +231,7 @@ class Maker:
     def _raw(self, fields: dict[str, Any], now_ms: int) -> Made:
         given = dict(fields)
         for name in ("published_at", "ingested_at"):
-            if given.get(name) not in (None, ""):
+            if given.get(name, "") != "":
                 given[name] = iso_time(given[name])
         for name in ("tickers", "tags"):
             if isinstance(given.get(name), str):
@@ -273,15 +274,20 @@ def _decoded(data: bytes) -> dict[str, Any]:
     return fields
 
 
+def _told(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that are there: one that is null is as one that is left out."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
 def _typed(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of a scored row with numbers as numbers (CSV has text) and times as ISO-8601."""
     typed = dict(fields)
     for name in ("polarity", "confidence"):
-        if isinstance(typed.get(name), str):
+        if isinstance(typed.get(name), str | Decimal):
             try:
                 typed[name] = float(typed[name])
             except ValueError:
-                raise BadEvent("bad_value", f"{name}: {typed[name][:40]!r} is not a number") from None
+                raise BadEvent("bad_value", f"{name}: {str(typed[name])[:40]!r} is not a number") from None
     for name in ("event_time", "ingested_at", "scored_at"):
         if name in typed:
             typed[name] = iso_time(typed[name])

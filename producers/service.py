@@ -17,9 +17,10 @@ import msgspec
 from contracts.aside import Aside, digest_key, put_asides
 from contracts.clock import Clock
 from contracts.errors import Conflict, Transient
-from contracts.events import RAW_STREAM
+from contracts.events import RAW_STREAM, RawArticle
 from contracts.instants import date_of
 from contracts.ports import ControlStore, Entry, EventLog, Lake, Secrets
+from contracts.resolution import DAY_MS, HOUR_MS
 from contracts.telemetry import record
 from producers.fetch import FetchFailed, OverBudget, Web
 from producers.fetch_round import ROUND_MS, Done, FetchRound
@@ -31,13 +32,16 @@ from producers.source_state import (
     asks_early,
     next_due_ms,
     remembered,
+    set_up,
     without_key,
 )
-from producers.sources.registry import Fetched, Rejected, Request, Source, adapter, asked_for
+from producers.sources.registry import Fetched, Rejected, Request, Source, adapter, asked_for, notes
 
 KIND: Final = "source"
 #: What an operator set for a source: {"enabled": bool, "every_s": int}, both optional.
 SETTING_KIND: Final = "source-setting"
+#: Sources that producers have in their settings: {"told_ms": {name: ms}}, in one document.
+NAMES_KIND: Final = "source-names"
 #: What keys have spent: {"calls": [ms, …]} by the key's name.
 PACE_KIND: Final = "source-pace"
 WATCH_KIND: Final = "watch"
@@ -101,6 +105,7 @@ class ProducerService:
         self._next_ms: dict[str, int] = {}
         self._wishes: tuple[Any, ...] = ()
         self._looked_ms = -1
+        self._told_ms = -HOUR_MS
 
     def poll(self, only: str | None = None) -> Polled:
         """Poll every source that is due, or the one named whether due or not. Raises `Transient` when our own stores
@@ -112,7 +117,7 @@ class ProducerService:
         busy = self._round.busy
         due = [
             each
-            for each in self._known(settings, watched)
+            for each in self._looked_at(watched, settings, only)
             if each.source.name not in busy and (each.source.name == only if only is not None else self._is_due(each))
         ]
         if not due and not self._round.is_expecting:
@@ -151,22 +156,39 @@ class ProducerService:
         """Whether nothing can be due yet, by what this process remembers: looking is cheap then, and may be often."""
         now_ms, wishes = self._clock.now_ms(), (tuple(watched), dict(settings))
         remembered_until_ms = min([self._looked_ms + LOOK_AGAIN_MS, *self._next_ms.values()])
-        if wishes == self._wishes and self._looked_ms <= now_ms < remembered_until_ms:
-            return True
-        self._wishes, self._looked_ms, self._next_ms = wishes, now_ms, {}
-        return False
+        return wishes == self._wishes and self._looked_ms <= now_ms < remembered_until_ms
+
+    def _looked_at(self, watched: Sequence[str], settings: Mapping[str, Any], only: str | None) -> list[Known]:
+        """Every source. The next poll looks again when this one does not come to all, as our own stores fail, or asks
+        only one."""
+        now_ms, self._looked_ms = self._clock.now_ms(), -1
+        self._forget_others(now_ms)
+        known = list(self._known(settings, watched))
+        if only is None:
+            self._wishes, self._looked_ms = (tuple(watched), dict(settings)), now_ms
+        return known
+
+    def _forget_others(self, now_ms: int) -> None:
+        """Forget sources that were in no producer's settings for a day: there may be others, with other settings. Once
+        an hour each says which are its own."""
+        if 0 <= now_ms - self._told_ms < HOUR_MS:
+            return
+        stored, states = self._control.get(NAMES_KIND, "all"), self._control.list(KIND)
+        told_ms = (stored.value or {}).get("told_ms") or dict.fromkeys(states, now_ms)
+        named = {name: at_ms for name, at_ms in told_ms.items() if at_ms > now_ms - DAY_MS}
+        named |= dict.fromkeys((source.name for source in self._sources), now_ms)
+        with suppress(Conflict):  # another one tells at this moment: the next look tells ours
+            self._control.put(NAMES_KIND, "all", {"told_ms": named}, stored.version)
+            for name in states.keys() - named.keys():
+                # On AWS the producers may write and not delete.
+                self._control.put(KIND, name, states[name], expires_ms=now_ms)
+            self._told_ms = now_ms
 
     def _known(self, settings: Mapping[str, Mapping[str, Any]], watched: Sequence[str]) -> Iterator[Known]:
         for source in self._sources:
             setting = settings.get(source.name, {})
             stored = self._control.get(KIND, source.name)
-            known = stored.value if stored.value and stored.value.get("url") == source.url else {"state": "new"}
-            state = known | {
-                "name": source.name,
-                "kind": source.kind,
-                "url": source.url,
-                "every_s": int(setting.get("every_s", source.every_s)),
-            }
+            state = set_up(stored.value, source, int(setting.get("every_s", source.every_s)))
             following = self._woken(source, state, bool(setting.get("enabled", source.enabled)))
             version = stored.version
             if following is not state and following["state"] in _SLEEPING:
@@ -198,8 +220,7 @@ class ProducerService:
         stored = self._control.get(KIND, known.source.name)
         if stored.value is None or stored.version == known.version:
             return known
-        told = {name: known.state[name] for name in ("name", "kind", "url", "every_s")}
-        return known._replace(state=stored.value | told, version=stored.version)
+        return known._replace(state=set_up(stored.value, known.source, known.state["every_s"]), version=stored.version)
 
     def _take(self, known: Known, done: Done[Fetched], bugs: list[BaseException]) -> Polled:
         source, error = known.source, done.error
@@ -220,7 +241,8 @@ class ProducerService:
         """Publish first, remember second."""
         now_ms = self._clock.now_ms()
         seen = set(state.get("seen", ()))
-        articles = {remembered(each.article_id): each for each in fetched.articles}
+        chosen, folded = newest_of_each(fetched.articles)
+        articles = {remembered(each.article_id): each for each in chosen}
         rejects = {remembered(digest_key(each.data)): each for each in fetched.rejected}
         fresh = {each.article_id: each for name, each in articles.items() if name not in seen}
         bad = {digest_key(each.data): each for name, each in rejects.items() if name not in seen}
@@ -229,6 +251,7 @@ class ProducerService:
         )
         put_asides(self._lake, [_aside(source, key, each, now_ms) for key, each in bad.items()])
         self._keep_opinions(source, [each for each in fetched.opinions if each["article_id"] in fresh], now_ms)
+        fetched = fetched._replace(note=notes(fetched.note, folded))
         self._remember(source, after_answer(state, fetched, [*articles, *rejects], published, now_ms), version)
         self._note(source, fetched.trouble)
         failed = fetched.trouble is not None and not isinstance(fetched.trouble, OverBudget)
@@ -267,6 +290,19 @@ class ProducerService:
         if bool(self._failing) != before:
             told = f"{source.name} does not answer ({error}), perhaps others" if error else "every source answers again"
             log.warning(json.dumps({"message": f"{told}; `candlewick status` shows them all"}))
+
+
+def newest_of_each(articles: Sequence[RawArticle]) -> tuple[list[RawArticle], str | None]:
+    """The newest article of each id, the first of several that are as new, and a note of what had to give way."""
+    kept: dict[str, RawArticle] = {}
+    folded = 0
+    for article in articles:
+        known = kept.setdefault(article.article_id, article)
+        folded += known.title != article.title
+        if article.published_ms > known.published_ms:
+            kept[article.article_id] = article
+    note = f"{folded} entries have the link of another one; the newest was taken" if folded else None
+    return list(kept.values()), note
 
 
 def watched_subjects(control: ControlStore) -> tuple[str, ...]:

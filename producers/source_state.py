@@ -10,9 +10,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from contracts.resolution import HOUR_MS, MINUTE_MS
 from producers.fetch import FetchFailed, OverBudget
-from producers.sources.registry import Fetched
+from producers.sources.registry import Fetched, Source, notes
 
 FAILURES_TO_OPEN: Final = 5
 FAILURE_WINDOW_MS: Final = 5 * MINUTE_MS
@@ -20,8 +22,9 @@ PROBE_AFTER_MS: Final = MINUTE_MS
 FIRST_RETRY_MS: Final = 10_000
 #: How far the clocks of two processes may be apart; what was done later than that was done before a clock was set back.
 CLOCK_TOLERANCE_MS: Final = MINUTE_MS
-#: Articles a source is known to have told: twice its last answer, within these bounds, as every poll writes them. What
-#: is told beyond that is published again, which the classifier notices.
+#: Articles a source is known to have told: twice what it told from the first page to the last, or the first symbol to
+#: the last, within these bounds, as every poll writes them. What is told beyond that is published again, which the
+#: classifier notices.
 MIN_SEEN: Final = 500
 MAX_SEEN: Final = 10_000
 MAX_ERROR_CHARACTERS: Final = 300
@@ -32,22 +35,39 @@ def remembered(identity: str) -> str:
     return base64.urlsafe_b64encode(hashlib.blake2b(identity.encode(), digest_size=8).digest()).decode()[:11]
 
 
+def set_up(state: Mapping[str, Any] | None, source: Source, every_s: int) -> dict[str, Any]:
+    """A source's state under its settings of today: new at another URL; with other options it begins anew, as where it
+    left off says nothing under them, but knows what it has told."""
+    before = state if state and state.get("url") == source.url else {"state": "new"}
+    content = msgspec.json.encode([source.kind, source.options], order="deterministic")
+    settings = hashlib.blake2b(content, digest_size=8).hexdigest()
+    told = {"name": source.name, "kind": source.kind, "url": source.url, "every_s": every_s, "settings": settings}
+    return dict(before) | told | ({} if before.get("settings", settings) == settings else {"cursor": {}})
+
+
 def after_answer(
     state: Mapping[str, Any], fetched: Fetched, told: Sequence[str], published: int, now_ms: int
 ) -> dict[str, Any]:
     """A source's state after an answer, whole or in part. `told`: what is remembered of all that was in it, known or
     new: who goes on telling something is not to have it forgotten."""
     newest_ms = max((article.published_ms for article in fetched.articles), default=0)
+    walked, is_whole = int(state.get("walked", 0)) + len(told), not fetched.more and fetched.trouble is None
+    walk = max(walked, int(state.get("walk", 0)))
     following = dict(state) | {
         "cursor": dict(fetched.cursor),
-        "seen": _remembering(state.get("seen", ()), told),
+        "seen": _remembering(state.get("seen", ()), told, walk),
+        "walk": walked if is_whole else walk,
+        "walked": 0 if is_whole else walked,
         "published": int(state.get("published", 0)) + published,
         "newest_published_ms": max(int(state.get("newest_published_ms") or 0), min(newest_ms, now_ms)) or None,
         "recent": [*state.get("recent", ()), [now_ms, published]] if published else list(state.get("recent", ())),
     }
+    if isinstance(fetched.trouble, OverBudget):  # what came before it is an answer all the same
+        following |= {"last_success_ms": now_ms, "failures": []}
     if fetched.trouble is not None:
         return after_failure(following, fetched.trouble, now_ms)
     every_ms = 0 if fetched.more else int(state["every_s"]) * 1000
+    forgotten = f"tells {walked:,} records each time; {MAX_SEEN:,} are remembered, all others are published again"
     return _rated(following, now_ms) | {
         "state": "gone" if fetched.gone else "healthy",
         "last_attempt_ms": now_ms,
@@ -55,15 +75,15 @@ def after_answer(
         "next_due_ms": now_ms + every_ms,
         "failures": [],
         "error": "the source says it is gone (HTTP 410)" if fetched.gone else None,
-        "note": _short(fetched.note),
+        "note": _short(notes(fetched.note, forgotten if walked > MAX_SEEN else None)),
     }
 
 
-def _remembering(before: Sequence[str], told: Sequence[str]) -> list[str]:
+def _remembering(before: Sequence[str], told: Sequence[str], walk: int) -> list[str]:
     if not told:
         return list(before)
     now = frozenset(told)
-    limit = min(MAX_SEEN, max(MIN_SEEN, 2 * len(now)))
+    limit = min(MAX_SEEN, max(MIN_SEEN, 2 * walk))
     return [*(each for each in before if each not in now), *dict.fromkeys(told)][-limit:]
 
 
@@ -96,10 +116,12 @@ def after_failure(state: Mapping[str, Any], error: FetchFailed, now_ms: int) -> 
 
 
 def next_due_ms(state: Mapping[str, Any], now_ms: int) -> int:
-    """When a source is to be asked; at once when its last turn was before the clock was set back."""
-    if int(state.get("last_attempt_ms", 0)) > now_ms + CLOCK_TOLERANCE_MS:
+    """When a source is to be asked; at once when its last turn was before the clock was set back, and sooner when it is
+    paced faster since."""
+    attempt_ms, due_ms = int(state.get("last_attempt_ms", 0)), int(state.get("next_due_ms", 0))
+    if attempt_ms > now_ms + CLOCK_TOLERANCE_MS:
         return 0
-    return int(state.get("next_due_ms", 0))
+    return min(due_ms, attempt_ms + int(state["every_s"]) * 1000) if state["state"] == "healthy" else due_ms
 
 
 def asks_early(state: Mapping[str, Any], watched: frozenset[str], now_ms: int) -> bool:

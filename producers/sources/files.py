@@ -11,7 +11,6 @@ import io
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 import msgspec
@@ -45,7 +44,7 @@ def read_rows(path: str, columns: Mapping[str, str] | None = None, stdin: Binary
     Raises `BadRequest` in one line when there is no such file or it is nothing that can be read. An empty file has
     no rows.
     """
-    if path != STDIN and Path(path).suffix == ".parquet":
+    if path != STDIN and path.lower().endswith(".parquet"):
         return _parquet_rows(path, columns or {})
     head, stream = _opened(path, stdin)
     if not head.strip() and len(head) < _SNIFF_BYTES:
@@ -61,7 +60,7 @@ def read_rows(path: str, columns: Mapping[str, str] | None = None, stdin: Binary
 
 
 def _is_named_csv(path: str) -> bool:
-    return Path(path).name.removesuffix(".gz").endswith(".csv")
+    return path.lower().endswith((".csv", ".csv.gz"))
 
 
 class _Again(io.RawIOBase):

@@ -1,7 +1,7 @@
 """Finnhub: company news by symbol, and general news.
 
 Docs: https://finnhub.io/docs/api/company-news. Free plan: 60 calls a minute and 30 a second. Times are UNIX seconds.
-Cursor: `newest_ms` and `next` (see `json_api.by_symbol`), `min_id` of the general news.
+Cursor: see `json_api.by_symbol`, where the general news have their turn before the symbols; their `min_id`.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from contracts.errors import BadEvent
 from contracts.events import RawArticle
 from contracts.instants import MAX_MS, date_of, iso_ms
 from contracts.resolution import DAY_MS, MINUTE_MS
-from producers.fetch import FetchFailed
 from producers.pace import Limit
 from producers.sources.json_api import (
+    Batch,
     JsonApi,
     Limits,
     articles_of,
@@ -30,6 +30,8 @@ from producers.sources.registry import Fetched, Rejected, Request
 
 LIMITS: Final = (Limit(60, MINUTE_MS), Limit(30, 1_000))
 MAX_ID: Final = 2**53  # a larger one is no number to ask after
+#: What has its turn beside the symbols, none of which is written in lower case.
+GENERAL: Final = "general news"
 
 
 class Options(BaseModel):
@@ -48,23 +50,19 @@ def fetch(request: Request) -> Fetched:
     """Ask for news of every symbol, and for general news. Raises `FetchFailed`."""
     options = Options.model_validate(request.source.options)
     api = FinnhubApi(request)
-    symbols = symbols_of(request)
-    fetched = by_symbol(request, symbols, lambda symbol, since_ms: (*api.company(symbol, since_ms, options), ()))
-    min_id = int(request.cursor.get("min_id", 0))
-    if options.category is None or fetched.trouble is not None:
-        return fetched._replace(cursor={**fetched.cursor, "min_id": min_id})
-    try:
-        articles, rejected, following_id = api.general(options.category, min_id)
-    except FetchFailed as error:
-        if not symbols:
-            raise
-        return fetched._replace(cursor={**fetched.cursor, "min_id": min_id}, trouble=error)
-    known = {article.article_id for article in fetched.articles}
-    return fetched._replace(
-        articles=(*fetched.articles, *(each for each in articles if each.article_id not in known)),
-        rejected=(*fetched.rejected, *rejected),
-        cursor={**fetched.cursor, "min_id": following_id},
-    )
+    category, min_id = options.category, int(request.cursor.get("min_id", 0))
+
+    def ask(turn: str, since_ms: int | None) -> Batch:
+        nonlocal min_id
+        if turn == GENERAL and category is not None:
+            articles, rejected, min_id = api.general(category, min_id)
+        else:
+            articles, rejected = api.company(turn, since_ms, options)
+        return articles, rejected, ()
+
+    turns = (*([] if category is None else [GENERAL]), *symbols_of(request))
+    fetched = by_symbol(request, turns, ask)
+    return fetched._replace(cursor={**fetched.cursor, "min_id": min_id})
 
 
 class FinnhubApi:

@@ -7,15 +7,16 @@ from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import PositiveInt
+from requests.structures import CaseInsensitiveDict
 
 from contracts.errors import BadEvent
 from contracts.events import MAX_TITLE_CHARACTERS, RawArticle, make_raw
 from contracts.instants import iso_ms
 from contracts.resolution import MINUTE_MS
 from contracts.subjects import is_ticker
-from producers.fetch import Answer, FetchFailed, OverBudget
+from producers.fetch import MAX_ERROR_BYTES, Answer, FetchFailed, OverBudget, is_sendable
 from producers.pace import MAX_CALLS_COUNTED, Key, Limit
-from producers.sources.registry import Fetched, Rejected, Request
+from producers.sources.registry import Fetched, Rejected, Request, notes
 from producers.sources.text import plain_text
 
 MAX_SYMBOLS: Final = 200
@@ -39,8 +40,8 @@ Limits = tuple[tuple[PositiveInt, PositiveInt], ...]
 
 
 class JsonApi:
-    """One API as one source asks it. `hidden`: further secrets its requests carry. Raises `FetchFailed` at once when
-    the source's key is not in Secrets."""
+    """One API as one source asks it. `hidden`: further secrets its requests carry. What it gives out has none of them,
+    whatever the source repeats. Raises `FetchFailed` at once when the source's key is not in Secrets."""
 
     def __init__(
         self,
@@ -51,13 +52,9 @@ class JsonApi:
     ) -> None:
         source = request.source
         self.host = urlsplit(source.url).hostname or "?"
-        value = request.secrets.get(source.secret) if source.secret else None
-        if source.secret and not value:
-            raise FetchFailed(self.host, f"no key: set {source.secret} (environment, .env or Secrets)", status=401)
-        held = value or next(iter(hidden), None)
-        self.key = Key(source.secret or source.name, held, limits_of(source.options, limits), patience_ms)
-        self.secret = value or ""
-        self._hidden = tuple(hidden)
+        self.secret = secret_of(request, source.secret) if source.secret else ""
+        secrets = tuple(filter(None, (self.secret, *hidden)))
+        self.key = Key(source.secret or source.name, secrets, limits_of(source.options, limits), patience_ms)
         self._web = request.web
 
     def get(self, url: str, params: Mapping[str, str], headers: Mapping[str, str]) -> Any:
@@ -65,20 +62,27 @@ class JsonApi:
         return self.document(self.answer(url, params, headers))
 
     def answer(self, url: str, params: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
-        """The answer as it came. Raises `FetchFailed`."""
+        """The answer, its body as it came. Raises `FetchFailed`."""
         try:
-            return self._web.get(url, {"Accept": "application/json", **headers}, params, self.key)
+            answer = self._web.get(url, {"Accept": "application/json", **headers}, params, self.key)
         except OverBudget:
             raise
         except FetchFailed as error:
             raise self._explained(error) from None
+        shown = CaseInsensitiveDict({name: self.key.hidden_in(value) for name, value in answer.headers.items()})
+        return answer._replace(headers=shown)
 
     def document(self, answer: Answer) -> Any:
         """An answer's JSON. Raises `FetchFailed` for HTML, a cut-off text, or a refusal that came as plain text."""
         try:
-            return decoded(answer.body)
+            document = decoded(answer.body)
+            if not self.key.secrets:
+                return document
+            told = msgspec.json.encode(document).decode()  # one spelling, whatever the source escapes
+            shown = self.key.hidden_in_news(told)
+            return document if shown == told else decoded(shown.encode())
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            start = answer.body[:300].decode("utf-8", "replace").strip()
+            start = self.key.hidden_in(answer.body[:MAX_ERROR_BYTES].decode("utf-8", "replace").strip())[:300]
             if start and start[0] not in "<{[":
                 raise self.refused(start) from None
             kind = answer.headers.get("Content-Type", "an unnamed type").partition(";")[0]
@@ -103,9 +107,18 @@ class JsonApi:
         return FetchFailed(error.host, detail, error.status, error.retry_after_ms, error.body)
 
     def _shown(self, message: str) -> str:
-        for secret in self._hidden:
-            message = message.replace(secret, "…")
         return self.key.hidden_in(plain_text(message))[:MAX_REFUSAL_CHARACTERS]
+
+
+def secret_of(request: Request, name: str) -> str:
+    """A secret by its name. Raises `FetchFailed` when there is none, or none that can be sent."""
+    host = urlsplit(request.source.url).hostname or "?"
+    value = request.secrets.get(name)
+    if not value:
+        raise FetchFailed(host, f"no key: set {name} (environment, .env or Secrets)", status=401)
+    if not is_sendable(value):
+        raise FetchFailed(host, f"{name} holds a character that no header may carry", status=401)
+    return value
 
 
 def decoded(body: bytes) -> Any:
@@ -198,33 +211,31 @@ def left_out_note(asked: Collection[str], watched: Collection[str]) -> str | Non
     return f"no room for {len(missing)} of the watched subjects: {few}" if missing else None
 
 
-def notes(*each: str | None) -> str | None:
-    """Notes as one."""
-    return "; ".join(filter(None, each)) or None
-
-
 Batch = tuple[Sequence[RawArticle], Sequence[Rejected], Sequence[Mapping[str, Any]]]
 
 
 def by_symbol(request: Request, symbols: Sequence[str], ask: Callable[[str, int | None], Batch]) -> Fetched:
-    """Ask for one symbol after the other, from where the last round stopped. `ask` gets the symbol and the newest
-    publication (ms) seen of it, and is to ask for some of what is older too (`OVERLAP_MS`).
+    """Ask for each symbol once, one after the other, over as many rounds as it takes. `ask` gets the symbol and the
+    newest publication (ms) seen of it, and is to ask for some of what is older too (`OVERLAP_MS`).
 
-    Cursor: `newest_ms` by symbol, `next` symbol. A symbol the source refuses (no access, unknown) is noted and the
-    others go on; a failure that is not about the symbol ends the round with what there is, and the next round begins
-    there, or behind a symbol whose answer was no answer.
+    Cursor: `newest_ms` by symbol; when not all have had their turn, the `next` symbol and how many are `left`. A symbol
+    the source refuses (no access, unknown) is noted and the others go on; a failure that is not about the symbol ends
+    the round with what there is, and the next round begins there, or behind a symbol whose answer was no answer. Raises
+    it when there is nothing yet.
     """
     newest_ms: dict[str, int] = {
         symbol: at_ms for symbol, at_ms in dict(request.cursor.get("newest_ms") or {}).items() if symbol in symbols
     }
-    first = symbols.index(request.cursor["next"]) if request.cursor.get("next") in symbols else 0
+    is_resumed = request.cursor.get("next") in symbols
+    first = symbols.index(request.cursor["next"]) if is_resumed else 0
+    left = int(request.cursor.get("left", len(symbols))) if is_resumed else len(symbols)
     articles: dict[str, RawArticle] = {}
     rejected: list[Rejected] = []
     opinions: list[Mapping[str, Any]] = []
     refused: dict[str, FetchFailed] = {}
     trouble: FetchFailed | None = None
-    following: str | None = None
-    in_turn = [*symbols[first:], *symbols[:first]]
+    in_turn = [*symbols[first:], *symbols[:first]][:left]
+    waiting: list[str] = []
     for number, symbol in enumerate(in_turn):
         try:
             found, bad, thought = ask(symbol, newest_ms.get(symbol))
@@ -233,7 +244,9 @@ def by_symbol(request: Request, symbols: Sequence[str], ask: Callable[[str, int 
                 refused[symbol] = error
                 continue
             was_answered = error.status >= 500 or error.status in _NO_USE
-            trouble, following = error, in_turn[(number + was_answered) % len(in_turn)]
+            if not (number or was_answered):
+                raise
+            trouble, waiting = error, in_turn[number + was_answered :]
             break
         rejected += bad
         opinions += thought
@@ -246,7 +259,7 @@ def by_symbol(request: Request, symbols: Sequence[str], ask: Callable[[str, int 
         raise next(iter(refused.values()))
     told = f"refused for {', '.join(refused)}: {next(iter(refused.values())).detail}" if refused else None
     note = notes(told, left_out_note(symbols, request.watched_tickers))
-    cursor = {"newest_ms": newest_ms} | ({"next": following} if following else {})
+    cursor = {"newest_ms": newest_ms} | ({"next": waiting[0], "left": len(waiting)} if waiting else {})
     return Fetched(tuple(articles.values()), tuple(rejected), cursor, False, False, trouble, note, tuple(opinions))
 
 

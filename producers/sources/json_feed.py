@@ -15,9 +15,9 @@ many `pages` it had.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, Final, Literal
-from urllib.parse import urljoin
+from urllib.parse import unquote_plus, urljoin
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.instants import iso_ms, parse_ms
 from contracts.resolution import DAY_MS
 from producers.fetch import Answer, FetchFailed, OverBudget, conditions, validators
-from producers.sources.json_api import JsonApi, Limits, articles_of, message_of, text_of, tickers_of
+from producers.sources.json_api import JsonApi, Limits, articles_of, message_of, secret_of, text_of, tickers_of
 from producers.sources.paging import MAX_PAGES_A_POLL, NO_SUCH_PAGE, OVERLAP_MS
 from producers.sources.registry import Fetched, Rejected, Request
 from producers.sources.times import iso_time
@@ -112,9 +112,9 @@ class _Feed:
         self._options = options
         self._cursor = dict(request.cursor)
         secrets: list[str] = []
-        host = request.source.url.split("/")[2]
-        self._headers = {n: _filled(v, request, host, secrets) for n, v in options.headers.items()}
-        self._params = {n: _filled(v, request, host, secrets) for n, v in options.params.items()}
+        self._headers = {n: _filled(v, request, secrets) for n, v in options.headers.items()}
+        self._params = {n: _filled(v, request, secrets) for n, v in options.params.items()}
+        self._secret_params = {n: self._params[n] for n, v in options.params.items() if isinstance(v, FromSecrets)}
         self._api = JsonApi(request, hidden=secrets)
         self._since_ms = int(self._cursor.get("since_ms", 0))
 
@@ -183,8 +183,11 @@ class _Feed:
         if paging is None:
             return rows, None, seen
         if paging.by == "next":
-            following = _at(document, paging.next or "")
-            return rows, str(following) if following else None, seen
+            following = str(_at(document, paging.next or "") or "")
+            if paging.parameter is None:
+                # It repeats the question, key and all; the place is kept where a key may not be.
+                following = _without(following, self._secret_params)
+            return rows, following or None, seen
         step = paging.size if paging.by == "offset" else 1
         here = place if place is not None else (0 if paging.by == "offset" else paging.start)
         return rows, (here + step if len(rows) >= paging.size else None), seen
@@ -212,7 +215,7 @@ class _Feed:
                 params[options.paging.size_parameter] = str(options.paging.size)
             if options.paging.by == "next":
                 if place is not None and options.paging.parameter is None:
-                    return self._same_site(str(place)), {}
+                    return self._same_site(str(place)), self._secret_params
                 if place is not None:
                     params[str(options.paging.parameter)] = str(place)
             else:
@@ -259,14 +262,18 @@ def _end_note(is_repeating: bool) -> str:
     return f"what comes after {MAX_PAGES_A_WALK} pages was left out"
 
 
-def _filled(value: str | FromSecrets, request: Request, host: str, secrets: list[str]) -> str:
+def _filled(value: str | FromSecrets, request: Request, secrets: list[str]) -> str:
     if isinstance(value, str):
         return value
-    found = request.secrets.get(value.secret)
-    if not found:
-        raise FetchFailed(host, f"no key: set {value.secret} (environment, .env or Secrets)", status=401)
+    found = secret_of(request, value.secret)
     secrets.append(found)
     return value.before + found
+
+
+def _without(address: str, names: Container[str]) -> str:
+    """An address without these parameters; the others are left as they are written."""
+    place, mark, asked = address.partition("?")
+    return place + mark + "&".join(each for each in asked.split("&") if unquote_plus(each.split("=")[0]) not in names)
 
 
 def _at(document: Any, path: str) -> Any:

@@ -17,9 +17,9 @@ from contracts.resolution import DAY_MS, HOUR_MS
 from contracts.subjects import TAG_PREFIX
 from producers.fetch import FetchFailed
 from producers.pace import Limit
-from producers.sources.json_api import JsonApi, Limits, articles_of, left_out_note, message_of, notes, text_of
+from producers.sources.json_api import JsonApi, Limits, articles_of, left_out_note, message_of, text_of
 from producers.sources.paging import MAX_PAGES_A_POLL, Page, Walk
-from producers.sources.registry import Fetched, Request
+from producers.sources.registry import Fetched, Request, notes
 
 LIMITS: Final = (Limit(100, DAY_MS),)
 MAX_QUERY_CHARACTERS: Final = 500
@@ -158,7 +158,7 @@ def _fields(row: Mapping[str, Any]) -> dict[str, Any] | None:
     name = publisher.get("name") if isinstance(publisher, Mapping) else None
     return {
         # The same headline from elsewhere does not end in this publisher's name, and they are one story.
-        "title": title.removesuffix(f" - {name}"),
+        "title": title.removesuffix(f" - {name}") if name else title,
         "snippet": text_of(row.get("description")),
         "url": row.get("url") or None,
         "publisher": text_of(name, 200) or None,

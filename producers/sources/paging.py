@@ -67,7 +67,9 @@ class Walk:
                     raise
                 note = f"taken for the end of the pages: {error.detail}"
                 page = Page((), (), 0, last=True)
-            articles |= {article.article_id: article for article in page.articles}
+            # The newest come first: of what is told twice the first is kept.
+            for article in page.articles:
+                articles.setdefault(article.article_id, article)
             rejected += page.rejected
             self._newest_ms = max(self._newest_ms, page.newest_ms)
             following = page.following if page.following is not None else page_number + 1

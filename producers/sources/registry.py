@@ -155,6 +155,11 @@ class Fetched(NamedTuple):
     opinions: tuple[Mapping[str, Any], ...] = ()
 
 
+def notes(*each: str | None) -> str | None:
+    """Notes as one."""
+    return "; ".join(filter(None, each)) or None
+
+
 Fetch = Callable[[Request], Fetched]
 
 _sources: Final = TypeAdapter(tuple[Source, ...])

@@ -20,13 +20,12 @@ from producers.sources.json_api import (
     articles_of,
     left_out_note,
     message_of,
-    notes,
     symbols_of,
     text_of,
     tickers_of,
 )
 from producers.sources.paging import Page, Walk
-from producers.sources.registry import Fetched, Request
+from producers.sources.registry import Fetched, Request, notes
 
 LIMITS: Final = (Limit(50, HOUR_MS), Limit(1_000, DAY_MS))
 #: Tickers one call may name; more are asked for in a further call.

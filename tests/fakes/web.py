@@ -66,8 +66,11 @@ def fake_site(encrypted: ssl.SSLContext | None = None) -> Iterator[FakeSite]:
             self.send_response(status)
             length = headers.pop("X-Claimed-Length", str(len(body)))
             dribbling = headers.pop("X-Dribble", None)
+            broken = headers.pop("X-Broken-Line", None)
             for name, value in {"Content-Length": length, **headers}.items():
                 self.send_header(name, value)
+            if broken is not None:
+                self._headers_buffer.append(broken.encode() + b"\r\n")  # type: ignore[attr-defined]
             self.end_headers()
             if dribbling:
                 site.dribble(self.wfile, body)

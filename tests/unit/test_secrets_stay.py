@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from urllib.parse import parse_qs, quote, quote_plus, urlsplit
 
 import pytest
 
@@ -14,7 +15,7 @@ from producers.sources.registry import Source
 from stores.home import open_home
 from tests.e2e.harness import ROOT, Up, candlewick, environment
 from tests.fakes.stores import FakeSecrets
-from tests.fakes.web import HERE, FakeSite, fake_site
+from tests.fakes.web import HERE, FakeSite, Reply, fake_site
 
 KEY = "a-secret-nobody-may-see-4711"
 
@@ -37,34 +38,69 @@ def everything_in(folder: Path) -> bytes:
     return found
 
 
-@pytest.mark.parametrize("status", [200, 401, 500])
+#: A key that is written another way in an address.
+ODD_KEY = "a+secret/nobody may=see;4711"
+PAGING = {"by": "next", "next": "next"}
+
+
+@pytest.mark.parametrize("paging", [None, PAGING])
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(200, "application/json"), (401, "application/json"), (500, "application/json"), (401, "html"), (200, "html"),
+     (200, "text")],
+)  # fmt: skip
 def test_a_source_that_tells_the_key_back_puts_it_nowhere(
-    site: FakeSite, tmp_path: Path, caplog: pytest.LogCaptureFixture, status: int
+    site: FakeSite,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    kind: str,
+    paging: dict[str, str] | None,
 ) -> None:
-    """The worst site: its error, its headers and its records repeat the key it was asked with."""
+    """The worst site: its status line, its headers (one of them broken), its error, its records and the address of its
+    next page repeat the key it was asked with."""
     caplog.set_level(logging.DEBUG)
-    record = {"results": [{"title": "Apple rises", "id": 1}], "error": f"bad key {KEY}", "message": KEY}
-    body = json.dumps(record).encode()
-    site.put("/news", (status, {"Content-Type": "application/json", "X-Echo": KEY}, body))
+    monkeypatch.setattr("http.server.BaseHTTPRequestHandler.responses", {status: (f"{'x' * 60} {ODD_KEY}", "")})
+
+    def reply(path: str, headers: dict[str, str]) -> Reply:
+        site.asked.append((path, headers))
+        itself = f"{site.address}{path}"
+        rows = [
+            {"title": "Apple rises", "id": len(site.asked), "self": itself, "text": f"Our key is {ODD_KEY}."},
+            {"title": "", "id": ODD_KEY, "self": itself},
+        ]
+        told = {"results": rows, "error": f"bad key {ODD_KEY}", "message": ODD_KEY, "next": f"{itself}&page=2"}
+        bodies = {"application/json": json.dumps(told), "html": f"<html>{ODD_KEY}", "text": f"Not with {ODD_KEY}!"}
+        odd = {"ETag": f'"{ODD_KEY}"', "X-Echo": ODD_KEY, "X-Broken-Line": "no colon"}
+        named = kind if kind == "application/json" else f"{kind}/{ODD_KEY}"
+        return status, odd | {"Content-Type": named}, bodies[kind].encode()
+
+    monkeypatch.setattr(site, "reply", reply)
     source = Source(
         name="desk", kind="json", url=site.address + "/news",
-        options={"items": "results", "fields": {"id": "id", "title": "title"},
-                 "headers": {"Authorization": {"secret": "DESK_TOKEN", "before": "Bearer "}}},
+        options={"items": "results", "fields": {"id": "id", "title": "title", "url": "self", "text": "text"},
+                 "params": {"q": "apple", "api_key": {"secret": "DESK_TOKEN"}},
+                 "headers": {"Authorization": {"secret": "DESK_TOKEN", "before": "Bearer "}}} | {"paging": paging},
     )  # fmt: skip
     clock = ManualClock()
     home = open_home(AggregatorSettings(data_dir=str(tmp_path), synchronous="normal"), clock)  # type: ignore[call-arg]
-    secrets = FakeSecrets(DESK_TOKEN=KEY)
+    secrets = FakeSecrets(DESK_TOKEN=ODD_KEY)
     service = ProducerService(
         log=home.log, control=home.control, lake=home.lake, secrets=secrets, clock=clock,
         web=Web(clock, "test/1", HERE), sources=[source],
     )  # fmt: skip
     polled = service.poll()
-    told = json.dumps(home.control.get(KIND, "desk").value)
-    assert site.asked[-1][1]["Authorization"] == f"Bearer {KEY}", "the key was not used: this test shows nothing"
-    assert (polled.published == 1) == (status == 200)
+    state = home.control.get(KIND, "desk").value or {}
+    path, headers = site.asked[-1]
+    assert (headers["Authorization"], parse_qs(urlsplit(path).query)["api_key"]) == (f"Bearer {ODD_KEY}", [ODD_KEY])
+    if (status, kind) == (200, "application/json"):
+        assert (polled.published, polled.rejected) == ((10, 10) if paging else (1, 1))
+        assert ("q=apple&page=2" in state["cursor"].get("place", "")) == bool(paging)
     home.close()
-    assert KEY not in told + caplog.text + repr((service, source))
-    assert KEY.encode() not in everything_in(tmp_path)
+    told = json.dumps(state) + caplog.text + repr((service, source)) + everything_in(tmp_path).decode("utf-8", "ignore")
+    for form in (ODD_KEY, quote(ODD_KEY), quote_plus(ODD_KEY), quote(ODD_KEY, safe="")):
+        assert form not in told
 
 
 def test_keys_of_the_environment_and_of_the_env_file_are_in_no_output(tmp_path: Path) -> None:

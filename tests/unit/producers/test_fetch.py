@@ -203,3 +203,18 @@ def test_waits_between_tries_are_drawn_from_the_whole_of_a_growing_span(site: Fa
     for number, limit_ms in ((0, 1_000), (1, 2_000)):
         drawn = [each[number] for each in waits]
         assert 0 <= min(drawn) < limit_ms / 2 < max(drawn) <= limit_ms
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_that_has_no_body_may_tell_the_length_of_one(site: FakeSite, web: Web, status: int) -> None:
+    url = site.put("/a", (status, {"X-Claimed-Length": "12345", "ETag": '"1"'}, b""), page(b"ok"))
+    answer = web.get(url, {"If-None-Match": '"1"'})
+    assert (answer.status, answer.body, len(site.asked)) == (status, b"", 1)
+    assert web.get(url).body == b"ok"
+
+
+def test_a_header_that_cannot_be_sent_is_a_failure(site: FakeSite, web: Web) -> None:
+    with pytest.raises(FetchFailed, match="a character that no header may carry") as caught:
+        web.get(site.put("/a", page(b"ok")), {"X-Team": "“desk”"})
+    assert not caught.value.again
+    assert site.asked == []

@@ -100,3 +100,10 @@ def test_damaged_gzip_is_told(tmp_path: Path) -> None:
     file.write_bytes(gzip.compress(PLAIN)[:12] + b"\xff" * 20)
     with pytest.raises(BadRequest, match="damaged gzip"):
         read_rows(str(file))
+
+
+@pytest.mark.parametrize("name", ["news.CSV", "news.Csv.GZ"])
+def test_a_name_in_upper_case_is_as_good(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(gzip.compress(CSV) if name.endswith("GZ") else CSV)
+    (row,) = read_rows(str(tmp_path / name))
+    assert row.fields == {"title": "A", "published_at": "2025-12-21T10:00:00Z"}

@@ -214,7 +214,8 @@ def test_a_round_that_is_cut_short_keeps_what_it_has_and_goes_on_there(site: Fak
     assert fetched.trouble.status == 429
     assert asking.cursor["next"] == "MSFT"
     asking.ask()
-    assert [query(path)["symbol"] for path in asking.asked] == ["AAPL", "MSFT", "MSFT", "TSLA", "AAPL"]
+    assert [query(path)["symbol"] for path in asking.asked] == ["AAPL", "MSFT", "MSFT", "TSLA"], "each once"
+    assert "next" not in asking.cursor
 
 
 def test_an_allowance_is_kept_to_per_key_over_restarts(site: FakeSite) -> None:
@@ -299,6 +300,13 @@ def test_newsapi_removed_articles_are_passed_over_and_missing_titles_rejected(si
     assert asking.cursor == {"since_ms": parse_ms("2021-06-08T00:00:00Z")}
     asking.ask()
     assert query(asking.asked[1])["from"] == "2021-06-07T23:00:00Z"
+
+
+def test_newsapi_a_headline_keeps_its_end_when_nobody_published_it(site: FakeSite) -> None:
+    asking = Asking(site, "newsapi")
+    article = golden("newsapi_everything.json")["articles"][0] | {"source": {"id": None, "name": None}}
+    asking.put(told({"status": "ok", "articles": [article | {"title": "Winner of the year - None"}]}))
+    assert [each.title for each in asking.ask().articles] == ["Winner of the year - None"]
 
 
 def newsapi(*minutes: int, total: int) -> Any:

@@ -1,5 +1,6 @@
 """Parquet that is damaged, or holds what Python has no value for: a clear line, and the rows that can be read."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from contracts.errors import BadRequest
 from contracts.instants import parse_ms
 from producers.publish import Report
-from tests.unit.producers.test_publish import Publishing
+from tests.unit.producers.test_publish import SCORED, Publishing
 
 pyarrow = pytest.importorskip("pyarrow", reason="the parquet extra is not installed")
 AT = "2025-12-21T09:00:00Z"
@@ -65,3 +66,19 @@ def test_a_value_that_is_none_spoils_its_own_row_only(run: Publishing) -> None:
         [f"{path}:2", "unparseable"],
         [f"{path}:3", "unparseable"],
     ]
+
+
+def test_nulls_are_as_what_is_left_out_and_decimals_are_numbers(run: Publishing) -> None:
+    tickers = pyarrow.array([["AAPL"], None], pyarrow.list_(pyarrow.string()))
+    raw = {"title": ["Apple rises", "Tesla falls"], "published_at": [AT] * 2, "tickers": tickers, "snippet": [None] * 2}
+    assert run.publish(str(written(run, raw))) == Report(2, 2, 0)
+    scored = {name: [value] for name, value in SCORED.items()} | {"ingested_at": pyarrow.array([None], "string")}
+    exact = {name: pyarrow.array([Decimal(text)]) for name, text in (("confidence", "0.93"), ("polarity", "-0.89"))}
+    assert run.publish(str(written(run, scored | exact))) == Report(1, 1, 0)
+    assert (run.scored[0]["polarity"], run.scored[0]["ingested_at"]) == (-0.89, "2025-12-21T09:40:00.000Z")
+    assert run.problems == []
+
+
+def test_a_name_in_upper_case_is_as_good(run: Publishing) -> None:
+    path = written(run, {"title": ["Apple rises"], "published_at": [AT]})
+    assert run.publish(str(path.rename(path.with_name("X.PARQUET")))) == Report(1, 1, 0)

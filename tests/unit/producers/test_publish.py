@@ -87,6 +87,13 @@ def test_missing_stamps_are_filled_in_and_given_ones_stay(run: Publishing) -> No
     assert given == SCORED
 
 
+def test_what_is_null_is_as_what_is_left_out(run: Publishing) -> None:
+    nothing = dict.fromkeys(("ingested_at", "scored_at", "schema"))
+    rows = SCORED | nothing, RAW | {"tickers": None, "tags": None, "snippet": None, "ingested_at": None}
+    assert run.publish(run.file("x.jsonl", *rows)) == Report(2, 2, 0)
+    assert (run.scored[0]["ingested_at"], run.scored[0]["scored_at"]) == (NOW, NOW)
+
+
 def test_backfill_stamps_history_as_ingested_at_its_event_time(run: Publishing) -> None:
     run.publish(run.file("x.jsonl", SCORED, without(SCORED, "ingested_at"), RAW), backfill=True)
     assert [event["ingested_at"] for event in run.scored] == ["2025-12-21T09:00:00.000Z"] * 2

@@ -63,6 +63,17 @@ def test_only_what_is_new_to_a_source_is_asked_for_before_its_turn(site: FakeSit
     assert polling.service.poll().polled == 0
 
 
+def test_a_poll_by_name_does_not_make_others_overlook_what_is_new(site: FakeSite) -> None:
+    polling = polling_of(site, "alphavantage")
+    watch(polling, "AAPL")
+    polling.service.poll()
+    polling.clock.advance(EVERY_S * 1000)
+    polling.service.poll()
+    watch(polling, "AAPL", "TSLA")
+    assert polling.service.poll("another").polled == 0
+    assert polling.service.poll().polled == 1
+
+
 def test_a_source_with_a_query_of_its_own_asks_for_nobody(site: FakeSite) -> None:
     source = Source(name="n", kind="newsapi", options={"query": "chips"})
     assert asked_for(source, ["AAPL", "tag:ai"]) == frozenset()
