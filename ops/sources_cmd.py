@@ -74,6 +74,7 @@ def fetch_once(name: str, data_dir: str, sources_file: str | None, anew: bool) -
     from producers.fetch import Web
     from producers.reach import Reach
     from producers.service import KIND, PACE_KIND, watched_subjects
+    from producers.source_state import set_up
     from producers.sources.registry import Request, adapter, load_sources
     from stores.env_secrets import EnvSecrets
 
@@ -89,7 +90,8 @@ def fetch_once(name: str, data_dir: str, sources_file: str | None, anew: bool) -
     if home is not None:
         secrets = home.secrets
         watched = watched_subjects(home.control)
-        cursor = {} if anew else dict((home.control.get(KIND, name).value or {}).get("cursor") or {})
+        if not anew:
+            cursor = set_up(home.control.get(KIND, name).value, chosen[name], chosen[name].every_s).get("cursor") or {}
         web.pace.merge({each: value["calls"] for each, value in home.control.list(PACE_KIND).items()})
     now_ms = SystemClock().now_ms()
     try:

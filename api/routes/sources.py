@@ -77,7 +77,7 @@ def set_source(services: Services, name: str, change: dict[str, Any]) -> dict[st
 
 @router.patch("/sources/{name}", response_model=Source, summary="Set up a source", dependencies=[Admin])
 async def patch(request: Request, services: Use, name: Name, setting: SourceSetting) -> Response:
-    """Enables, disables or paces a source from its next turn on (admin)."""
+    """Enables, disables or paces a source, a faster pace at once, a slower one from its next turn on (admin)."""
     change = {key: value for key, value in setting.model_dump().items() if value is not None}
     row = await services.run("control", set_source, services, name, change)
     if row is None:
