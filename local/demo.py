@@ -24,6 +24,7 @@ from producers.publisher import Publisher
 
 DATA_FILE: Final = Path(__file__).parent / "demo_data" / "news.jsonl.gz"
 CURSOR: Final = ("demo", "feed")
+#: How far back the first step plays. A clock set back by less finds what is due played already.
 BACKFILL_MS: Final = DAY_MS
 #: What was published longer ago than this is history: it is stamped as ingested at its event time.
 LIVE_MS: Final = MINUTE_MS
@@ -49,6 +50,8 @@ class DemoFeed:
         now_ms = self._clock.now_ms()
         if self._through_ms is None:
             self._through_ms = int((self._control.get(*CURSOR).value or {}).get("through_ms", 0))
+        if self._through_ms > now_ms + BACKFILL_MS:
+            self._through_ms = 0  # the clock was days ahead: what was played then is none of what is due now
         after_ms = max(self._through_ms, now_ms - BACKFILL_MS)
         published = 0
         for block_ms in range((now_ms // HOUR_MS) * HOUR_MS, after_ms - HOUR_MS, -HOUR_MS):

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -29,14 +30,15 @@ STANDSTILL_MS: Final = 10_000
 def drain_all(home: Home, settings: AggregatorSettings, say: Callable[[str], None]) -> None:
     """Returns when nothing is pending. Beside a running `up`, which owns the line, it waits for that to finish."""
     directory = DataDir(Path(settings.data_dir).expanduser().absolute())
+    lock: UpLock | None
     try:
         lock = UpLock(directory)
     except Unusable as error:
         say(f"candlewick: {error}".partition(";")[0] + ": waiting for it to process what is pending")
-        _wait_for_owner(home, directory, say)
-        return
-    with lock:
-        _drain(home, settings, say)
+        lock = _wait_for_owner(home, directory, say)
+    if lock is not None:
+        with lock:
+            _drain(home, settings, say)
 
 
 def _drain(home: Home, settings: AggregatorSettings, say: Callable[[str], None]) -> None:
@@ -74,9 +76,9 @@ def _tell_of_trouble(
                     say(line)
 
 
-def _wait_for_owner(home: Home, directory: DataDir, say: Callable[[str], None]) -> None:
-    """Until nothing is pending, or the owner is gone and leaves the rest to the next `drain`. What does not move is
-    named once: its shard may have stopped."""
+def _wait_for_owner(home: Home, directory: DataDir, say: Callable[[str], None]) -> UpLock | None:
+    """Until nothing is pending (None), or the owner is gone: then its lock, to do the rest. What does not move is named
+    once: its shard may have stopped."""
     nobody = threading.Event()
     before: Ends | None = None
     stuck: Place | None = None
@@ -84,7 +86,7 @@ def _wait_for_owner(home: Home, directory: DataDir, say: Callable[[str], None]) 
     while True:
         ends, waiting = _done_with(home)
         if ends is not None and ends == before:
-            return
+            return None
         before = ends
         if waiting != stuck:
             stuck, since_ms = waiting, home.clock.monotonic_ms()
@@ -92,11 +94,8 @@ def _wait_for_owner(home: Home, directory: DataDir, say: Callable[[str], None]) 
             say(f"candlewick: {waiting[0]} has not moved for {STANDSTILL_MS // 1000} s; see `candlewick status`")
             since_ms = float("inf")
         home.clock.wait(nobody, POLL_MS)
-        try:
-            UpLock(directory).release()
-        except Unusable:
-            continue
-        raise Unusable("the process that was working here ended before everything was processed; run drain again")
+        with suppress(Unusable):
+            return UpLock(directory)
 
 
 def pending(home: Home) -> bool:

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 @dataclass
 class Segment:
     """The next `count` records of the buffer, to be invoked together (0: the empty final invocation of a window).
-    `attempts` that used up retries; `discard`: it has been given up, only the destination's write is outstanding."""
+    `attempts` that used up retries; `discard`: it is given up and goes to the destination next."""
 
     count: int
     attempts: int = 0
@@ -109,6 +109,8 @@ class ShardReader:
             # The clock was set back: what waits for an instant of the old time would wait as long again.
             self._due_ms = min(self._due_ms, now_ms)
             self._gathering_since_ms = min(self._gathering_since_ms, now_ms)
+        if self._window is not None:
+            self._window.seen(now_ms)
         self._stepped_ms = now_ms
         if now_ms < self._due_ms:
             return Step("retry", self._due_ms)
@@ -128,7 +130,7 @@ class ShardReader:
             waiting = self._form(now_ms, hurry, close)
             if waiting is not None:
                 return waiting
-        self._ready_window()
+        self._ready_window(now_ms)
         segment = self._segments[0]
         if segment.discard is None:
             return self._invoke(segment, now_ms, close)
@@ -166,7 +168,7 @@ class ShardReader:
                 return Step("worked")
             return Step("idle") if window is None else Step("window", window.due_ms)
         if window is None and self._mapping.tumbling_window_s:
-            window = window_of(self._source.arrival_ms_of(self._buffer[0]), self._mapping.tumbling_window_s)
+            window = self._window_at(now_ms)
         count, cut = self._batch_size(window)
         due_ms = self._gathering_since_ms + self._mapping.batching_window_ms
         if window is not None:
@@ -176,13 +178,17 @@ class ShardReader:
         self._segments = [Segment(count)]
         return None
 
-    def _ready_window(self) -> None:
+    def _ready_window(self, now_ms: int) -> None:
         """A window whose state outgrew its limit is ended before the next records, which open it anew."""
-        window, width_s = self._window, self._mapping.tumbling_window_s
+        window = self._window
         if window is not None and window.early and self._segments[0].count:
             self._segments.insert(0, Segment(0))
-        elif window is None and width_s:
-            self._window = window_of(self._source.arrival_ms_of(self._buffer[0]), width_s)
+        elif window is None and self._mapping.tumbling_window_s:
+            self._window = self._window_at(now_ms)
+
+    def _window_at(self, now_ms: int) -> OpenWindow:
+        """The window of the first record."""
+        return window_of(self._source.arrival_ms_of(self._buffer[0]), self._mapping.tumbling_window_s, now_ms)
 
     def _window_goes_on(self, window: OpenWindow, now_ms: int, close: bool) -> bool:
         """False when the open window's records have all been handed over and no more can come."""
@@ -309,7 +315,9 @@ class ShardReader:
 
     def _discard(self, segment: Segment, condition: Condition, now_ms: int) -> None:
         """Write the given-up records to the failure destination, then go on behind them. Of a segment past its age only
-        the records that are themselves past it."""
+        the records that are themselves past it. When the destination fails the handler is tried once more before it:
+        what was down for both may be up again."""
+        segment.discard = None
         count = segment.count
         if condition == "RecordAgeExceeded":
             count = next((at for at in range(1, count) if not self._too_old(at, now_ms)), count)
@@ -331,7 +339,6 @@ class ShardReader:
         self._records -= count
         self._consume(count, now_ms)
         segment.count -= count
-        segment.discard = None
         if segment.count == 0:
             self._segments.pop(0)
         self._failures_in_row = 0

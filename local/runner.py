@@ -20,7 +20,7 @@ from api.server import bind, make_server, settle_memory
 from contracts.errors import BadRequest, Unusable
 from contracts.ports import Waking
 from contracts.resolution import HOUR_MS, MINUTE_MS
-from contracts.settings import AggregatorSettings, load
+from contracts.settings import AggregatorSettings, ClassifierSettings, load
 from contracts.telemetry import totals
 from local.demo import DemoFeed
 from local.driver import MappingDriver
@@ -29,7 +29,7 @@ from local.driver_schedule import Schedule, ScheduleDriver
 from local.line import ITEMS_TABLE, apply_settings, drivers_of, entry_point
 from local.line_lease import line_lease
 from local.memory import share_heaps
-from local.ready import check_line, log_level
+from local.ready import check_line, log_level, symbol_table
 from local.retention import forget_old
 from stores.data_dir import DataDir, UpLock
 from stores.home import Home, open_home
@@ -94,7 +94,6 @@ class Line:
                 "duplicates": int(counted.get("EventsDuplicate", 0)),
                 "too_late": int(counted.get("EventsTooLate", 0)),
                 "quarantined": int(counted.get("EventsQuarantined", 0)),
-                "received": int(sum(counted.get(name, 0) for name in _RECEIVED)),
             },
             "metrics": counted,
         }
@@ -103,9 +102,6 @@ class Line:
 def _waking(store: object) -> Waking | None:
     """What wakes a stage: the store it reads, where that can (the embedded ones do)."""
     return cast(Waking, store) if hasattr(store, "seen") else None
-
-
-_RECEIVED: Final = ("EventsCounted", "EventsDuplicate", "EventsTooLate", "EventsQuarantined")
 
 
 def run_up(
@@ -133,7 +129,8 @@ def run_up(
         line = Line(home, demo, sources)
         env["CANDLEWICK_DEMO_NOTE"] = line.demo.note if line.demo else ""
         options = load(ApiOptions, env)
-        app = create_app(home, options, line.status, company_names())
+        names = company_names(symbol_table(load(ClassifierSettings, env)))
+        app = create_app(home, options, line.status, names)
         for name, action in (actions or {}).items():
             app.state.services.actions[name] = functools.partial(action, home, settings)
         try:
@@ -149,10 +146,10 @@ def run_up(
             home.close()
 
 
-def company_names() -> dict[str, str]:
-    """Ticker → company, from the shipped symbol table."""
-    with files("consumers.classifier").joinpath("symbols.csv").open(encoding="utf-8") as table:
-        return {row["ticker"]: row["name"] for row in csv.DictReader(table)}
+def company_names(table: Path | None = None) -> dict[str, str]:
+    """Ticker → company, from a symbol table (None: the shipped one) that `check_line` has read. It may lack names."""
+    with (table or files("consumers.classifier").joinpath("symbols.csv")).open(encoding="utf-8-sig") as lines:
+        return {row["ticker"]: row["name"] for row in csv.DictReader(lines) if row.get("name")}
 
 
 def _listen(host: str, port: int) -> socket.socket:

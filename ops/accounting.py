@@ -1,22 +1,35 @@
 """Law 3 in numbers: distinct received = counted + too late + quarantined.
 
 The three parts come from three places (the buckets, the lake's `late/` and `quarantined/`), the sum from a fourth (the
-log), so that a loss anywhere shows.
+log, and the lake for what retention took from it), so that a loss anywhere shows.
 """
 
-from typing import NamedTuple
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Final, NamedTuple
 
-from aggregation.event import decode
+from aggregation.event import Event, decode
 from aggregation.gather import gather
-from contracts.aside import digest_key
+from aggregation.group import Group, Single
+from aggregation.rollup import past_ttl
+from contracts.aside import digest_key, list_asides
 from contracts.bucket import BucketKey, member_hashes
 from contracts.errors import BadEvent
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.generation import live_generation
-from contracts.resolution import COARSEST
+from contracts.hashing import member_hash
+from contracts.resolution import COARSEST, window_start_ms
 from ops.asides import standing
-from ops.log_reader import pages
+from ops.console import say
+from ops.replay.sources import batches
+from ops.replay.stitch import Piece, heads, log_after, stitched
 from stores.home import Home
+
+#: As `verify` does, whose module takes longer to load than most accounts.
+SECOND_LOOKS: Final = 5
+SECOND_LOOK_MS: Final = 200
 
 
 class Account(NamedTuple):
@@ -36,63 +49,124 @@ class Account(NamedTuple):
         return self.received == self.counted + self.too_late + self.quarantined
 
 
-def account(home: Home, allowed_lateness_ms: int) -> Account:
-    """Count the whole log against the buckets and the lake. Memory: about 100 bytes per distinct event."""
-    accepted: set[tuple[BucketKey, int]] = set()
-    accepted_names: set[str] = set()
-    refused: set[str] = set()
-    records = 0
-    for _shard_id, page in pages(home.log, SCORED_STREAM):
+def account(home: Home, allowed_lateness_ms: int, expire: bool = False) -> Account:
+    """Count the whole log against the buckets and the lake. Beside a running line too: what does not balance is looked
+    at again with what the log holds by then. `expire`: events of days whose buckets are past their TTL are left out,
+    unless they were set aside. Reads everything the archiver stored that the log has lost, as `verify` does; memory:
+    about 100 bytes per distinct event."""
+    damaged = cache(say)  # once for every object, however often one looks
+    received = _Received(home, allowed_lateness_ms, expire, damaged)
+    tips = heads(home.log, SCORED_STREAM)
+    received.add(stitched(home, SCORED_STREAM, tips))
+    found = _account_of(home, received, damaged)
+    for _ in range(0 if found.balanced else SECOND_LOOKS):
+        home.clock.wait(threading.Event(), SECOND_LOOK_MS)
+        newer = heads(home.log, SCORED_STREAM)
+        received.add(log_after(home.log, SCORED_STREAM, tips, newer))
+        tips = newer
+        found = _account_of(home, received, damaged)
+        if found.balanced:
+            break
+    return found
+
+
+class _Received:
+    """What came on the stream. With TTLs an event may come when its minute is gone: the aggregator set it aside as
+    expired, also when it had counted in its time; one that came more often than it was expired did."""
+
+    def __init__(self, home: Home, allowed_lateness_ms: int, expire: bool, damaged: Callable[[str], None]) -> None:
+        self.records = 0
+        self.accepted: set[tuple[BucketKey, int]] = set()
+        self.refused: set[str] = set()
+        self._home = home
+        self._allowed_lateness_ms = allowed_lateness_ms
+        self._expire = expire
+        self._damaged = damaged
+        self._now_ms = home.clock.now_ms()
+        self._expired: Counter[str] = Counter()
+        self._doubtful: dict[str, list[Event]] = {}
+
+    def add(self, pieces: Iterable[Piece]) -> None:
+        """More of the stream, in its order."""
+        if self._expire:
+            late = list_asides(self._home.lake, "late", self._damaged)
+            self._expired = Counter(line["event_key"] for line in late if line["reason"] == "expired")
+        for piece in pieces:
+            for lines in batches(piece.lines):
+                self._add_batch(lines)
+        for name, events in self._doubtful.items():
+            groups = gather(events, self._allowed_lateness_ms).groups
+            if sum(len(group.members) + group.repeats for group in groups.values()) > self._expired[name]:
+                self._accept(groups)
+
+    def accepted_names(self) -> set[str]:
+        """Which refused events were also accepted: once in time and once, ingested again, too late."""
+        names = {(name.partition(" ")[0], member_hash(name.partition(" ")[2])): name for name in self.refused}
+        return {names[pair] for key, hashed in self.accepted if (pair := (key.subject, hashed)) in names}
+
+    def is_living(self, key: BucketKey) -> bool:
+        """Whether the day of a bucket still counts."""
+        if not self._expire:
+            return True
+        day = BucketKey(key.subject, COARSEST.name, window_start_ms(key.start_ms, COARSEST.width_ms))
+        return not past_ttl(day, self._now_ms)
+
+    def _add_batch(self, lines: list[bytes]) -> None:
         events = []
-        records += len(page)
-        for record in page:
+        for line in lines:
             try:
-                events.append(decode(record.data))
+                event = decode(line)
             except BadEvent:
-                refused.add(digest_key(record.data))
-        gathered = gather(events, allowed_lateness_ms)
-        for key, group in gathered.groups.items():
-            accepted.update((key, hashed) for hashed in member_hashes(group.packed()))
+                self._refuse(digest_key(line))
+                continue
+            if self._expired and _name(event) in self._expired:
+                self._refuse(_name(event))
+                self._doubtful.setdefault(_name(event), []).append(event)
+            else:
+                events.append(event)
+        gathered = gather(events, self._allowed_lateness_ms)
+        self.records += self._accept(gathered.groups)
         for aside in gathered.too_late + gathered.quarantined:
-            refused.add(f"{aside.event.subject} {aside.event.event_id}")
-    if refused:
-        accepted_names = _names_among(home, refused, allowed_lateness_ms)
-    late = {line["event_key"] for line in standing(home.lake, "late")} - accepted_names
-    late_or_expired = {key for key in late if not key.startswith("sha256:")}
-    set_aside = list(standing(home.lake, "quarantined"))
+            self._refuse(_name(aside.event))
+
+    def _accept(self, groups: Mapping[BucketKey, Single | Group]) -> int:
+        """How many records they are of."""
+        records = 0
+        for key, group in groups.items():
+            if self.is_living(key):
+                hashes = member_hashes(group.packed())
+                self.accepted.update((key, hashed) for hashed in hashes)
+                records += len(hashes) + group.repeats
+        return records
+
+    def _refuse(self, name: str) -> None:
+        self.records += 1
+        self.refused.add(name)
+
+
+def _name(event: Event) -> str:
+    return f"{event.subject} {event.event_id}"
+
+
+def _account_of(home: Home, received: _Received, damaged: Callable[[str], None]) -> Account:
+    accepted_names = received.accepted_names() if received.refused else set()
+    set_aside = list(standing(home.lake, "quarantined", damaged))
     quarantined_scored = {line["event_key"] for line in set_aside if line["stream"] == SCORED_STREAM} - accepted_names
     quarantined_raw = {line["event_key"] for line in set_aside if line["stream"] == RAW_STREAM}
-    distinct = len(accepted) + len(refused - accepted_names)
-    return Account(
-        received=distinct + len(quarantined_raw),
-        counted=_counted(home),
-        duplicates=records - distinct,
-        too_late=len(late_or_expired - quarantined_scored),
-        quarantined=len(quarantined_scored) + len(quarantined_raw),
-    )
-
-
-def _counted(home: Home) -> int:
+    late = standing(home.lake, "late", damaged)
+    too_late = {line["event_key"] for line in late} - accepted_names - quarantined_scored
+    distinct = len(received.accepted) + len(received.refused - accepted_names)
     generation = live_generation(home.control)
-    return sum(
+    counted = sum(
         bucket.summary.count
         for subject in home.buckets.subjects(generation)
         for bucket in home.buckets.range(generation, subject, COARSEST.name, limit=1_000_000)
+        if received.is_living(bucket.key)
     )
-
-
-def _names_among(home: Home, names: set[str], allowed_lateness_ms: int) -> set[str]:
-    """Which refused events were also accepted: the same event once in time and once, ingested again, too late."""
-    found: set[str] = set()
-    for _shard_id, page in pages(home.log, SCORED_STREAM):
-        events = []
-        for record in page:
-            try:
-                event = decode(record.data)
-            except BadEvent:
-                continue
-            if f"{event.subject} {event.event_id}" in names:
-                events.append(event)
-        for group in gather(events, allowed_lateness_ms).groups.values():
-            found |= {f"{event.subject} {event.event_id}" for event in group.members.values()}
-    return found
+    return Account(
+        received=distinct + len(quarantined_raw),
+        counted=counted,
+        duplicates=received.records - distinct,
+        too_late=len(too_late),
+        quarantined=len(quarantined_scored) + len(quarantined_raw),
+    )

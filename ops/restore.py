@@ -1,9 +1,11 @@
 """`candlewick restore FROM`: a new data directory from the lake of another whose databases are damaged or gone.
 
 Everything the archiver saved goes back onto the streams: scored events first (the first of an id counts, so scores stay
-what they were), then articles, which bring back the items. Verdicts come from the events' own stamps, so what counted
-counts again and what did not does not. Nor is it decided anew which article tells a story: each is claimed with the
-subjects it has events for before the classifier sees it. Doing it twice is harmless.
+what they were), then articles, which bring back the items; so does what is in batches that were given up on. Verdicts
+come from the events' own stamps, so what counted counts again and what did not does not. Nor is it decided anew which
+article tells a story: each is claimed with the subjects it has events for before the classifier sees any. An article
+without events is the classifier's: it had told nothing, and its story's subjects have their owners, or it had not come
+to that yet. Doing it twice is harmless.
 """
 
 import base64
@@ -17,36 +19,55 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
+from api.keyring import KIND as SIGNING_KIND
 from consumers.classifier.stories import Claimant, claim_all
 from contracts.bucket import LANE_SEPARATOR
 from contracts.errors import BadEvent, BadRequest, CandlewickError, Transient
 from contracts.events import RAW_STREAM, SCORED_STREAM, decode_raw
+from contracts.generation import FIRST_GENERATION, RUN_KIND, live_generation
 from contracts.hashing import member_hash
-from contracts.ports import Entry
+from contracts.kinesis import records_of
+from contracts.ports import ControlWrite, Entry
 from contracts.settings import AggregatorSettings
+from producers.publish import ASIDE_STREAM as FILE_LINES
 from producers.publisher import Publisher
 from producers.service import SETTING_KIND, WATCH_KIND
+from stores.failed_batches import LAKE_PREFIX
 from stores.files_lake import FilesLake
 from stores.home import Home
 from stores.sqlite_control import SqliteControlStore
 
 UNREAD: Final = "raw/source=unknown/"
+#: The stream that rejected lines of sources are filed under.
+SOURCE_LINES: Final = "sources"
 #: Kept in the lake only: nothing on a stream would bring them back.
-COPIED: Final = ("opinions/",)
-KINDS: Final = (WATCH_KIND, SETTING_KIND)
+COPIED: Final = ("opinions/", f"quarantined/stream={FILE_LINES}/", f"quarantined/stream={SOURCE_LINES}/")
+#: Kinds of control documents and files that somebody made; with the signing keys users can reach their lists.
+KINDS: Final = (WATCH_KIND, SETTING_KIND, SIGNING_KIND)
+FILES: Final = (".env", "symbols.csv")
 CLAIMED_AT_ONCE: Final = 500
 Text = Annotated[str, msgspec.Meta(max_length=300)]
 
 
+class Carried(NamedTuple):
+    """What control.db held: how many watch lists and source settings, None when it could not be read; the run that was
+    live, and its model, None for that of the events."""
+
+    settings: int | None = None
+    live_run: str | None = None
+    live_model: str | None = None
+
+
 class Restored(NamedTuple):
-    """Records put on the streams; `damaged`: lake objects that could not be read to their end; `settings`: watch lists
-    and source settings carried over, None when control.db could not be read."""
+    """Records put on the streams; `damaged`: lake objects that could not be read to their end; then as `Carried`."""
 
     scored: int
     raw: int
     objects: int
     damaged: list[str]
     settings: int | None
+    live_run: str | None
+    live_model: str | None
 
 
 class _Scored(msgspec.Struct):
@@ -62,13 +83,14 @@ class _Raw(msgspec.Struct):
 _scored: Final = msgspec.json.Decoder(_Scored)
 _raw: Final = msgspec.json.Decoder(_Raw)
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_NOT_OURS: Final = (ValueError, KeyError, TypeError)
 
 
 def check_places(source: Path, target: str) -> None:
     """Raises `BadRequest` when there is no lake, or no other place to restore it to; before anything is made there."""
     if not (source / "lake").is_dir():
         raise BadRequest(f"{source} has no folder `lake`; name the data directory that is to be restored")
-    if source.absolute() == Path(target).expanduser().absolute():
+    if source.resolve() == Path(target).expanduser().resolve():
         raise BadRequest("a directory is restored into another one: give a new folder with --data-dir")
 
 
@@ -85,7 +107,7 @@ def restore(
         counts[RAW_STREAM],
         work.objects,
         sorted(work.damaged),
-        _carry_over(source, home, target),
+        *_carry_over(source, home, target),
     )
 
 
@@ -101,18 +123,17 @@ class _Restoring:
         self._told: defaultdict[str, set[str]] = defaultdict(set)
 
     def run(self) -> None:
-        raw = sorted(self._lake.keys("raw/"), key=_age)
-        scored = self._lake.keys("scored/")
-        self.objects = len(raw) + len(scored)
-        for key in scored:
-            self._publish(key)
-        for owners in (True, False):  # who has events is first, whatever the order of the lake
-            for key in raw:
-                self._claim(key, owners)
-        for key in raw:
-            self._publish(key)
-        for key in (key for prefix in COPIED for key in self._lake.keys(prefix)):
-            self._home.lake.put(key, self._lake.read(key))
+        keys = self._lake.keys
+        scored, raw, given_up = keys("scored/"), sorted(keys("raw/"), key=_age), keys(LAKE_PREFIX)
+        self.objects = len(scored) + len(raw) + len(given_up)
+        for key in (*scored, *keys(UNREAD), *given_up):
+            self._publish(key, SCORED_STREAM)
+        for key in (*raw, *given_up):
+            self._claim(key)
+        for key in (*raw, *given_up):
+            self._publish(key, RAW_STREAM)
+        for key in (key for prefix in COPIED for key in keys(prefix)):
+            self._home.lake.put(key, self._lines(key))
 
     def _lines(self, key: str) -> Iterator[bytes]:
         """What can be read of an object."""
@@ -121,44 +142,45 @@ class _Restoring:
         except BadEvent:
             self.damaged.add(key)
 
-    def _publish(self, key: str) -> None:
-        found: dict[str, list[Entry]] = {}
-        for line in self._lines(key):
-            stream, entry = self._entry(key, line)
-            found.setdefault(stream, []).append(entry)
-        for stream, entries in found.items():
-            self.counts[stream] += self._publisher.publish(stream, entries)
-            self._progress(len(entries))
-
-    def _entry(self, key: str, line: bytes) -> tuple[str, Entry]:
-        """Where a line of the lake belongs. What is no event goes back as it is, to be set aside again."""
-        if key.startswith(UNREAD):
-            record = json.loads(line)
-            stream = SCORED_STREAM if record["stream"].endswith(SCORED_STREAM) else RAW_STREAM
-            return stream, Entry(record["partition_key"], base64.b64decode(record["data"]))
-        stream = SCORED_STREAM if key.startswith("scored/") else RAW_STREAM
-        try:
-            if stream == RAW_STREAM:
-                return stream, Entry(_raw.decode(line).article_id, line)
-            event = _scored.decode(line)
-        except _UNREADABLE:
-            return stream, Entry("restored", line)
-        self._told[event.article_id].add(event.subject)
-        lane = f"{LANE_SEPARATOR}{member_hash(event.event_id) % self._lanes}" if self._lanes > 1 else ""
-        return stream, Entry(event.subject + lane, line)
-
-    def _claim(self, key: str, owners: bool) -> None:
-        """Claim an object's articles that have events (`owners`), or those that have none, with nothing."""
-        if key.startswith(UNREAD):
-            return
-        claimants = []
+    def _entries(self, key: str, stream: str) -> Iterator[Entry]:
+        """What an object holds of a stream. What could not be read goes back as it is, to be set aside again."""
         for line in self._lines(key):
             try:
-                article = decode_raw(line)
+                records = [*_records(key, line)]
+            except _NOT_OURS:
+                self.damaged.add(key)
+                continue
+            for found, partition_key, data in records:
+                if found == stream:
+                    unread = Entry(partition_key, data)
+                    yield unread if key.startswith(UNREAD) else self._entry(stream, unread)
+
+    def _entry(self, stream: str, unread: Entry) -> Entry:
+        """A record under the partition key that its event or article has."""
+        try:
+            if stream == RAW_STREAM:
+                return Entry(_raw.decode(unread.data).article_id, unread.data)
+            event = _scored.decode(unread.data)
+        except _UNREADABLE:
+            return unread
+        self._told[event.article_id].add(event.subject)
+        lane = f"{LANE_SEPARATOR}{member_hash(event.event_id) % self._lanes}" if self._lanes > 1 else ""
+        return Entry(event.subject + lane, unread.data)
+
+    def _publish(self, key: str, stream: str) -> None:
+        entries = [*self._entries(key, stream)]
+        self.counts[stream] += self._publisher.publish(stream, entries)
+        self._progress(len(entries))
+
+    def _claim(self, key: str) -> None:
+        """Claim an object's articles that have events, with the subjects of these."""
+        claimants = []
+        for entry in self._entries(key, RAW_STREAM):
+            try:
+                article = decode_raw(entry.data)
             except BadEvent:
                 continue  # the classifier sets it aside
-            subjects = tuple(sorted(self._told.get(article.article_id, ())))
-            if bool(subjects) == owners:
+            if subjects := tuple(sorted(self._told.get(article.article_id, ()))):
                 times = (article.published_ms, article.ingested_ms)
                 claimants.append(Claimant(article.article_id, article.title, article.source, *times, subjects))
         for at in range(0, len(claimants), CLAIMED_AT_ONCE):
@@ -167,32 +189,65 @@ class _Restoring:
                 raise Transient("control", "stories could not be claimed; run it again")
 
 
+def _records(key: str, line: bytes) -> Iterator[tuple[str, str, bytes]]:
+    """Stream, partition key and bytes of what a line of the lake holds; of a batch of the articles' changes nothing."""
+    if key.startswith(UNREAD):
+        record = json.loads(line)
+        yield _stream(record["stream"]), record["partition_key"], base64.b64decode(record["data"])
+    elif key.startswith(LAKE_PREFIX):
+        event = json.loads(json.loads(line)["payload"])
+        if all("kinesis" in record for record in event["Records"]):
+            for record in records_of(event):
+                yield _stream(record.stream), record.partition_key, record.data
+    else:
+        yield SCORED_STREAM if key.startswith("scored/") else RAW_STREAM, "restored", line
+
+
+def _stream(name: str) -> str:
+    return SCORED_STREAM if name.endswith(SCORED_STREAM) else RAW_STREAM
+
+
 def _age(key: str) -> tuple[str, str]:
     """Objects of all sources by day and place in the log."""
     date, _, name = key.partition("/date=")[2].partition("/")
     return date, name
 
 
-def _carry_over(source: Path, home: Home, target: Path) -> int | None:
-    """Watch lists, source settings, and the table of companies, as far as they can be read."""
-    symbols = source / "symbols.csv"
-    if symbols.exists() and target.is_dir():
-        shutil.copy2(symbols, target / symbols.name)
+class _OldControl(SqliteControlStore):
+    """The control store of the damaged directory."""
+
+    def writes(self, kind: str) -> dict[str, ControlWrite]:
+        """All documents of a kind, to be put with the expiry they have where there are none yet."""
+        rows = self._database.read("SELECT name, value, expires_ms FROM documents WHERE kind = ?", (kind,))
+        return {
+            name: ControlWrite(json.loads(value), 0, expires_ms)
+            for name, value, expires_ms in rows
+            if not self._expired(expires_ms)
+        }
+
+
+def _carry_over(source: Path, home: Home, target: Path) -> Carried:
+    """What the operator and the users made, as far as it can be read. What is there by now stays."""
+    for name in FILES:
+        if (source / name).exists() and target.is_dir() and not (target / name).exists():
+            shutil.copy2(source / name, target / name)
     if not (source / "control.db").exists():
-        return None
+        return Carried()
     try:
-        control = SqliteControlStore(source / "control.db", home.clock, "normal")
+        control = _OldControl(source / "control.db", home.clock, "normal")
         try:
-            found: list[tuple[str, str, Any]] = [
-                (kind, name, value) for kind in KINDS for name, value in control.list(kind).items()
-            ]
+            found = {kind: control.writes(kind) for kind in KINDS}
+            live, runs = live_generation(control), control.list(RUN_KIND).values()
         finally:
             control.close()
-    except CandlewickError:
-        return None  # damaged too: the answer says that nothing was carried over
-    for kind, name, value in found:
-        home.control.put(kind, name, value)
-    return len(found)
+    except (CandlewickError, ValueError):
+        return Carried()  # damaged too: the answer says that nothing was carried over
+    for kind, writes in found.items():
+        home.control.put_many(kind, writes)
+    unknown = {} if live == FIRST_GENERATION else {"id": live}
+    run = next((run for run in runs if run["generation"] == live), unknown)
+    settings = len(found[WATCH_KIND]) + len(found[SETTING_KIND])
+    return Carried(settings, run.get("id"), run.get("model"))
 
 
 def print_restored(found: Restored, data_dir: str, out: Callable[[str], Any]) -> None:
@@ -204,3 +259,6 @@ def print_restored(found: Restored, data_dir: str, out: Callable[[str], Any]) ->
     out(lost if found.settings is None else f"{found.settings} watch lists and source settings carried over\n")
     place = shlex.quote(data_dir)
     out(f"next: candlewick drain --data-dir {place}; candlewick verify --data-dir {place}\n")
+    if found.live_run:
+        scores = f"the scores of {found.live_model}" if found.live_model else "the scores the events came with"
+        out(f"runs are not carried over; {found.live_run} was live, with {scores}: replay and promote it again\n")

@@ -108,6 +108,27 @@ def test_the_clock_stepping_back_publishes_nothing() -> None:
     assert playing.feed.step() == 0
 
 
+def test_a_clock_that_was_days_ahead_does_not_keep_the_feed_silent() -> None:
+    """What was played then is none of what is due now; less than a day ahead it all is."""
+    playing = Playing(START_MS + 3 * DAY_MS)
+    playing.feed.step()
+    ahead = len(playing.articles)
+    playing.clock.advance(-3 * DAY_MS)
+    assert playing.feed.step() == len(DAY)
+    assert not {a.article_id for a in playing.articles[:ahead]} & {a.article_id for a in playing.articles[ahead:]}
+    playing.clock.advance(10 * MINUTE_MS)
+    assert playing.restart().step() > 0
+    playing.clock.advance(-10 * MINUTE_MS)
+    assert playing.feed.step() == 0
+
+
+def test_restarted_with_a_cursor_days_ahead_it_plays() -> None:
+    playing = Playing(START_MS + 3 * DAY_MS)
+    playing.feed.step()
+    playing.clock.advance(-3 * DAY_MS)
+    assert playing.restart().step() == len(DAY)
+
+
 def test_the_day_is_what_it_should_be() -> None:
     assert DATA_FILE.stat().st_size < 1_000_000
     assert 2_500 <= len(DAY) <= 4_300

@@ -66,3 +66,30 @@ def test_a_log_that_did_not_answer_is_asked_again_soon_after_the_clock_was_set_b
     line.clock.advance(-HOUR_MS)
     driver.step()
     assert line.batches == ["a"]
+
+
+def test_a_window_ends_within_its_width_after_the_clock_was_set_back(line: Line) -> None:
+    driver = line.driver(tumbling_window_s=60)
+    line.put("a")
+    driver.step()
+    line.clock.advance(-HOUR_MS)
+    for _ in range(6):
+        driver.step()
+        line.put("b")
+        line.clock.advance(61_000)
+    assert [call["isFinalInvokeForWindow"] for call in line.calls].count(True) == 3, (
+        "one in two of a width and its grace"
+    )
+    assert line.batches == [*"abbbbb"]
+
+
+def test_an_open_window_of_a_later_clock_ends_within_its_width_after_a_restart(line: Line) -> None:
+    line.driver(tumbling_window_s=60).step()
+    line.put("a")
+    line.driver(tumbling_window_s=60).step()
+    line.clock.advance(-HOUR_MS)
+    driver = line.driver(tumbling_window_s=60)
+    driver.step()
+    line.clock.advance(61_000)
+    driver.step()
+    assert [call["isFinalInvokeForWindow"] for call in line.calls] == [False, True]

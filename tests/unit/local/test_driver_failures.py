@@ -262,8 +262,31 @@ def test_nothing_is_skipped_while_the_failure_destination_is_down(line, monkeypa
     driver = line.driver(batch_size=1, max_retries=1)
     flaky(monkeypatch, line.lake, "put", 4)
     driver.run_until_idle()
-    assert line.batches == ["a", "a", "b"]
+    assert line.batches == [*"aaaaaa", "b"], "two tries, then one more before each of the next four writes"
     assert [names_of(document["payload"]) for document in line.given_up()] == ["a"]
+    line.assert_nothing_left(driver)
+
+
+def test_nothing_is_given_up_when_what_failed_handler_and_destination_is_up_again(line, monkeypatch):
+    line.put(*"ab")
+    up_at_ms = START_MS + 5_000
+
+    def answer(event):
+        if line.clock.now_ms() < up_at_ms:
+            raise Transient("lake", "down")
+
+    real = line.lake.put
+
+    def put(key, lines):
+        if line.clock.now_ms() < up_at_ms:
+            raise Transient("lake", "down")
+        real(key, lines)
+
+    line.answer = answer
+    monkeypatch.setattr(line.lake, "put", put)
+    driver = line.driver(batch_size=1, max_retries=1)
+    status = driver.run_until_idle()
+    assert (line.batches[-2:], line.given_up(), status.discarded) == (["a", "b"], [], 0)
     line.assert_nothing_left(driver)
 
 

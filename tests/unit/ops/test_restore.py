@@ -1,19 +1,42 @@
 """`restore`: from the lake alone the same buckets, verdicts and settings, whatever became of the databases."""
 
 import json
+import os
 import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from api.auth import issue
+from api.auth import verify as verify_token
+from api.keyring import Keyring
 from api.watch_lists import KIND as WATCH_KIND
-from contracts.clock import SystemClock
+from api.watch_lists import WatchLists
+from contracts.aside import aside_of, digest_key, list_asides, put_asides
+from contracts.clock import ManualClock, SystemClock
+from contracts.errors import BadRequest
+from contracts.events import RAW_STREAM, SCORED_STREAM
+from contracts.generation import POINTER, RUN_KIND
+from contracts.kinesis import StreamRecord
+from contracts.ports import Entry, Position
+from contracts.resolution import DAY_MS
+from contracts.settings import AggregatorSettings, to_env
 from local.demo import DATA_FILE, read_day
+from local.drain import drain_all
+from local.driver import run_until_idle
+from local.driver_failures import FailureDestination
+from local.driver_source import KinesisSource
+from local.line import drivers_of
+from ops.accounting import account
+from ops.restore import check_places, print_restored, restore
+from ops.verify import verify
 from stores.files_lake import FilesLake
+from stores.home import Home, forget_homes, open_home
 from stores.sqlite_control import SqliteControlStore
 from tests.e2e.harness import answer, candlewick
-from tests.events import lines, stream
+from tests.events import BASE_MS, lines, scored, stream
 
 
 @pytest.fixture(scope="module")
@@ -93,4 +116,145 @@ def test_a_damaged_object_is_named_and_the_rest_is_restored(old, tmp_path: Path)
 
 def test_a_folder_without_a_lake_and_the_same_folder_are_refused(old, tmp_path: Path) -> None:
     assert candlewick("restore", str(tmp_path), "--data-dir", str(tmp_path / "new")).returncode == 2
+    (tmp_path / "link").symlink_to(old[0])
+    for same in (old[0], tmp_path / "link", old[0] / ".." / old[0].name):
+        with pytest.raises(BadRequest, match="into another one"):
+            check_places(same, str(old[0]))
     assert candlewick("restore", str(old[0]), "--data-dir", str(old[0])).returncode != 0
+
+
+# ---- without subprocesses ---------------------------------------------------------------------------------------
+@pytest.fixture
+def opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], tuple[Home, AggregatorSettings]]]:
+    """Opens the home of a folder; the handlers work on the last one that was opened."""
+    for name in [name for name in os.environ if name.startswith("CANDLEWICK_")]:
+        monkeypatch.delenv(name)
+
+    def opener(name: str) -> tuple[Home, AggregatorSettings]:
+        settings = AggregatorSettings(data_dir=str(tmp_path / name), synchronous="normal")
+        for key, value in to_env(settings).items():
+            monkeypatch.setenv(key, value)
+        return open_home(settings), settings
+
+    yield opener
+    forget_homes()
+
+
+def put_articles(home: Home, *articles: tuple[str, str, list[str]]) -> None:
+    """Articles of (source, title, tickers), published one minute after the other."""
+    entries = []
+    for minute, (source, title, tickers) in enumerate(articles):
+        article = {
+            "schema": "raw-article/1", "article_id": f"{source}#{title[:9]}", "source": source, "title": title,
+            "snippet": "", "url": f"https://{source}.example/{title[:5]}",
+            "published_at": f"2025-12-21T12:0{minute}:00.000Z", "ingested_at": f"2025-12-21T12:0{minute}:01.000Z",
+            "tickers": tickers, "tags": [],
+        }  # fmt: skip
+        entries.append(Entry(article["article_id"], json.dumps(article).encode()))
+    home.log.put_records(RAW_STREAM, entries)
+
+
+def run_only(home: Home, *names: str) -> None:
+    drivers = [driver for driver in drivers_of(home) if driver.mapping.name in names]
+    run_until_idle(drivers, home.clock, final=True)
+
+
+def drained(home: Home, settings: AggregatorSettings) -> tuple[dict[str, int], str]:
+    drain_all(home, settings, lambda line: None)
+    counts = account(home, settings.allowed_lateness_ms)
+    assert counts.balanced
+    return {name: count for name, count in counts._asdict().items() if name != "duplicates"}, verify(
+        home, settings
+    ).digest
+
+
+@pytest.mark.parametrize("ran", [("archiver-raw", "archiver-scored"), ("archiver-raw", "classifier")])
+def test_what_has_no_saved_events_is_left_to_the_classifier(opened, ran: tuple[str, ...]) -> None:
+    """The classifier stopped and the archivers went on; or it went on and its events were not saved. Among the articles
+    are another source's copies of a story that is told already, one of them about one more company."""
+    old, settings = opened("old")
+    story = "Chips rise on strong sales"
+    put_articles(old, ("zulu", story, ["AAPL"]), ("zulu", "Banks fall after weak earnings", ["JPM"]))
+    drain_all(old, settings, lambda line: None)
+    put_articles(
+        old, ("beta", story, ["AAPL"]), ("alpha", story, ["AAPL", "MSFT"]), ("beta", "Oil prices surge", ["XOM"]),
+        ("beta", "Nothing happened anywhere", []),
+    )  # fmt: skip
+    run_only(old, *ran)
+    new, settings_of_new = opened("new")
+    restore(new, settings_of_new, Path(settings.data_dir))
+    restored = drained(new, settings_of_new)
+    old, settings = opened("old")
+    assert restored == drained(old, settings)
+    assert restored[0]["counted"] == 4
+
+
+def test_what_never_was_on_a_stream_or_was_given_up_on_is_not_lost(opened, tmp_path: Path) -> None:
+    old, settings = opened("old")
+    for stream_name in ("publish", "sources"):
+        record = StreamRecord(stream_name, "x", "1", 0, "", b"no line", BASE_MS)
+        put_asides(old.lake, [aside_of("quarantined", record, "unparseable", "line 1", digest_key(b"no line"))])
+    put_articles(old, ("zulu", "Chips rise on strong sales", ["AAPL"]))
+    event = json.dumps(scored(1, "NVDA", BASE_MS, 0.1)).encode()
+    old.log.put_records(SCORED_STREAM, [Entry("NVDA", event), Entry("NVDA", b"no event")])
+    for stream_name in (RAW_STREAM, SCORED_STREAM):
+        give_up(old, stream_name)
+    new, settings_of_new = opened("new")
+    for _ in range(2):  # twice is as good as once
+        found = restore(new, settings_of_new, Path(settings.data_dir))
+        assert (found.scored, found.raw, found.damaged) == (2, 1, [])
+    restored = drained(new, settings_of_new)
+    assert restored[0] == {"received": 3, "counted": 2, "too_late": 0, "quarantined": 1}
+    assert {line["stream"] for line in list_asides(new.lake, "quarantined")} == {"publish", "sources", SCORED_STREAM}
+
+
+def give_up(home: Home, stream_name: str) -> None:
+    """Everything on a stream becomes a batch that its archiver gave up on."""
+    source = KinesisSource(home.log, stream_name)
+    destination = FailureDestination(home.lake, "failed", "archiver")
+    for shard in home.log.shards(stream_name):
+        place = home.log.iterator(stream_name, shard.shard_id, Position("TRIM_HORIZON"))
+        if records := home.log.get_records(place, 10).records:
+            event = {"Records": [source.event_record(shard.shard_id, record) for record in records]}
+            condition = "RetryAttemptsExhausted"
+            destination.put(source, shard.shard_id, records, event, condition, 101, "r", "x", home.clock.now_ms())
+
+
+def test_a_damaged_batch_or_opinion_is_named_and_stops_nothing(opened, tmp_path: Path) -> None:
+    old, settings = opened("old")
+    old.lake.put("failed/archiver-raw/shard/1-2.jsonl.gz", [b"{}"])
+    old.lake.put("opinions/source=x/date=2025-12-21/1.jsonl.gz", [b"{}"])
+    path = tmp_path / "old" / "lake" / "opinions/source=x/date=2025-12-21/1.jsonl.gz"
+    path.write_bytes(path.read_bytes()[:-9])
+    new, settings_of_new = opened("new")
+    found = restore(new, settings_of_new, Path(settings.data_dir))
+    assert [key.partition("/")[0] for key in found.damaged] == ["failed", "opinions"]
+
+
+def test_users_come_back_to_their_watch_lists_and_what_nobody_uses_expires(opened, tmp_path: Path) -> None:
+    old, settings = opened("old")
+    now_ms = old.clock.now_ms()
+    token, user = issue(Keyring(old.control, old.secrets, old.clock, 30), now_ms, 30)
+    WatchLists(old.control, old.clock, 10).create(user.user, "Chips", ["NVDA"])
+    old.control.put(WATCH_KIND, "gone", {"subjects": ["GONE"]}, expires_ms=now_ms - 1)
+    old.control.put(*POINTER, {"generation": "better"})
+    old.control.put(RUN_KIND, "r1", {"id": "r1", "generation": "better", "model": "vader-1"})
+    (tmp_path / "old" / ".env").write_text("FINNHUB_API_KEY=abc\n")
+    (tmp_path / "old" / "lake").mkdir(exist_ok=True)
+    new, settings_of_new = opened("new")
+    found = restore(new, settings_of_new, Path(settings.data_dir))
+    assert (found.settings, found.live_run, found.live_model) == (1, "r1", "vader-1")
+    assert (tmp_path / "new" / ".env").read_text() == "FINNHUB_API_KEY=abc\n"
+    again = verify_token(Keyring(new.control, new.secrets, new.clock, 30), token, now_ms)
+    lists = WatchLists(new.control, new.clock, 10)
+    (carried,) = lists.all_of(again.user).values()
+    lists.delete(again.user, carried["id"])
+    said: list[str] = []
+    print_restored(restore(new, settings_of_new, Path(settings.data_dir)), "new", said.append)
+    assert "r1 was live" in said[-1]
+    assert lists.all_of(again.user) == {}, "what is there by now stays"
+    later = SqliteControlStore(tmp_path / "new" / "control.db", ManualClock(now_ms + 40 * DAY_MS), "normal")
+    assert later.list(WATCH_KIND) == {}
+    later.close()

@@ -1,0 +1,143 @@
+"""Law 3 in numbers, whatever goes on beside the count and whatever retention took before it."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from contracts.clock import ManualClock
+from contracts.events import SCORED_STREAM
+from contracts.ports import Entry
+from contracts.resolution import DAY_MS
+from contracts.settings import AggregatorSettings
+from ops import accounting
+from ops.accounting import Account, account
+from stores.home import Home, forget_homes, open_home
+from tests.events import BASE_MS, scored, stream
+from tests.unit.replay.kit import Live, put, settings_of
+
+LATENESS_MS = AggregatorSettings().allowed_lateness_ms
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> AggregatorSettings:
+    return settings_of(tmp_path / "data")
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(BASE_MS + DAY_MS)
+
+
+@pytest.fixture
+def home(settings: AggregatorSettings, clock: ManualClock) -> Iterator[Home]:
+    yield open_home(settings, clock)
+    forget_homes()
+
+
+def aapl(numbers: range) -> list[dict]:
+    return [scored(number, "AAPL", BASE_MS + number, 0.1) for number in numbers]
+
+
+@pytest.mark.parametrize("kind", ["late", "quarantined"])
+def test_what_arrives_and_is_counted_meanwhile_is_received_too(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    live, arriving, standing = Live(home, settings), aapl(range(3, 5)), accounting.standing
+    put(home, aapl(range(3)))
+    live.all()
+
+    def while_the_lake_is_listed(lake, listed, damaged):
+        if listed == kind and arriving:
+            put(home, [arriving.pop()])
+            live.all()
+        return standing(lake, listed, damaged)
+
+    monkeypatch.setattr(accounting, "standing", while_the_lake_is_listed)
+    assert account(home, LATENESS_MS) == Account(5, 5, 0, 0, 0)
+
+
+def test_what_is_lost_stays_lost_however_often_one_looks(home: Home, settings: AggregatorSettings) -> None:
+    put(home, aapl(range(3)))
+    Live(home, settings).all()
+    put(home, aapl(range(3, 4)))
+    found = account(home, LATENESS_MS)
+    assert not found.balanced
+    assert (found.received, found.counted) == (4, 3)
+
+
+def test_what_the_log_has_lost_is_taken_from_the_lake(
+    home: Home, settings: AggregatorSettings, clock: ManualClock
+) -> None:
+    events, bad = stream(400, seed=4), Entry("AAPL", b"no event")
+    put(home, events[:300])
+    home.log.put_records(SCORED_STREAM, [bad, bad])
+    live = Live(home, settings)
+    live.all()
+    before = account(home, LATENESS_MS)
+    assert before.balanced
+    assert min(before) > 0
+    clock.advance(DAY_MS)
+    home.log.trim(SCORED_STREAM, clock.now_ms())
+    assert account(home, LATENESS_MS) == before
+    put(home, events[300:])
+    live.all()
+    after = account(home, LATENESS_MS)
+    assert after.balanced
+    assert after.received + after.duplicates == 402
+
+
+def test_a_damaged_object_is_told_of_once(home: Home, settings: AggregatorSettings, capsys) -> None:
+    late = scored(1, "AAPL", BASE_MS, 0.1, BASE_MS + 2 * DAY_MS)
+    put(home, [late])
+    Live(home, settings).all()
+    (key,) = home.lake.keys("late/")
+    (Path(settings.data_dir) / "lake" / key).write_bytes(b"damaged")
+    assert not account(home, LATENESS_MS, expire=True).balanced
+    assert capsys.readouterr().err.count(key) == 1
+
+
+def test_an_event_counted_once_and_late_again_is_not_two(home: Home, settings: AggregatorSettings) -> None:
+    late = [scored(number, "AAPL", BASE_MS, 0.1, BASE_MS + 2 * DAY_MS) for number in (1, 2)]
+    put(home, [late[0], scored(1, "AAPL", BASE_MS, 0.1), late[1]])
+    Live(home, settings).all()
+    assert account(home, LATENESS_MS) == Account(2, 1, 1, 1, 0)
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_an_event_that_came_when_its_minute_was_gone_is_too_late_if_it_never_counted(
+    home: Home, settings: AggregatorSettings, clock: ManualClock, deleted: bool
+) -> None:
+    """A minute that is still there knows the event it counted; one that is gone sets aside both."""
+    settings = settings.model_copy(update={"expire": True})
+    events = [scored(number, "AAPL", clock.now_ms() - number * 1_000, 0.5, clock.now_ms()) for number in range(4)]
+    put(home, events[:3])
+    Live(home, settings).all()
+    clock.advance(3 * DAY_MS)
+    if deleted:
+        with closing(sqlite3.connect(Path(settings.data_dir) / "buckets.db")) as file, file:
+            file.execute("DELETE FROM buckets WHERE resolution IN ('1m', '5m')")
+    put(home, [events[0], events[3]])
+    Live(home, settings).all()
+    assert account(home, LATENESS_MS, expire=True) == Account(4, 3, 1, 1, 0)
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_days_past_their_time_to_live_are_on_neither_side(
+    home: Home, settings: AggregatorSettings, clock: ManualClock, deleted: bool
+) -> None:
+    settings = settings.model_copy(update={"expire": True})
+    put(home, stream(200, seed=6))
+    Live(home, settings).all()
+    clock.advance(100 * DAY_MS)
+    today = [scored(n, "MSFT", clock.now_ms() - n, 0.2, clock.now_ms()) for n in range(1_000, 1_005)]
+    put(home, [*today, scored(2_000, "MSFT", BASE_MS, 0.2)])
+    Live(home, settings).all()
+    if deleted:
+        with closing(sqlite3.connect(Path(settings.data_dir) / "buckets.db")) as file, file:
+            file.execute("DELETE FROM buckets WHERE subject != 'MSFT'")
+    found = account(home, LATENESS_MS, expire=True)
+    assert found.balanced
+    assert found.counted == 5
