@@ -1,50 +1,67 @@
-"""Which generation is live, and since when we know it."""
+"""Which generation is live, by which swap, and since when we know it."""
 
 import threading
 
+from api.sse.cursor import base36
 from contracts.clock import Clock
 from contracts.errors import Transient
-from contracts.generation import live_generation
+from contracts.generation import FIRST_GENERATION, POINTER
+from contracts.instants import parse_ms
 from contracts.ports import ControlStore
 
 KNOWN_FOR_MS = 1_000
 
 
+def generation_of(epoch: str) -> str:
+    """The generation of an epoch."""
+    return epoch.partition(".")[0]
+
+
+def live_epoch(control: ControlStore) -> str:
+    """The live generation with the swap that made it live, `g1.mjfbzrk0`: live again after a rollback, it holds what
+    no change has told of. `g1` until one was promoted. Raises `Transient`."""
+    pointer, version = control.get(*POINTER)
+    if not pointer:
+        return FIRST_GENERATION
+    # The instant and not the version, which counts what is filed of a swap too, and starts anew in a restored store.
+    swap = parse_ms(pointer["swapped_at"]) if "swapped_at" in pointer else version
+    return f"{pointer['generation']}.{base36(swap)}"
+
+
 class Epoch:
-    """The live generation, asked of the store at most once a second; shared by all threads of the process."""
+    """The live epoch, asked of the store at most once a second; shared by all threads of the process."""
 
     def __init__(self, control: ControlStore, clock: Clock) -> None:
         self._control = control
         self._clock = clock
         self._lock = threading.Lock()
-        self._name: str | None = None
+        self._known: str | None = None
         self._checked_ms = 0.0
 
     def current(self) -> str:
-        """The live generation, at most a second old; the last one known while the control store is down.
+        """The live generation, as `identity` knows it. Raises `Transient`."""
+        return generation_of(self.identity())
+
+    def identity(self) -> str:
+        """The live epoch, at most a second old; the last one known while the control store is down.
 
         Raises `Transient` when none was ever known.
         """
         with self._lock:
             now = self._clock.monotonic_ms()
-            if self._name is not None and 0 <= now - self._checked_ms < KNOWN_FOR_MS:
-                return self._name
+            if self._known is not None and 0 <= now - self._checked_ms < KNOWN_FOR_MS:
+                return self._known
             try:
-                self._name = live_generation(self._control)
+                self._known = live_epoch(self._control)
             except Transient:
-                if self._name is None:
+                if self._known is None:
                     raise
             self._checked_ms = now
-            return self._name
-
-    @property
-    def known(self) -> str | None:
-        """The name as last read, without asking the store."""
-        return self._name
+            return self._known
 
     def refresh(self) -> str:
-        """Ask the store now. Raises `Transient`."""
+        """The live epoch, asked of the store now. Raises `Transient`."""
         with self._lock:
             self._checked_ms = self._clock.monotonic_ms()
-            self._name = live_generation(self._control)
-            return self._name
+            self._known = live_epoch(self._control)
+            return self._known

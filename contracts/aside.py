@@ -8,14 +8,16 @@ import base64
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
+from contracts.errors import BadEvent
 from contracts.instants import date_of, iso_ms
 from contracts.kinesis import StreamRecord
 from contracts.ports import Lake
 
 Kind = Literal["quarantined", "late"]
+Place = tuple[str, str, str, int]
 MAX_KEPT_BYTES = 64 * 1024
 
 
@@ -84,17 +86,32 @@ def _line(aside: Aside) -> bytes:
     return json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
 
 
-def list_asides(lake: Lake, kind: Kind) -> Iterator[dict[str, Any]]:
-    """Every record set aside, once, oldest object first."""
-    seen: set[tuple[str, str, str, int]] = set()
-    for line in _lines(lake, f"{kind}/"):
-        document = json.loads(line)
-        place = (document["stream"], document["shard_id"], document["sequence_number"], document["part"])
-        if place not in seen:
-            seen.add(place)
-            yield document
+def list_asides(lake: Lake, kind: Kind, damaged: Callable[[str], None] | None = None) -> Iterator[dict[str, Any]]:
+    """Every record set aside, once, oldest object first. `damaged` is told of every object that could not be read to
+    its end, and the next one follows; without it that is a `BadEvent`."""
+    seen: set[Place] = set()
+    for key in lake.keys(f"{kind}/"):
+        try:
+            for place, document in _documents(lake, key):
+                if place not in seen:
+                    seen.add(place)
+                    yield document
+        except BadEvent as error:
+            if damaged is None:
+                raise
+            damaged(error.detail)
 
 
-def _lines(lake: Lake, prefix: str) -> Iterable[bytes]:
-    for key in lake.keys(prefix):
-        yield from lake.read(key)
+def place_of(document: dict[str, Any]) -> Place:
+    """Where a record that was set aside had been."""
+    return document["stream"], document["shard_id"], document["sequence_number"], document["part"]
+
+
+def _documents(lake: Lake, key: str) -> Iterator[tuple[Place, dict[str, Any]]]:
+    for line in lake.read(key):
+        try:
+            document = json.loads(line)
+            place = place_of(document)
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadEvent("unparseable", f"lake object {key} is damaged: {error!r}") from None
+        yield place, document

@@ -1,32 +1,44 @@
 """Records that were set aside and still stand: those that went back onto their stream do not count as quarantined."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from contracts.aside import Kind, list_asides
+import typer
+
+from contracts.aside import Kind, Place, list_asides, place_of
+from contracts.errors import BadEvent
 from contracts.ports import Lake
+from ops.console import PARTIAL, say
 
 #: Objects below it name the records that went back.
 REDRIVEN_PREFIX: Final = "redriven/"
-Place = tuple[str, str, str, int]
 
 
-def standing(lake: Lake, kind: Kind) -> Iterator[dict[str, Any]]:
-    """Every record set aside that did not go back, once, oldest object first."""
-    went_back = _redriven_places(lake) if kind == "quarantined" else set()
-    return (line for line in list_asides(lake, kind) if place_of(line) not in went_back)
+def standing(lake: Lake, kind: Kind, damaged: Callable[[str], None] = say) -> Iterator[dict[str, Any]]:
+    """Every record set aside that did not go back, once, oldest object first. `damaged` is told of every object that
+    could not be read to its end; where one below `redriven/` is, what it named stands again."""
+    went_back = _redriven_places(lake, damaged) if kind == "quarantined" else set()
+    return (line for line in list_asides(lake, kind, damaged) if place_of(line) not in went_back)
 
 
-def place_of(line: dict[str, Any]) -> Place:
-    """Where a record that was set aside had been."""
-    return line["stream"], line["shard_id"], line["sequence_number"], line["part"]
+def end_partial(damaged: list[str]) -> None:
+    """A line for every object that could not be read to its end, and exit 3, if there are any."""
+    for text in damaged:
+        say(f"candlewick: {text}")
+    if damaged:
+        raise typer.Exit(PARTIAL)
 
 
-def _redriven_places(lake: Lake) -> set[Place]:
-    return {
-        (place[0], place[1], place[2], place[3])
-        for key in lake.keys(REDRIVEN_PREFIX)
-        for line in lake.read(key)
-        for place in [json.loads(line)]
-    }
+def _redriven_places(lake: Lake, damaged: Callable[[str], None]) -> set[Place]:
+    places: set[Place] = set()
+    for key in lake.keys(REDRIVEN_PREFIX):
+        try:
+            for line in lake.read(key):
+                stream, shard_id, sequence_number, part = json.loads(line)
+                places.add((stream, shard_id, sequence_number, part))
+        except BadEvent as error:
+            damaged(error.detail)
+        except (ValueError, TypeError) as error:
+            damaged(f"lake object {key} is damaged: {error}")
+    return places

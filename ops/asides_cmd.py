@@ -22,10 +22,11 @@ Limit = Annotated[int, typer.Option(min=1, max=MAX_LIMIT, help="At most so many.
 
 
 def _print_list(kind: "Kind", data_dir: str, limit: int, as_json: bool) -> None:
-    from ops.asides import standing
+    from ops.asides import end_partial, standing
 
+    damaged: list[str] = []
     shown = total = 0
-    for line in standing(home_of(data_dir)[0].lake, kind):
+    for line in standing(home_of(data_dir)[0].lake, kind, damaged.append):
         total += 1
         if shown >= limit:
             continue
@@ -36,7 +37,8 @@ def _print_list(kind: "Kind", data_dir: str, limit: int, as_json: bool) -> None:
             place = f"{line['stream']} {line['shard_id']} {line['sequence_number']}"
             detail = printable(line["detail"][:160])
             sys.stdout.write(f"{line['arrived_at']}  {line['reason']:<18} {detail}  [{printable(place)}]\n")
-    say(f"{shown} of {total} shown" if total else "nothing was set aside")
+    say(f"{shown} of {total} shown" if total or damaged else "nothing was set aside")
+    end_partial(damaged)
 
 
 @quarantine_app.command("list")
@@ -55,14 +57,17 @@ def quarantine_show(
     """The bytes of a record that was set aside, whether it went back or not."""
     with plain_errors():
         from contracts.aside import list_asides
+        from ops.asides import end_partial
 
-        for line in list_asides(home_of(data_dir)[0].lake, "quarantined"):
+        damaged: list[str] = []
+        for line in list_asides(home_of(data_dir)[0].lake, "quarantined", damaged.append):
             if line["sequence_number"] == sequence_number:
                 if as_json:
                     put_json(line)
                 else:
                     sys.stdout.buffer.write(base64.b64decode(line["data"]) + b"\n")
                 return
+        end_partial(damaged)
         raise BadRequest(f"no quarantined record {sequence_number!r}; `candlewick quarantine list` shows them")
 
 
@@ -77,6 +82,7 @@ def quarantine_redrive(
     """Put records that are good now back on their stream; prints how many of those read went back, and why others did
     not. Exit 3 when some did not."""
     with plain_errors():
+        from ops.asides import end_partial
         from ops.redrive import redrive
 
         shown = itertools.count(1)
@@ -90,6 +96,9 @@ def quarantine_redrive(
         put_json(done._asdict())
         if done.of_files:
             say(f"{done.of_files} are rejected lines of files and stay: mend the file and publish the file again")
+        if done.of_sources:
+            say(f"{done.of_sources} are rejected rows of sources and stay: `candlewick sources test NAME` asks again")
+        end_partial(done.damaged)
         if done.redriven < done.read:
             raise typer.Exit(PARTIAL)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import typer
 
-from contracts.errors import BadEvent, BadRequest, CandlewickError, Conflict
+from contracts.errors import BadRequest, CandlewickError, Conflict
 
 OK: Final = 0
 ERROR: Final = 1
@@ -66,7 +66,7 @@ def plain_errors() -> Iterator[None]:
 
 
 def _code(error: Exception) -> int:
-    if isinstance(error, (BadRequest, BadEvent)):
+    if isinstance(error, BadRequest):
         return USAGE
     if isinstance(error, Conflict):
         return CONFLICT

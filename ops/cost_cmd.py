@@ -13,6 +13,8 @@ PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "cost.md"
 STREAM_CAPS: Final[dict[str, int]] = {"dev": 10, "preprod": 10, "prod": 50}
 #: No load is larger; of infinitely many nobody knows the price.
 MOST: Final = 10**12
+#: More companies than all exchanges list; the counters are sized ticker by ticker.
+MOST_TICKERS: Final = 100_000
 #: The loads docs/cost.md shows.
 LOADS: Final[dict[str, Load]] = {
     "quiet: 6 articles/h, nobody watching": Load(articles_per_hour=6, viewers=0),
@@ -51,6 +53,8 @@ def load_of(stream: str, **given: Any) -> Load:
         raise BadRequest(f"--stream {stream!r}", ("lambda", "fargate", "poll"))
     if not all(0 <= value <= MOST for value in given.values()):
         raise BadRequest(f"loads are numbers from 0 to {MOST:,}")
+    if given.get("tickers", 0) > MOST_TICKERS:
+        raise BadRequest(f"--tickers is at most {MOST_TICKERS:,}")
     return Load(stream=stream, **given)  # type: ignore[arg-type]
 
 

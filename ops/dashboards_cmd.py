@@ -52,17 +52,21 @@ def compare(wanted: dict[str, Any], deployed: dict[str, Any]) -> dict[str, list[
 
 
 def wanted_widgets(path: Path) -> dict[str, Any]:
-    """From the template: its body is text with references, which stand for what only the deployment knows."""
+    """From the template: its body is text with references, which stand for what only the deployment knows. Raises
+    `Unusable` when it is not there or no such template."""
     if not path.exists():
         raise Unusable(
             f"{path} is not there: `candlewick deploy --dry-run` does not make it, `npx aws-cdk@2.1148.1 synth` does"
         )
-    resources = json.loads(path.read_text())["Resources"].values()
-    (board,) = (each for each in resources if each["Type"] == "AWS::CloudWatch::Dashboard")
-    body = board["Properties"]["DashboardBody"]
-    if isinstance(body, dict):
-        body = "".join(part if isinstance(part, str) else "*" for part in body["Fn::Join"][1])
-    return by_title(body)
+    try:
+        resources = json.loads(path.read_text())["Resources"].values()
+        (board,) = (each for each in resources if each["Type"] == "AWS::CloudWatch::Dashboard")
+        body = board["Properties"]["DashboardBody"]
+        if isinstance(body, dict):
+            body = "".join(part if isinstance(part, str) else "*" for part in body["Fn::Join"][1])
+        return by_title(body)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unusable(f"{path} is no template with one dashboard: {error!r}") from None
 
 
 def deployed_widgets(stage: str, standby: str = "") -> dict[str, Any]:

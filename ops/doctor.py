@@ -39,10 +39,10 @@ def examine(settings: AggregatorSettings) -> list[Finding]:
     """All checks, which make and change nothing; those that need the stores are left out when they cannot be opened."""
     folder = Path(settings.data_dir).expanduser()
     found = [_python(), _disk(folder), _parquet(), *_settings(os.environ, folder)]
-    if not is_there(settings):
-        detail, remedy = f"no data directory at {folder}", "`candlewick up` or `candlewick publish` makes it"
-        return [*found, Finding("stores", "warning", detail, remedy)]
     try:
+        if not is_there(settings):
+            detail, remedy = f"no data directory at {folder}", "`candlewick up` or `candlewick publish` makes it"
+            return [*found, Finding("stores", "warning", detail, remedy)]
         stores = list(_of_stores(open_home(settings), settings))
     except (CandlewickError, OSError) as error:
         return [*found, Finding("stores", "fault", str(error), "see the text; `candlewick status` tries again")]
@@ -52,7 +52,7 @@ def examine(settings: AggregatorSettings) -> list[Finding]:
 def _of_stores(home: Home, settings: AggregatorSettings) -> Iterator[Finding]:
     seen = snapshot(home, settings)
     yield Finding("stores", "ok", f"{seen['counted']:,} events of {seen['subjects']} subjects in {seen['generation']}")
-    for check in (_clock, _stages, _given_up, _swap, _runs, _sources):
+    for check in (_clock, _stages, _given_up, _damaged, _swap, _runs, _sources):
         yield from check(home, seen)
 
 
@@ -146,11 +146,22 @@ def _stages(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
 def _given_up(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
     if seen["given_up"]:
         detail = f"{seen['given_up']} batches were given up after their last retry"
-        remedy = "`failed list` says why; mend the cause, then a replay, or `failed fetch` and `publish`, counts them"
+        remedy = (
+            "`failed list` says why and where they lie; mend the cause, then a replay, or `failed fetch` and `publish`,"
+            " counts them; then move them away"
+        )
         yield Finding("failures", "warning", detail, remedy)
     if seen["quarantined"]:
         detail = f"{seen['quarantined']:,} records are quarantined"
         yield Finding("quarantine", "ok", detail + "; `quarantine list` says why")
+
+
+def _damaged(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
+    if seen["damaged"]:
+        first, *others = seen["damaged"]
+        detail = first + (f" (and {len(others)} more; `status` names them)" if others else "")
+        remedy = "no candle changes; `restore` into a new directory and `drain` there set aside anew what it held"
+        yield Finding("lake", "warning", detail, remedy)
 
 
 def _swap(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:

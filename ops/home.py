@@ -40,5 +40,14 @@ def home_of(data_dir: str, must_exist: bool = True) -> "tuple[Home, AggregatorSe
 
 
 def is_there(settings: "AggregatorSettings") -> bool:
-    """Whether there is a home to open: on AWS the data directory holds working files only, and need not be there."""
-    return settings.home == "aws" or Path(settings.data_dir).expanduser().is_dir()
+    """Whether there is a home to open, and not just any folder. On AWS the data directory holds working files only, and
+    need not be there. Raises `OSError` for a folder that may not be read."""
+    from stores.data_dir import VERSION_FILE
+
+    if settings.home == "aws":
+        return True
+    try:
+        names = os.listdir(Path(settings.data_dir).expanduser())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return VERSION_FILE in names or any(name.endswith(".db") for name in names)

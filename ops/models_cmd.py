@@ -19,32 +19,33 @@ BASELINES = ("finvader", "vader")
 @app.command("list")
 def list_models(as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False) -> None:
     """The models by name, and whether each can be loaded here."""
-    from rich.console import Console
-    from rich.table import Table
+    with plain_errors():
+        from rich.console import Console
+        from rich.table import Table
 
-    from consumers.classifier.models.registry import DEFAULT, ROWS
+        from consumers.classifier.models.registry import DEFAULT, ROWS
 
-    rows = [
-        {
-            "name": row.name,
-            "default": row.name == DEFAULT,
-            "available": _available(row.name),
-            "summary": row.summary,
-            "licence": row.licence,
-        }
-        for row in ROWS
-    ]
-    if as_json:
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
-        return
-    table = Table("name", "here", "what it is", "licence", box=None)
-    for row in rows:
-        name = f"{row['name']} (default)" if row["default"] else str(row["name"])
-        here = str(row["available"])
-        table.add_row(name, here if here in ("yes", "by name") else "no", str(row["summary"]), str(row["licence"]))
-        if here not in ("yes", "by name"):
-            say(here)
-    Console().print(table)
+        rows = [
+            {
+                "name": row.name,
+                "default": row.name == DEFAULT,
+                "available": _available(row.name),
+                "summary": row.summary,
+                "licence": row.licence,
+            }
+            for row in ROWS
+        ]
+        if as_json:
+            sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+            return
+        table = Table("name", "here", "what it is", "licence", box=None)
+        for row in rows:
+            name = f"{row['name']} (default)" if row["default"] else str(row["name"])
+            here = str(row["available"])
+            table.add_row(name, here if here in ("yes", "by name") else "no", str(row["summary"]), str(row["licence"]))
+            if here not in ("yes", "by name"):
+                say(here)
+        Console().print(table)
 
 
 @app.command("eval")

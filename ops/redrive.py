@@ -1,8 +1,9 @@
 """`candlewick quarantine redrive`: records that were set aside and are good now, back onto their stream.
 
 Nothing is deleted: an object below `redriven/` names the records that went back, and the books count them no more as
-quarantined. What is still bad stays; so do rejected lines of a file, which belong to no stream: the file is published
-again. Doing it twice is harmless: an event is a member of its bucket or it is not.
+quarantined. What is still bad stays; so do rejected lines of files and rows of sources, which belong to no stream: the
+file is published again, the source asked again. Doing it twice is harmless: an event is a member of its bucket or it is
+not.
 """
 
 import base64
@@ -14,15 +15,15 @@ from typing import NamedTuple
 
 from aggregation.event import decode
 from aggregation.gather import gather
-from contracts.aside import MAX_KEPT_BYTES
+from contracts.aside import MAX_KEPT_BYTES, Place, place_of
 from contracts.bucket import LANE_SEPARATOR
-from contracts.errors import BadEvent, BadRequest
-from contracts.events import SCORED_STREAM, check_raw_times, decode_raw
+from contracts.errors import QUARANTINE_REASONS, BadEvent, BadRequest
+from contracts.events import RAW_STREAM, SCORED_STREAM, check_raw_times, decode_raw
 from contracts.hashing import member_hash
 from contracts.instants import date_of
 from contracts.ports import MAX_PUT_RECORDS, Entry
 from contracts.settings import AggregatorSettings
-from ops.asides import REDRIVEN_PREFIX, Place, place_of, standing
+from ops.asides import REDRIVEN_PREFIX, standing
 from producers.publish import ASIDE_STREAM
 from producers.publisher import Publisher
 from stores.home import Home
@@ -30,13 +31,16 @@ from stores.home import Home
 
 class Redriven(NamedTuple):
     """Records looked at, put back, still bad; `kept_in_part`: larger than what is kept of a record; `of_files`:
-    rejected lines of files."""
+    rejected lines of files; `of_sources`: rejected rows of sources; `damaged`: objects of the lake that could not be
+    read to their end."""
 
     read: int
     redriven: int
     still_bad: int
     kept_in_part: int
     of_files: int
+    of_sources: int
+    damaged: list[str]
 
 
 def redrive(
@@ -48,15 +52,21 @@ def redrive(
     problem: Callable[[str], None] = lambda line: None,
 ) -> Redriven:
     """Put back what is good now, of one record or one reason or all. Raises `Transient` when the log refuses,
-    `BadRequest` when there is no such record."""
-    read = bad = partial = of_files = 0
+    `BadRequest` when there is no such record or reason."""
+    if reason not in (None, *QUARANTINE_REASONS):
+        raise BadRequest(f"no reason {reason!r}", tuple(QUARANTINE_REASONS))
+    read = bad = partial = of_files = of_sources = 0
+    damaged: list[str] = []
     good: defaultdict[str, list[tuple[Entry, Place]]] = defaultdict(list)
-    for line in standing(home.lake, "quarantined"):
+    for line in standing(home.lake, "quarantined", damaged.append):
         if sequence_number not in (None, line["sequence_number"]) or reason not in (None, line["reason"]):
             continue
         read += 1
         if line["stream"] == ASIDE_STREAM:
             of_files += 1
+            continue
+        if not line["stream"].endswith((RAW_STREAM, SCORED_STREAM)):
+            of_sources += 1
             continue
         if line["bytes"] > MAX_KEPT_BYTES:
             partial += 1
@@ -67,13 +77,13 @@ def redrive(
         except BadEvent as error:
             bad += 1
             problem(f"{line['sequence_number']} is still bad: {error}")
-    if sequence_number is not None and not read:
+    if sequence_number is not None and not read and not damaged:
         raise BadRequest(f"no quarantined record {sequence_number!r}; `candlewick quarantine list` shows them")
     if not dry_run:
         for stream, pairs in good.items():
             for at in range(0, len(pairs), MAX_PUT_RECORDS):
                 _put(home, stream, pairs[at : at + MAX_PUT_RECORDS])
-    return Redriven(read, sum(map(len, good.values())), bad, partial, of_files)
+    return Redriven(read, sum(map(len, good.values())), bad, partial, of_files, of_sources, damaged)
 
 
 def _entry(stream: str, data: bytes, settings: AggregatorSettings) -> Entry:

@@ -1,6 +1,7 @@
 """`candlewick status`: is it live, where is it stuck, what came of it. Reads the stores, so it works with `up` or
 without."""
 
+import os
 import sys
 import threading
 from contextlib import nullcontext
@@ -11,45 +12,49 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from contracts.errors import Unusable
 from contracts.generation import live_generation
 from contracts.instants import iso_ms
 from contracts.ports import Position
-from contracts.resolution import COARSEST
-from contracts.settings import AggregatorSettings
+from contracts.resolution import COARSEST, DAY_MS
+from contracts.settings import AggregatorSettings, ProducerSettings, load
 from local.driver_checkpoint import Checkpoints
 from local.line import ITEMS_TABLE, LINE, Row
-from ops.asides import standing
+from ops.asides import end_partial, standing
 from ops.console import put_json
 from ops.failed_cmd import count_batches
 from ops.replay.pace import is_driven
 from ops.source_lines import age_text, source_lines, source_table, wide_console
+from producers.sources.registry import load_sources
 from stores.home import Home
 
 REFRESH_MS: Final = 2_000
+#: A source is asked at least once a day.
+ASKED_MS: Final = 2 * DAY_MS
+#: Day buckets of a subject, as many as `drain` sums.
+MAX_DAYS: Final = 1_000_000
 
 
 def snapshot(home: Home, settings: AggregatorSettings) -> dict[str, Any]:
-    """Everything the command shows, as values; times in milliseconds, ages in seconds."""
+    """Everything the command shows, as values; times in milliseconds, ages in seconds. `damaged`: objects of the lake
+    among what was set aside that could not be read to their end."""
     now_ms = home.clock.now_ms()
     # Where Lambda reads the streams, it keeps its place to itself.
     told = settings.home != "aws" or is_driven(home)
     generation = live_generation(home.control)
-    newest = [
-        bucket
-        for subject in home.buckets.subjects(generation)
-        for bucket in home.buckets.range(generation, subject, COARSEST.name, limit=1_000)
-    ]
-    newest_event_ms = max((bucket.summary.close_ms for bucket in newest), default=None)
+    subjects, counted, newest_event_ms = _counts(home, generation)
+    damaged: list[str] = []
     return {
         "now": iso_ms(now_ms),
         "generation": generation,
-        "subjects": len({bucket.subject for bucket in newest}),
-        "counted": sum(bucket.summary.count for bucket in newest),
+        "subjects": subjects,
+        "counted": counted,
         "newest_event_at": iso_ms(newest_event_ms) if newest_event_ms else None,
         "newest_event_age_s": round((now_ms - newest_event_ms) / 1000, 1) if newest_event_ms else None,
         "articles": home.items.count_primary(),
-        "too_late": sum(1 for _ in standing(home.lake, "late")),
-        "quarantined": sum(1 for _ in standing(home.lake, "quarantined")),
+        "too_late": sum(1 for _ in standing(home.lake, "late", damaged.append)),
+        "quarantined": sum(1 for _ in standing(home.lake, "quarantined", damaged.append)),
+        "damaged": damaged,
         "given_up": count_batches(home, settings),
         "stages": [
             {"stage": row.name, "stream": row.stream, "behind_ms": _behind_ms(home, row) if told else None}
@@ -59,7 +64,33 @@ def snapshot(home: Home, settings: AggregatorSettings) -> dict[str, Any]:
             shard: {"at": iso_ms(value["watermark_ms"]) if value["watermark_ms"] > 0 else None}
             for shard, value in home.control.list("watermark").items()
         },
-        "sources": source_lines(home.control.list("source"), now_ms),
+        "sources": source_lines(_sources(home, now_ms), now_ms),
+    }
+
+
+def _counts(home: Home, generation: str) -> tuple[int, int, int]:
+    """Subjects that have events, events, and the time of the newest (0: there is none)."""
+    subjects = counted = newest_ms = 0
+    for subject in home.buckets.subjects(generation):
+        days = home.buckets.range(generation, subject, COARSEST.name, limit=MAX_DAYS)
+        subjects += bool(days)
+        counted += sum(day.summary.count for day in days)
+        newest_ms = max([newest_ms] + [day.summary.close_ms for day in days[-1:]])
+    return subjects, counted, newest_ms
+
+
+def _sources(home: Home, now_ms: int) -> dict[str, dict[str, Any]]:
+    """What the producers remember, but for sources that are not set up and that nobody asks any more. `up` may have
+    been started with other settings."""
+    remembered = home.control.list("source")
+    try:
+        names = {source.name for source in load_sources(load(ProducerSettings, os.environ).sources_file)}
+    except Unusable:
+        return remembered  # `doctor` says what is wrong with the settings
+    return {
+        name: document
+        for name, document in remembered.items()
+        if name in names or int(document.get("last_attempt_ms") or 0) > now_ms - ASKED_MS
     }
 
 
@@ -95,6 +126,7 @@ def show_status(home: Home, settings: AggregatorSettings, watch: bool, as_json: 
             else:
                 console.print(_screen(found))
             if not watch:
+                end_partial(found["damaged"])
                 return
             sys.stdout.flush()
             home.clock.wait(nobody, REFRESH_MS)
@@ -111,6 +143,8 @@ def _screen(found: dict[str, Any]) -> Group:
     head = Text(f"{found['counted']:,} events of {found['subjects']} subjects, {found['articles']:,} articles")
     head.append(f"   newest event {age_text(age * 1000)} ago" if age is not None else "   no events yet")
     aside = f"{found['too_late']:,} too late · {found['quarantined']:,} quarantined · {found['given_up']:,} given up"
+    if found["damaged"]:
+        aside += f" · {len(found['damaged'])} damaged objects of the lake"
     stages = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("stage", "stream", "behind"):
         stages.add_column(title, no_wrap=True)

@@ -14,7 +14,7 @@ from contracts.errors import BadEvent, BadRequest
 from contracts.generation import live_generation
 from contracts.ports import NewEvent, StoredChange, Waking
 from contracts.subjects import parse_subject
-from ops.console import printable, put_json
+from ops.console import printable, put_json, say
 from stores.home import Home
 
 POLL_MS: Final = 500
@@ -61,19 +61,23 @@ def _rows(home: Home, wanted: frozenset[str], history: int, follow: bool) -> Ite
 
 
 def _before(home: Home, head: dict[str, int], wanted: frozenset[str], history: int) -> list[StoredChange]:
-    """The newest changes, enough of them to hold `history` events of the subjects; looks further and further back."""
+    """The newest changes, enough of them to hold `history` events of the subjects; looks further and further back, and
+    says so where it gives up before the beginning."""
     found: list[StoredChange] = []
     if not history or not head:
         return found
-    for reach in (history, 10 * history, MAX_LOOK_BACK):
+    live = live_generation(home.control)
+    for reach in sorted({min(reach, MAX_LOOK_BACK) for reach in (history, 10 * history, MAX_LOOK_BACK)}):
         start = {lane: max(0, sequence - reach) for lane, sequence in head.items()}
         found = [
             stored
             for stored in home.buckets.changes_after(start, reach * len(head))
-            if stored.change.events and (not wanted or stored.change.subject in wanted)
+            if stored.change.generation == live and (not wanted or stored.change.subject in wanted)
         ]
-        if sum(len(stored.change.events) for stored in found) >= history or not any(start.values()):
-            break
+        known = {event.event_id for stored in found for event in stored.change.events}
+        if len(known) >= history or not any(start.values()):
+            return found
+    say(f"{len(known)} events in the newest {MAX_LOOK_BACK:,} changes; tail looks no further back")
     return found
 
 

@@ -2,18 +2,21 @@
 
 from typing import Annotated, Any, Final
 
+import msgspec
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
+from xxhash import xxh3_64_hexdigest
 
 from api.answers import Changes, StreamStatus
 from api.context import Services, Use
 from api.params import INSTANT_SCHEMA, RESOLUTIONS_SCHEMA, SUBJECTS_SCHEMA, instant_or_none, resolutions_of, subjects_of
 from api.problems import HttpProblem
-from api.respond import json_answer
+from api.respond import json_answer, large_answer, not_modified
 from api.sse.connections import RETRY_AFTER_S
+from api.sse.cursor import MAX_CHARACTERS
 from api.sse.filters import Filter, make_filter
 from api.sse.opening import MAX_REPLAY_EVENTS, Start, check_until, start_of
-from api.sse.polling import poll_memory, poll_store
+from api.sse.polling import Poll, poll_memory, poll_store
 from api.sse.stream import EventStream, Handover
 
 router = APIRouter(tags=["stream"])
@@ -30,7 +33,7 @@ Tickers = Annotated[
 Resolutions = Annotated[
     str, Query(description="candle widths", examples=["1m,5m"], max_length=100, json_schema_extra=RESOLUTIONS_SCHEMA)
 ]
-Cursor = Annotated[str | None, Query(description="an event id or a cursor to go on from", max_length=4_000)]
+Cursor = Annotated[str | None, Query(description="an event id or a cursor to go on from", max_length=MAX_CHARACTERS)]
 Since = Annotated[
     str | None,
     Query(description="go on from what was written at this instant", max_length=40, json_schema_extra=INSTANT_SCHEMA),
@@ -43,7 +46,7 @@ EVENT_STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "events"},
     204: {"description": "`until` is past, and who comes back has heard all there is"},
 }
-LastEventId = Annotated[str | None, Header(description="sent by clients that reconnect", max_length=4_100)]
+LastEventId = Annotated[str | None, Header(description="sent by clients that reconnect", max_length=MAX_CHARACTERS)]
 
 
 def wanted_of(tickers: str | None, resolutions: str) -> Filter:
@@ -92,7 +95,7 @@ async def open_stream(
     except BaseException:
         connections.release()
         raise
-    if over and start.again and opening.resumed and not opening.body(wanted):
+    if over and start.again and opening.resumed and not opening.parts(wanted):
         connections.release()
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
     return Handover(EventStream(connections, wanted, opening, until_ms, configuration))
@@ -131,19 +134,21 @@ async def changes(
     limit: Annotated[int, Query(ge=1, le=MAX_REPLAY_EVENTS, description="events an answer")] = MAX_REPLAY_EVENTS,
 ) -> Response:
     """What `/stream` would have sent since the cursor, with the same ids. `more`: ask again at once."""
-    wanted = wanted_of(tickers, resolutions)
     start, _ = place_of(cursor, since)
+    poll, hub = Poll(start, wanted_of(tickers, resolutions), limit), services.hub
+    answer = None
     if services.live:
         await services.connections.ensure_started()
-        services.hub.polled()
-        answer = poll_memory(services.hub, start, wanted, limit)
-        if answer is not None:
-            return json_answer(request, answer)
-    generation = await services.run("control", services.epoch.current)
-    store, now_ms = services.home.buckets, services.clock.now_ms()
-    return json_answer(
-        request, await services.run("buckets", poll_store, store, generation, start, wanted, limit, now_ms)
-    )
+        hub.polled()
+        answer = poll_memory(hub, poll)
+    if answer is None:
+        known = hub.healthy
+        epoch = hub.epoch if known else await services.run("control", services.epoch.identity)
+        store, now_ms = services.home.buckets, services.clock.now_ms()
+        answer = await poll_store(services.run, store, epoch, poll, now_ms, services.opener if known else None)
+    body = msgspec.json.encode(answer)
+    etag = f'W/"{xxh3_64_hexdigest(body)}"'
+    return not_modified(request, etag) or await large_answer(request, msgspec.Raw(body), etag)
 
 
 @router.get("/stream/status", response_model=StreamStatus, summary="Open streams")

@@ -38,9 +38,11 @@ class Coalescer:
             self._held[key] = Held(bucket, origin_ms, since)
         return False
 
-    def supersede(self, key: BucketKey) -> None:
-        """A newer state of this bucket goes out by another way."""
-        self._held.pop(key, None)
+    def supersede(self, bucket: Bucket) -> None:
+        """This state goes out by another way: nothing older of its bucket needs to."""
+        held = self._held.get(bucket.key)
+        if held is not None and held.bucket.rev <= bucket.rev:
+            del self._held[bucket.key]
 
     def due(self, at_ms: float) -> list[Held]:
         """The held updates whose pause is over; they count as sent. At `next_ms` there is one."""

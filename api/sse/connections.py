@@ -49,8 +49,10 @@ class Connections:
         self.reserved -= 1
 
     def add(self, stream: "EventStream") -> None:
-        """A stream is open."""
+        """A stream is open; one that was being opened when the drain began is told so now."""
         self.open.add(stream)
+        if self.draining:
+            stream.end("shutdown")
         self.hub.connections = len(self.open)
         observe({"StreamConnections": len(self.open)})
 

@@ -1,5 +1,6 @@
 """Positions in the change log as text: `<epoch>.<cursor>`, the same for every client and every process.
 
+The epoch is the live generation and, once there was one, the swap that made it live (`api.epoch`), joined by a dot.
 The cursor holds one position per lane: `0:5k~3:2` = lane `shardId-000000000000` at 200 (base 36), shard 3 at 2. A lane
 with another name is written `*` + base64url. An empty log is `-`. Inside one change the ids go on as `0:5k!1`,
 `0:5k!2`: everything up to `0:5k` was delivered and some of what follows; resuming there repeats that change whole.
@@ -8,18 +9,19 @@ with another name is written `*` + base64url. An empty log is `-`. Inside one ch
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from contracts.errors import BadRequest
+from contracts.ports import StoredChange
 
 Vector = dict[str, int]
 
 EMPTY = "-"
-MAX_CHARACTERS = 4_000
-MAX_LANES = 256
+#: Of an id. Lanes are never forgotten: these are more than a thousand.
+MAX_CHARACTERS = 8_000
 _SHARD = re.compile(r"shardId-(\d{12})\Z", re.ASCII)
-_EPOCH = re.compile(r"[A-Za-z0-9_\-]{1,64}\Z", re.ASCII)
+_EPOCH = re.compile(r"[A-Za-z0-9_.\-]{1,200}\Z", re.ASCII)
 _NUMBER = re.compile(r"[0-9a-z]{1,12}\Z", re.ASCII)
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -31,7 +33,8 @@ class Point(NamedTuple):
     vector: Vector
 
 
-def _base36(number: int) -> str:
+def base36(number: int) -> str:
+    """A number in few characters."""
     digits = ""
     while True:
         number, rest = divmod(number, 36)
@@ -43,7 +46,7 @@ def _base36(number: int) -> str:
 def _encode_lane(lane: str) -> str:
     found = _SHARD.match(lane)
     if found:
-        return _base36(int(found[1]))
+        return base36(int(found[1]))
     return "*" + base64.urlsafe_b64encode(lane.encode()).rstrip(b"=").decode()
 
 
@@ -58,7 +61,7 @@ def _decode_lane(text: str) -> str:
 def encode_vector(vector: Mapping[str, int]) -> str:
     """The cursor of a position."""
     parts = sorted((_encode_lane(lane), sequence) for lane, sequence in vector.items() if sequence > 0)
-    return "~".join(f"{lane}:{_base36(sequence)}" for lane, sequence in parts) or EMPTY
+    return "~".join(f"{lane}:{base36(sequence)}" for lane, sequence in parts) or EMPTY
 
 
 def id_of(epoch: str, vector: Mapping[str, int]) -> str:
@@ -72,7 +75,7 @@ def decode_point(text: str) -> Point:
         if len(text) > MAX_CHARACTERS:
             raise ValueError("too long")
         head, _, cursor = text.strip().rpartition(".")
-        epoch = head.rpartition(".")[2] or None
+        epoch = head or None
         if epoch is not None and not _EPOCH.match(epoch):
             raise ValueError(epoch)
         return Point(epoch, _decode_vector(cursor.partition("!")[0]))
@@ -92,9 +95,15 @@ def _decode_vector(cursor: str) -> Vector:
         if not separator or not lane or not _NUMBER.match(sequence):
             raise ValueError(part)
         vector[_decode_lane(lane)] = int(sequence, 36)
-    if len(vector) > MAX_LANES:
-        raise ValueError("too many lanes")
     return vector
+
+
+def advanced(vector: Vector, changes: Iterable[StoredChange]) -> Vector:
+    """The position behind changes that follow one."""
+    reached = dict(vector)
+    for stored in changes:
+        reached[stored.lane] = max(stored.sequence, reached.get(stored.lane, 0))
+    return reached
 
 
 def covers(vector: Mapping[str, int], other: Mapping[str, int]) -> bool:

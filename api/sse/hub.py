@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from api.epoch import Epoch
+from api.epoch import Epoch, generation_of
 from api.logs import note
 from api.options import ApiOptions
 from api.sse.coalescer import Coalescer
@@ -50,18 +50,18 @@ class Hub:
     ) -> None:
         self._store = buckets
         self._headlines = Headlines(titles, clock) if titles is not None else None
-        self._epoch = epoch
+        self._live = epoch
         self.clock = clock
         self.options = options
         self.ring = Ring()
         self.latest = Latest()
-        self.generation = ""
+        self.epoch = self.generation = ""
         self.vector: Vector = {}
         self.recent: deque[StoredChange] = deque(maxlen=RECENT_CHANGES)
         self.recent_from: Vector = {}
         self.newest: Ingest | None = None
         self.titles: OrderedDict[str, str] = OrderedDict()
-        #: Changes of a series since its generation went live, and how many generations went live here.
+        #: Changes of a series since its generation went live, and how many swaps this process saw, its start included.
         self.versions: dict[tuple[str, str], int] = {}
         self.swaps = 0
         self.store_up = True
@@ -88,30 +88,31 @@ class Hub:
         return self._poller is not None and self.clock.monotonic_ms() - self._poller.last_read_ms < HEALTHY_FOR_MS
 
     def read_head(self) -> tuple[str, Vector, Ingest | None]:
-        """The live generation, the log's head, and the newest change. Blocking. Raises `Transient`."""
-        generation = self._epoch.refresh()
+        """The live epoch, the log's head, and the newest change. Blocking. Raises `Transient`."""
+        epoch = self._live.refresh()
         head = self._store.changes_head()
         last = self._store.changes_after({lane: sequence - 1 for lane, sequence in head.items()}, len(head) or 1)
         stamps = [Ingest(s.change.origin_ms, s.change.written_ms) for s in last if s.change.origin_ms]
         newest = max(stamps, default=None)
-        return generation, head, newest
+        return epoch, head, newest
 
-    def start(self, generation: str, head: Vector, newest: Ingest | None) -> None:
+    def start(self, epoch: str, head: Vector, newest: Ingest | None) -> None:
         """Begin at a head that `read_head` found; call on the event loop, once."""
         assert self._poller is None, "the hub was started twice"
         self._loop = asyncio.get_running_loop()
-        self.generation = generation
+        self.epoch, self.generation = epoch, generation_of(epoch)
+        self.swaps += 1
         self.vector = dict(head)
         self.recent_from = dict(head)
         self.newest = newest
         self._safe = self._id_of(self.vector)
         self._poller = Poller(
             self._store,
-            self._epoch,
+            self._live,
             self.clock,
             self.options.poll_every_ms,
             self._hand_over,
-            lambda name: self._call(self._check_epoch, name),
+            lambda epoch: self._call(self._check_epoch, epoch),
             lambda up: self._call(self._set_health, up) if up is not self.store_up else None,
         )
         self._poller.start(head)
@@ -134,11 +135,11 @@ class Hub:
     def _set_health(self, up: bool) -> None:
         self.store_up = up
 
-    def _check_epoch(self, name: str) -> None:
-        if name == self.generation:
+    def _check_epoch(self, epoch: str) -> None:
+        if epoch == self.epoch:
             return
-        note(logging.INFO, "another generation is live", generation=name, before=self.generation)
-        self.generation = name
+        note(logging.INFO, "another generation is live", epoch=epoch, before=self.epoch)
+        self.epoch, self.generation = epoch, generation_of(epoch)
         self.latest.clear()
         self._coalescer.clear()
         self.versions.clear()
@@ -146,7 +147,7 @@ class Hub:
         self._safe = self._id_of(self.vector)
         self._base = 0
         for listener in self.on_epoch_change:
-            listener(name)
+            listener(epoch)
 
     def _hand_over(self, changes: list[StoredChange]) -> None:
         """In the poller's thread: look up headlines, if anybody listens, and pass the batch to the event loop."""
@@ -197,7 +198,7 @@ class Hub:
             self.versions[series] = self.versions.get(series, 0) + 1
             final = end_ms(bucket) <= now_ms
             if final:
-                self._coalescer.supersede(bucket.key)
+                self._coalescer.supersede(bucket)
             if final or self._coalescer.offer(bucket, change.origin_ms, stored.lane, stored.sequence, at_ms):
                 events.append((place, bucket_event(bucket, change.origin_ms, now_ms)))
         events += enumerate(item_events(change, titles), len(change.buckets) + 1)
@@ -246,7 +247,7 @@ class Hub:
 
     # ---- what connections ask --------------------------------------------------------------------------------------
     def _id_of(self, vector: Mapping[str, int]) -> str:
-        return id_of(self.generation, vector)
+        return id_of(self.epoch, vector)
 
     @property
     def safe_id(self) -> str:
@@ -269,8 +270,8 @@ class Hub:
 
     @property
     def cursor(self) -> str:
-        """The cursor part of `safe_id`."""
-        return self._safe.rpartition(".")[2]
+        """What follows the generation in `safe_id`."""
+        return self._safe.partition(".")[2]
 
     def heartbeat(self, place: str) -> StreamEvent:
         """The event that shows the stream lives, to clients that have everything up to a place."""

@@ -8,6 +8,7 @@ from api.sse.filters import Filter
 from contracts.bucket import Bucket
 from contracts.documents import bucket_document, end_ms, partial_document
 from contracts.events import FUTURE_TOLERANCE_MS
+from contracts.ports import BucketStore
 from contracts.resolution import COARSEST, WIDTH_MS
 
 #: Buckets of a series, by its resolution: the windows that may lie in the future (a publisher's clock may run five
@@ -16,6 +17,11 @@ KEPT = {name: -(-FUTURE_TOLERANCE_MS // width_ms) + 3 for name, width_ms in WIDT
 #: Series read from the store because somebody asked, least recently asked for out: anybody may ask for any name.
 MAX_LOADED = 100_000
 Series = tuple[str, str]
+
+
+def read_latest(store: BucketStore, generation: str, wanted: Sequence[Series]) -> dict[Series, list[Bucket]]:
+    """The newest buckets of series, from the store. Blocking. Raises `Transient`."""
+    return {each: store.range(generation, each[0], each[1], limit=KEPT[each[1]], newest=True) for each in wanted}
 
 
 class Latest:

@@ -1,18 +1,18 @@
 """How a stream begins: where the client stands, whether it can go on from there, and what it is told first."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+from api.epoch import generation_of
 from api.pieces import in_pieces
-from api.sse.cursor import Point, Vector, covers, decode_point, encode_vector, id_of
+from api.sse.cursor import Point, Vector, advanced, covers, decode_point, encode_vector, id_of
 from api.sse.filters import Filter
 from api.sse.hub import Hub
-from api.sse.latest import KEPT, Series
-from api.sse.slots import Slot, change_slots, control_event, control_slot
-from contracts.bucket import Bucket
+from api.sse.latest import read_latest
+from api.sse.slots import PARTS, Slot, change_slots, control_event, control_slot
 from contracts.errors import BadRequest
 from contracts.ports import BucketStore, StoredChange
 from contracts.resolution import DAY_MS, MINUTE_MS
@@ -50,13 +50,13 @@ class Opening:
     slots: list[Slot]
     ring_index: int
     place: str
-    _body: bytes | None = None
+    _parts: list[bytes] | None = None
 
-    def body(self, wanted: Filter) -> bytes:
+    def parts(self, wanted: Filter) -> list[bytes]:
         """The slots as the stream carries them; worked out once, so always for the same filter."""
-        if self._body is None:
-            self._body = b"".join(slot.render(wanted) for slot in self.slots)
-        return self._body
+        if self._parts is None:
+            self._parts = [part for slot in self.slots for part in slot.parts(wanted)]
+        return self._parts
 
 
 def start_of(last_event_id: str | None, cursor: str | None, since_ms: int | None) -> Start:
@@ -114,8 +114,7 @@ def missed_changes(store: BucketStore, start: Vector, until: Vector) -> list[Sto
     vector = dict(start)
     while not covers(vector, until):
         page = store.changes_after(vector, PAGE)
-        for stored in page:
-            vector[stored.lane] = max(stored.sequence, vector.get(stored.lane, 0))
+        vector = advanced(vector, page)
         found += [stored for stored in page if stored.sequence <= until.get(stored.lane, 0)]
         if len(page) < PAGE:
             break
@@ -124,11 +123,43 @@ def missed_changes(store: BucketStore, start: Vector, until: Vector) -> list[Sto
     return found
 
 
-def _recent(hub: Hub, start: Vector) -> list[StoredChange] | None:
+def recent_changes(hub: Hub, start: Vector) -> list[StoredChange] | None:
     """The missed changes from memory; None when memory does not reach back so far or the place is ahead of ours."""
     if not covers(start, hub.recent_from) or not covers(hub.vector, start):
         return None
     return [stored for stored in hub.recent if stored.sequence > start.get(stored.lane, 0)]
+
+
+class Missed(NamedTuple):
+    """What a client asks for that comes back: where it stands and what it wants; and the moment it asked: the hub's
+    position with the place in the ring that goes on from there, the time, and the headlines known."""
+
+    start: Vector
+    wanted: Filter
+    until_ms: int | None
+    epoch: str
+    until: Vector
+    ring_index: int
+    now_ms: int
+    titles: Mapping[str, str]
+
+    def read(self, store: BucketStore) -> Opening | None:
+        """`replay` of what the store holds. Blocking. Raises `Transient`."""
+        changes = missed_changes(store, self.start, self.until)
+        return None if changes is None else self.replay(changes)
+
+    def replay(self, changes: Iterable[StoredChange]) -> Opening | None:
+        """How to go on with the changes that were missed, encoded; None when it is too much."""
+        changes = [each for each in changes if self.until_ms is None or each.change.written_ms < self.until_ms]
+        slots: list[Slot] = []
+        parts: list[bytes] = []
+        for slot in change_slots(changes, self.start, self.epoch, self.now_ms, self.wanted, self.titles):
+            slots.append(slot)
+            parts += slot.parts(self.wanted)
+            if len(parts) > PARTS * MAX_REPLAY_EVENTS:
+                return None
+        place = id_of(self.epoch, advanced(self.start, changes))
+        return Opening(self.epoch, True, "ok", slots, self.ring_index, place, parts)
 
 
 def _seen_ms(hub: Hub, start: Start, vector: Vector) -> int:
@@ -147,7 +178,7 @@ class Opener:
         self._run = run
         self._snapshots: dict[tuple[Any, ...], Slot] = {}
         self._loads: dict[tuple[str, Filter], asyncio.Future[frozenset[str]]] = {}
-        self._resumes: dict[tuple[Any, ...], asyncio.Future[Opening | None]] = {}
+        self._resumes: dict[tuple[Any, ...], tuple[int, asyncio.Future[Opening | None]]] = {}
         hub.on_tidy.append(self.forget_past)
 
     async def open(
@@ -156,10 +187,10 @@ class Opener:
         """Resume if possible, else a snapshot; of what was written before `until_ms`. Who resumes on a list that was
         edited since (`edited_ms`) gets both. Raises `Transient` when the store is needed and down."""
         while True:
-            epoch = self._hub.generation
+            epoch = self._hub.epoch
             opening = await self._open(start, wanted, until_ms, edited_ms)
             # Another generation went live while the store was read: what was read is half of each.
-            if self._hub.generation == epoch:
+            if self._hub.epoch == epoch:
                 return opening
 
     async def _open(self, start: Start, wanted: Filter, until_ms: int | None, edited_ms: int | None) -> Opening:
@@ -168,7 +199,7 @@ class Opener:
         reason = "first"
         vector = None
         if point is not None:
-            if point.epoch is not None and point.epoch != hub.generation:
+            if point.epoch is not None and point.epoch != hub.epoch:
                 reason = "epoch_changed"
             else:
                 vector = point.vector
@@ -183,7 +214,7 @@ class Opener:
                 return opening
             reason = "too_old"
         slot, index = await self.snapshot(wanted)
-        return Opening(hub.generation, False, reason, [slot], index, slot.before)
+        return Opening(hub.epoch, False, reason, [slot], index, slot.before)
 
     async def _with_state(self, opening: Opening, vector: Vector, wanted: Filter) -> Opening:
         """The same with the state of the wanted series before what was missed, at the client's own position: one that
@@ -193,45 +224,54 @@ class Opener:
         return Opening(opening.epoch, True, opening.reason, [here, *opening.slots], opening.ring_index, opening.place)
 
     def _moment(self) -> tuple[str, int, int]:
-        """Who comes at one moment is told the same."""
-        return self._hub.safe_id, self._hub.ring.next_index, self._hub.clock.now_ms() // 1000
+        """Who comes at one moment is shown the same state."""
+        return self._hub.safe_id, self._hub.ring.next_index, self._second()
+
+    def _second(self) -> int:
+        return self._hub.clock.now_ms() // 1000
 
     def forget_past(self) -> None:
         """Let go of what was worked out for those who came at moments that are over."""
+        self._forget_states()
+        second = self._second()
+        self._resumes = {key: kept for key, kept in self._resumes.items() if kept[0] == second or not kept[1].done()}
+
+    def _forget_states(self) -> None:
         now = self._moment()
-        self._resumes = {key: found for key, found in self._resumes.items() if key[-1] == now}
         self._snapshots = {key: slot for key, slot in self._snapshots.items() if key[-1] == now}
 
     async def _resume(self, vector: Vector, wanted: Filter, until_ms: int | None) -> Opening | None:
-        """After a restart everybody comes back, most of them from one place: what they missed is read once."""
-        key = (encode_vector(vector), wanted, until_ms, self._moment())
-        found = self._resumes.get(key)
-        if found is None or (found.done() and (found.cancelled() or found.exception() is not None)):
-            self.forget_past()
-            found = self._resumes[key] = asyncio.ensure_future(self._read_missed(vector, wanted, until_ms))
+        """After a restart everybody comes back, most of them from one place: what they missed is read once. The ring
+        tells what happened since to those who come a little later."""
+        key = (self._hub.epoch, encode_vector(vector), wanted, until_ms)
+        second, found = self._resumes.get(key, (0, None))
+        if found is None or (found.done() and not (second == self._second() and self._goes_on(found))):
+            found = asyncio.ensure_future(self._read_missed(vector, wanted, until_ms))
             found.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._resumes[key] = self._second(), found
         return await asyncio.shield(found)
+
+    def _goes_on(self, found: "asyncio.Future[Opening | None]") -> bool:
+        """Whether what was read can be told to another one."""
+        if found.cancelled() or found.exception() is not None:
+            return False
+        opening = found.result()
+        return opening is None or self._hub.ring.holds(opening.ring_index)
 
     async def _read_missed(self, vector: Vector, wanted: Filter, until_ms: int | None) -> Opening | None:
         hub = self._hub
-        index, until = hub.ring.next_index, dict(hub.vector)
-        changes = _recent(hub, vector)
-        if changes is None:
-            changes = await self._run("buckets", missed_changes, self._store, vector, until)
-        if changes is None:
-            return None
-        if until_ms is not None:
-            changes = [stored for stored in changes if stored.change.written_ms < until_ms]
-        slots = change_slots(changes, vector, hub.generation, hub.clock.now_ms(), hub.titles)
-        if sum(len(slot.documents(wanted)) for slot in slots) > MAX_REPLAY_EVENTS:
-            return None
-        place = (slots[-1].after if slots else None) or id_of(hub.generation, vector)
-        return Opening(hub.generation, True, "ok", slots, index, place)
+        now_ms, titles = hub.clock.now_ms(), dict(hub.titles)
+        missed = Missed(vector, wanted, until_ms, hub.epoch, dict(hub.vector), hub.ring.next_index, now_ms, titles)
+        changes = recent_changes(hub, vector)
+        if changes is not None:
+            return missed.replay(changes)
+        opening: Opening | None = await self._run("buckets", missed.read, self._store)
+        return opening
 
     async def snapshot(self, wanted: Filter) -> tuple[Slot, int]:
         """A slot with the current state of every wanted series, and the ring index that continues it."""
         hub = self._hub
-        generation = hub.generation
+        epoch = hub.epoch
         subjects = await self._loaded(wanted)
         index = hub.ring.next_index
         key = (wanted, self._moment())
@@ -242,15 +282,15 @@ class Opener:
             subjects |= hub.latest.subjects()  # with those that came while the others were read
         rows = hub.latest.rows(wanted, subjects, hub.clock.now_ms())
         slot = control_slot(hub.safe_id, control_event("snapshot", {"series": rows}))
-        self.forget_past()
-        if generation == hub.generation:
+        self._forget_states()
+        if epoch == hub.epoch:
             self._snapshots[key] = slot
         return slot, index
 
     async def _loaded(self, wanted: Filter) -> frozenset[str]:
         """The wanted subjects, when the newest buckets of their series are in memory; who asks meanwhile waits for the
         same reading."""
-        key = (self._hub.generation, wanted)
+        key = (self._hub.epoch, wanted)
 
         def forget(done: asyncio.Future[frozenset[str]]) -> None:
             del self._loads[key]
@@ -262,22 +302,17 @@ class Opener:
             found.add_done_callback(forget)
         return await asyncio.shield(found)
 
-    async def _load(self, generation: str, wanted: Filter) -> frozenset[str]:
-        hub, subjects = self._hub, wanted.subjects
+    async def _load(self, epoch: str, wanted: Filter) -> frozenset[str]:
+        hub, subjects, generation = self._hub, wanted.subjects, generation_of(epoch)
         if subjects is None:
             subjects = frozenset(await self._run("buckets", self._store.subjects, generation))
         series = [(subject, resolution) for subject in subjects for resolution in wanted.resolutions]
-        read = partial(self._read_latest, generation)
+        read = partial(read_latest, self._store, generation)
         async for loaded in in_pieces(self._run, "buckets", read, hub.latest.missing(series)):
-            if generation == hub.generation:
+            if epoch == hub.epoch:
                 for each, buckets in loaded.items():
                     hub.load_latest(each, buckets)
         return subjects
-
-    def _read_latest(self, generation: str, series: Sequence[Series]) -> dict[Series, list[Bucket]]:
-        return {
-            each: self._store.range(generation, each[0], each[1], limit=KEPT[each[1]], newest=True) for each in series
-        }
 
 
 def check_until(until_ms: int | None, since_ms: int | None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from api.epoch import Epoch
 from api.logs import note
-from api.sse.cursor import Vector
+from api.sse.cursor import Vector, advanced
 from contracts.clock import Clock
 from contracts.errors import Transient, Unusable
 from contracts.ports import BucketStore, StoredChange
@@ -25,7 +25,7 @@ class Poller:
     """Reads changes past a vector and hands them over. A store that is down is asked again, four times a second, and so
     is one that answers what we do not understand: it may be mended, and a reader that gave up would not see it.
 
-    `on_changes(changes)`, `on_epoch(name)` and `on_health(up)` are called in the poller's thread. A store that offers
+    `on_changes(changes)`, `on_epoch(epoch)` and `on_health(up)` are called in the poller's thread. A store that offers
     `seen()` and `wait(seen, timeout_ms)` wakes the poller; any other is read every `every_ms`.
     """
 
@@ -107,8 +107,7 @@ class Poller:
         read_ms = self._clock.monotonic_ms()
         if changes and not self._hand_over(changes):
             return
-        for stored in changes:
-            self._vector[stored.lane] = max(stored.sequence, self._vector.get(stored.lane, 0))
+        self._vector = advanced(self._vector, changes)
         self.last_read_ms = read_ms
         self._on_health(True)
         if not changes:

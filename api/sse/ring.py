@@ -53,10 +53,14 @@ class Ring:
             found = self._memo[index, wanted, end] = self._encode(index, wanted, end)
         return found
 
+    def holds(self, index: int) -> bool:
+        """True while a reader can go on from there."""
+        return index >= self.next_index - len(self._slots)
+
     def _encode(self, index: int, wanted: Filter, end: int) -> tuple[bytes, int]:
-        first = self.next_index - len(self._slots)
-        if index < first:
+        if not self.holds(index):
             raise Overrun
+        first = self.next_index - len(self._slots)
         parts = []
         size = 0
         while index < end and size < MAX_SEND_BYTES:

@@ -5,12 +5,13 @@ one a client gets carries the id `after` the change, the ones before it `before!
 in the middle of a change gets that change again, and one cut behind it does not.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import msgspec
 
+from api.epoch import generation_of
 from api.sse.cursor import Vector, id_of
 from api.sse.filters import Filter
 from contracts.bucket import E4, Bucket
@@ -24,6 +25,8 @@ MAX_ITEMS_PER_CHANGE = 200
 EVENTS_KEPT = 4_096
 #: Of windows that have ended there is one a series and minute, not one an article: a quarter is as long a time.
 FINALS_KEPT = 1_024
+#: Of an event as the stream carries it.
+PARTS = 2
 _encoder = msgspec.json.Encoder()
 
 
@@ -91,9 +94,13 @@ class Slot(NamedTuple):
             for at, (place, event) in enumerate(chosen)
         ]
 
+    def parts(self, wanted: Filter) -> list[bytes]:
+        """The wanted events as the stream carries them: ids, and bodies that all share."""
+        return [part for name, event in self.documents(wanted) for part in (b"id: %s\n" % name.encode(), event.body)]
+
     def render(self, wanted: Filter) -> bytes:
-        """The wanted events as the stream carries them."""
-        return b"".join(b"id: %s\n%s" % (name.encode(), event.body) for name, event in self.documents(wanted))
+        """The parts in one."""
+        return b"".join(self.parts(wanted))
 
 
 def _origin(origin_ms: int) -> str | None:
@@ -176,22 +183,25 @@ def item_events(change: Change, titles: Mapping[str, str]) -> list[StreamEvent]:
 
 
 def change_slots(
-    changes: Sequence[StoredChange], start: Vector, epoch: str, now_ms: int, titles: Mapping[str, str] | None = None
-) -> list[Slot]:
-    """The slots of a replay: every change past `start`, uncoalesced, with exact ids. Changes of other generations
-    move the cursor and say nothing."""
-    vector = dict(start)
-    before = id_of(epoch, vector)
-    slots = []
+    changes: Iterable[StoredChange],
+    start: Vector,
+    epoch: str,
+    now_ms: int,
+    wanted: Filter,
+    titles: Mapping[str, str] | None = None,
+) -> Iterator[Slot]:
+    """The slots of a replay: every change of a wanted subject past `start`, uncoalesced, with exact ids. Other changes,
+    and those of other generations, move the cursor and say nothing."""
+    vector, generation = dict(start), generation_of(epoch)
     for stored in changes:
+        change = stored.change
+        told = change.generation == generation and wanted.takes(change.subject, None)
+        before = id_of(epoch, vector) if told else ""
         vector[stored.lane] = max(stored.sequence, vector.get(stored.lane, 0))
-        if stored.change.generation != epoch:
-            continue
-        after = id_of(epoch, vector)
-        buckets = [bucket_event(bucket, stored.change.origin_ms, now_ms) for bucket in stored.change.buckets]
-        slots.append(whole_slot(before, after, (*buckets, *item_events(stored.change, titles or {}))))
-        before = after
-    return slots
+        if told:
+            buckets = [bucket_event(bucket, change.origin_ms, now_ms) for bucket in change.buckets]
+            events = (*buckets, *item_events(change, titles or {}))
+            yield whole_slot(before, id_of(epoch, vector), events)
 
 
 def whole_slot(before: str, after: str, events: tuple[StreamEvent, ...]) -> Slot:

@@ -3,16 +3,17 @@ at a time."""
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from starlette.responses import Response
 
+from api.epoch import generation_of
 from api.sse.connections import Connections
 from api.sse.filters import Filter
 from api.sse.opening import Opening
-from api.sse.ring import Overrun
+from api.sse.ring import MAX_SEND_BYTES, Overrun
 from api.sse.slots import Slot, control_event, control_slot
 from contracts.instants import iso_ms
 
@@ -61,11 +62,30 @@ class Wire(Protocol):
     def when_lost(self, callback: Callable[[], None] | None) -> None: ...
 
 
-@lru_cache(maxsize=64)
-def chunk_of(payload: bytes) -> bytes:
-    """The payload as a chunk of HTTP/1.1; clients with equal filters get equal payloads at about the same time."""
+def framed(payload: bytes) -> bytes:
+    """The payload as a chunk of HTTP/1.1."""
     assert payload, "an empty chunk ends the answer"
     return b"%x\r\n%s\r\n" % (len(payload), payload)
+
+
+#: The same for what the ring tells: clients with equal filters get equal payloads at about the same time.
+chunk_of = lru_cache(maxsize=64)(framed)
+
+
+def in_sends(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The parts in pieces as large as one send may be, each made when the one before it is on its way."""
+    piece = bytearray()
+    for part in parts:
+        at = 0
+        while at < len(part):
+            end = at + MAX_SEND_BYTES - len(piece)
+            piece += part[at:end]
+            at = end
+            if len(piece) == MAX_SEND_BYTES:
+                yield bytes(piece)
+                piece.clear()
+    if piece:
+        yield bytes(piece)
 
 
 class Handover(Response):
@@ -190,7 +210,10 @@ class EventStream:
                     self._chunked = self._wire
                 self._wire.when_lost(self._lost)
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-            await self._write(send, self._greeting())
+            for piece in in_sends(self._greeting()):
+                await self._write(send, framed, piece)
+                if self.gone:
+                    return
             await self._pump(send)
         except asyncio.CancelledError:
             if not self.gone:
@@ -213,16 +236,16 @@ class EventStream:
         self.gone = True
         self.nudge()
 
-    def _greeting(self) -> bytes:
+    def _greeting(self) -> list[bytes]:
         opening = self._opening
         assert opening is not None
         self._opening = None
         hub = self._hub
-        if opening.epoch != hub.generation:
+        if opening.epoch != hub.epoch:
             # It went live between the opening and now, when this connection was not among those that were told.
             self.end("epoch_changed")
         hello = {
-            "epoch": opening.epoch,
+            "epoch": generation_of(opening.epoch),
             "resumed": opening.resumed,
             "reason": opening.reason,
             "server_time": iso_ms(hub.clock.now_ms()),
@@ -231,7 +254,7 @@ class EventStream:
             "filters": self.wanted.document(),
         }
         heartbeat = control_slot(opening.place, hub.heartbeat(opening.place)).render(self.wanted)
-        return control_event("hello", hello).body + opening.body(self.wanted) + heartbeat
+        return [control_event("hello", hello).body, *opening.parts(self.wanted), heartbeat]
 
     async def _pump(self, send: Send) -> None:
         while not self.gone:
@@ -244,7 +267,7 @@ class EventStream:
                 self.ending = "too_slow"
                 continue
             if payload:
-                await self._write(send, payload)
+                await self._write(send, chunk_of, payload)
             elif self.ending is not None:
                 await self._farewell(send, self.ending)
                 return
@@ -264,10 +287,10 @@ class EventStream:
         payload, self._index = self._hub.ring.read(self._index, self.wanted)
         return payload
 
-    async def _write(self, send: Send, payload: bytes) -> None:
+    async def _write(self, send: Send, frame: Callable[[bytes], bytes], payload: bytes) -> None:
         self.sending_since_ms = self._hub.clock.monotonic_ms()
         if self._chunked is not None:
-            await self._chunked.send_chunk(chunk_of(payload))
+            await self._chunked.send_chunk(frame(payload))
         else:
             await send({"type": "http.response.body", "body": payload, "more_body": True})
         self.sending_since_ms = None
@@ -279,5 +302,5 @@ class EventStream:
         if reason in GOES_ON and not self.over:
             held = b"".join(event.body for event in self._hub.held(self.wanted))
             body = b"%sid: %s\n%s" % (held, self._hub.newest_id.encode(), body)
-        await self._write(send, body)
+        await self._write(send, framed, body)
         await send({"type": "http.response.body", "body": b"", "more_body": False})

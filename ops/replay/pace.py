@@ -1,7 +1,8 @@
 """How fast a run may go: never faster than it was told, and live traffic first.
 
 Asked before every task. The live line counts as behind when its aggregator has left a record lying for more than two
-seconds; then the run pauses, longer and longer, but does one task in every ten seconds so that it always ends.
+seconds; then the run pauses, longer and longer, but does one task in every ten seconds so that it always ends. Lambda
+keeps its checkpoints to itself, so on AWS a run gives way to nothing.
 """
 
 import threading

@@ -10,16 +10,17 @@ from typing import Any, Final
 
 import msgspec
 
+from aggregation.lanes import KIND as LANES
 from contracts.errors import BadEvent, BadRequest
 from contracts.events import SCORED_STREAM
-from contracts.generation import RUN_KIND
+from contracts.generation import RUN_KIND, live_generation
 from contracts.instants import iso_ms, parse_ms
-from contracts.ports import BulkLoading
+from contracts.ports import BulkLoading, EventLog
 from contracts.settings import AggregatorSettings
 from contracts.subjects import parse_subject
 from ops.replay.scan import Census, Scan
 from ops.replay.sources import Digest, Segment, batches, read
-from ops.replay.stitch import Start, heads, pieces
+from ops.replay.stitch import Start, heads, is_of, pieces
 from stores.home import Home
 
 PLANS: Final = "replay/plans/"
@@ -131,8 +132,10 @@ def make_plan(
     tips = heads(home.log, SCORED_STREAM)
     scan = Scan(settings.allowed_lateness_ms, wish.start_ms, wish.end_ms, wish.subjects)
     segments = []
+    start = Start(wish.log_from_ms, wish.log_positions)
+    failed_bucket = _failed_bucket(home, settings) if "failed" in wish.sources else None
     for source in wish.sources:
-        for piece in pieces(home, source, SCORED_STREAM, tips, Start(wish.log_from_ms, wish.log_positions)):
+        for piece in pieces(home, source, SCORED_STREAM, tips, start, failed_bucket):
             segments.append(_scanned(home, piece.segment, piece.lines, scan))
             progress(segments[-1].records or 0)
     census, groups = scan.result(segments)
@@ -150,10 +153,10 @@ def make_plan(
         model=wish.model,
         model_version=version,
         allowed_lateness_ms=settings.allowed_lateness_ms,
-        lanes=settings.lanes,
+        lanes=_lanes(home, settings),
         complete=not filtered and not partial_log and bool({"auto", "log", "lake"} & set(wish.sources)),
         segments=tuple(segments),
-        tips=_covered(wish.sources, segments, tips),
+        tips=_covered(home.log, wish.sources, segments, tips),
         groups=tuple(Group(subject, day, hours, records) for subject, day, hours, records in groups),
         census=census,
     )
@@ -168,6 +171,27 @@ def _model_version(model: str | None) -> str | None:
     return load(model).version
 
 
+def _failed_bucket(home: Home, settings: AggregatorSettings) -> str | None:
+    """Where Lambda puts the batches it gives up on."""
+    if settings.home != "aws":
+        return None
+    from stores.aws_home import AwsHome
+
+    return AwsHome(settings, home.clock).bucket_name("failed")
+
+
+def settled_lanes(home: Home, generation: str) -> int | None:
+    """The lanes a generation was begun with; None before anybody wrote to it."""
+    settled = home.control.get(LANES, generation).value
+    return int(settled["lanes"]) if settled else None
+
+
+def _lanes(home: Home, settings: AggregatorSettings) -> int:
+    """As the live generation has them, unless the setting was given."""
+    live = None if "lanes" in settings.model_fields_set else settled_lanes(home, live_generation(home.control))
+    return settings.lanes if live is None else live
+
+
 def _scanned(home: Home, segment: Segment, lines: Any, scan: Scan) -> Segment:
     digest = Digest()
     try:
@@ -180,8 +204,9 @@ def _scanned(home: Home, segment: Segment, lines: Any, scan: Scan) -> Segment:
     return msgspec.structs.replace(segment, records=digest.records, bytes=digest.bytes, digest=digest.hex)
 
 
-def _covered(sources: tuple[str, ...], segments: list[Segment], tips: dict[str, str]) -> dict[str, str]:
-    """Shard → the last record the plan holds everything up to; where `promote` catches up from."""
+def _covered(log: EventLog, sources: tuple[str, ...], segments: list[Segment], tips: dict[str, str]) -> dict[str, str]:
+    """Shard → the last record the plan holds everything up to; where `promote` catches up from. Of a shard whose
+    objects are another log's, and that this one has too, `promote` takes all there is."""
     if "auto" in sources or "log" in sources:
         return tips
     if "lake" not in sources:
@@ -190,7 +215,8 @@ def _covered(sources: tuple[str, ...], segments: list[Segment], tips: dict[str, 
     for one in segments:
         if one.shard_id and (one.shard_id not in covered or int(covered[one.shard_id]) < int(one.last)):
             covered[one.shard_id] = one.last
-    return covered
+    mine = {shard.shard_id for shard in log.shards(SCORED_STREAM)}
+    return {name: last for name, last in covered.items() if name not in mine or is_of(log, SCORED_STREAM, name, last)}
 
 
 def plan_hash(plan: Plan) -> str:

@@ -15,9 +15,10 @@ from contracts.resolution import DAY_MS, HOUR_MS
 from contracts.settings import AggregatorSettings
 from local.driver_checkpoint import KIND as CHECKPOINT_KIND
 from ops.replay.lock import exclusive
-from ops.replay.plan import Plan, load_plan
+from ops.replay.plan import Plan, load_plan, settled_lanes
 from ops.replay.rescore import open_cache
 from ops.replay.runs import KIND, audit_record, check_model, file_audit, get_run, run_folder, update_run
+from ops.replay.stitch import is_of
 from ops.replay.tail import TailScores
 from stores.home import Home
 
@@ -50,6 +51,8 @@ def promote(
         plan = load_plan(home, run["plan"])
         compared = _gate(home, run, plan, live, version, force, reason)
         _check_made_alike(home, settings, run, plan)
+        if (before := settled_lanes(home, live)) not in (None, plan.lanes):
+            tell(f"{run['generation']} has lanes {plan.lanes}, {live} has lanes {before}")
         reached, records = _catch_up(home, settings, handover, run, plan, version, tell)
         record = audit_record(
             home, "promote", run=run["id"], generation=run["generation"], previous=live, plan=plan.hash,
@@ -91,19 +94,20 @@ def _gate(
         faults.append(f"its compare of {compared['at']} is too old: `candlewick replay compare {run['id']}`")
     else:
         faults += compared["breaches"]
-        cost = _cost(compared)
+        cost = _cost(compared, plan)
     if faults and not force:
         raise Conflict(f"{run['id']} is not promoted: {'; '.join(faults)}{cost}")
     return compared
 
 
-def _cost(compared: dict[str, Any]) -> str:
+def _cost(compared: dict[str, Any], plan: Plan) -> str:
     """What `--force` would do, as far as a comparison tells."""
     lost = compared.get("lost")
     if lost is None or not compared["complete"]:
         return ""
     gone = f": then {lost['events']:,} of {lost['of']:,} events of {compared['a']} are gone" if lost["events"] else ""
-    return f". --force --reason TEXT does it all the same{gone}"
+    again = ", but for those that the log still has" if gone and not plan.tips else ""
+    return f". --force --reason TEXT does it all the same{gone}{again}"
 
 
 def _check_made_alike(home: Home, settings: AggregatorSettings, run: dict[str, Any], plan: Plan) -> None:
@@ -137,7 +141,7 @@ def _catch_up(
 
     began_ms = since_ms = parse_ms(run["reached_at"]) if run.get("reached_at") else _covered_ms(plan)
     reached: dict[str, str] = dict(run.get("reached") or plan.tips)
-    check_retention(home.log, reached, since_ms)
+    _check_places(home, reached, since_ms)
     cache = open_cache(run_folder(settings, run["id"]).parent)
     try:
         # Once it was live it holds events as the log has them, so those since then come as they are too.
@@ -155,6 +159,17 @@ def _catch_up(
         cache.close()
     update_run(home.control, run, reached=reached, reached_at=iso_ms(began_ms))
     return reached, total
+
+
+def _check_places(home: Home, places: dict[str, str], since_ms: int) -> None:
+    """Raises `BadRequest` unless the log has everything past `places`, which were read at `since_ms`."""
+    kept = {shard.shard_id for shard in home.log.shards(SCORED_STREAM)} & places.keys()
+    if not all(is_of(home.log, SCORED_STREAM, shard_id, places[shard_id]) for shard_id in kept):
+        raise BadRequest(
+            "it goes on from places in another log (of the region that was live before, say), and what came past them "
+            "is not in this one: plan and run again (`auto` takes it from the copy of the lake)"
+        )
+    check_retention(home.log, places, since_ms)
 
 
 def _covered_ms(plan: Plan) -> int:
@@ -253,7 +268,7 @@ def rollback(
         if only_from not in (None, live):
             raise Conflict(f"{only_from} is not live ({live} is), so there is nothing to roll back from it")
         _check_there(home, previous)
-        check_retention(home.log, pointer["previous_floor"], parse_ms(pointer["swapped_at"]))
+        _check_places(home, pointer["previous_floor"], parse_ms(pointer["swapped_at"]))
         reached, records = handover.catch_up(previous, pointer["previous_floor"])
         tell(f"caught up with {records} records that arrived since {live} was promoted")
         record = audit_record(

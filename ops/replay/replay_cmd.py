@@ -249,7 +249,7 @@ def verify_command(run: Run, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: Json
         if as_json:
             put_json(found)
         else:
-            stored = found["stored"] or "not compared: it has been live"
+            stored = found["stored"] or f"not compared: {found['not_compared']}"
             sys.stdout.write(
                 f"{'ok' if found['ok'] else 'DIFFERENT'}: plan {found['plan']}\nrecorded {found['recorded']}\n"
                 f"rebuilt  {found['rebuilt']}\nstored   {stored}\n"

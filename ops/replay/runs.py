@@ -24,6 +24,7 @@ GENERATION_KIND: Final = "generation"
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RUN_ID: Final = re.compile(r"r\d+")
 RESUMABLE: Final = ("running", "interrupted", "failed")
+FINISHED: Final = ("completed", "live", "retired")
 
 
 def create_run(home: Home, plan: Plan, name: str | None = None) -> dict[str, Any]:

@@ -12,19 +12,24 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 from xxhash import xxh3_128
 
 from contracts.aside import MAX_KEPT_BYTES
-from contracts.errors import BadEvent, BadRequest
+from contracts.errors import BadEvent, BadRequest, Transient
 from contracts.events import SCORED_STREAM
 from contracts.kinesis import records_of, user_data
 from contracts.ports import EventLog, Position, Record
 from stores.home import Home
 
+if TYPE_CHECKING:
+    from stores.aws_client import Service
+
 BATCH_LINES: Final = 10_000
+#: How the place of a batch that Lambda gave up on begins.
+IN_BUCKET: Final = "s3://"
 SegmentKind = Literal["log", "lake", "unread", "file", "failed", "quarantine"]
 
 
@@ -136,8 +141,41 @@ def _log_lines(log: EventLog, segment: Segment) -> Iterator[bytes]:
         yield from user_data(record.data)
 
 
+def failed_batches(home: Home, bucket: str | None) -> Iterator[Segment]:
+    """Batches that were given up on: our own driver's, in the lake, and Lambda's, where there is a bucket of them."""
+    from stores.failed_batches import LAKE_PREFIX, in_bucket
+
+    places = home.lake.keys(LAKE_PREFIX)
+    if bucket is not None:
+        places += [batch.place for batch in in_bucket(_s3(home), bucket)]
+    return (Segment("failed", SCORED_STREAM, place) for place in places)
+
+
+def _s3(home: Home) -> "Service":
+    """The lake's client, which reaches other buckets as well."""
+    from stores.s3 import S3Lake
+
+    assert isinstance(home.lake, S3Lake), "only on AWS a batch lies in a bucket"
+    return home.lake._s3
+
+
+def _of_bucket(home: Home, place: str) -> Iterator[bytes]:
+    from botocore.exceptions import BotoCoreError
+
+    from stores.aws_client import Refused
+
+    bucket, _, key = place.removeprefix(IN_BUCKET).partition("/")
+    try:
+        yield _s3(home).call("get_object", expect=("NoSuchKey", "NoSuchBucket"), Bucket=bucket, Key=key)["Body"].read()
+    except Refused:
+        raise BadRequest(f"{place} is gone") from None
+    except (BotoCoreError, OSError) as error:
+        raise Transient("s3", f"{place}: {error}") from error
+
+
 def _failed_lines(home: Home, segment: Segment) -> Iterator[bytes]:
-    for line in home.lake.read(segment.place):
+    place = segment.place
+    for line in _of_bucket(home, place) if place.startswith(IN_BUCKET) else home.lake.read(place):
         event: dict[str, Any] = json.loads(json.loads(line)["payload"])
         if all("kinesis" in record for record in event["Records"]):  # others are changes of a table
             yield from (record.data for record in records_of(event) if record.stream.endswith(SCORED_STREAM))

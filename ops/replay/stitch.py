@@ -1,11 +1,14 @@
 """Which segments a source names: listing the log and the lake, and stitching them at the retention border.
 
 `auto` takes from the lake what the log has lost or will soon. Per shard, once it has lost anything: objects that begin
-before the records it keeps longer than `SOON_LOST_MS`, and any object that overlaps those; the log goes on behind the
-last record of them. So no record is read twice, and none is left out as long as the archiver kept up with retention.
+before the records it keeps longer than `SOON_LOST_MS`, and any object that overlaps those; what lies between two of
+them, and what comes behind the last, is read from the log as far as it reaches. So no record is read twice, and none is
+left out as long as the archiver kept up with retention. In a region that took over, the lake's copy holds objects of
+the old region's streams under the same names of shards: those are read whole.
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -14,9 +17,9 @@ from typing import Final, NamedTuple
 from contracts.errors import BadRequest
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.kinesis import user_data
-from contracts.ports import EventLog, Lake, Page, Position
+from contracts.ports import EventLog, Lake, Page, Position, Record
 from contracts.resolution import HOUR_MS
-from ops.replay.sources import Segment, SegmentKind, lines_of
+from ops.replay.sources import Segment, failed_batches, lines_of
 from stores.home import Home
 from stores.kinesis_cursor import SUB_DIGITS
 
@@ -26,10 +29,6 @@ _HALVINGS: Final = 20
 SOON_LOST_MS: Final = 6 * HOUR_MS
 """What the log loses within six hours is read from the lake, so that a plan can still be run after as long."""
 _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
-_PREFIXES: Final[dict[str, tuple[str, SegmentKind]]] = {
-    "failed": ("failed/", "failed"),
-    "quarantine": ("quarantined/", "quarantine"),
-}
 
 
 class Start(NamedTuple):
@@ -81,21 +80,23 @@ def _jump(log: EventLog, stream: str, shard_id: str, page: Page) -> str | None:
     return None
 
 
-def pieces(home: Home, source: str, stream: str, tips: Mapping[str, str], start: Start) -> Iterator[Piece]:
-    """Every segment of a source, in the order of the log, bounded by `tips`. Raises `BadRequest` for no source."""
+def pieces(
+    home: Home, source: str, stream: str, tips: Mapping[str, str], start: Start, failed_bucket: str | None = None
+) -> Iterator[Piece]:
+    """Every segment of a source, in the order of the log, bounded by `tips`. `failed_bucket`: where Lambda puts the
+    batches it gives up on. Raises `BadRequest` for no source."""
     if source == "auto":
         yield from stitched(home, stream, tips)
     elif source == "log":
         for shard_id in sorted(tips):
-            yield from _log_pieces(home.log, stream, shard_id, _opening(shard_id, start), tips)
+            yield from _log_pieces(home.log, stream, shard_id, _opening(shard_id, start), tips[shard_id])
     elif source == "lake":
         for _shard_id, objects in sorted(lake_objects(home.lake, stream, tips).items()):
-            yield from (Piece(one, lines_of(home, one)) for one in objects)
-    elif source in _PREFIXES:
-        prefix, kind = _PREFIXES[source]
-        for key in home.lake.keys(prefix):
-            one = Segment(kind, stream, key)
-            yield Piece(one, lines_of(home, one))
+            yield from _whole(home, objects)
+    elif source == "failed":
+        yield from _whole(home, failed_batches(home, failed_bucket))
+    elif source == "quarantine":
+        yield from _whole(home, [Segment("quarantine", stream, key) for key in home.lake.keys("quarantined/")])
     elif source.startswith("file:"):
         one = Segment("file", stream, str(Path(source.removeprefix("file:")).expanduser().absolute()))
         yield Piece(one, lines_of(home, one))
@@ -110,41 +111,108 @@ def stitched(
     the log loses within `soon_ms` is read from the lake."""
     objects = lake_objects(home.lake, stream, tips)
     for shard_id in sorted({*tips, *objects}):
-        if shard_id not in tips:
-            yield from (Piece(one, lines_of(home, one)) for one in objects[shard_id])
-            continue
+        if shard_id in tips:
+            shard = _Stitching(home, stream, shard_id, tips[shard_id], cuts.get(shard_id))
+            yield from shard.pieces(objects.get(shard_id, []), soon_ms)
+        else:
+            yield from _whole(home, objects[shard_id])
+
+
+def _whole(home: Home, objects: Iterable[Segment]) -> Iterator[Piece]:
+    return (Piece(one, lines_of(home, one)) for one in objects)
+
+
+class _Stitching:
+    """One shard, from the lake as far as the log has lost it, then from the log."""
+
+    def __init__(self, home: Home, stream: str, shard_id: str, tip: str, cut: str | None) -> None:
+        self._home = home
+        self._log = home.log
+        self._stream = stream
+        self._shard_id = shard_id
+        self._tip = tip
+        self._cut = cut if cut is not None and is_of(home.log, stream, shard_id, cut) else None
+
+    def pieces(self, objects: list[Segment], soon_ms: int) -> Iterator[Piece]:
+        others, mine = self._sorted_out(objects)
+        yield from _whole(self._home, others)
         border = None
-        mine = objects.get(shard_id, [])
-        while lost := _lost_by_log(home.log, stream, shard_id, mine, tips[shard_id], border, soon_ms):
-            yield from (Piece(one, lines_of(home, one)) for one in lost)
-            border = max((one.last for one in lost), key=int)
+        oldest = self._first(Position("TRIM_HORIZON"))
+        while lost := self._lost_by_log(mine, oldest, border, soon_ms):
+            for one in lost:
+                if border and oldest and int(oldest.sequence_number) < int(one.first):
+                    yield from self._between(border, one.first)
+                yield Piece(one, lines_of(self._home, one))
+                border = max(border or one.last, one.last, key=int)
             # While they were read the log may have lost more, and the archiver stored it.
-            mine = lake_objects(home.lake, stream, tips)[shard_id]
-        opening = Position("AFTER_SEQUENCE_NUMBER", border) if border else Position("TRIM_HORIZON")
-        cut = cuts.get(shard_id)
-        if cut is not None and int(border or 0) < int(cut):
-            yield from _log_pieces(home.log, stream, shard_id, opening, {shard_id: cut})
-            opening = Position("AFTER_SEQUENCE_NUMBER", cut)
-        yield from _log_pieces(home.log, stream, shard_id, opening, tips)
+            again = lake_objects(self._home.lake, self._stream, {self._shard_id: self._tip})
+            mine = self._sorted_out(again.get(self._shard_id, []))[1]
+            oldest = self._first(Position("TRIM_HORIZON"))
+        yield from self._logged(border, self._tip)
+
+    def _sorted_out(self, objects: list[Segment]) -> tuple[list[Segment], list[Segment]]:
+        """(those of another region's stream, whose lake was copied here; those of this one), each by their first
+        record. A shard's numbers are a block of their own, for they begin with the time it was made."""
+        past = bisect_right(objects, int(self._tip), key=lambda one: int(one.first))
+        first = bisect_left(objects, True, 0, past, key=self._is_mine)
+        last = bisect_left(objects, True, past, key=lambda one: not self._is_mine(one))
+        return objects[:first] + objects[last:], objects[first:last]
+
+    def _is_mine(self, one: Segment) -> bool:
+        return is_of(self._log, self._stream, self._shard_id, one.last)
+
+    def _lost_by_log(
+        self, objects: list[Segment], oldest: Record | None, border: str | None, soon_ms: int
+    ) -> list[Segment]:
+        """The lake objects behind `border` (None: the first call) that hold what the log has lost, by their first
+        record; at the first call also what it will lose soon."""
+        tip = int(self._tip)
+        wanted = int(oldest.sequence_number) - 1 if oldest else tip
+        if border is None and soon_ms and oldest and objects and int(objects[0].first) <= wanted:
+            kept = self._first(Position("AT_TIMESTAMP", str(oldest.arrival_ms + soon_ms)))
+            wanted = int(kept.sequence_number) - 1 if kept else tip
+        chosen: list[Segment] = []
+        for one in objects:
+            if (border is None or int(one.first) > int(border)) and int(one.first) <= min(wanted, tip):
+                chosen.append(one)
+                wanted = max(wanted, int(one.last))
+        return chosen
+
+    def _between(self, after: str, before: str) -> Iterator[Piece]:
+        """What the log has between two objects: a batch the archiver gave up on, or an object that is gone. Normally
+        nothing, so it is asked for one record first."""
+        next_one = self._first(_behind(after))
+        if next_one and int(next_one.sequence_number) < int(before):
+            yield from self._logged(after, str(int(before) - 1))
+
+    def _logged(self, after: str | None, last: str) -> Iterator[Piece]:
+        """Of the log, up to `last`, in pieces that end where the shard is cut."""
+        if self._cut is not None and int(after or 0) < int(self._cut) < int(last):
+            yield from _log_pieces(self._log, self._stream, self._shard_id, _behind(after), self._cut)
+            after = self._cut
+        yield from _log_pieces(self._log, self._stream, self._shard_id, _behind(after), last)
+
+    def _first(self, position: Position) -> Record | None:
+        iterator: str | None = self._log.iterator(self._stream, self._shard_id, position)
+        while iterator:
+            page = self._log.get_records(iterator, 1)
+            if page.records or page.behind_ms == 0:
+                return next(iter(page.records), None)
+            iterator = page.next_iterator
+        return None
 
 
-def _lost_by_log(
-    log: EventLog, stream: str, shard_id: str, objects: list[Segment], tip: str, border: str | None, soon_ms: int
-) -> list[Segment]:
-    """The lake objects behind `border` (None: the first call) that hold what the log has lost, by their first record;
-    at the first call also what it will lose soon."""
-    oldest = log.get_records(log.iterator(stream, shard_id, Position("TRIM_HORIZON")), 1).records
-    wanted = int(oldest[0].sequence_number) - 1 if oldest else int(tip)
-    if border is None and soon_ms and oldest and objects and int(objects[0].first) <= wanted:
-        soon = Position("AT_TIMESTAMP", str(oldest[0].arrival_ms + soon_ms))
-        kept = log.get_records(log.iterator(stream, shard_id, soon), 1).records
-        wanted = int(kept[0].sequence_number) - 1 if kept else int(tip)
-    chosen: list[Segment] = []
-    for one in objects:
-        if (border is None or int(one.first) > int(border)) and int(one.first) <= min(wanted, int(tip)):
-            chosen.append(one)
-            wanted = max(wanted, int(one.last))
-    return chosen
+def _behind(number: str | None) -> Position:
+    return Position("AFTER_SEQUENCE_NUMBER", number) if number else Position("TRIM_HORIZON")
+
+
+def is_of(log: EventLog, stream: str, shard_id: str, number: str) -> bool:
+    """Whether a shard that the log has gave out a sequence number, and not one of the same name in another region."""
+    try:
+        log.iterator(stream, shard_id, Position("AFTER_SEQUENCE_NUMBER", number))
+    except BadRequest:
+        return False
+    return True
 
 
 def lake_objects(lake: Lake, stream: str, tips: Mapping[str, str]) -> dict[str, list[Segment]]:
@@ -180,11 +248,9 @@ def _opening(shard_id: str, start: Start) -> Position:
     return Position("TRIM_HORIZON") if start.arrival_ms is None else Position("AT_TIMESTAMP", str(start.arrival_ms))
 
 
-def _log_pieces(
-    log: EventLog, stream: str, shard_id: str, opening: Position, tips: Mapping[str, str]
-) -> Iterator[Piece]:
-    """A segment a page, up to the shard's tip."""
-    last = int(tips[shard_id])
+def _log_pieces(log: EventLog, stream: str, shard_id: str, opening: Position, until: str) -> Iterator[Piece]:
+    """A segment a page, up to a number."""
+    last = int(until)
     iterator: str | None = log.iterator(stream, shard_id, opening)
     while iterator:
         page = log.get_records(iterator)
@@ -203,9 +269,7 @@ def _log_pieces(
 def log_after(log: EventLog, stream: str, positions: Mapping[str, str], tips: Mapping[str, str]) -> Iterator[Piece]:
     """What the log holds past positions (shards they do not name: all of it), up to its tips."""
     for shard_id in sorted(tips):
-        place = positions.get(shard_id)
-        opening = Position("AFTER_SEQUENCE_NUMBER", place) if place else Position("TRIM_HORIZON")
-        yield from _log_pieces(log, stream, shard_id, opening, tips)
+        yield from _log_pieces(log, stream, shard_id, _behind(positions.get(shard_id)), tips[shard_id])
 
 
 def raw_pieces(home: Home) -> Iterator[Piece]:

@@ -1,7 +1,7 @@
 """`replay verify RUN`: build the run's plan again, without writing, and compare digests.
 
 The same plan and model give the same digest on any machine and either home. The stored generation is compared too, as
-long as it was never live: since then the aggregator has added to it.
+long as it was never live (since then the aggregator has added to it) and its buckets do not expire.
 """
 
 import shutil
@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from contracts.errors import Conflict
 from contracts.settings import AggregatorSettings
 from ops.replay.lock import exclusive
 from ops.replay.plan import Plan, load_plan
 from ops.replay.rescore import ARTICLES, open_cache, rescore_articles
-from ops.replay.runs import check_model, get_run, run_folder
+from ops.replay.runs import FINISHED, check_model, get_run, run_folder
 from ops.replay.spool import Spool, parts_of
 from ops.replay.units import Score, build, digest_of, digests_of
 from stores.home import Home
@@ -23,10 +24,12 @@ from stores.sqlite_scores import SqliteScores
 def verify_run(
     home: Home, settings: AggregatorSettings, name: str, progress: Callable[[int], None] = lambda records: None
 ) -> dict[str, Any]:
-    """Digests as recorded, as rebuilt and as stored (None when it cannot be compared), and whether they agree. Raises
-    `Altered` when the sources are not what was planned, `Unusable` when the model is not, `Conflict` while another
-    process verifies the run."""
+    """Digests as recorded, as rebuilt and as stored (None where `not_compared` says why), and whether they agree.
+    Raises `Altered` when the sources are not what was planned, `Unusable` when the model is not, `Conflict` for a run
+    that was not finished and while another process verifies it."""
     run = get_run(home.control, name)
+    if run["state"] not in FINISHED:
+        raise Conflict(f"run {run['id']} is {run['state']}: only a finished run can be verified")
     plan = load_plan(home, run["plan"])
     check_model(plan)
     with exclusive(home, settings, f"{run['id']}-verify"):
@@ -36,8 +39,8 @@ def verify_run(
             rebuilt = digest_of(_rebuild(home, plan, folder, progress))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    untouched = run["state"] == "completed" and not run.get("promoted_at") and not settings.expire
-    stored = digest_of(stored_digests(home, run["generation"])) if untouched else None
+    not_compared = _why_not(run, settings)
+    stored = None if not_compared else digest_of(stored_digests(home, run["generation"]))
     recorded = run.get("digest")
     agree = recorded == rebuilt and stored in (None, rebuilt)
     return {
@@ -47,8 +50,16 @@ def verify_run(
         "recorded": recorded,
         "rebuilt": rebuilt,
         "stored": stored,
+        "not_compared": not_compared,
         "ok": agree,
     }
+
+
+def _why_not(run: dict[str, Any], settings: AggregatorSettings) -> str | None:
+    """Why the stored buckets need not be those that were built."""
+    if run["state"] != "completed" or run.get("promoted_at"):
+        return "it has been live"
+    return "its buckets expire here" if settings.expire else None
 
 
 def _rebuild(home: Home, plan: Plan, folder: Path, progress: Callable[[int], None]) -> dict[str, str]:

@@ -19,7 +19,9 @@ from contracts.settings import AggregatorSettings, to_env
 from local.driver import kinesis_driver
 from local.mappings import Mapping
 from ops.cli import app
+from stores.aws_client import Service
 from stores.aws_home import AwsHome
+from stores.failed_batches import in_bucket
 from stores.home import SHARD_COUNTS, Home, forget_homes, open_home
 from tests.aws.moto_aws import moto_aws
 from tests.events import BASE_MS, scored
@@ -124,3 +126,21 @@ def test_what_was_set_aside_and_the_sources_are_shown_without_a_folder(home: Hom
     assert shown["sequence_number"] == "7"
     assert run("late", "list", "--json") == []
     assert len(run("sources", "list", "--json")) >= 1
+
+
+def test_an_object_of_lambda_that_breaks_off_is_transient() -> None:
+    exceptions = pytest.importorskip("botocore.exceptions")
+
+    class Body:
+        def read(self) -> bytes:
+            raise exceptions.ResponseStreamingError(error="connection broken")
+
+    class Client:
+        def list_objects_v2(self, **given: Any) -> dict[str, Any]:
+            return {"Contents": [{"Key": "aws/lambda/a"}]}
+
+        def get_object(self, **given: Any) -> dict[str, Any]:
+            return {"Body": Body()}
+
+    with pytest.raises(Transient, match="aws/lambda/a"):
+        list(in_bucket(Service("s3", Client, ManualClock()), BUCKET))

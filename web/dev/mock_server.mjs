@@ -116,8 +116,9 @@ function status() {
     name, state: ["healthy", "healthy", "circuit open", "paused"][i], last_success_at: i < 3 ? new Date(Date.now() - (i + 1) * 45_000).toISOString() : null,
     error: i === 2 ? "429 Too Many Requests; next probe in 40 s" : null, articles_per_hour: [62, 31, 4, 0][i],
   }));
-  const watermarks = [0, 1, 2, 3].map((i) => ({ shard: `shardId-00${i}`, watermark: new Date(Date.now() - 120_000 - i * 9_000).toISOString(), idle: i === 3 }));
-  const counts = { received: world.sequence, counted: world.sequence - 41, duplicates: 29, too_late: 9, quarantined: 3 };
+  const ago = (age) => new Date(Date.now() - age).toISOString();
+  const watermarks = [0, 1, 2, 3].map((i) => ({ shard: `shardId-00${i}`, at: ago(120_000 + i * 9_000), newest_event_at: ago(i * 9_000) }));
+  const counts = { counted: world.sequence - 41, duplicates: 29, too_late: 9, quarantined: 3 };
   return { sources, counts, lag_ms: 140, watermarks, demo: true };
 }
 

@@ -78,6 +78,7 @@ vi.stubGlobal("fetch", api.fetch);
 hide(false);
 visit("/?s=AAPL");
 start();
+const firstSaid = worker.posts[0];
 await settle();
 
 beforeEach(async () => {
@@ -126,11 +127,54 @@ describe("a subscription", () => {
   });
 });
 
+describe("a series that the stream does not carry", () => {
+  const ahead = seriesKey(AAPL, "5m");
+  const stale = (key: SeriesKey): boolean => seriesOf(sync.value, key).stale;
+  const show = async (address: string): Promise<void> => {
+    visit(address);
+    await settle();
+  };
+
+  it("is not certain when it is shown, until the server has answered again", async () => {
+    await show("/?s=AAPL&r=5m");
+    attach();
+    await show("/?s=AAPL");
+    expect([stale(ahead), stale(KEY)]).toEqual([false, true]);
+    attach();
+    await settle();
+    expect(stale(KEY)).toBe(false);
+    // A neighbour that was fetched beforehand.
+    await loadFull(ahead);
+    expect(stale(ahead)).toBe(false);
+    await show("/?s=AAPL&r=5m");
+    expect(seriesOf(sync.value, ahead)).toMatchObject({ stale: true, fromCache: true });
+    attach();
+    await settle();
+    expect([stale(ahead), subscriptions().length]).toEqual([false, 3]);
+  });
+
+  it("stays certain while the subscription stays: a reader who flips past a resolution", async () => {
+    await vi.waitFor(() => expect(stale(KEY)).toBe(false));
+    await loadFull(ahead);
+    visit("/?s=AAPL&r=5m");
+    visit("/?s=AAPL");
+    await settle();
+    expect([stale(ahead), stale(KEY)]).toEqual([true, false]);
+    expect(subscriptions().length).toBe(1);
+  });
+});
+
 describe("the position of an answer", () => {
   it.each([["0:5k", "g1.0:5k"], ["g1.0:5k", "g1.0:5k"]])("carries its generation: %s", async (cursor, seed) => {
     api.cursor = cursor;
     await loadFull(KEY);
     expect(worker.posts).toContainEqual({ type: "seed", cursor: seed });
+  });
+});
+
+describe("a page in the background", () => {
+  it("says whether it is looked at before it asks for anything", () => {
+    expect(firstSaid).toEqual({ type: "visibility", hidden: false });
   });
 });
 

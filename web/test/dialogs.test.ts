@@ -61,8 +61,7 @@ async function open(shown: { value: boolean }): Promise<void> {
   await show(Page);
   opener()?.focus();
   shown.value = true;
-  await settle();
-  expect(document.querySelector("dialog")?.contains(document.activeElement)).toBe(true);
+  await vi.waitFor(() => expect(document.querySelector("dialog")?.contains(document.activeElement)).toBe(true), 5_000);
 }
 
 const click = (text: string): void =>
@@ -85,6 +84,27 @@ describe("the focus goes back to where it was", () => {
     expect(document.querySelector("dialog")).toBeNull();
     expect(document.activeElement).toBe(opener());
     expect(shown.value).toBe(false);
+  });
+});
+
+describe("a wish that is under way", () => {
+  it("can not be called off, neither with the button nor with Escape", async () => {
+    let done = (): void => undefined;
+    const held = vi.spyOn(wish, "run").mockReturnValue(new Promise((resolve) => (done = resolve)));
+    await open(adminOpen);
+    const field = input();
+    if (field !== null) field.value = "key";
+    document.querySelector("dialog form")?.dispatchEvent(new SubmitEvent("submit", { bubbles: true, cancelable: true }));
+    await settle();
+    const escape = new Event("cancel", { cancelable: true });
+    document.querySelector("dialog")?.dispatchEvent(escape);
+    click("Cancel");
+    await settle();
+    expect([escape.defaultPrevented, adminOpen.value]).toEqual([true, true]);
+    done();
+    await settle();
+    expect(adminOpen.value).toBe(false);
+    held.mockRestore();
   });
 });
 

@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { GridPage } from "../src/app/grid_page.tsx";
-import { hovered, prefs, route, sync } from "../src/app/state.ts";
+import { failure, hovered, prefs, route, sync } from "../src/app/state.ts";
 import { stepTo } from "../src/app/stepping.ts";
 import { seriesKey, type Subject } from "../src/model/subject.ts";
 import { INITIAL_SYNC, reduce } from "../src/model/sync.ts";
@@ -47,6 +47,16 @@ describe("a chart of the grid", () => {
   });
 });
 
+describe("a chart that could not be loaded", () => {
+  it("says why, instead of that it is loading", async () => {
+    sync.value = INITIAL_SYNC;
+    failure.value = "The server cannot be reached.";
+    const root = await show(GridPage);
+    expect(root.querySelector(".cell-empty")?.textContent).toBe("The server cannot be reached.");
+    failure.value = null;
+  });
+});
+
 describe("the crosshair of the grid", () => {
   const cell = (): Element => document.querySelector(".cell-chart") ?? document.body;
 
@@ -64,6 +74,16 @@ describe("the crosshair of the grid", () => {
     await settle();
     press(cell(), "Enter");
     expect(route.value.page).toBe("grid");
+  });
+
+  it("ends when the focus leaves its chart", async () => {
+    await show(GridPage);
+    const chart = cell() as HTMLElement;
+    chart.focus();
+    press(chart, "ArrowLeft");
+    expect(hovered.value).toBe(startOf(6));
+    chart.blur();
+    expect(hovered.value).toBeNull();
   });
 
   it("ends with its chart: the next page's legend must not name its candle", async () => {

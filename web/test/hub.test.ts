@@ -50,8 +50,23 @@ describe("tabs that want more than one connection may carry", () => {
     others[1]?.show(true);
     first.show(false);
     await clock.advance(1_000);
-    expect([first, ...others].map((tab) => tab.isServed())).toEqual([true, false, true]);
+    expect([first, ...others].map((tab) => tab.isServed())).toEqual([true, true, false]);
     expect(asked.at(-1)).toContain("AMZN");
+  });
+
+  it("leave the one that is looked at its place, whatever a hidden one says or asks for", async () => {
+    const { clock, hub } = rig("");
+    const hidden = [new Tab(hub, subjects("AAPL MSFT TSLA NVDA META"), "5m"), new Tab(hub, subjects("AAPL MSFT TSLA NVDA GOOG"), "1h")];
+    const looked = new Tab(hub, subjects("AAPL MSFT TSLA NVDA AMZN"), "1m");
+    for (const tab of hidden) tab.show(true);
+    looked.show(false);
+    for (const tab of [looked, ...hidden]) {
+      tab.tell({ type: "seed", cursor: "g1.0" });
+      tab.tell({ type: "network", online: true });
+    }
+    hidden[0]?.tell({ type: "subscribe", subjects: subjects("AAPL MSFT TSLA NVDA META"), resolutions: ["10m"], version: 2 });
+    await clock.advance(1_000);
+    expect([looked, ...hidden].map((tab) => tab.isServed())).toEqual([true, true, false]);
   });
 });
 
@@ -73,5 +88,17 @@ describe("a browser that says it has no network", () => {
     tab.tell({ type: "network", online: false });
     await clock.advance(120_000);
     expect(tab.phase()).toBe(phase);
+  });
+
+  it("is asked at once when the network comes to a page that was opened without one", async () => {
+    let online = false;
+    const { clock, hub } = rig("https://news.example", () => online);
+    const tab = new Tab(hub, subjects("AAPL"), "1m");
+    await clock.advance(5_000);
+    expect(tab.phase()).toBe("offline");
+    online = true;
+    tab.tell({ type: "network", online: true });
+    await clock.advance(100);
+    expect(tab.phase()).toBe("open");
   });
 });

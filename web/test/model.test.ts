@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { backoff, BACKOFF_CAP, retryAfter } from "../src/model/backoff.ts";
 import { isNewer, LABELS, parseBucket } from "../src/model/bucket.ts";
@@ -60,6 +61,9 @@ describe("bucket", () => {
     expect(text).toContain("close +0.25");
     expect(text).toContain("1 article: 0 positive, 1 neutral, 0 negative");
     expect(text).toContain("low evidence");
+    const { start } = bucketOf(0);
+    const isOpen = (at: number): boolean => candleSentence(bucketOf(0), "utc", ms(start + at)).includes("still open");
+    expect([-1, 0, 59_999, 60_000].map(isOpen)).toEqual([false, true, true, false]);
   });
 });
 
@@ -112,6 +116,26 @@ describe("slots", () => {
     // The trap that crashed the chart in the trial: one live candle first, its history afterwards.
     expect(changedTail(toSlots([nine], minute), toSlots([zero, nine], minute))).toBeNull();
     expect(changedTail(before, before)).toEqual([]);
+  });
+
+  it("draws exactly what is there when only the changed tail is drawn", () => {
+    // The same candle is the same object before and after, as in a series.
+    const states = [1, 2].map((rev) => Array.from({ length: 8 }, (_, i) => bucketOf(i, { rev })));
+    const revs = fc.array(fc.constantFrom(null, 0, 1), { minLength: 8, maxLength: 8 });
+    const places = (list: readonly (number | null)[]) =>
+      toSlots(list.flatMap((rev, i) => (rev === null ? [] : [states[rev]?.[i] ?? bucketOf(i)])), minute);
+    fc.assert(
+      fc.property(revs, revs, fc.nat(8), (first, second, same) => {
+        const [before, after] = [places(first), places([...first.slice(0, same), ...second.slice(same)])];
+        const tail = changedTail(before, after);
+        if (tail === null) return;
+        const drawn = new Map([...before, ...tail].map((slot) => [slot.start, slot]));
+        expect([...drawn.values()]).toEqual(after);
+      }),
+      { numRuns: 2_000 },
+    );
+    const long = Array.from({ length: 6 }, (_, i) => bucketOf(i));
+    expect(changedTail(toSlots(long.slice(0, 3), minute), toSlots(long.slice(3), minute))).toBeNull();
   });
 });
 

@@ -1,6 +1,7 @@
 // @vitest-environment jsdom
 import { h } from "preact";
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { AddSubject } from "../src/app/add_subject.tsx";
 import { listenForKeys } from "../src/app/keyboard.ts";
 import { cycleTheme, followHistory, go, moveWatched, unwatch, watch } from "../src/app/navigation.ts";
 import { PageLink } from "../src/app/page_link.tsx";
@@ -88,6 +89,28 @@ describe("what the reader chose", () => {
     unwatch(amzn);
     expect(loadPrefs().watched).toEqual([AAPL, MSFT, nvda]);
   });
+
+  it("gains nothing when a subject is moved that another tab has taken off", () => {
+    savePrefs({ ...loadPrefs(), watched: [AAPL, TSLA] });
+    visit("/");
+    moveWatched(MSFT, 0);
+    expect(loadPrefs().watched).toEqual([AAPL, TSLA]);
+  });
+});
+
+describe("the list of an address", () => {
+  const [nvda, amzn] = ["NVDA" as Subject, "AMZN" as Subject];
+
+  it("is changed alone: the reader's own stays as it is", () => {
+    savePrefs({ ...loadPrefs(), watched: LIST });
+    visit("/?w=TSLA,NVDA");
+    moveWatched(nvda, 0);
+    expect(watched.value).toEqual([nvda, TSLA]);
+    watch(amzn);
+    unwatch(TSLA);
+    expect(watched.value).toEqual([nvda, amzn]);
+    expect([loadPrefs().watched, prefs.value.watched]).toEqual([LIST, LIST]);
+  });
 });
 
 describe("the keys of the candles", () => {
@@ -141,6 +164,15 @@ describe("the keys of the candles", () => {
     table.className = "table-scroll";
     expect(press(table, "ArrowRight").defaultPrevented).toBe(false);
     expect(route.value.at).toBeNull();
+  });
+
+  it("make one entry of history while j is held", () => {
+    visit("/?s=AAPL");
+    press(document.body, "j");
+    const before = window.history.length;
+    press(document.body, "j", { repeat: true });
+    press(document.body, "j", { repeat: true });
+    expect([route.value.subject, window.history.length]).toEqual([AAPL, before]);
   });
 
   it("stay on a run's page with the next subject", () => {
@@ -206,6 +238,28 @@ describe("the watch list", () => {
     visit("/");
     moveWatched(TSLA, 1);
     expect([selected.value, location.search]).toEqual([MSFT, ""]);
+  });
+});
+
+describe("the field that adds a subject", () => {
+  it("keeps the focus when the list is full with it, and adds no more", async () => {
+    prefs.value = { ...prefs.value, watched: [...LIST, "NVDA" as Subject] };
+    visit("/");
+    await show(AddSubject);
+    const field = document.querySelector<HTMLInputElement>("#add-subject");
+    if (field === null) throw new Error("no field");
+    const add = async (name: string): Promise<void> => {
+      field.value = name;
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+      field.form?.dispatchEvent(new Event("submit", { cancelable: true }));
+      await settle();
+    };
+    field.focus();
+    await add("AMZN");
+    expect(watched.value.length).toBe(5);
+    expect([document.activeElement, field.readOnly]).toEqual([field, true]);
+    await add("META");
+    expect([watched.value.length, selected.value]).toEqual([5, "AMZN"]);
   });
 });
 

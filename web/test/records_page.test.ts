@@ -1,7 +1,10 @@
 // @vitest-environment jsdom
+import { h } from "preact";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { RecordDetail } from "../src/app/record_detail.tsx";
+import { leftFor, list } from "../src/app/record_list_state.ts";
 import { RecordsPage } from "../src/app/records_page.tsx";
-import { link, now } from "../src/app/state.ts";
+import { link, now, prefs } from "../src/app/state.ts";
 import { INITIAL_LINK, type Link } from "../src/model/protocol.ts";
 import type { Heartbeat } from "../src/model/stream_event.ts";
 import { formatIso, ms } from "../src/model/units.ts";
@@ -23,8 +26,10 @@ class SlowServer {
   /** One article, ingested so many minutes after noon, to every question that names `part`. */
   async answer(part: string, title: string, minute = 0): Promise<void> {
     const ingested = formatIso(ms(NOON + minute * MINUTE));
-    const item = { source_id: `rss#${title}`, ingested_at: ingested, source_type: "rss", metadata: { title } };
-    const asked = this.#waiting.filter(({ url }) => url.includes("/items?") && url.includes(part));
+    const item = { source_id: `rss#${title}`, ingested_at: ingested, source_type: "rss", metadata: { title, published_at: ingested } };
+    const isAsked = ({ url }: { readonly url: string }): boolean => url.includes("/items?") && url.includes(part);
+    await vi.waitFor(() => expect(this.#waiting.some(isAsked)).toBe(true), 5_000);
+    const asked = this.#waiting.filter(isAsked);
     this.#waiting = this.#waiting.filter((question) => !asked.includes(question));
     for (const { answer } of asked) answer({ items: [item], count: 1, next_cursor: null });
     await settle();
@@ -51,6 +56,7 @@ beforeEach(() => {
   server = new SlowServer();
   vi.stubGlobal("fetch", server.fetch);
   link.value = INITIAL_LINK;
+  leftFor.value = null;
 });
 
 // The first: the list of a page outlives its parts, and here none must have been read yet.
@@ -93,6 +99,52 @@ describe("the records", () => {
     await server.answer("sentiment=positive", "good news");
     await server.answer("sentiment=negative", "bad news");
     expect(titles()).toEqual(["bad news"]);
+  });
+});
+
+describe("the time of a record", () => {
+  it("has its date when it was yesterday, though less than 24 hours ago", async () => {
+    prefs.value = { ...prefs.value, zone: "utc" };
+    now.value = NOON;
+    visit("/records?model=times");
+    await show(RecordsPage);
+    await server.answer("model=times", "in the evening", -12 * 60 - 10);
+    expect(document.querySelector(".record-time")?.textContent).toMatch(/20/);
+    await open("/records?model=today");
+    await server.answer("model=today", "in the morning", -10);
+    expect(document.querySelector(".record-time")?.textContent).toMatch(/^11:50:00/);
+  });
+});
+
+describe("one record", () => {
+  const item = { source_id: "rss#1", ingested_at: formatIso(NOON), source_type: "rss", matched_tickers: ["AAPL"], metadata: { title: "a headline" } };
+  const said = async (answers: (url: string) => Response): Promise<string> => {
+    vi.stubGlobal("fetch", async (url: string) => answers(url));
+    visit("/records/rss%231");
+    return (await show(() => h(RecordDetail, { id: "rss#1" }))).textContent ?? "";
+  };
+  const refuse = (status: number): Response => Response.json({ detail: "not today" }, { status });
+
+  it("is shown though its candles can not be", async () => {
+    const text = await said((url) => (url.includes("/candles") ? refuse(503) : Response.json(item)));
+    expect(text).toContain("a headline");
+    expect(text).toContain("not today");
+    expect(document.querySelector(".record-candles-skeleton")).toBeNull();
+  });
+
+  it("is said to be gone when it is", async () => {
+    list.value = { ...list.value, records: [] };
+    expect(await said(() => refuse(404))).toContain("There is no such record");
+  });
+
+  it("is said to be gone though the list still had it", async () => {
+    visit("/records?source=gone");
+    vi.stubGlobal("fetch", async () => Response.json({ items: [item], next_cursor: null }));
+    await show(RecordsPage);
+    const text = await said(() => refuse(404));
+    expect(text).toContain("a headline");
+    expect(text).toContain("no longer kept");
+    expect(document.querySelector(".record-candles-skeleton")).toBeNull();
   });
 });
 

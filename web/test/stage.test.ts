@@ -49,6 +49,20 @@ describe("the legend", () => {
   });
 });
 
+describe("a window that has news but has not begun", () => {
+  it("is not the live candle, nor the newest", async () => {
+    visit("/?s=AAPL");
+    now.value = ms(bucketOf(2).start + 15_000);
+    await show(Stage);
+    expect(said(".progress-line")).toContain("closes in 0:45");
+    expect(said(".subject-score")).toContain("+0.20");
+    now.value = ms(bucketOf(3).start);
+    await settle();
+    expect(said(".progress-line")).toContain("closes in 1:00");
+    expect(said(".subject-score")).toContain("+0.30");
+  });
+});
+
 describe("that no candle is open", () => {
   const after = async (phase: Link["phase"]): Promise<string> => {
     visit("/?s=AAPL");
@@ -60,6 +74,11 @@ describe("that no candle is open", () => {
 
   it.each(["open", "polling"] as const)("is said when news would be known of: %s", async (phase) => {
     expect(await after(phase)).toContain("No candle is open");
+  });
+
+  it("is not said of a series that may have grown unseen", async () => {
+    sync.value = reduce(sync.value, { kind: "doubt", keys: [seriesKey(AAPL, "1m")] });
+    expect(await after("open")).toBe("");
   });
 
   it.each(["offline", "waiting", "connecting", "stopped"] as const)("is not said when nobody knows: %s", async (phase) => {

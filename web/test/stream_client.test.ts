@@ -125,6 +125,23 @@ describe("the stream client", () => {
     expect(rig.streams().length).toBe(2);
   });
 
+  it("opens another when the reader asks and the open one has been silent, and leaves a live one alone", async () => {
+    const server = new FakeServer(["AAPL"]);
+    await started((_url, headers, signal) => {
+      const body = openBody(signal);
+      body.send(server.frames(headers.get("Last-Event-ID")));
+      return body.response;
+    });
+    await rig.clock.advance(10_000);
+    rig.client.retry();
+    await rig.clock.advance(100);
+    expect(rig.streams().length).toBe(1);
+    await rig.clock.advance(7_000);
+    rig.client.retry();
+    await rig.clock.advance(100);
+    expect([rig.streams().length, rig.phase]).toEqual([2, "open"]);
+  });
+
   it("honours Retry-After and never comes back sooner", async () => {
     await started(() => refuse(503, { "Retry-After": "7" }));
     await rig.clock.advance(6_900);
@@ -257,6 +274,21 @@ describe("the stream client", () => {
     mute = true;
     rig.client.setFilters({ subjects: [AAPL], resolutions: ["5m"] });
     await rig.clock.advance(2_000);
+    expect(rig.phase).toBe("connecting");
+  });
+
+  it("is not live after a third failure while nothing is connected", async () => {
+    const server = new FakeServer(["AAPL"]);
+    await started((url, headers, signal) => {
+      if (url.includes("/changes")) return new Promise<Response>(() => undefined);
+      const body = openBody(signal);
+      body.send(server.frames(headers.get("Last-Event-ID")));
+      // A proxy cuts every stream right after the greeting.
+      void rig.clock.sleep(ms(300), signal).then(() => body.end());
+      return body.response;
+    }, "g1.0");
+    await rig.clock.advance(10_000);
+    expect([rig.streams().length, rig.calls.length]).toEqual([3, 4]);
     expect(rig.phase).toBe("connecting");
   });
 

@@ -2,11 +2,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseSeries } from "../src/model/api_types.ts";
 import { parseBucket } from "../src/model/bucket.ts";
-import { bucketStarting } from "../src/model/series.ts";
+import { bucketStarting, newestBegun } from "../src/model/series.ts";
 import type { BucketUpdate } from "../src/model/stream_event.ts";
 import { parseMessage } from "../src/model/stream_event.ts";
 import { seriesKey, type SeriesKey, type Subject } from "../src/model/subject.ts";
 import { INITIAL_SYNC, isAnswered, mayConfirm, reduce, type SeriesState, seriesOf, type SyncInput, type SyncState } from "../src/model/sync.ts";
+import { formatIso, ms } from "../src/model/units.ts";
 import { bucketOf, FakeServer } from "./fake_server.ts";
 
 /**
@@ -191,6 +192,13 @@ class Harness {
   }
 }
 
+/** What the page takes for its newest candle in the middle of a window. */
+function newestAt(harness: Harness, ticker: string, index: number): string | undefined {
+  const { buckets } = seriesOf(harness.state, keyOf(ticker));
+  const found = newestBegun(buckets, ms(bucketOf(index).start + 30_000));
+  return found === undefined ? undefined : formatIso(found.start);
+}
+
 function outcome(steps: readonly Step[], flaws: Flaws = {}): string | null {
   const harness = new Harness(flaws);
   for (const step of steps) harness.run(step);
@@ -205,6 +213,21 @@ describe("reconnect is invisible", () => {
         expect(outcome(steps)).toBeNull();
       }),
       { numRuns: 2_000 },
+    );
+  });
+
+  it("leaves the page at the newest window that has begun, though later ones have news already", () => {
+    fc.assert(
+      fc.property(fc.array(stepArb, { minLength: 1, maxLength: 60 }), fc.nat(7), (steps, index) => {
+        const harness = new Harness({});
+        for (const step of [{ op: "change", ticker: 0, index: 0, score: 0.1 } as const, ...steps]) harness.run(step);
+        harness.settle();
+        const { buckets, older_partials: older, partial_bucket: partial } = harness.server.rest("AAPL");
+        const starts = [...buckets, ...older, ...(partial === null ? [] : [partial])].map((bucket) => bucket.start).sort();
+        const now = formatIso(bucketOf(index).start);
+        expect(newestAt(harness, "AAPL", index)).toBe(starts.findLast((start) => start <= now) ?? starts.at(-1));
+      }),
+      { numRuns: 300 },
     );
   });
 

@@ -26,6 +26,18 @@ describe("local time", () => {
     expect(zoneName(first, "utc")).toBe("UTC");
   });
 
+  it("names two candles apart whose hours read the same, and both ends of one across the change", async () => {
+    const { windowText } = await import("../src/model/format.ts");
+    const text = (hour: number, minutes: number, zone: "local" | "utc" = "local"): string => {
+      const start = Date.UTC(2025, 9, 26, hour);
+      return windowText(ms(start), ms(start + minutes * 60_000), zone);
+    };
+    expect(text(0, 1)).not.toBe(text(1, 1));
+    expect(text(0, 60)).toContain("GMT+1");
+    expect(text(0, 60)).toContain("GMT+2");
+    expect(text(3, 60) + text(0, 60, "utc")).not.toContain("GMT");
+  });
+
   it("begins a day at local midnight, and gives UTC midnight no more than an hour's weight", async () => {
     const { labelOf, weightOf } = await import("../src/view/time_axis.ts");
     const hour = 3_600_000;

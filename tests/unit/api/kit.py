@@ -131,8 +131,8 @@ class Line:
         self.lane = lane
         self.told: dict[str, dict[str, Told]] = {}
 
-    def tell(self, *events: Told, resolutions: Sequence[str] = NAMES) -> None:
-        """One batch."""
+    def tell(self, *events: Told, resolutions: Sequence[str] = NAMES, logged: bool = True) -> None:
+        """One batch; unless `logged` the buckets alone, as a generation that is not live is caught up."""
         writes: list[BucketWrite] = []
         changes: list[Change] = []
         for subject in dict.fromkeys(event.subject for event in events):
@@ -150,7 +150,7 @@ class Line:
             )
             now_ms = self.home.clock.now_ms()
             changes.append(Change(self.generation, subject, slim, told, now_ms - 1_000, now_ms))
-        failed = self.home.buckets.commit(self.generation, writes, changes, self.lane)
+        failed = self.home.buckets.commit(self.generation, writes, changes if logged else (), self.lane)
         assert failed == []
 
     def _touched(self, subject: str, news: list[Told], resolutions: Sequence[str]) -> list[BucketWrite]:

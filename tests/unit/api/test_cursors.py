@@ -20,7 +20,7 @@ def test_a_position_reads_back_with_and_without_its_epoch(vector: dict[str, int]
     assert decode_point(text) == (None, vector)
     assert decode_point(f"{epoch}.{text}") == (epoch, vector)
     assert decode_point(f"{epoch}.{text}!7") == (epoch, vector)
-    assert decode_point(f"{epoch}.{epoch}.{text}") == (epoch, vector)
+    assert decode_point(f"{epoch}.{epoch}.{text}") == (f"{epoch}.{epoch}", vector)
 
 
 @given(vectors)
@@ -36,9 +36,15 @@ def test_covering_is_lane_by_lane(a: dict[str, int], b: dict[str, int]) -> None:
     assert covers(a, b) == all(a.get(lane, 0) >= sequence for lane, sequence in b.items())
 
 
+@pytest.mark.parametrize("lanes", [257, 1_000])
+def test_what_is_written_is_read_back_however_many_lanes_there_were(lanes: int) -> None:
+    vector = {f"shardId-{number:012d}": 5_000 + number for number in range(lanes)}
+    assert decode_point(f"g1.{encode_vector(vector)}!199") == ("g1", vector)
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "0:", ":5", "0:5~", "0:5;1:2", "0:-5", "*!!!:5", "g 1.0:5", "9" * 5_000, "0:" + "z" * 13],
+    ["", "x", "0:", ":5", "0:5~", "0:5;1:2", "0:-5", "*!!!:5", "g 1.0:5", "9" * 9_000, "0:" + "z" * 13],
 )
 def test_what_is_no_position_is_refused(text: str) -> None:
     with pytest.raises(BadRequest, match="cursor"):

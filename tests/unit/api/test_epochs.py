@@ -2,6 +2,7 @@
 that nobody has."""
 
 import asyncio
+import threading
 from typing import Any
 
 import httpx
@@ -9,12 +10,15 @@ import pytest
 
 from api.app import create_app
 from api.sse import opening as opening_module
+from api.sse import slots as slots_module
 from api.sse.cursor import decode_point
 from api.sse.filters import make_filter
 from api.sse.latest import Latest
 from api.sse.opening import Start
+from api.sse.ring import Ring
 from api.sse.stream import EventStream
 from contracts.errors import Transient, Unusable
+from contracts.instants import iso_ms
 from tests.unit.api.kit import NOW_MS, Line, Listener, TestHome, Told, article, calling, live, options, serving
 
 WANTED = make_filter(["AAPL"], ["1m"])
@@ -134,6 +138,60 @@ async def test_no_endpoint_answers_empty_while_the_stores_are_down(home: TestHom
             assert (answer.status_code, bool(answer.json().get("dependency"))) == (503, True), (url, answer.text)
 
 
+async def swap(home: TestHome, services: Any, generation: str, at_ms: int) -> None:
+    """Make a generation live, as promote and rollback do, and wait until this process knows."""
+    pointer = {"generation": generation, "swapped_at": iso_ms(at_ms), "settled": False}
+    before = services.hub.swaps
+    version = home.control.put("generation", "live", pointer)
+    services.epoch.refresh()
+    async with asyncio.timeout(10):
+        while services.live and services.hub.swaps == before:
+            await asyncio.sleep(0.02)
+    home.control.put("generation", "live", pointer | {"settled": True}, version)
+
+
+@pytest.mark.parametrize("live_process", [True, False], ids=["live", "buffered"])
+@live
+async def test_who_was_away_from_a_promotion_to_its_rollback_loads_afresh(
+    home: TestHome, line: Line, live_process: bool
+) -> None:
+    """What was written meanwhile is added to the first generation without a change that would tell of it."""
+    missed = Told("AAPL", NOW_MS - 60_000, -300, article(2))
+    line.tell(told(1))
+    other = Line(home, "g2", lane="replay")
+    other.tell(told(1), logged=False)
+    app = create_app(home, options(), live=live_process)
+    async with calling(app) as client:
+        services = app.state.services
+
+        async def ask(place: str) -> dict[str, Any]:
+            answer: dict[str, Any] = (await client.get(f"/api/v2/changes?tickers=AAPL&cursor={place}")).json()
+            return answer
+
+        place = (await client.get("/api/v2/timeseries/AAPL?resolution=1m")).json()["stream_cursor"]
+        await swap(home, services, "g2", NOW_MS)
+        of_other = (await client.get("/api/v2/changes?tickers=AAPL")).json()["cursor"]
+        other.tell(missed)
+        line.tell(missed, logged=False)
+        await swap(home, services, "g1", NOW_MS + 1)
+        line.tell(told(3))
+        for old in (place, of_other):
+            answer = await ask(old)
+            assert (answer["epoch"], answer["resumed"], answer["reason"]) == ("g1", False, "epoch_changed")
+            assert answer["events"][0]["data"]["series"][0]["final"]["open"] == -0.03
+        assert (await ask(answer["cursor"]))["resumed"]
+        if live_process:
+            page = (await client.get("/api/v2/timeseries/AAPL?resolution=1m")).json()
+            assert (page["generation"], len(page["buckets"])) == ("g1", 2)
+            assert (await ask(page["stream_cursor"]))["resumed"]
+            opening = await services.opener.open(Start(decode_point(place), None), WANTED)
+            assert (opening.resumed, opening.reason) == (False, "epoch_changed")
+            hello, *_ = await heard(EventStream(services.connections, WANTED, opening, NOW_MS))
+            assert b'"epoch":"g1"' in hello
+        await swap(home, services, "g1", NOW_MS + 2)
+        assert not (await ask(answer["cursor"]))["resumed"], "rolled back and promoted again"
+
+
 @pytest.mark.parametrize("live_process", [True, False], ids=["live", "buffered"])
 @live
 async def test_no_place_that_was_given_out_goes_on_in_another_generation(
@@ -211,10 +269,51 @@ async def test_what_many_missed_is_read_once(home: TestHome, line: Line, monkeyp
         start = Start(decode_point("g1.0:1"), None)
         openings = await asyncio.gather(*(opener.open(start, WANTED) for _ in range(200)))
         assert len(reads) == 1
-        assert {opening.body(WANTED).count(b"event: bucket_update") for opening in openings} == {19}
+        assert {b"".join(opening.parts(WANTED)).count(b"event: bucket_update") for opening in openings} == {19}
         await opener.open(start, make_filter(["AAPL"], ["1m", "5m"]))
         await opener.open(Start(decode_point("g1.0:2"), None), WANTED)
         assert len(reads) == 3
+
+
+@live
+async def test_what_many_missed_is_read_once_while_the_line_goes_on(
+    home: TestHome, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Off the event loop, and without making events that the client did not ask for."""
+    for number in range(20):
+        line.tell(told(number), Told("MSFT", NOW_MS - 180_000, 1, article(number)), resolutions=["1m"])
+    threads: list[threading.Thread] = []
+    made: set[str] = set()
+    read, make = opening_module.missed_changes, slots_module.bucket_event
+
+    def missed_changes(*arguments: Any) -> Any:
+        threads.append(threading.current_thread())
+        return read(*arguments)
+
+    def bucket_event(bucket: Any, *arguments: Any) -> Any:
+        if threading.current_thread() in threads:
+            made.add(bucket.subject)
+        return make(bucket, *arguments)
+
+    monkeypatch.setattr(opening_module, "missed_changes", missed_changes)
+    monkeypatch.setattr(slots_module, "bucket_event", bucket_event)
+    app = create_app(home, options())
+    async with calling(app):
+        hub, opener = app.state.services.hub, app.state.services.opener
+        start = Start(decode_point("g1.0:2"), None)
+        for number in range(20, 30):
+            opening = await opener.open(start, WANTED)
+            said = b"".join(opening.parts(WANTED)) + hub.ring.read(opening.ring_index, WANTED)[0]
+            assert said.count(b"event: bucket_update") == number - 1
+            line.tell(told(number), resolutions=["1m"])
+            while hub.vector != home.buckets.changes_head():
+                await asyncio.sleep(0.005)
+        assert len(threads) == 1
+        assert threading.main_thread() not in threads
+        assert made == {"AAPL"}
+        hub.ring = Ring(capacity=4)
+        hub.ring.next_index = opening.ring_index + 5
+        assert (await opener.open(start, WANTED)).ring_index > opening.ring_index, "the ring no longer goes on from it"
 
 
 @live

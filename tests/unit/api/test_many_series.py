@@ -55,6 +55,35 @@ async def test_the_subjects_are_read_in_pieces_and_once_for_all_who_ask(home: Te
         assert len(asked) == 40
 
 
+@pytest.mark.parametrize("live_process", [True, False], ids=["live", "buffered"])
+@live
+async def test_who_polls_everything_first_waits_for_no_single_call(
+    home: TestHome, asked: list[str], live_process: bool
+) -> None:
+    app = create_app(home, options(), live=live_process)
+    async with calling(app) as client:
+        services, run, most = app.state.services, app.state.services.run, 0
+
+        async def watched(dependency: str, function: Any, *arguments: Any) -> Any:
+            nonlocal most
+            before = len(asked)
+            found = await run(dependency, function, *arguments)
+            most = max(most, len(asked) - before)
+            return found
+
+        services.run = services.opener._run = watched
+        first, again = [(await client.get("/api/v2/changes?resolutions=1m,1h,24h")) for _ in range(2)]
+        answer = first.json()
+        assert (answer["resumed"], answer["reason"], answer["cursor"]) == (False, "first", "g1.0:14")
+        assert len(answer["events"][0]["data"]["series"]) == 3 * len(NAMES)
+        assert first.headers["content-encoding"] == "gzip"
+        assert again.json() == answer
+        assert 0 < most < 3 * len(NAMES), "one call reads them all"
+        assert len(asked) == 3 * len(NAMES) * (1 if live_process else 2), "a live process remembers"
+        same = {"If-None-Match": first.headers["etag"]}
+        assert (await client.get("/api/v2/changes?resolutions=1m,1h,24h", headers=same)).status_code == 304
+
+
 @live
 async def test_what_could_not_be_read_is_not_kept(home: TestHome, line: Line) -> None:
     line.tell(Told("AAPL", NOW_MS - 60_000, 100, article(1)))

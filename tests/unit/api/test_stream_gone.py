@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from api.server import BoundedProtocol
-from tests.unit.api.kit import TestHome, live, serving
+from tests.unit.api.kit import Listener, TestHome, live, serving
 
 QUESTION = b"GET /api/v2/stream?tickers=AAPL HTTP/1.1\r\nHost: here\r\n\r\n"
 
@@ -33,6 +33,21 @@ async def test_clients_that_left_while_their_stream_was_opened_are_forgotten(hom
         async with asyncio.timeout(10):
             while connections.reserved or connections.open:
                 await asyncio.sleep(0.05)
+
+
+@live
+async def test_a_stream_that_is_being_opened_when_the_process_goes_away_hears_so(home: TestHome) -> None:
+    async with serving(home) as (url, app):
+        connections = app.state.services.connections
+        home.buckets.slow.clear()
+        async with Listener(f"{url}/api/v2/stream?tickers=AAPL") as client:
+            while not connections.reserved:
+                await asyncio.sleep(0.01)
+            connections.drain()
+            home.buckets.slow.set()
+            await client.until(lambda c: c.ended)
+            assert [got.event for got in client.got] == ["hello", "snapshot", "heartbeat", "bye"]
+            assert client.got[-1].data["reason"] == "shutdown"
 
 
 @live

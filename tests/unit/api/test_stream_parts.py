@@ -68,9 +68,18 @@ def test_a_newer_state_by_another_way_takes_the_place_of_the_held_one() -> None:
     coalescer = Coalescer()
     assert coalescer.offer(bucket(1), 0, "lane", 1, 0.0)
     assert not coalescer.offer(bucket(2), 0, "lane", 2, 1.0)
-    coalescer.supersede(bucket(2).key)
+    coalescer.supersede(bucket(2))
     assert not coalescer.holds
     assert coalescer.hold_back({"lane": 3}) == {"lane": 3}
+
+
+def test_an_older_state_by_another_way_leaves_the_held_one() -> None:
+    """Two lanes are read one after the other, and the window ended in between."""
+    coalescer = Coalescer()
+    assert coalescer.offer(bucket(1), 0, "lane", 1, 0.0)
+    assert not coalescer.offer(bucket(3), 0, "lane", 2, 1.0)
+    coalescer.supersede(bucket(2))
+    assert [held.bucket.rev for held in coalescer.due(PAUSE_MS)] == [3]
 
 
 def test_what_was_quiet_is_forgotten_but_nothing_held() -> None:

@@ -7,6 +7,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
+from api.app import create_app
 from api.sse.headlines import QUIET_MS, Headlines
 from api.sse.hub import POLLER_STAYS_MS, Hub
 from api.sse.poller import Poller
@@ -100,6 +101,26 @@ async def test_who_polls_gets_headlines_too(home: TestHome, line: Line) -> None:
         answer = (await rest.get(f"/api/v2/changes?tickers=AAPL&cursor={place}")).json()
         titles = [event["data"]["title"] for event in answer["events"] if event["event"] == "new_item"]
         assert titles == ["About AAPL"]
+
+
+@live
+async def test_what_was_cached_before_the_reader_began_is_read_again(home: TestHome, line: Line) -> None:
+    """A change that came in between is in the position the reader starts from, so it hears nothing of it."""
+    app = create_app(home, options())
+    line.tell(told(1))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as rest:
+
+        async def counted() -> int:
+            page = (await rest.get("/api/v2/timeseries/AAPL?resolution=1m")).json()
+            return sum(bucket["count"] for bucket in page["buckets"])
+
+        assert await counted() == 1
+        line.tell(told(2))
+        connections = app.state.services.connections
+        await connections.ensure_started()
+        assert app.state.services.hub.healthy
+        assert await counted() == 2
+        await connections.stop()
 
 
 def test_no_headlines_are_asked_for_when_nobody_has_polled_for_long() -> None:

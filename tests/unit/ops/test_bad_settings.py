@@ -67,6 +67,12 @@ def test_what_the_classifier_lacks_is_said_before_anything_starts(
     assert says in complaint(data, {name: value}, *command)
 
 
+@pytest.mark.parametrize("command", [("drain",), ("up", "--port", "0", "--no-sources")])
+def test_a_damaged_table_of_companies_is_said_before_anything_starts(data: Path, command: tuple[str, ...]) -> None:
+    (data / "symbols.csv").write_bytes(b"\xff\xfegarbage")
+    assert "symbols.csv cannot be read" in complaint(data, {}, *command)
+
+
 @pytest.mark.parametrize(
     ("settings", "arguments", "says"),
     [
@@ -107,6 +113,23 @@ def test_doctor_makes_no_data_directory(tmp_path: Path) -> None:
     assert "no data directory" in done.stdout
     assert done.exit_code == 0
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("doctor",), ("status",), ("buckets", "AAPL"), ("quarantine", "list"), ("publish", "nosuch.jsonl")]
+)
+@pytest.mark.parametrize("folder", [".", "none"])
+def test_a_folder_of_something_else_is_left_as_it_is(tmp_path: Path, arguments: tuple[str, ...], folder: str) -> None:
+    (tmp_path / "notes.txt").touch()
+    with mock.patch.dict(os.environ, environment(), clear=True):
+        done = CliRunner().invoke(app, [*arguments, "--data-dir", str(tmp_path / folder)])
+    assert done.exit_code == (0 if arguments == ("doctor",) else 2), done.output
+    assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_databases_without_their_version_are_no_empty_folder(data: Path) -> None:
+    (data / "candlewick.json").unlink()
+    assert "restore it" in complaint(data, {}, "status")
 
 
 def test_a_replay_with_a_model_that_is_none_is_refused(data: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from contracts.clock import SystemClock
-from contracts.errors import BadRequest, Conflict, Transient
+from contracts.errors import BadEvent, BadRequest, Conflict, Transient
 from ops.console import plain_errors, printable
 from stores.aws_client import Service
 from tests.e2e.harness import CANDLEWICK, ROOT, environment
@@ -22,7 +22,14 @@ def code_of(error: Exception) -> int:
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(BadRequest("no"), 2), (Conflict("no"), 5), (Transient("log", "no"), 1), (OSError("no"), 1)]
+    ("error", "code"),
+    [
+        (BadRequest("no"), 2),
+        (Conflict("no"), 5),
+        (Transient("log", "no"), 1),
+        (BadEvent("unparseable", "a lake object"), 1),
+        (OSError("no"), 1),
+    ],
 )
 def test_an_exit_code_says_what_kind_of_error_it_was(error: Exception, code: int) -> None:
     assert code_of(error) == code

@@ -59,6 +59,14 @@ def test_tail_shows_the_newest_events_and_only_the_subjects_asked_for(home: Home
     assert run(settings, "tail", "not a subject", "--no-follow", code=2) == ""
 
 
+def test_status_counts_all_days_and_knows_the_newest(home: Home, settings: AggregatorSettings) -> None:
+    days = 1_010
+    put(home, [scored(n, "AAPL", AT_MS + (n - days) * 86_400_000, 0.1) for n in range(days)])
+    Live(home, settings).all()
+    seen = json.loads(run(settings, "status", "--json"))
+    assert (seen["subjects"], seen["counted"], seen["newest_event_at"]) == (1, days, "2025-12-20T12:00:00.000Z")
+
+
 def test_doctor_names_what_is_wrong_and_the_remedy(home: Home, settings: AggregatorSettings) -> None:
     put(home, stream(50, seed=1))
     Live(home, settings).all()
@@ -99,7 +107,15 @@ def test_redrive_puts_back_what_is_good_now_and_the_books_balance(home: Home, se
     put_asides(home.lake, asides)
     assert json.loads(run(settings, "quarantine", "redrive", "--dry-run", code=3))["redriven"] == 2
     done = json.loads(run(settings, "quarantine", "redrive", code=3))
-    assert done == {"read": 3, "redriven": 2, "still_bad": 1, "kept_in_part": 0, "of_files": 0}
+    assert done == {
+        "read": 3,
+        "redriven": 2,
+        "still_bad": 1,
+        "kept_in_part": 0,
+        "of_files": 0,
+        "of_sources": 0,
+        "damaged": [],
+    }
     live = Live(home, settings)
     live.all()
     assert fields(home) == oracle.buckets(good[:2])
@@ -107,21 +123,34 @@ def test_redrive_puts_back_what_is_good_now_and_the_books_balance(home: Home, se
     live.all()
     assert account(home, settings.allowed_lateness_ms).balanced
     again = json.loads(run(settings, "quarantine", "redrive", code=3))
-    assert again == {"read": 1, "redriven": 0, "still_bad": 1, "kept_in_part": 0, "of_files": 0}
+    assert again == {
+        "read": 1,
+        "redriven": 0,
+        "still_bad": 1,
+        "kept_in_part": 0,
+        "of_files": 0,
+        "of_sources": 0,
+        "damaged": [],
+    }
 
 
-def test_a_rejected_line_of_a_file_does_not_keep_good_records_from_going_back(
+def test_what_was_rejected_of_files_and_sources_does_not_keep_good_records_from_going_back(
     home: Home, settings: AggregatorSettings, tmp_path: Path
 ) -> None:
-    """A line that is good as what it was not published as belongs to no stream: its file is published again."""
+    """Good or not, it belongs to no stream: its file is published again, its source asked again."""
     file = tmp_path / "raw.jsonl"
     file.write_text(json.dumps(raw(1, "Apple shares rise")) + "\n")
     assert json.loads(run(settings, "publish", str(file), "--as", "scored", code=3))["rejected"] == 1
     good = json.dumps(scored(1, "AAPL", AT_MS, 0.1)).encode()
     put_asides(home.lake, [Aside("quarantined", "bad_value", "", SCORED_STREAM, "shardId-0", "7", 0, AT_MS, "k", good)])
+    row = json.dumps(raw(2, "Apple rises")).encode()
+    put_asides(home.lake, [Aside("quarantined", "future", "", "sources", "a-json-api", "5", 0, AT_MS, "k2", row)])
     done = CliRunner().invoke(app, ["quarantine", "redrive", "--data-dir", settings.data_dir])
-    assert json.loads(done.stdout) == {"read": 2, "redriven": 1, "still_bad": 0, "kept_in_part": 0, "of_files": 1}
+    assert done.exit_code == 3, done.output
+    told = json.loads(done.stdout)
+    assert (told["read"], told["redriven"], told["of_files"], told["of_sources"]) == (3, 1, 1, 1)
     assert "publish the file again" in done.stderr
+    assert "sources test" in done.stderr
     Live(home, settings).all()
     assert fields(home) == oracle.buckets([json.loads(good)])
 

@@ -98,11 +98,12 @@ def test_exit_codes_say_what_happened(shell: Shell) -> None:
     assert shell.type("replay", "resume", "r7", code=2) == ""
     assert shell.type("replay", "run", "nonsense", code=2) == ""
     assert shell.type("replay", "plan", "--source", "nowhere", code=2) == ""
-    assert shell.type("replay", "plan", "--model", "none-such", code=1) == ""
+    assert shell.type("replay", "plan", "--model", "none-such", code=2) == ""
     assert shell.type("replay", "plan", "--start", "yesterday", code=2) == ""
     assert shell.type("replay", "rollback", code=2) == ""
     assert "cancelled" in shell.type("replay", "cancel", part["id"])
     assert shell.type("replay", "resume", part["id"], code=2) == ""
+    assert shell.type("replay", "verify", part["id"], code=5) == ""
 
 
 def test_a_generation_has_a_name_that_a_cursor_can_hold_and_nothing_else_has(shell: Shell) -> None:

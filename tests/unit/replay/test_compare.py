@@ -13,8 +13,8 @@ from ops.replay.compare import Bounds, Limits, breaches, compare, psi
 from ops.replay.report import render, write_report
 from stores.home import Home, forget_homes, open_home
 from tests import oracle
-from tests.events import scored, stream
-from tests.unit.replay.kit import Live, fields, put, replayed
+from tests.events import lines, scored, stream
+from tests.unit.replay.kit import Live, fields, put, replayed, settings_of
 
 AT_MS = 1_766_318_400_000
 
@@ -54,6 +54,22 @@ def test_bounds_stop_it_and_it_says_so(home: Home, settings: AggregatorSettings)
     assert not few["complete"]
     assert "stopped before its end" in few["breaches"][-1]
     assert compare(home, "g1", part["generation"])["complete"]
+
+
+def test_lanes_are_no_difference_and_what_lies_in_them_is(home: Home, settings: AggregatorSettings) -> None:
+    events = stream(200, seed=5, hours=3)
+    put(home, events)
+    Live(home, settings).all()
+    spread = replayed(home, settings_of(settings.data_dir, lanes=4))
+    whole = compare(home, "g1", spread["generation"])
+    assert (whole["counts"]["equal"], whole["counts"]["changed"]) == (len(oracle.buckets(events)), 0)
+    assert whole["worst"] == []
+    wider = replayed(home, settings_of(settings.data_dir, lanes=7))
+    assert compare(home, spread["generation"], wider["generation"])["counts"]["changed"] == 0
+    file = Path(settings.data_dir) / "some.jsonl"
+    file.write_bytes(lines(events[:-1]))
+    part = replayed(home, settings_of(settings.data_dir, lanes=4), sources=(f"file:{file}",))
+    assert compare(home, "g1", part["generation"])["lost"]["events"] == 1
 
 
 def test_limits_name_what_is_outside() -> None:

@@ -2,11 +2,13 @@
 lost what came since."""
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aggregation.handover import Handover, check_retention
+from aggregation.lanes import Lanes
 from consumers.classifier.models import registry
 from contracts.errors import BadRequest, Conflict, Transient, Unusable
 from contracts.events import SCORED_STREAM
@@ -20,8 +22,8 @@ from ops.replay.runs import get_run
 from ops.verify import verify
 from stores.home import Home
 from tests import oracle
-from tests.events import scored, stream
-from tests.unit.replay.kit import Live, compared, fields, put, put_raw, raw, replayed, settings_of
+from tests.events import lines, scored, stream
+from tests.unit.replay.kit import Live, compared, fields, planned, put, put_raw, raw, replayed, settings_of
 from tests.unit.replay.test_rescore import Lengths, again, news, title
 
 AT_MS = 1_766_318_400_000
@@ -106,6 +108,22 @@ def test_a_plan_of_another_lateness_is_not_promoted(home: Home, settings: Aggreg
         promote(home, other, run["id"], force=True, reason="whatever")
 
 
+def test_what_a_file_leaves_out_comes_from_the_log_as_far_as_it_has_it(
+    home: Home, settings: AggregatorSettings, tmp_path: Path
+) -> None:
+    events = stream(60, seed=3, hours=2)
+    put(home, events)
+    Live(home, settings).all()
+    file = tmp_path / "some.jsonl"
+    file.write_bytes(lines(events[:20]))
+    run = replayed(home, settings, sources=(f"file:{file}",))
+    compared(home, run)
+    with pytest.raises(Conflict, match="events of g1 are gone, but for those that the log still has"):
+        promote(home, settings, run["id"])
+    promote(home, settings, run["id"], force=True, reason="drill")
+    assert fields(home) == oracle.buckets(events)
+
+
 def test_a_generation_keeps_the_lanes_of_its_plan(home: Home, settings: AggregatorSettings) -> None:
     """Whatever the setting says when the rest is added."""
     events = stream(200, seed=3, hours=2, duplicates=0)
@@ -120,6 +138,29 @@ def test_a_generation_keeps_the_lanes_of_its_plan(home: Home, settings: Aggregat
     promote(home, settings, run["id"])
     live.all()
     assert {key: row for key, row in fields(home).items() if "~" not in key[0]} == oracle.buckets(events)
+
+
+def test_a_plan_has_the_lanes_of_what_is_live_unless_told_otherwise(home: Home, settings: AggregatorSettings) -> None:
+    """The stage's lanes reach its functions, not the shell of who replays."""
+    put(home, stream(60, seed=3, hours=2))
+    live = Live(home, settings_of(settings.data_dir, lanes=4))
+    live.all()
+    plain, told = replayed(home, settings), replayed(home, settings_of(settings.data_dir, lanes=1))
+    lanes = Lanes(home.control, 9)
+    assert (lanes.of(plain["generation"]), lanes.of(told["generation"])) == (4, 1)
+    lines: list[str] = []
+    assert compared(home, plain)["counts"]["changed"] == 0
+    promote(home, settings, plain["id"], tell=lines.append)
+    assert not any("lanes" in line for line in lines)
+    compared(home, told)
+    promote(home, settings, told["id"], tell=lines.append)
+    assert [line for line in lines if "lanes" in line] == ["g3 has lanes 1, g2 has lanes 4"]
+
+
+def test_a_plan_leaves_the_lanes_of_what_is_live_open(home: Home, settings: AggregatorSettings) -> None:
+    put(home, stream(60, seed=3, hours=2))
+    planned(home, settings)
+    assert home.control.list("lanes") == {}
 
 
 @pytest.mark.parametrize("fault", [Transient("control", "down"), KeyboardInterrupt()])

@@ -15,15 +15,16 @@ from contracts.settings import AggregatorSettings
 from ops.replay.fresh import fresh_buckets
 from ops.replay.lock import exclusive
 from ops.replay.plan import load_plan, outlook, tasks_of
+from ops.replay.promote import promote
 from ops.replay.run import Drive, cancel_run, execute, start_run
-from ops.replay.runs import create_run, get_run, run_folder
+from ops.replay.runs import KIND, create_run, get_run, run_folder
 from ops.replay.spool import Spool
 from ops.replay.units import UnitStates, decode_lines
 from ops.replay.verify_run import verify_run
 from stores.home import Home, forget_homes
 from tests import oracle
 from tests.events import lines, scored, stream
-from tests.unit.replay.kit import Live, fields, home_of, ignore, planned, put, replayed, settings_of
+from tests.unit.replay.kit import Live, compared, fields, home_of, ignore, planned, put, replayed, settings_of
 
 ALONE = Drive(concurrency=1)
 
@@ -40,6 +41,27 @@ def test_a_rebuild_equals_the_oracle_and_leaves_the_live_generation_alone(
     assert fields(home, run["generation"]) == oracle.buckets(events) == live
     assert fields(home) == live
     assert run["counts"]["counted"] == sum(row["count"] for key, row in live.items() if key[1] == "24h")
+
+
+@pytest.mark.parametrize("state", ["running", "interrupted", "failed", "cancelled"])
+def test_a_run_that_was_not_finished_is_not_verified(home: Home, settings: AggregatorSettings, state: str) -> None:
+    put(home, stream(50, seed=1))
+    run = create_run(home, planned(home, settings))
+    home.control.put(KIND, run["id"], run | {"state": state})
+    with pytest.raises(Conflict, match=f"run r1 is {state}: only a finished run"):
+        verify_run(home, settings, run["id"])
+
+
+def test_verify_says_why_it_compares_no_stored_buckets(home: Home, settings: AggregatorSettings) -> None:
+    put(home, stream(50, seed=1))
+    Live(home, settings).all()
+    run = replayed(home, settings)
+    assert verify_run(home, settings, run["id"])["not_compared"] is None
+    expiring = verify_run(home, settings.model_copy(update={"expire": True}), run["id"])
+    assert (expiring["ok"], expiring["stored"], expiring["not_compared"]) == (True, None, "its buckets expire here")
+    compared(home, run)
+    promote(home, settings, run["id"])
+    assert verify_run(home, settings, run["id"])["not_compared"] == "it has been live"
 
 
 def test_every_plan_figure_is_what_the_run_comes_to(home: Home, settings: AggregatorSettings) -> None:

@@ -14,9 +14,10 @@ from ops.replay.plan import load_plan, make_plan
 from ops.replay.run import Drive, execute, start_run
 from ops.replay.sources import Altered, Segment, lines_of, read
 from ops.replay.stitch import heads
-from stores.home import Home
+from stores.home import Home, forget_homes
 from tests import oracle
 from tests.events import lines, scored, stream
+from tests.ports.conftest import HOMES
 from tests.unit.replay.kit import Live, fields, ignore, planned, put, replayed
 
 ALONE = Drive(concurrency=1)
@@ -133,6 +134,33 @@ def test_failed_batches_and_quarantined_records_are_sources(home: Home, settings
     put_asides(home.lake, asides)
     run = replayed(home, settings, sources=("quarantine",))
     assert fields(home, run["generation"]) == oracle.buckets(events)
+
+
+def test_batches_that_lambda_gave_up_on_are_a_source_too(tmp_path: Path) -> None:
+    """They lie in a bucket of their own."""
+    boto3 = pytest.importorskip("boto3")
+    from tests.aws.test_failed import document_of, event_of
+
+    events = stream(30, seed=7, hours=1, bad_stamps=0)
+    with HOMES["aws"](tmp_path) as installed:
+        home = installed.home
+        settings = AggregatorSettings(**installed.settings.model_dump() | {"data_dir": str(tmp_path / "data")})
+        with pytest.raises(BadRequest, match="0 records in failed"):
+            planned(home, settings, sources=("failed",))
+        bucket = f"{settings.environment}-candlewick-failed-123456789012-us-east-1"
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket=bucket)
+        for name, part in (("one", events[:20]), ("two", events[15:])):
+            body = json.dumps(document_of(event_of([json.dumps(each).encode() for each in part])))
+            s3.put_object(Bucket=bucket, Key=f"aws/lambda/uuid/{name}", Body=body.encode())
+        plan = planned(home, settings, sources=("failed",))
+        assert [one.place for one in plan.segments] == [f"s3://{bucket}/aws/lambda/uuid/{n}" for n in ("one", "two")]
+        run = start_run(home, settings, plan, ALONE, ignore)
+        assert fields(home, run["generation"]) == oracle.buckets(events)
+        s3.delete_object(Bucket=bucket, Key="aws/lambda/uuid/two")
+        with pytest.raises(Altered, match=r"aws/lambda/uuid/two cannot be read as planned: .* is gone"):
+            start_run(home, settings, plan, ALONE, ignore)
+    forget_homes()
 
 
 def test_an_altered_plan_document_is_refused(home: Home, settings: AggregatorSettings, tmp_path: Path) -> None:

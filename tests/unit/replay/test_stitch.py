@@ -14,13 +14,15 @@ from contracts.ports import Position
 from contracts.resolution import HOUR_MS, MINUTE_MS
 from contracts.settings import AggregatorSettings
 from ops.replay.run import Drive, start_run
+from ops.verify import verify
 from stores.home import Home, forget_homes, open_home
 from tests import oracle
-from tests.events import stream
+from tests.events import BASE_MS, lines, scored, stream
 from tests.ports.conftest import HOMES
 from tests.unit.replay.kit import Live, fields, ignore, planned, put, stream_records
 
 KEPT_MS = 24 * HOUR_MS
+_HORIZON = Position("TRIM_HORIZON")
 
 
 @pytest.fixture
@@ -81,6 +83,66 @@ def test_a_plan_can_be_run_hours_after_it_was_made(
     home.log.trim(SCORED_STREAM, clock.now_ms() - KEPT_MS)
     run = start_run(home, settings, plan, Drive(concurrency=1), ignore)
     assert fields(home, run["generation"]) == oracle.buckets(events)
+
+
+@pytest.mark.parametrize("missing", [(1,), (2,), (1, 2), (3,)], ids=str)
+def test_what_the_lake_lacks_between_two_objects_is_read_from_the_log(
+    missing: tuple[int, ...], settings: AggregatorSettings, clock: ManualClock
+) -> None:
+    """Four batches, an hour apart; the archiver gave up on some of them, the log has lost the first."""
+    home = open_home(settings, clock)
+    live = Live(home, settings)
+    events = stream(80, seed=3, hours=1, duplicates=0, bad_stamps=0)
+    arrivals = []
+    for number in range(4):
+        put(home, events[number * 20 : number * 20 + 20])
+        arrivals.append(clock.now_ms())
+        if number in missing:
+            kept, home.lake.put = home.lake.put, lambda key, lines: None  # type: ignore[method-assign]
+            live.archive()
+            home.lake.put = kept  # type: ignore[method-assign]
+        live.all()
+        clock.advance(HOUR_MS)
+    home.log.trim(SCORED_STREAM, arrivals[1])
+    run = start_run(home, settings, planned(home, settings), Drive(concurrency=1), ignore)
+    assert fields(home, run["generation"]) == oracle.buckets(events)
+    assert run["counts"]["duplicates"] == 0
+    assert verify(home, settings).differences == []
+    forget_homes()
+
+
+def test_an_object_that_is_gone_is_read_from_the_log(
+    aged: tuple[Home, list[dict[str, Any]]], settings: AggregatorSettings
+) -> None:
+    home, events = aged
+    soon = {one.place for one in planned(home, settings).segments if one.kind == "lake"}
+    oldest = {
+        shard.shard_id: home.log.get_records(home.log.iterator(SCORED_STREAM, shard.shard_id, _HORIZON), 1).records[0]
+        for shard in home.log.shards(SCORED_STREAM)
+    }
+    one = next(
+        each
+        for each in planned(home, settings).segments
+        if each.place in soon and int(each.first) > int(oldest[each.shard_id].sequence_number)
+    )
+    (Path(settings.data_dir) / "lake" / one.place).unlink()
+    plan = planned(home, settings)
+    assert (plan.census.events, plan.census.duplicates) == (counted(events), 0)
+
+
+def test_objects_of_another_regions_stream_are_read_whole_whatever_their_numbers(
+    aged: tuple[Home, list[dict[str, Any]]], settings: AggregatorSettings
+) -> None:
+    """Under the names of our shards, numbered below ours and above them."""
+    home, events = aged
+    others = [scored(5_000 + n, "AAPL", BASE_MS + n * MINUTE_MS, 0.1) for n in range(20)]
+    shard_id = home.log.shards(SCORED_STREAM)[0].shard_id
+    for at, part in ((0, others[:10]), (10**15, others[10:])):
+        first, last = (f"49{at + n:034d}{77:020d}" for n in (1, 10))
+        home.lake.put(f"scored/date=2025-12-20/{shard_id}-{first}-{last}.jsonl.gz", lines(part).splitlines())
+    assert counted(events + others) > counted(events)
+    plan = planned(home, settings)
+    assert (plan.census.events, plan.census.duplicates) == (counted(events + others), 0)
 
 
 def test_a_log_that_has_lost_nothing_is_read_itself(home: Home, settings: AggregatorSettings) -> None:

@@ -18,6 +18,7 @@ export function AddSubject() {
   const full = watched.value.length >= MAX_WATCHED;
   const submit = (event: Event): void => {
     event.preventDefault();
+    if (full) return;
     const subject = parseSubject(text.value);
     if (subject === null) {
       problem.value = "A ticker such as AAPL, or a tag such as tag:ai-regulation.";
@@ -36,7 +37,9 @@ export function AddSubject() {
         id="add-subject"
         list="known-subjects"
         placeholder={full ? `${MAX_WATCHED} of ${MAX_WATCHED} watched` : "Add ticker or tag"}
-        disabled={full}
+        // One that is disabled would lose the focus with the subject that fills the list.
+        readOnly={full}
+        aria-disabled={full}
         value={text.value}
         autocomplete="off"
         spellcheck={false}

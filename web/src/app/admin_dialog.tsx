@@ -63,7 +63,7 @@ export function AdminDialog({ wish, close }: { wish: Wish; close: () => void }) 
     }
   };
   return (
-    <dialog ref={dialog} class="admin" aria-labelledby="admin-title" onClose={close}>
+    <dialog ref={dialog} class="admin" aria-labelledby="admin-title" onClose={close} onCancel={(event) => busy.value && event.preventDefault()}>
       <form onSubmit={(event) => void submit(event)}>
         <h2 id="admin-title">{wish.title}</h2>
         {wish.children}
@@ -81,7 +81,7 @@ export function AdminDialog({ wish, close }: { wish: Wish; close: () => void }) 
           </p>
         )}
         <div class="dialog-buttons">
-          <button type="button" class="button" onClick={close}>
+          <button type="button" class="button" disabled={busy.value} onClick={close}>
             Cancel
           </button>
           <button type="submit" class="button button-primary" disabled={busy.value}>

@@ -171,7 +171,7 @@ export function AnalyticsPage() {
         </p>
       )}
       {facets?.wholeFrom != null && <p class="muted page-problem">◆ Too many articles to look at; everything is counted from {momentText(facets.wholeFrom, prefs.value.zone)} on.</p>}
-      <div class={`analytics${problem !== null ? " stale" : ""}`} aria-busy={busy}>
+      <div class={`analytics${facets !== null && (problem !== null || busy) ? " stale" : ""}`} aria-busy={busy}>
         {body(facets, problem, filters)}
       </div>
     </main>

@@ -30,6 +30,8 @@ const HIDDEN_FLUSH_MS = 250;
 const MAX_HEADLINES = 20;
 
 let port: StreamPort | null = null;
+/** The series that the worker was last asked for. */
+let followed: ReadonlySet<SeriesKey> = new Set();
 let version = 0;
 let attachTimer = 0;
 let subscribeTimer = 0;
@@ -166,7 +168,10 @@ function receive(message: WorkerMessage): void {
 /** Tells the worker what the page watches and fetches once it has answered, so that nothing falls between. */
 function subscribe(): void {
   version += 1;
-  const known = candleKeys.value.every((key) => !seriesOf(sync.value, key).stale);
+  const known = candleKeys.value.every((key) => {
+    const { stale, fromCache } = seriesOf(sync.value, key);
+    return !stale || fromCache;
+  });
   clearTimeout(subscribeTimer);
   if (known) subscribeTimer = window.setTimeout(postSubscription, SUBSCRIBE_DELAY_MS);
   else postSubscription();
@@ -178,7 +183,10 @@ const shownSubjects = (): Subject[] =>
 function postSubscription(): void {
   clearTimeout(attachTimer);
   attachTimer = window.setTimeout(loadAll, ATTACH_TIMEOUT_MS);
-  post({ type: "subscribe", subjects: shownSubjects(), resolutions: [resolution.value], version });
+  const at = resolution.value;
+  const list = shownSubjects();
+  followed = new Set(list.map((subject) => seriesKey(subject, at)));
+  post({ type: "subscribe", subjects: list, resolutions: [at], version });
 }
 
 function watchSelection(): void {
@@ -188,8 +196,9 @@ function watchSelection(): void {
     if (list.length === 0) return;
     untracked(() => {
       failure.value = null;
-      for (const item of list) {
-        const key = seriesKey(item, at);
+      const keys = list.map((item) => seriesKey(item, at));
+      dispatch({ kind: "doubt", keys: keys.filter((key) => !followed.has(key)) });
+      for (const key of keys) {
         if (!visitedBefore || sync.value.series.has(key)) continue;
         void loadCode(loadCache).then((module) => module.paintFromCache(key));
       }
@@ -230,6 +239,7 @@ export function start(): void {
   connect();
   setInterval(() => (now.value = ms(Date.now())), 1_000);
   document.addEventListener("visibilitychange", followVisibility);
+  followVisibility();
   void loadSubjects();
   watchSelection();
 }

@@ -1,11 +1,11 @@
 import "./styles/pages.css";
 import { computed, effect, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import type { Bucket } from "../model/bucket.ts";
+import { type Bucket, isLive } from "../model/bucket.ts";
 import { candleSentence } from "../model/candle_sentence.ts";
 import { ageText, countText, scoreText } from "../model/format.ts";
 import { slotMsOf } from "../model/resolution.ts";
-import { bucketStarting } from "../model/series.ts";
+import { bucketStarting, newestBegun } from "../model/series.ts";
 import { toSlots } from "../model/slots.ts";
 import { seriesKey, shortName, type Subject } from "../model/subject.ts";
 import { seriesOf } from "../model/sync.ts";
@@ -16,7 +16,7 @@ import { keepShown } from "./chart_wiring.ts";
 import { LabelMark } from "./label_mark.tsx";
 import { go } from "./navigation.ts";
 import { ResolutionBar } from "./resolution_bar.tsx";
-import { hovered, nameOf, prefs, resolution, serverNow, sync, watched } from "./state.ts";
+import { failure, hovered, nameOf, prefs, resolution, serverNow, sync, watched } from "./state.ts";
 import { STEPS, stepTo } from "./stepping.ts";
 
 
@@ -25,8 +25,8 @@ function mountSmall(host: HTMLElement, subject: Subject): () => void {
   const series = computed(() => seriesOf(sync.value, seriesKey(subject, resolution.value)));
   const places = computed(() => toSlots(series.value.buckets, slotMsOf(resolution.value)));
   const live = computed<Ms | null>(() => {
-    const newest = series.value.buckets.at(-1);
-    return newest !== undefined && serverNow.value < newest.end ? newest.start : null;
+    const newest = newestBegun(series.value.buckets, serverNow.value);
+    return newest !== undefined && isLive(newest, serverNow.value) ? newest.start : null;
   });
   const chart = new CandleChart(host, {
     hover: (start) => (hovered.value = start),
@@ -64,7 +64,7 @@ function Cell({ subject }: { subject: Subject }) {
   const focused = useSignal(false);
   const key = useMemo(() => computed(() => seriesKey(subject, resolution.value)), [subject]);
   const { buckets, stale, fromCache } = seriesOf(sync.value, key.value);
-  const newest = buckets.at(-1);
+  const newest = newestBegun(buckets, serverNow.value);
   const pointed = hovered.value === null ? undefined : (bucketStarting(buckets, hovered.value) ?? undefined);
   const shown = hovered.value === null ? newest : pointed;
   const tone = shown === undefined ? "neutral" : toneOf(shown);
@@ -100,14 +100,17 @@ function Cell({ subject }: { subject: Subject }) {
         aria-label={`${nameOf(subject)}. ${newest === undefined ? "No candles." : `Newest candle: ${candleSentence(newest, prefs.value.zone, serverNow.peek())}`} Arrow keys step through the candles, Enter opens one.`}
         onKeyDown={(event) => onCellKey(event, subject, buckets)}
         onFocus={() => (focused.value = true)}
-        onBlur={() => (focused.value = false)}
+        onBlur={() => {
+          focused.value = false;
+          hovered.value = null;
+        }}
       >
         <div class={`cell-canvas${stale && fromCache ? " stale" : ""}`} ref={host} />
         <p class="visually-hidden" role="status">
           {focused.value && pointed !== undefined ? candleSentence(pointed, prefs.value.zone, serverNow.peek()) : ""}
         </p>
       </div>
-      {buckets.length === 0 && <p class="cell-empty muted">{stale ? "Loading" : "No candles at this resolution"}</p>}
+      {buckets.length === 0 && <p class="cell-empty muted">{stale ? (failure.value ?? "Loading") : "No candles at this resolution"}</p>}
     </section>
   );
 }

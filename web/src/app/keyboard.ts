@@ -1,6 +1,6 @@
 import { RESOLUTIONS } from "../model/resolution.ts";
 import { goLive } from "./chart_host.tsx";
-import { cycleTheme, go, selectResolution, selectSubject, toggleZone } from "./navigation.ts";
+import { cycleTheme, go, selectResolution, toggleZone } from "./navigation.ts";
 import { PAGE_NAMES } from "./page_names.ts";
 import { helpOpen, paletteOpen, route, selected, watched } from "./state.ts";
 import { stepCandle, STEPS } from "./stepping.ts";
@@ -10,20 +10,20 @@ function selectByNumber(number: number): void {
   if (row !== undefined) selectResolution(row.id);
 }
 
-function stepSubject(step: number): void {
+/** A key that is held makes one entry of history. */
+function stepSubject(step: number, { repeat }: KeyboardEvent): void {
   const list = watched.value;
   const at = selected.value === null ? 0 : list.indexOf(selected.value);
   const next = list[(at + step + list.length) % list.length];
   if (next === undefined) return;
   // The candles of a run are of that page alone.
-  if (route.value.page === "runs") go({ subject: next, at: null });
-  else selectSubject(next);
+  go({ subject: next, at: null, ...(route.value.page === "runs" ? {} : { page: "live" }) }, repeat ? "replace" : "push");
 }
 
 /** Keys of the candles; pages without candles leave them to their own lists. */
-const CANDLE_ACTIONS: Record<string, () => void> = {
-  j: () => stepSubject(1),
-  k: () => stepSubject(-1),
+const CANDLE_ACTIONS: Record<string, (event: KeyboardEvent) => void> = {
+  j: (event) => stepSubject(1, event),
+  k: (event) => stepSubject(-1, event),
   l: goLive,
   f: () => go({ scale: route.value.scale === "fit" ? "full" : "fit" }, "replace"),
 };
@@ -46,7 +46,7 @@ function showsCandles(): boolean {
 const isInside = (target: EventTarget | null, place: string): boolean => target instanceof HTMLElement && target.closest(place) !== null;
 
 /** Keys that the browser scrolls with are the chart's only where it has the focus. */
-function candleAction({ key, target }: KeyboardEvent): (() => void) | undefined {
+function candleAction({ key, target }: KeyboardEvent): ((event: KeyboardEvent) => void) | undefined {
   // A wide table is scrolled with the arrow keys.
   if (!showsCandles() || isInside(target, ".table-scroll")) return undefined;
   const step = STEPS[key];
@@ -72,7 +72,7 @@ function onKey(event: KeyboardEvent): void {
   const action = ACTIONS[event.key] ?? candleAction(event);
   if (action === undefined) return;
   event.preventDefault();
-  action();
+  action(event);
 }
 
 const EARLY_MS = 3_000;

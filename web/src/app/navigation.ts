@@ -64,10 +64,10 @@ export function selectCandle(at: Ms | null): void {
 }
 
 function changeWatched(change: (list: readonly Subject[]) => readonly Subject[]): void {
+  // A list that came with the address is not the reader's own, which stays as it is.
+  if (route.value.watched !== null) return go({ watched: change(route.value.watched) }, "replace");
   // Another tab may have saved since this one was opened, so the change is made to what is kept.
   setPrefs({ watched: change(loadPrefs().watched ?? watched.value) });
-  // The address says which list it shows only when it came with one; otherwise it stays short.
-  if (route.value.watched !== null) go({ watched: change(route.value.watched) }, "replace");
 }
 
 export function watch(subject: Subject): void {
@@ -86,7 +86,7 @@ export function unwatch(subject: Subject): void {
 export function moveWatched(subject: Subject, to: number): void {
   const moved = (list: readonly Subject[]): readonly Subject[] => {
     const others = list.filter((item) => item !== subject);
-    others.splice(to, 0, subject);
+    if (others.length < list.length) others.splice(to, 0, subject);
     return others;
   };
   // With no subject in the address the first row is shown; another first row is no other choice.

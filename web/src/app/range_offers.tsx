@@ -37,8 +37,10 @@ export function RangeOffers() {
   const subject = selected.value;
   const at = resolution.value;
   useEffect(() => {
+    let wanted = true;
     offers.value = null;
-    if (subject !== null) void findOffers(subject, at).then((found) => (offers.value = found));
+    if (subject !== null) void findOffers(subject, at).then((found) => wanted && (offers.value = found));
+    return () => void (wanted = false);
   }, [subject, at]);
   const others = (subjects.value?.subjects ?? []).filter((row) => row.subject !== subject && row.count24h > 0).slice(0, 5);
   if (subject === null) return null;

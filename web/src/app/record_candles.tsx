@@ -62,13 +62,16 @@ function Row({ row }: { row: FedRow }) {
   );
 }
 
-export function RecordCandles({ record, fed }: { record: ArticleRecord; fed: readonly FedRow[] | null }) {
+/** `missing`: the candles were asked for and did not come. */
+export function RecordCandles({ record, fed, missing }: { record: ArticleRecord; fed: readonly FedRow[] | null; missing: boolean }) {
   const unknown = fed?.some((row) => row.counted === null && row.candles.some(({ bucket }) => bucket !== null)) === true;
   return (
     <section class="panel record-candles" aria-label="Candles it fed">
       <h2>Candles it fed</h2>
       {record.subjects.length === 0 ? (
         <p class="panel-note">No ticker and no tag was recognised in it, so it is in no candle.</p>
+      ) : fed === null && missing ? (
+        <p class="panel-note">The candles could not be loaded.</p>
       ) : fed === null ? (
         <div class="skeleton record-candles-skeleton" role="status" aria-label="Loading the candles" />
       ) : (

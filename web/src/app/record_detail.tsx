@@ -41,17 +41,21 @@ function useRecord(id: string): { loaded: Loaded; load: () => void } {
   const tries = useSignal(0);
   useEffect(() => {
     const abort = new AbortController();
-    const load = async (): Promise<void> => {
+    const take = (change: Partial<Loaded>): void => void (loaded.value = { ...loaded.peek(), ...change });
+    /** Either part is shown without the other. */
+    const load = async (part: Promise<Partial<Loaded>>): Promise<void> => {
       try {
-        const [record, fed] = await Promise.all([fetchRecord(id, abort.signal), fetchFedRows(id, abort.signal)]);
-        loaded.value = { record, fed, shownAt: loaded.peek().shownAt ?? streamedAt(id) ?? serverNow.peek(), gone: false, problem: null };
+        const found = await part;
+        if (!abort.signal.aborted) take(found);
       } catch (error) {
         if (abort.signal.aborted) return;
         if (!(error instanceof ApiError)) throw error;
-        loaded.value = error.status === 404 ? { ...loaded.peek(), gone: true } : { ...loaded.peek(), problem: error.message };
+        take(error.status === 404 ? { gone: true } : { problem: error.message });
       }
     };
-    void load();
+    take({ gone: false, problem: null });
+    void load(fetchRecord(id, abort.signal).then((record) => ({ record, shownAt: loaded.peek().shownAt ?? streamedAt(id) ?? serverNow.peek() })));
+    void load(fetchFedRows(id, abort.signal).then((fed) => ({ fed })));
     return () => abort.abort();
   }, [id, tries.value]);
   return { loaded: loaded.value, load: () => (tries.value += 1) };
@@ -214,6 +218,11 @@ export function RecordDetail({ id }: { id: string }) {
           </button>
         </p>
       )}
+      {gone && record !== null && (
+        <p class="tone-warn page-problem" role="status">
+          ◆ This record is no longer kept. What is shown is the last that is known.
+        </p>
+      )}
       {gone && record === null ? (
         <div class="panel nothing">
           <h1>There is no such record</h1>
@@ -225,7 +234,7 @@ export function RecordDetail({ id }: { id: string }) {
         <div class={`record-columns${problem === null ? "" : " stale"}`}>
           <div class="record-main">
             <Article record={record} />
-            <RecordCandles record={record} fed={fed} />
+            <RecordCandles record={record} fed={fed} missing={gone || problem !== null} />
           </div>
           <div class="record-side">
             <RecordTimeline record={record} fed={fed} shownAt={shownAt ?? serverNow.peek()} />

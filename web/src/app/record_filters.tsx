@@ -202,7 +202,10 @@ function TimeField() {
   );
 }
 
-/** Asked when it is left or with Enter: a browser calls a date changed after each of its digits. */
+/**
+ * Asked when it is left or with Enter: a browser calls a date changed after each of its digits. Only what was typed is
+ * asked for: the text alone knows neither seconds nor which of two equal hours it was.
+ */
 function RangeField({ name, label }: { name: "from" | "to"; label: string }) {
   const { zone } = prefs.value;
   const at = parseIso(route.value.filters[name]);
@@ -219,7 +222,7 @@ function RangeField({ name, label }: { name: "from" | "to"; label: string }) {
           class="control"
           type="datetime-local"
           onBlur={(event) => typing.current && done(event)}
-          onKeyDown={(event) => event.key === "Enter" && done(event)}
+          onKeyDown={(event) => event.key === "Enter" && typing.current && done(event)}
         />
       )}
     </Field>

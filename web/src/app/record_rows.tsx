@@ -1,4 +1,4 @@
-import { latencyText, momentText, secondsText, type Zone } from "../model/format.ts";
+import { dateText, latencyText, momentText, secondsText, type Zone } from "../model/format.ts";
 import type { ArticleRecord } from "../model/record.ts";
 import { formatRoute } from "../model/route.ts";
 import { shortName } from "../model/subject.ts";
@@ -12,7 +12,8 @@ const SUBJECTS_SHOWN = 4;
 
 /** Today by the second, older news with its date. */
 function timeText(at: Ms, now: Ms, zone: Zone): string {
-  return Math.abs(now - at) < DAY ? secondsText(at, zone) : momentText(at, zone);
+  const today = Math.abs(now - at) < DAY && dateText(at, zone) === dateText(now, zone);
+  return today ? secondsText(at, zone) : momentText(at, zone);
 }
 
 function Row({ record, now }: { record: ArticleRecord; now: Ms }) {

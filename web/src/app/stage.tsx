@@ -97,8 +97,8 @@ function Legend() {
 function LiveProgress() {
   const bucket = liveBucket.value;
   if (bucket === null) {
-    // Without the stream nobody knows what has been published.
-    if (newest.value === null || !["live", "polling"].includes(health.value.state)) return <div class="progress-line" />;
+    // Without the stream, or an answer, nobody knows what has been published.
+    if (newest.value === null || selectedSeries.value.stale || !["live", "polling"].includes(health.value.state)) return <div class="progress-line" />;
     return <div class="progress-line"><span class="progress-text muted">No candle is open: nothing has been published in the present window.</span></div>;
   }
   const share = (serverNow.value - bucket.start) / (bucket.end - bucket.start);

@@ -1,12 +1,12 @@
 import { computed, type ReadonlySignal, signal } from "@preact/signals";
 import type { SubjectsAnswer } from "../model/api_types.ts";
-import type { Bucket } from "../model/bucket.ts";
+import { type Bucket, isLive } from "../model/bucket.ts";
 import { pill } from "../model/health.ts";
 import { INITIAL_LINK, type Link } from "../model/protocol.ts";
 import { slotMsOf } from "../model/resolution.ts";
 import type { Revision } from "../model/revisions.ts";
 import { parseRoute, type Route } from "../model/route.ts";
-import { bucketStarting } from "../model/series.ts";
+import { bucketStarting, newestBegun } from "../model/series.ts";
 import { type Slot, toSlots } from "../model/slots.ts";
 import type { NewItem } from "../model/stream_event.ts";
 import { MAX_WATCHED, seriesKey, type SeriesKey, type Subject } from "../model/subject.ts";
@@ -71,10 +71,10 @@ export const candleKeys = steady<SeriesKey>(() => {
 const selectedBuckets = computed(() => selectedSeries.value.buckets);
 export const slots = computed<readonly Slot[]>(() => toSlots(selectedBuckets.value, slotMsOf(resolution.value)));
 
-export const newest = computed<Bucket | null>(() => selectedBuckets.value.at(-1) ?? null);
+export const newest = computed<Bucket | null>(() => newestBegun(selectedBuckets.value, serverNow.value) ?? null);
 export const liveBucket = computed<Bucket | null>(() => {
   const last = newest.value;
-  return last !== null && last.start <= serverNow.value && serverNow.value < last.end ? last : null;
+  return last !== null && isLive(last, serverNow.value) ? last : null;
 });
 export const liveStart = computed(() => liveBucket.value?.start ?? null);
 

@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import type { Bucket } from "../model/bucket.ts";
 import { ageText, scoreText } from "../model/format.ts";
+import { newestBegun } from "../model/series.ts";
 import { parseSubject, seriesKey, shortName, type Subject } from "../model/subject.ts";
 import { seriesOf } from "../model/sync.ts";
 import { ms } from "../model/units.ts";
@@ -53,7 +54,7 @@ function remove(subject: Subject, index: number): void {
 
 function WatchRow({ subject, index }: { subject: Subject; index: number }) {
   const { buckets } = seriesOf(sync.value, seriesKey(subject, resolution.value));
-  const newest = buckets.at(-1);
+  const newest = newestBegun(buckets, serverNow.value);
   const over = useSignal(false);
   const takeFocus = (row: HTMLButtonElement | null): void => {
     if (row === null || focusNext !== subject) return;

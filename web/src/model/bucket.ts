@@ -33,8 +33,8 @@ export const LOW_EVIDENCE_BELOW = 3;
 
 export const isLowEvidence = (bucket: Bucket): boolean => bucket.count < LOW_EVIDENCE_BELOW;
 
-/** A window is live until it has ended by the server's clock, whatever was written when it was stored. */
-export const isLive = (bucket: Bucket, serverNow: Ms): boolean => serverNow < bucket.end;
+/** A window is live from its start to its end by the server's clock, whatever was written when it was stored. */
+export const isLive = ({ start, end }: Bucket, serverNow: Ms): boolean => start <= serverNow && serverNow < end;
 
 /**
  * Which of two states of the same window is newer. `rev` grows with the content; the partial flag is

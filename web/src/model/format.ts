@@ -67,9 +67,18 @@ export const dateText = (at: Ms, zone: Zone): string => formatter(zone, "date", 
 export const yearText = (at: Ms, zone: Zone): string => formatter(zone, "year", { year: "numeric" }).format(at);
 export const momentText = (at: Ms, zone: Zone): string => `${dateText(at, zone)}, ${clockText(at, zone)}`;
 
-/** `21 Dec, 10:35–10:40` as the reader's own language writes it; the date comes twice when the window crosses midnight. */
-export const windowText = (start: Ms, end: Ms, zone: Zone): string =>
-  formatter(zone, "window", { ...DATE, ...CLOCK }).formatRange(start, end);
+const shiftAt = (at: number): number => new Date(at).getTimezoneOffset();
+
+/**
+ * `21 Dec, 10:35–10:40` as the reader's own language writes it; the date comes twice when the window crosses midnight.
+ * Within an hour of a change of clocks both ends name their zone: there two windows read the same, and so may two ends.
+ */
+export function windowText(start: Ms, end: Ms, zone: Zone): string {
+  const options = { ...DATE, ...CLOCK };
+  if (zone === "utc" || shiftAt(start - HOUR) === shiftAt(end + HOUR)) return formatter(zone, "window", options).formatRange(start, end);
+  const named = formatter(zone, "named", { ...options, timeZoneName: "short" });
+  return `${named.format(start)} – ${named.format(end)}`;
+}
 
 /** The name of the zone in use, for the label next to the axis: `UTC` or `GMT+1`, which follows DST. */
 export function zoneName(at: Ms, zone: Zone): string {

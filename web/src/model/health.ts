@@ -14,7 +14,7 @@ export interface Pill {
 }
 
 /** A heartbeat comes every 10 s; one and a half without any message and the page no longer says "Live". */
-const QUIET_AFTER = ms(15_000);
+export const QUIET_AFTER = ms(15_000);
 /** Processing further behind than this is a delay a reader should know of. */
 const LAG_LIMIT = ms(30_000);
 

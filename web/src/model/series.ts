@@ -30,6 +30,13 @@ export function bucketStarting(buckets: readonly Bucket[], start: Ms): Bucket | 
 }
 
 /**
+ * The newest candle whose window has begun; news may be stamped some minutes ahead. Where none has, by a clock that is
+ * wrong, the newest of all.
+ */
+export const newestBegun = (buckets: readonly Bucket[], serverNow: Ms): Bucket | undefined =>
+  buckets.findLast(({ start }) => start <= serverNow) ?? buckets.at(-1);
+
+/**
  * Merges full-state buckets into an ascending series. Every bucket replaces the stored one only if it
  * is newer, so duplicates, replays and any order of arrival end in the same series.
  */

@@ -40,12 +40,11 @@ export function toSlots(buckets: readonly Bucket[], slotMs: Ms): Slot[] {
  * when anything earlier changed, because a chart takes such a change only as a whole series.
  */
 export function changedTail(before: readonly Slot[], after: readonly Slot[]): readonly Slot[] | null {
-  const last = before.at(-1);
-  if (last === undefined || after.length < before.length) return null;
+  const last = before.length - 1;
   let same = 0;
   while (same < before.length && before[same]?.start === after[same]?.start && before[same]?.bucket === after[same]?.bucket && before[same]?.pair?.before === after[same]?.pair?.before) {
     same += 1;
   }
-  const tail = after.slice(same);
-  return tail[0] !== undefined && tail[0].start < last.start ? null : tail;
+  const gone = same < last || (same === last && after[last]?.start !== before[last]?.start);
+  return gone || last < 0 ? null : after.slice(same);
 }

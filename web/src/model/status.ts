@@ -26,7 +26,7 @@ export interface StageRow {
 export interface WatermarkRow {
   readonly shard: string;
   readonly at: Ms | null;
-  readonly idle: boolean;
+  readonly newestEventAt: Ms | null;
 }
 
 export interface StatusAnswer {
@@ -57,7 +57,7 @@ const asRecord = (value: unknown): Json => raw<Record<string, unknown>>(value);
 const asList = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 const asText = (value: unknown): string | null => textOf(value) || null;
 
-const COUNT_ORDER = ["articles", "received", "counted", "duplicates", "too_late", "quarantined"];
+const COUNT_ORDER = ["articles", "counted", "duplicates", "too_late", "quarantined"];
 
 function parseSource(value: unknown): SourceRow {
   const row = asRecord(value);
@@ -100,10 +100,8 @@ function parseEffort(value: unknown): Effort {
 }
 
 function parseWatermark(value: unknown, index: number): WatermarkRow {
-  if (typeof value === "string") return { shard: String(index), at: parseIso(value), idle: false };
   const row = asRecord(value);
-  const shard = asText(row["shard"]) ?? asText(row["shard_id"]) ?? String(index);
-  return { shard, at: parseIso(row["watermark"] ?? row["at"] ?? row["time"]), idle: row["idle"] === true };
+  return { shard: asText(row["shard"]) ?? String(index), at: parseIso(row["at"]), newestEventAt: parseIso(row["newest_event_at"]) };
 }
 
 export function parseStatus(wire: unknown): StatusAnswer {

@@ -41,6 +41,8 @@ export type SyncInput =
     }
   | { readonly kind: "updates"; readonly updates: readonly BucketUpdate[] }
   | { readonly kind: "resync"; readonly epoch: string | null }
+  /** These may have changed unseen: the stream did not carry them. */
+  | { readonly kind: "doubt"; readonly keys: readonly SeriesKey[] }
   | { readonly kind: "forget"; readonly keep: ReadonlySet<SeriesKey> };
 
 export const EMPTY_SERIES: SeriesState = { buckets: [], generation: null, stale: true, fromCache: false, unconfirmed: [] };
@@ -115,14 +117,14 @@ function updates(state: SyncState, list: readonly BucketUpdate[]): SyncState {
   return changes.length === 0 ? state : withSeries(state, changes);
 }
 
+/** Windows may have passed unseen: nothing so far is certain. */
+const doubted = (series: SeriesState): SeriesState => ({ ...series, stale: true, fromCache: true, unconfirmed: [] });
+
 function resync(state: SyncState, epoch: string | null): SyncState {
   const changed = state.epoch !== null && state.epoch !== epoch;
   const series = new Map<SeriesKey, SeriesState>();
-  for (const [key, value] of state.series) {
-    // Even with the same epoch it may be another log, and windows may have passed unseen: nothing so far is certain.
-    const kept = { ...value, stale: true, fromCache: true, unconfirmed: [] };
-    series.set(key, changed ? EMPTY_SERIES : kept);
-  }
+  // Even with the same epoch it may be another log.
+  for (const [key, value] of state.series) series.set(key, changed ? EMPTY_SERIES : doubted(value));
   return { epoch, breaks: state.breaks + 1, series };
 }
 
@@ -136,6 +138,8 @@ export function reduce(state: SyncState, input: SyncInput): SyncState {
       return updates(state, input.updates);
     case "resync":
       return resync(state, input.epoch);
+    case "doubt":
+      return withSeries(state, input.keys.filter((key) => state.series.has(key)).map((key) => [key, doubted(seriesOf(state, key))]));
     case "forget": {
       const series = new Map([...state.series].filter(([key]) => input.keep.has(key)));
       return { ...state, series };

@@ -15,7 +15,7 @@ interface Page {
   keys: ReadonlySet<SeriesKey>;
   accepted: boolean;
   hiddenSince: Ms | null;
-  /** Counts up with every sign of life; the most recently used page is served first when room is short. */
+  /** Counts up with every use of a page; the most recently used is served first when room is short. */
   usedAt: number;
 }
 
@@ -74,8 +74,9 @@ export class Hub {
   receive(id: number, message: PageMessage): void {
     const page = this.#pages.get(id);
     if (page === undefined) return;
-    // What a page says as it is left is no use.
-    if (!(message.type === "visibility" && message.hidden)) page.usedAt = ++this.#uses;
+    // What a page says of its own accord is no use of it.
+    const { type } = message;
+    if (type === "subscribe" || type === "retry" || (type === "visibility" && !message.hidden)) page.usedAt = ++this.#uses;
     switch (message.type) {
       case "subscribe":
         return this.#subscribe(page, message);
@@ -102,7 +103,8 @@ export class Hub {
   }
 
   networkChanged(online: boolean): void {
-    if (this.#online === online) return;
+    // To a worker that began without a network the first word of one is no change; asking once more costs nothing.
+    if (!online && !this.#online) return;
     this.#online = online;
     if (online) this.#client.retry();
     else this.#client.interrupt();
@@ -118,11 +120,12 @@ export class Hub {
     void this.#client.run();
   }
 
-  /** Serves pages from the most recently used on, as long as the union stays within the server's limit. */
+  /** Serves pages from the most recently used on, hidden ones last, as long as the union is within the server's limit. */
   #refilter(): void {
     let subjects = new Set<Subject>();
     let resolutions = new Set<ResolutionId>();
-    for (const page of [...this.#pages.values()].sort((a, b) => b.usedAt - a.usedAt)) {
+    const rank = (page: Page): number => (page.hiddenSince === null ? page.usedAt + this.#uses : page.usedAt);
+    for (const page of [...this.#pages.values()].sort((a, b) => rank(b) - rank(a))) {
       const moreSubjects = new Set([...subjects, ...page.wanted.subjects]);
       const moreResolutions = new Set([...resolutions, ...page.wanted.resolutions]);
       const accepted = moreSubjects.size * moreResolutions.size <= MAX_SERIES_PER_CONNECTION;

@@ -1,6 +1,7 @@
 import type { EventSourceMessage } from "eventsource-parser";
 import { backoff, retryAfter } from "../model/backoff.ts";
 import { positionIn } from "../model/cursor.ts";
+import { QUIET_AFTER } from "../model/health.ts";
 import { INITIAL_LINK, type Link } from "../model/protocol.ts";
 import type { ResolutionId } from "../model/resolution.ts";
 import { parseMessage, type BucketUpdate, type NewItem, type StreamEvent } from "../model/stream_event.ts";
@@ -94,9 +95,10 @@ export class StreamClient {
     this.interrupt();
   }
 
-  /** Tries again now: the reader asked, or the network came back. */
+  /** Tries again now: the reader asked, or the network came back. A stream that is heard of is left alone. */
   retry(): void {
-    if (this.#link.phase === "open") return;
+    const { phase, heardAt } = this.#link;
+    if (phase === "open" && this.#deps.clock.now() - (heardAt ?? 0) < QUIET_AFTER) return;
     this.#update({ failures: 0 });
     this.interrupt();
   }
@@ -222,7 +224,7 @@ export class StreamClient {
 
   async #fail(detail: string, wait: Ms | null): Promise<void> {
     const failures = this.#link.failures + 1;
-    this.#update({ failures, detail });
+    this.#update({ phase: "connecting", failures, detail });
     if (failures >= FAILURES_BEFORE_POLLING && wait === null) return;
     await this.#wait(wait ?? backoff(failures, this.#deps.clock.random()), detail);
   }

@@ -1,0 +1,73 @@
+"""What a command cannot do it says in one line, with the exit code of who has to do something about it."""
+
+import errno
+import inspect
+import os
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from ops import export as export_module
+from ops.cli import app
+from stores.home import forget_homes
+from tests.e2e.harness import environment
+from tests.unit.ops.test_command_line import commands
+from tests.unit.replay.kit import home_of
+
+
+def complaint(*arguments: str, code: int) -> str:
+    with mock.patch.dict(os.environ, environment(), clear=True):
+        done = CliRunner().invoke(app, list(arguments))
+    assert isinstance(done.exception, SystemExit), repr(done.exception)
+    assert (done.exit_code, done.stdout) == (code, ""), done.output
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    return done.stderr
+
+
+@pytest.fixture
+def data(tmp_path: Path):
+    home_of(tmp_path / "data")
+    yield str(tmp_path / "data")
+    forget_homes()
+
+
+def test_every_command_turns_errors_into_a_line() -> None:
+    root = typer.main.get_command(app)
+    without = [
+        command.name
+        for command in commands(root)  # type: ignore[arg-type]
+        if "plain_errors()" not in inspect.getsource(inspect.unwrap(command.callback))  # type: ignore[arg-type]
+    ]
+    assert without == []
+
+
+def test_more_tickers_than_anybody_follows_have_no_price() -> None:
+    assert "100,000" in complaint("cost", "--tickers", "100001", code=2)
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[]", "{}", '{"Resources": {}}', b"\xff"])
+def test_a_template_that_is_none_is_named(tmp_path: Path, text: str | bytes) -> None:
+    template = tmp_path / "template.json"
+    template.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert str(template) in complaint("dashboards", "diff", "--template", str(template), code=1)
+
+
+def test_a_reason_that_is_none_is_refused_with_those_there_are(data: str) -> None:
+    assert "bad_value" in complaint("quarantine", "redrive", "--reason", "typo", "--data-dir", data, code=2)
+
+
+def test_a_full_disk_is_no_wrong_argument(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(export_module, "_write_jsonl", full)
+    out = tmp_path / "raw.jsonl"
+    assert "No space left" in complaint("export", "raw", "--out", str(out), "--data-dir", data, code=1)
+    assert list(tmp_path.glob("raw*")) == []
+
+
+def test_a_folder_is_no_file_to_export_into(data: str, tmp_path: Path) -> None:
+    assert "no file" in complaint("export", "raw", "--out", str(tmp_path), "--data-dir", data, code=2)

@@ -1,0 +1,67 @@
+"""How far `tail` looks back."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from contracts.ports import StoredChange
+from ops import tail as tail_module
+from ops.cli import app
+from stores.home import Home, forget_homes
+from stores.sqlite_buckets import SqliteBucketStore
+from tests.events import BASE_MS, scored
+from tests.unit.replay.kit import Live, home_of, put, settings_of
+
+EVENTS = 60
+MAX_LOOK_BACK = 50
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """A change an event, all in one lane; RARE is the subject of the 5th and the 20th."""
+    home = home_of(tmp_path)
+    for number in range(EVENTS):
+        put(home, [scored(number, "RARE" if number in (5, 20) else "AAPL", BASE_MS + number, 0.1)])
+        Live(home, settings_of(tmp_path)).all()
+    yield home
+    forget_homes()
+
+
+@pytest.fixture
+def reaches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many changes were asked for, call by call."""
+    asked: list[int] = []
+    changes_after = SqliteBucketStore.changes_after
+
+    def noted(self: SqliteBucketStore, cursor: Mapping[str, int], limit: int = 1_000) -> list[StoredChange]:
+        asked.append(limit)
+        return changes_after(self, cursor, limit)
+
+    monkeypatch.setattr(tail_module, "MAX_LOOK_BACK", MAX_LOOK_BACK)
+    monkeypatch.setattr(SqliteBucketStore, "changes_after", noted)
+    return asked
+
+
+def shown(folder: Path, *arguments: str) -> tuple[list[str], str]:
+    done = CliRunner().invoke(app, ["tail", *arguments, "--no-follow", "--json", "--data-dir", str(folder)])
+    assert done.exit_code == 0, done.output
+    return [json.loads(line)["ticker"] for line in done.stdout.splitlines()], done.stderr
+
+
+@pytest.mark.parametrize("history", [2, 6, 40, 1_000_000_000])
+def test_it_looks_further_and_further_back_and_not_beyond_the_limit(
+    home: Home, tmp_path: Path, reaches: list[int], history: int
+) -> None:
+    lanes = len(home.buckets.changes_head())
+    found, said = shown(tmp_path, "RARE", "-n", str(history))
+    assert found == ["RARE"]
+    assert "further back" in said
+    assert reaches == sorted(set(reaches))
+    assert reaches[-1] == MAX_LOOK_BACK * lanes
+
+
+def test_what_there_is_is_found_within_the_limit(home: Home, tmp_path: Path, reaches: list[int]) -> None:
+    assert shown(tmp_path, "-n", "30") == (["AAPL"] * 30, "")
