@@ -30,7 +30,7 @@ from contracts.errors import BadEvent, BadRequest, Conflict, Transient
 from contracts.events import SCORED_STREAM
 from contracts.generation import POINTER
 from contracts.kinesis import user_data
-from contracts.ports import BucketStore, ControlStore, EventLog, Position, Record
+from contracts.ports import BucketStore, ControlStore, EventLog, Position, PositionKind, Record
 from contracts.settings import AggregatorSettings
 
 LANE: Final = "replay"
@@ -63,14 +63,16 @@ class Handover:
         rescore: Rescore | None = None,
         tell: bool = False,
         still_mine: Callable[[], None] = lambda: None,
+        inclusive: bool = False,
     ) -> tuple[dict[str, str], int]:
         """Add everything past `after` (shards it does not name: from their oldest record) up to the log's tips as they
         are now; returns the position reached and how many records were read. `tell`: log the changes, so that
-        watchers see them. `still_mine` is asked before each batch and raises to stop."""
+        watchers see them. `still_mine` is asked before each batch and raises to stop. `inclusive`: with the records at
+        `after` themselves; what is there already counts no second time."""
         reached = dict(after)
         count = 0
         for shard in self._log.shards(SCORED_STREAM):
-            for records in self._pages(shard.shard_id, after.get(shard.shard_id)):
+            for records in self._pages(shard.shard_id, after.get(shard.shard_id), inclusive):
                 still_mine()
                 self._apply(generation, shard.shard_id, records, rescore, tell)
                 reached[shard.shard_id] = records[-1].sequence_number
@@ -89,9 +91,10 @@ class Handover:
             return False  # somebody else settled it, or swapped again and owes a step of his own
         return True
 
-    def _pages(self, shard_id: str, after: str | None) -> Iterator[Sequence[Record]]:
+    def _pages(self, shard_id: str, after: str | None, inclusive: bool) -> Iterator[Sequence[Record]]:
         """Up to the tip as it is when a read finds nothing behind it."""
-        start = Position("AFTER_SEQUENCE_NUMBER", after) if after else Position("TRIM_HORIZON")
+        kind: PositionKind = "AT_SEQUENCE_NUMBER" if inclusive else "AFTER_SEQUENCE_NUMBER"
+        start = Position(kind, after) if after else Position("TRIM_HORIZON")
         iterator: str | None = self._log.iterator(SCORED_STREAM, shard_id, start)
         while iterator:
             page = self._log.get_records(iterator, BATCH_RECORDS)

@@ -84,7 +84,7 @@ def drain(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AlwaysJson = False) -> 
 
         home, settings = home_of(data_dir)
         drain_all(home, settings, say)
-        found = account(home, settings.allowed_lateness_ms)
+        found = account(home, settings.allowed_lateness_ms, settings.expire)
         put_json(found._asdict())
         if not found.balanced:
             say("candlewick: law 3 does not hold: received ≠ counted + too_late + quarantined; run `candlewick verify`")

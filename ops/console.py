@@ -78,11 +78,11 @@ def _is_denied(error: Exception) -> bool:
     if error.__cause__ is None:
         return False
     try:
-        from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
+        from botocore.exceptions import ClientError
     except ImportError:
         return False  # then it was not AWS
-    from stores.aws_client import DENIED
+    from stores.aws_client import DENIED, no_credentials
 
     if isinstance(error.__cause__, ClientError):
         return error.__cause__.response["Error"]["Code"] in DENIED
-    return isinstance(error.__cause__, (NoCredentialsError, PartialCredentialsError))
+    return isinstance(error.__cause__, no_credentials())

@@ -24,8 +24,9 @@ from consumers.classifier.stories import Claimant, claim_all
 from contracts.bucket import LANE_SEPARATOR
 from contracts.errors import BadEvent, BadRequest, CandlewickError, Transient
 from contracts.events import RAW_STREAM, SCORED_STREAM, decode_raw
-from contracts.generation import FIRST_GENERATION, RUN_KIND, live_generation
+from contracts.generation import FIRST_GENERATION, POINTER, RUN_KIND, live_generation
 from contracts.hashing import member_hash
+from contracts.instants import iso_ms
 from contracts.kinesis import records_of
 from contracts.ports import ControlWrite, Entry
 from contracts.settings import AggregatorSettings
@@ -231,6 +232,9 @@ def _carry_over(source: Path, home: Home, target: Path) -> Carried:
     for name in FILES:
         if (source / name).exists() and target.is_dir() and not (target / name).exists():
             shutil.copy2(source / name, target / name)
+    if home.control.get(*POINTER).value is None:
+        # Its change log begins anew: whoever followed the old one loads afresh, as after a swap.
+        home.control.put(*POINTER, {"generation": FIRST_GENERATION, "swapped_at": iso_ms(home.clock.now_ms())})
     if not (source / "control.db").exists():
         return Carried()
     try:

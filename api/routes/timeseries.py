@@ -10,6 +10,7 @@ from starlette.responses import Response
 from api.answers import Articles, Series, SeriesList
 from api.context import Services, Use
 from api.drilldown import DEFAULT_LIMIT, articles_behind
+from api.epoch import generation_of
 from api.params import (
     INSTANT_SCHEMA,
     SUBJECT_SCHEMA,
@@ -26,7 +27,7 @@ from api.respond import json_answer, large_answer, not_modified
 from api.routes.generations import must_be_known
 from api.series import MAX_LIMIT, Page, Question, View, ask, document_of, read_page
 from api.series_cache import Key
-from api.sse.cursor import encode_vector
+from api.sse.cursor import id_of
 from contracts.bucket import BucketKey
 from contracts.errors import BadRequest
 from contracts.resolution import WIDTH_MS
@@ -101,8 +102,13 @@ async def _load(services: Services, generation: str, question: Question) -> Page
     now_ms = services.clock.now_ms()
 
     def read() -> Page:
-        place = cursor if cursor is not None else encode_vector(buckets.changes_head())
-        page = read_page(buckets, generation, question, f"{generation}.{place}")
+        if cursor is not None:
+            place = f"{generation}.{cursor}"
+        else:
+            epoch = services.epoch.identity()
+            # It may be asked for by its name, or have gone just now.
+            place = id_of(epoch if generation_of(epoch) == generation else generation, buckets.changes_head())
+        page = read_page(buckets, generation, question, place)
         # Encoded here, in the store's thread, so that a long series does not hold up the streams.
         page.view(question, generation, now_ms)
         return page

@@ -237,8 +237,8 @@ def book(home: Home) -> None:
 
 
 def _floor(home: Home) -> dict[str, str]:
-    """Up to here everything is surely in the generation that was live: the aggregator's checkpoints before the swap,
-    or the log's records of a day before it."""
+    """Before these records everything is surely in the generation that was live: the aggregator's checkpoints before
+    the swap, or the log's first records of a day before it."""
     floor = checkpoints_of(home.control, CHECKPOINT_KIND, "aggregator")
     if floor:
         return floor
@@ -269,7 +269,7 @@ def rollback(
             raise Conflict(f"{only_from} is not live ({live} is), so there is nothing to roll back from it")
         _check_there(home, previous)
         _check_places(home, pointer["previous_floor"], parse_ms(pointer["swapped_at"]))
-        reached, records = handover.catch_up(previous, pointer["previous_floor"])
+        reached, records = handover.catch_up(previous, pointer["previous_floor"], inclusive=True)
         tell(f"caught up with {records} records that arrived since {live} was promoted")
         record = audit_record(
             home, "rollback", generation=previous, previous=live, reason=reason, caught_up=records, handover=reached

@@ -43,7 +43,8 @@ def test_aws_without_credentials_or_rights_has_a_code_of_its_own() -> None:
     }
     for cause, code in (
         (exceptions.NoCredentialsError(), 4), (refusals["AccessDenied"], 4), (refusals["NoSuchKey"], 2),
-        (exceptions.NoRegionError(), 1), (exceptions.EndpointConnectionError(endpoint_url="x"), 1),
+        (exceptions.UnauthorizedSSOTokenError(), 4), (exceptions.NoRegionError(), 1),
+        (exceptions.EndpointConnectionError(endpoint_url="x"), 1),
     ):  # fmt: skip
         error = service.translated(cause)
         error.__cause__ = cause

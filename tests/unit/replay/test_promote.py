@@ -2,23 +2,27 @@
 
 import random
 import threading
+from pathlib import Path
 
 import pytest
 
 from aggregation.handover import Handover
+from contracts.clock import ManualClock
 from contracts.errors import BadRequest, Conflict, Transient
 from contracts.events import SCORED_STREAM
 from contracts.generation import POINTER, RUN_KIND, live_generation
+from contracts.instants import iso_ms
+from contracts.resolution import DAY_MS
 from contracts.settings import AggregatorSettings
 from ops.replay import promote as promote_module
 from ops.replay.compare import Bounds, compare
 from ops.replay.promote import promote, rollback
 from ops.replay.run import Drive, start_run
 from ops.replay.runs import AUDIT_KIND, get_run
-from stores.home import Home
+from stores.home import Home, open_home
 from tests import oracle
 from tests.events import scored, stream
-from tests.unit.replay.kit import Live, compared, fields, ignore, planned, put, replayed
+from tests.unit.replay.kit import Live, compared, fields, ignore, planned, put, replayed, settings_of
 
 ALONE = Drive(concurrency=1)
 AT_MS = 1_766_318_400_000
@@ -248,6 +252,25 @@ def test_a_plan_older_than_retention_is_not_promoted(home: Home, settings: Aggre
     home.log.trim(SCORED_STREAM, border_ms)
     with pytest.raises(BadRequest, match="retention has passed the plan"):
         promote(home, settings, run["id"])
+
+
+def test_a_rollback_brings_the_one_record_of_a_quiet_shard(tmp_path: Path) -> None:
+    """A function's checkpoints are Lambda's, so what the previous generation lacks is told by the log alone; and the
+    first record of a day may have come just before the swap, which the aggregator read only after it."""
+    clock, settings = ManualClock(AT_MS), settings_of(tmp_path)
+    home = open_home(settings, clock)
+    put(home, [scored(0, "AAPL", AT_MS, 0.5, AT_MS)])
+    Live(home, settings).all()
+    for name in home.control.list("checkpoint"):
+        home.control.delete("checkpoint", name)
+    clock.advance(2 * DAY_MS)
+    put(home, [scored(1, "AAPL", clock.now_ms(), 0.5, clock.now_ms())])
+    floor = promote_module._floor(home)
+    pointer = {"generation": "g2", "previous": "g1", "previous_floor": floor, "handover": {}, "settled": True}
+    home.control.put(*POINTER, pointer | {"swapped_at": iso_ms(clock.now_ms())})
+    rollback(home, settings)
+    assert [bucket.summary.count for bucket in home.buckets.range("g1", "AAPL", "24h")] == [1, 1]
+    home.close()
 
 
 def test_rollback_without_a_promote_is_refused(home: Home, settings: AggregatorSettings) -> None:
