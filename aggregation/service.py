@@ -73,6 +73,7 @@ class Aggregator:
         self._warm: dict[str, Warm] = {}
         self._states: dict[str, State] = {}
         self._untold: dict[str, dict[str, list[Event]]] = {}  # by shard and subject; kept until a commit succeeds
+        self._doubtful: dict[str, bool] = {}  # by shard: whether the next batch is to be told whole
         self._published: dict[str, tuple[float, int]] = {}  # when (monotonic), and the watermark
 
     def process(self, shard_id: str, batch: Iterable[Chunk], window: dict[str, Any]) -> Processed:
@@ -102,17 +103,20 @@ class Aggregator:
         }
 
     def _commit(self, shard_id: str, gathered: Gathered, window: dict[str, Any]) -> tuple[Step, int]:
-        cold = shard_id not in self._untold
+        doubtful = self._doubtful.get(shard_id, True)
+        found_some = False
         untold = self._untold.get(shard_id, {})
         for attempt in range(MAX_COMMIT_ATTEMPTS):
             generation = live_generation(self._control)
             warm = self._warm_of(shard_id, generation)
             batch = Batch(shard_id, in_lanes(gathered, self._lanes.of(generation)), warm)
-            self._load(generation, batch.gathered, warm)
+            read = self._load(generation, batch.gathered, warm)
             now_ms = self._clock.now_ms()
             decided = step(self._state(shard_id, window), batch, now_ms, self._limits)
-            # A process' first batch of a shard may be one that another died over; so all of it is told.
-            told = _held(batch.gathered, decided) if cold else decided.added
+            # Another process may have died over the batch before it told of it: so may it be with the first one of a
+            # shard, with one that is found in part, and with the next, its other half. All of it is told.
+            found_some = found_some or _had_some(read, batch.gathered, decided)
+            told = _held(batch.gathered, decided) if doubtful or found_some else decided.added
             for subject, events in newest_of_subjects(told, MAX_CHANGE_EVENTS).items():
                 known = untold.get(subject)
                 more = events if known is None else [*known, *[event for event in events if event not in known]]
@@ -126,6 +130,7 @@ class Aggregator:
                 decided.put_into(warm)
                 warm.tidy(decided.state.watermark_ms)
                 self._forget_told(untold, changes)
+                self._doubtful[shard_id] = found_some
                 return decided, attempt
             warm.clear()
         raise Transient("bucket store", f"{MAX_COMMIT_ATTEMPTS} commits in a row lost against other writers")
@@ -144,13 +149,14 @@ class Aggregator:
             warm = self._warm[shard_id] = Warm(generation)
         return warm
 
-    def _load(self, generation: str, gathered: Gathered, warm: Warm) -> None:
-        """Read what a batch needs and is not at hand. Where a bucket is, so is all above it: they were put there
-        together, and the finer ends first. Were it not so, a guard would fail, or what seems expired be found by
-        `appeared`; then everything is read again."""
+    def _load(self, generation: str, gathered: Gathered, warm: Warm) -> Mapping[BucketKey, Bucket]:
+        """Read what a batch needs and is not at hand; answers what was read. Where a bucket is, so is all above it:
+        they were put there together, and the finer ends first. Were it not so, a guard would fail, or what seems
+        expired be found by `appeared`; then everything is read again."""
         needed = keys_needed(gathered.groups, warm)
-        if needed:
-            warm.update(self._buckets.get_many(generation, needed))
+        read = self._buckets.get_many(generation, needed) if needed else {}
+        warm.update(read)
+        return read
 
     def _state(self, shard_id: str, window: dict[str, Any]) -> State:
         state = self._states.get(shard_id)
@@ -182,6 +188,12 @@ class Aggregator:
         if latest != saved.value:
             with suppress(Conflict):
                 self._control.put("watermark", shard_id, latest, saved.version)
+
+
+def _had_some(read: Iterable[BucketKey], gathered: Gathered, decided: Step) -> bool:
+    """Whether a minute just read had events of the batch already."""
+    groups, added = gathered.groups, decided.added
+    return added is not groups and any(key in groups and added.get(key) is not groups[key] for key in read)
 
 
 def _held(gathered: Gathered, decided: Step) -> Mapping[BucketKey, Single | Group]:

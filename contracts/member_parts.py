@@ -39,13 +39,6 @@ def join_parts(parts: list[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def part_of(member: int, count: int) -> int:
-    """The number of the part that holds a member, among `count` parts (a power of two)."""
-    assert count > 0, "there is always a part"
-    assert count & (count - 1) == 0, f"{count} parts are no power of two"
-    return member >> (HASH_BITS - count.bit_length() + 1)
-
-
 def _split(packed: bytes, bits: int) -> list[bytes]:
     places = range(len(packed) // MEMBER_BYTES)
     edges = [

@@ -4,17 +4,17 @@ botocore's own retries are off (one attempt); those here sleep through `contract
 race, and every service has the same policy: full-jitter back-off, at most `MAX_TRIES` attempts, then `Transient`.
 """
 
-import os
+import random
 import threading
 from collections.abc import Callable, Container
 from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from contracts.clock import Clock
-from contracts.errors import BadRequest, CandlewickError, Transient, Unusable
+from contracts.errors import BadRequest, Transient, Unusable
 from contracts.tracing import span
 
 MAX_TRIES: Final = 8
@@ -23,6 +23,8 @@ MAX_BACK_OFF_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 3
 READ_TIMEOUT_S: Final = 15
 MAX_CONNECTIONS: Final = 32
+#: Between looks at what AWS is making or taking away.
+LOOK_EVERY_S: Final = 1.5
 DEFAULT_REGION: Final = "us-east-1"
 
 #: What an error code means to the caller; of all others, HTTP 5xx is passing, and with 4xx our question is bad.
@@ -62,6 +64,17 @@ DENIED: Final = frozenset(
         "KMSAccessDeniedException",
     }
 )
+#: Of botocore's errors: no credentials, or such as ran out, a login or a credential process. The last is a new one.
+NO_CREDENTIALS: Final = (
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "CredentialRetrievalError",
+    "TokenRetrievalError",
+    "SSOError",
+    "LoginError",
+)
+#: Who gives credentials to a machine by itself, and may do so a moment later.
+_MACHINE_ROLES: Final = frozenset({"container-role", "iam-role"})
 
 
 class Refused(Exception):
@@ -94,32 +107,29 @@ class Service:
 
     def call(self, operation: str, expect: Container[str] = (), **parameters: Any) -> dict[str, Any]:
         """One answer. Raises `Refused` for a code in `expect`, `Transient` after `MAX_TRIES`, `Unusable` without
-        rights or with a wrong clock, `BadRequest` for everything else that is refused."""
+        credentials or rights or with a wrong clock, `BadRequest` for everything else that is refused."""
+        retrying = Retrying(
+            sleep=self.sleep,
+            stop=stop_after_attempt(MAX_TRIES),
+            wait=wait_random_exponential(multiplier=FIRST_BACK_OFF_S, max=MAX_BACK_OFF_S),
+            retry=retry_if_exception_type(Transient),
+            reraise=True,
+        )
         with span(f"{self.name} {operation}"):
-            answer: dict[str, Any] = self.patiently(lambda: self._once(operation, expect, parameters))
-        return answer
+            return retrying(self._once, operation, expect, parameters)
 
     def call_once(self, operation: str, expect: Container[str] = (), **parameters: Any) -> dict[str, Any]:
         """`call` without patience, for who can do without the answer."""
         with span(f"{self.name} {operation}"):
             return self._once(operation, expect, parameters)
 
-    def patiently(self, attempt: Callable[[], Any]) -> Any:
-        """Repeat an attempt that raises `Transient`."""
-        retrying = Retrying(
-            sleep=self._sleep,
-            stop=stop_after_attempt(MAX_TRIES),
-            wait=wait_random_exponential(multiplier=FIRST_BACK_OFF_S, max=MAX_BACK_OFF_S),
-            retry=retry_if_exception_type(Transient),
-            reraise=True,
-            before_sleep=self._note,
-        )
-        return retrying(attempt)
-
     def pause(self, failures: int) -> None:
         """Sleep as long as the policy says after so many failures in a row (of part of a call, say)."""
-        limit_s = min(MAX_BACK_OFF_S, FIRST_BACK_OFF_S * 2 ** min(failures, 16))
-        self._sleep(limit_s)
+        self.sleep(random.uniform(0, min(MAX_BACK_OFF_S, FIRST_BACK_OFF_S * 2 ** min(failures, 16))))
+
+    def sleep(self, seconds: float) -> None:
+        """On the clock we were given."""
+        self.clock.wait(threading.Event(), seconds * 1000)
 
     def _once(self, operation: str, expect: Container[str], parameters: dict[str, Any]) -> dict[str, Any]:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -135,12 +145,17 @@ class Service:
             raise self.translated(error) from error
         return answer
 
-    def translated(self, error: Exception) -> CandlewickError:
-        """What a botocore error is to us."""
-        from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError, PartialCredentialsError
+    def translated(self, error: Exception) -> Exception:
+        """What a botocore error is to us; a call that botocore itself refuses is our bug."""
+        from botocore.exceptions import ClientError, InvalidRegionError, NoRegionError, ParamValidationError
 
-        if isinstance(error, (NoCredentialsError, NoRegionError, PartialCredentialsError)):
-            return Unusable(f"{self.name}: {error}; set AWS_PROFILE or AWS_ACCESS_KEY_ID, and AWS_DEFAULT_REGION")
+        if isinstance(error, no_credentials()) and _told_by(error) not in _MACHINE_ROLES:
+            return Unusable(f"{self.name}: {error}; log in again, or set AWS_PROFILE or AWS_ACCESS_KEY_ID")
+        if isinstance(error, (NoRegionError, InvalidRegionError)):
+            return Unusable(f"{self.name}: {error}; set AWS_DEFAULT_REGION")
+        if isinstance(error, ParamValidationError):
+            is_name = "Invalid bucket name" in str(error)
+            return Unusable(f"{self.name}: {error}") if is_name else AssertionError(f"ParamValidationError: {error}")
         if not isinstance(error, ClientError):
             return Transient(self.name, f"{type(error).__name__}: {error}")
         code, text = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
@@ -153,11 +168,18 @@ class Service:
             return Transient(self.name, f"{code}: {text}")
         return BadRequest(f"{self.name}: {code}: {text}")
 
-    def _note(self, state: RetryCallState) -> None:
-        """Retries are normal; what they add up to is visible in the service's own throttle metrics."""
 
-    def _sleep(self, seconds: float) -> None:
-        self.clock.wait(threading.Event(), seconds * 1000)
+@cache
+def no_credentials() -> tuple[type[Exception], ...]:
+    """The classes of `NO_CREDENTIALS`."""
+    from botocore import exceptions
+
+    return tuple(getattr(exceptions, name) for name in NO_CREDENTIALS if hasattr(exceptions, name))
+
+
+def _told_by(error: Exception) -> str:
+    """The provider of credentials an error is of."""
+    return str(getattr(error, "kwargs", {}).get("provider", ""))
 
 
 class Services:
@@ -167,7 +189,7 @@ class Services:
         """Raises `Unusable` when boto3 is not installed, for an endpoint that is no URL, for a profile not set up."""
         if endpoint_url and not _is_url(endpoint_url):
             raise Unusable(f"endpoint {endpoint_url!r} is no URL, such as http://localhost:4566")
-        self._session = _session(os.environ.get("AWS_PROFILE") or None)
+        self._session = _session()
         self._endpoint_url = endpoint_url
         self._clock = clock
 
@@ -200,14 +222,22 @@ class Services:
 _session_lock = threading.Lock()
 
 
-@cache
-def _session(profile: str | None) -> Any:
-    """One session a process: what it reads to make a client it reads once."""
+def _session() -> Any:
+    """That of the profile the environment names, as botocore reads it."""
     try:
-        import boto3
-        from botocore.exceptions import ProfileNotFound
+        from botocore.session import Session
+
+        return _session_of(Session().profile or None)
     except ImportError:
         raise Unusable("the AWS home needs boto3: install the extra, `pip install candlewick[aws]`") from None
+
+
+@cache
+def _session_of(profile: str | None) -> Any:
+    """One session a process: what it reads to make a client it reads once."""
+    import boto3
+    from botocore.exceptions import ProfileNotFound
+
     try:
         return boto3.session.Session(profile_name=profile)
     except ProfileNotFound as error:

@@ -13,6 +13,10 @@ MAX_BATCH_WRITE: Final = 25
 MAX_WORKERS: Final = 8
 GUARD_FAILED: Final = "ConditionalCheckFailedException"
 TRANSACTION_CANCELED: Final = "TransactionCanceledException"
+#: Reasons of a cancelled transaction that pass: another writer was there, or we were too fast.
+PASSING_REASONS: Final = frozenset(
+    {"None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+)
 
 Row = dict[str, dict[str, Any]]
 

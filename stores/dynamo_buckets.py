@@ -14,6 +14,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -23,7 +24,7 @@ from contracts.errors import Transient
 from contracts.instants import iso_ms
 from contracts.ports import Change, StoredChange
 from contracts.resolution import COARSEST, HOUR_MS, WIDTH_MS
-from stores.aws_client import Service
+from stores.aws_client import Refused, Service
 from stores.dynamo import Row, Table, TableMissing
 from stores.dynamo_bucket_item import (
     PARTIAL_SHARDS,
@@ -39,7 +40,7 @@ from stores.dynamo_bucket_item import (
 )
 from stores.dynamo_changes import DynamoChanges
 from stores.dynamo_schema import BY_TOUCH, TABLES, TIMESERIES, physical_name
-from stores.dynamo_tables import create_table
+from stores.dynamo_tables import NO_TABLE, await_table, create_table
 
 #: Refused writes whose stored item the next `get_many` takes instead of asking for it.
 MAX_HANDED_BACK: Final = 1_000
@@ -78,13 +79,12 @@ class DynamoBucketStore:
                     found[key] = known
         table = self._table(generation)
         try:
-            rows = table.get_many([key_row(key) for key in asked])
+            for row in table.get_many([key_row(key) for key in asked]):
+                bucket = self._whole(table, row)
+                if bucket is not None:
+                    found[bucket.key] = bucket
         except TableMissing:
             return found
-        for row in rows:
-            bucket = self._whole(table, row)
-            if bucket is not None:
-                found[bucket.key] = bucket
         return {key: found[key] for key in keys if key in found}
 
     def range(
@@ -141,14 +141,14 @@ class DynamoBucketStore:
         try:
             rows = table.scan(ProjectionExpression="PK, SK")
             series = {key_of(row)[:2] for row in rows if is_bucket_row(row)}
+            for subject, resolution in sorted(series):
+                pk = {":pk": {"S": partition_of(subject, resolution)}}
+                for row in table.query("PK = :pk", pk, ConsistentRead=True):
+                    bucket = self._whole(table, row)
+                    if bucket is not None:
+                        yield bucket
         except TableMissing:
-            return
-        for subject, resolution in sorted(series):
-            pk = {":pk": {"S": partition_of(subject, resolution)}}
-            for row in table.query("PK = :pk", pk, ConsistentRead=True):
-                bucket = self._whole(table, row)
-                if bucket is not None:
-                    yield bucket
+            return  # nothing is left of it
 
     def touched_since(self, generation: str, since_ms: int) -> list[BucketKey]:
         """Keys of buckets last updated at or after an instant, or still marked partial; ascending. The index names
@@ -220,7 +220,10 @@ class DynamoBucketStore:
         if homeless:
             create_table(self._service, table.name, TABLES[TIMESERIES])
             found = [key for key in found if not isinstance(key, TableMissing)]
-            found += [self._write(generation, table, write) for write in homeless]
+            again = table.each(attempt, homeless)
+            if any(isinstance(key, TableMissing) for key in again):
+                raise Transient("dynamodb", f"{table.name} was deleted as soon as it was made")
+            found += again
         return [key for key in found if key is not None]
 
     def _write(self, generation: str, table: Table, write: BucketWrite) -> BucketKey | None:
@@ -265,9 +268,9 @@ class DynamoBucketStore:
                 del self._parts[place]
             for handed in [handed for handed in self._handed_back if handed[0] == generation]:
                 del self._handed_back[handed]
-        self._service.call("delete_table", TableName=table.name)
-        waiter = self._service.client.get_waiter("table_not_exists")
-        waiter.wait(TableName=table.name)
+        with suppress(Refused):  # somebody else was quicker
+            self._service.call("delete_table", expect=(NO_TABLE,), TableName=table.name)
+        await_table(self._service, table.name, None)
         return dropped
 
     def _table(self, generation: str) -> Table:

@@ -12,7 +12,7 @@ no gaps, and of two writers of a lane one is refused and numbers again.
 """
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -23,16 +23,18 @@ from contracts.ports import Change, StoredChange
 from contracts.resolution import DAY_MS
 from stores.aws_client import Refused
 from stores.bucket_codec import decode_change, encode_change
-from stores.dynamo import TRANSACTION_CANCELED, Row, Table
+from stores.dynamo import PASSING_REASONS, TRANSACTION_CANCELED, Row, Table
 
 LANES: Final = "#lanes"
 KEPT_MS: Final = DAY_MS
 MAX_BODY_BYTES: Final = 300_000
 MAX_APPEND_TRIES: Final = 20
+MAX_READ_ITEMS: Final = 1_000
+#: DynamoDB's own words stand in expressions under other names, and no name may be given in vain.
+_POSITION: Final = {"#position": "position"}
+_BOOKKEEPING: Final = _POSITION | {"#count": "count", "#ttl": "ttl"}
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(list[bytes]).decode
-#: Reasons of a cancelled transaction that mean another writer was there, not that the request is wrong.
-_RACES: Final = frozenset({"None", "ConditionalCheckFailed", "TransactionConflict"})
 
 
 class DynamoChanges:
@@ -67,7 +69,7 @@ class DynamoChanges:
                     continue
                 return head
             return new_head
-        raise Transient("dynamodb", f"lane {lane}: {MAX_APPEND_TRIES} appends in a row lost against other writers")
+        raise Transient("dynamodb", f"lane {lane}: {MAX_APPEND_TRIES} appends in a row were refused")
 
     def _transaction(self, lane: str, head: int, new_head: int, bodies: list[bytes]) -> list[dict[str, Any]]:
         ttl = (self._clock.now_ms() + KEPT_MS) // 1000 + 1
@@ -98,7 +100,7 @@ class DynamoChanges:
     def _after_race(self, refused: Refused, lane: str, new_head: int, bodies: list[bytes]) -> int | None:
         """The head when the refused transaction was ours after all (its first answer got lost), else None: again."""
         codes = {str(reason.get("Code")) for reason in refused.response.get("CancellationReasons", ())}
-        if codes - _RACES:
+        if codes - PASSING_REASONS:
             raise Transient("dynamodb", f"lane {lane}: {', '.join(sorted(codes))}")
         stored = self._table.get(_key(lane, new_head))
         mine = stored is not None and bytes(stored["body"]["B"]) == _encode(bodies)
@@ -145,15 +147,25 @@ class DynamoChanges:
         return [(_named(row), int(row["head"]["N"]), int(row["tail"]["N"])) for row in rows]
 
     def _oldest(self, lane: str, head: int, tail: int) -> int:
+        """By bisection, since what is written later expires later: what is expired stays for days, so that most of a
+        lane may be."""
         now_s = self._clock.now_ms() // 1000
-        for row in self._rows(lane, tail - 1):
-            if int(row["ttl"]["N"]) > now_s:
-                return int(row["position"]["S"]) - int(row["count"]["N"]) + 1
-        return head + 1
+        low = at = tail - 1
+        high, oldest = head, head + 1
+        while low < high:
+            row = next(self._rows(lane, at, _BOOKKEEPING, Limit=1, ProjectionExpression=", ".join(_BOOKKEEPING)), None)
+            if row is None:
+                high = at
+            elif int(row["ttl"]["N"]) > now_s:
+                high, oldest = at, int(row["position"]["S"]) - int(row["count"]["N"]) + 1
+            else:
+                low = int(row["position"]["S"])
+            at = (low + high) // 2
+        return oldest
 
     def _read(self, lane: str, after: int, limit: int) -> list[StoredChange]:
         found: list[StoredChange] = []
-        for row in self._rows(lane, after):
+        for row in self._rows(lane, after, Limit=min(limit, MAX_READ_ITEMS)):
             last = int(row["position"]["S"])
             bodies = _decode(bytes(row["body"]["B"]))
             for sequence, body in enumerate(bodies, last - len(bodies) + 1):
@@ -163,11 +175,14 @@ class DynamoChanges:
                 break
         return found[:limit]
 
-    def _rows(self, lane: str, after: int) -> Any:
+    def _rows(self, lane: str, after: int, names: Mapping[str, str] = _POSITION, **more: Any) -> Iterator[Row]:
         values = {":lane": {"S": _stored_name(lane)}, ":after": {"S": f"{after:016d}"}}
-        names = {"#position": "position"}
         return self._table.query(
-            "lane = :lane AND #position > :after", values, ExpressionAttributeNames=names, ConsistentRead=True
+            "lane = :lane AND #position > :after",
+            values,
+            ExpressionAttributeNames=names,
+            ConsistentRead=True,
+            **more,
         )
 
 

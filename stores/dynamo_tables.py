@@ -3,10 +3,12 @@
 from contextlib import suppress
 from typing import Any, Final
 
-from stores.aws_client import Refused, Service
+from contracts.errors import Transient
+from stores.aws_client import LOOK_EVERY_S, Refused, Service
 from stores.dynamo_schema import Table
 
 NO_TABLE: Final = "ResourceNotFoundException"
+MAX_LOOKS: Final = 60
 
 
 def create_table(dynamodb: Service, physical: str, table: Table) -> None:
@@ -39,12 +41,16 @@ def create_table(dynamodb: Service, physical: str, table: Table) -> None:
         dynamodb.call("update_time_to_live", TableName=physical, TimeToLiveSpecification=wanted)
 
 
-def await_table(dynamodb: Service, physical: str, attempts: int = 60) -> None:
-    """Until the table is ACTIVE; a second between looks."""
-    for _ in range(attempts):
-        if dynamodb.call("describe_table", TableName=physical)["Table"]["TableStatus"] == "ACTIVE":
+def await_table(dynamodb: Service, physical: str, status: str | None = "ACTIVE") -> None:
+    """Until the table is ACTIVE, or with None until there is none. Raises `Transient` when that takes too long."""
+    for _ in range(MAX_LOOKS):
+        found = None
+        with suppress(Refused):  # of a table just made not every host knows
+            found = dynamodb.call("describe_table", expect=(NO_TABLE,), TableName=physical)["Table"]["TableStatus"]
+        if found == status:
             return
-        dynamodb.pause(5)
+        dynamodb.sleep(LOOK_EVERY_S)
+    raise Transient("dynamodb", f"table {physical} is not {status or 'gone'} after {MAX_LOOKS} looks")
 
 
 def _schema(partition: str, sort: str) -> list[dict[str, str]]:

@@ -22,7 +22,7 @@ from contracts.ports import Item
 from contracts.resolution import HOUR_MS, MINUTE_MS
 from contracts.tally import CELLS_FORMAT, KEPT_MS, Cell, Tally, cells_of
 from stores.aws_client import Refused
-from stores.dynamo import MAX_BATCH_GET, TRANSACTION_CANCELED, Lost, Row, Table
+from stores.dynamo import MAX_BATCH_GET, PASSING_REASONS, TRANSACTION_CANCELED, Lost, Row, Table
 from stores.dynamo_schema import BY_SENTIMENT
 from stores.dynamo_values import plain_item
 
@@ -40,10 +40,6 @@ _LEVELS_MS: Final = (MINUTE_MS, HOUR_MS)
 _PREFIX: Final = f"tally{CELLS_FORMAT}#"
 _BEGAN: Final[Row] = {"day_partition": {"S": _PREFIX + "began"}, "item_key": {"S": "began"}}
 _JOIN: Final = "|"
-#: Reasons of a cancelled transaction that pass: another writer was there, or we were too fast.
-_PASSING: Final = frozenset(
-    {"None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
-)
 
 _Window = tuple[int, int]  # width, start (ms)
 
@@ -108,7 +104,7 @@ class DynamoTallies:
             self._table.service.call("transact_write_items", expect=(TRANSACTION_CANCELED,), TransactItems=actions)
         except Refused as refused:
             codes = {str(reason.get("Code")) for reason in refused.response.get("CancellationReasons", ())}
-            if codes - _PASSING:
+            if codes - PASSING_REASONS:
                 raise Transient("dynamodb", f"{self._table.name}: {', '.join(sorted(codes))}") from None
             return False
         return True

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from contracts.errors import BadEvent
+from contracts.errors import BadEvent, Transient
 from contracts.ports import Lake
 from stores.aws_client import Refused, Service
 
@@ -31,7 +31,10 @@ def in_lake(lake: Lake) -> Iterator[FailedBatch]:
 
 
 def in_bucket(s3: Service, bucket: str) -> Iterator[FailedBatch]:
-    """Those of Lambda, by their keys; none without the bucket. Raises `BadEvent` for one that is damaged."""
+    """Those of Lambda, by their keys; none without the bucket. Raises `BadEvent` for one that is damaged,
+    `Transient` for one that breaks off."""
+    from botocore.exceptions import BotoCoreError
+
     start: dict[str, Any] = {}
     while True:
         try:
@@ -39,8 +42,12 @@ def in_bucket(s3: Service, bucket: str) -> Iterator[FailedBatch]:
         except Refused:
             return
         for each in found.get("Contents", ()):
-            body = s3.call("get_object", Bucket=bucket, Key=each["Key"])["Body"].read()
-            yield _batch(f"s3://{bucket}/{each['Key']}", body)
+            place = f"s3://{bucket}/{each['Key']}"
+            try:
+                body = s3.call("get_object", Bucket=bucket, Key=each["Key"])["Body"].read()
+            except (BotoCoreError, OSError) as error:
+                raise Transient("s3", f"{place}: {error}") from error
+            yield _batch(place, body)
         if not found.get("IsTruncated"):
             return
         start = {"ContinuationToken": found["NextContinuationToken"]}

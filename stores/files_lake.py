@@ -44,13 +44,13 @@ class FilesLake:
         return read_lines(key, file, (OSError,), lambda error: Transient("lake", f"{path}: {error}"))
 
     def keys(self, prefix: str = "") -> list[str]:
-        """Ascending keys under a prefix."""
+        """Ascending keys under a prefix. Raises `Transient` when a folder cannot be read."""
         base = self._folder
         *folders, start = prefix.split("/")
         if not all(is_name(name) for name in folders):
             return []
         found = []
-        for folder, names, files in os.walk(base.joinpath(*folders)):
+        for folder, names, files in os.walk(base.joinpath(*folders), onerror=_unreadable):
             names[:] = [name for name in names if name.startswith(start) and not name.startswith(".")]
             files = [name for name in files if name.startswith(start) and not name.startswith(".")]
             here = "".join(f"{name}/" for name in Path(folder).relative_to(base).parts)
@@ -60,3 +60,9 @@ class FilesLake:
 
     def _path(self, key: str) -> Path:
         return self._folder.joinpath(*key_parts(key))
+
+
+def _unreadable(error: OSError) -> None:
+    """What a prefix does not name, or went away meanwhile, holds nothing; of what is there it is not known."""
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise Transient("lake", f"{error.filename}: {error.strerror or error}") from error

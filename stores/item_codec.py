@@ -10,10 +10,13 @@ from typing import Any, Final
 
 import msgspec
 
+from contracts.errors import Unusable
 from contracts.ports import Item
 
 _SET: Final = 1
 _DECIMAL: Final = 2
+#: What the decoder, or a value it makes, says of bytes that we did not write.
+_DAMAGE: Final = (msgspec.DecodeError, ValueError, TypeError, ArithmeticError, RecursionError)
 _encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
@@ -23,8 +26,14 @@ def encode_item(item: Item) -> bytes:
 
 
 def decode_item(data: bytes) -> Item:
-    """The item, with numbers as int or float (Decimal where a float would lose digits), sets as sets of text."""
-    return _decode(data)
+    """The item, with numbers as int or float (Decimal where a float would lose digits), sets as sets of text. Raises
+    `Unusable` for damaged bytes."""
+    try:
+        return _decode(data)
+    except _DAMAGE as error:
+        raise Unusable(
+            f"an article stored in items.db is damaged ({error}); restore the data directory: docs/howto/repair.md"
+        ) from None
 
 
 def _plain(value: Any) -> Any:
@@ -53,7 +62,8 @@ def _number(value: float | Decimal) -> Any:
 def _restored(code: int, data: memoryview) -> Any:
     if code == _SET:
         return set(msgspec.msgpack.decode(data))
-    assert code == _DECIMAL, f"unknown extension {code}"
+    if code != _DECIMAL:
+        raise ValueError(f"unknown extension {code}")
     return Decimal(bytes(data).decode())
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 from contracts.clock import Clock
 from contracts.errors import BadRequest, Transient
 from contracts.ports import MAX_GET_RECORDS, MAX_RECORD_BYTES, Entry, Page, Position, PutResult, Shard
-from stores.aws_client import Refused, Service
+from stores.aws_client import LOOK_EVERY_S, Refused, Service
 from stores.kinesis_aggregate import Packed, pack
 from stores.kinesis_cursor import Cursors
 from stores.put_limits import RECORD_TOO_LARGE, checked_sizes, routing_hash
@@ -119,7 +119,7 @@ class KinesisEventLog:
             found = self._call(stream, "describe_stream_summary", StreamName=self._prefix + stream)
             if found["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE":
                 return
-            self._kinesis.pause(5)
+            self._kinesis.sleep(LOOK_EVERY_S)
         raise Transient("kinesis", f"stream {stream} is not active after {MAX_WAITS} looks")
 
     # ---- writing ----------------------------------------------------------------------------------------------

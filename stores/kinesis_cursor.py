@@ -28,8 +28,8 @@ SUB_DIGITS: Final = 5
 MAX_CURSORS: Final = 64
 #: Empty answers in a row, before the tip, that are asked again: Kinesis may cross a stretch without records.
 MAX_EMPTY: Final = 20
-#: Of `Service.pause`: 0.2 s, since a shard may be read five times a second.
-PACE: Final = 2
+#: A shard may be read five times a second.
+PACE_S: Final = 0.2
 _EXPIRED: Final = ("ExpiredIteratorException",)
 _NO_STREAM: Final = ("ResourceNotFoundException",)
 _JOIN: Final = "|"
@@ -85,7 +85,7 @@ class Cursors:
         for _ in range(MAX_EMPTY):
             if cursor.pending or cursor.iterator is None or cursor.behind_ms == 0:
                 break
-            self._kinesis.pause(PACE)
+            self._kinesis.sleep(PACE_S)
             self._fill(cursor, at, limit)
         records, cursor.pending = cursor.pending[:limit], cursor.pending[limit:]
         ended = cursor.iterator is None and not cursor.pending

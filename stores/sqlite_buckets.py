@@ -22,10 +22,9 @@ from stores.bucket_codec import (
     encode_children,
     encode_summary,
 )
-from stores.sqlite_connection import Database, OnOneFile, Schema
+from stores.sqlite_connection import DROP_CHUNK, Database, OnOneFile, Schema
 
 SCAN_CHUNK: Final = 1_000
-DROP_CHUNK: Final = 2_000
 MAX_INTEGER: Final = (1 << 63) - 1
 MIN_INTEGER: Final = -(1 << 63)
 
@@ -219,18 +218,14 @@ class SqliteBucketStore(OnOneFile):
 
     def trim_changes(self, before_ms: int) -> int:
         """Drop changes written before an instant, up to the first that was not; returns how many. The lanes' heads
-        stay, so sequence numbers are never given out twice."""
+        stay, so sequence numbers are never given out twice. In chunks, so that writers get between."""
         dropped = 0
-        with self._database.write() as connection:
-            for lane, head in connection.execute("SELECT lane, head FROM lanes").fetchall():
-                kept = connection.execute(
-                    "SELECT min(sequence) FROM changes WHERE lane = ? AND written_ms >= ?", (lane, before_ms)
-                ).fetchone()[0]
-                tail = head + 1 if kept is None else kept
-                dropped += connection.execute(
-                    "DELETE FROM changes WHERE lane = ? AND sequence < ?", (lane, tail)
-                ).rowcount
-                connection.execute("UPDATE lanes SET tail = ? WHERE lane = ?", (tail, lane))
+        for (lane,) in self._database.read("SELECT lane FROM lanes"):
+            chunk = DROP_CHUNK
+            while chunk == DROP_CHUNK:
+                with self._database.write() as connection:
+                    chunk = _trim_chunk(connection, lane, before_ms)
+                dropped += chunk
         return dropped
 
 
@@ -283,3 +278,16 @@ def _append(connection: sqlite3.Connection, lane: str, changes: Sequence[Change]
     connection.execute(
         "INSERT INTO lanes VALUES (?1, ?2, 1) ON CONFLICT DO UPDATE SET head = ?2", (lane, head + len(changes))
     )
+
+
+def _trim_chunk(connection: sqlite3.Connection, lane: str, before_ms: int) -> int:
+    """Drop the oldest of a lane, at most a chunk of them; returns how many."""
+    head, tail = connection.execute("SELECT head, tail FROM lanes WHERE lane = ?", (lane,)).fetchone()
+    end = min(tail + DROP_CHUNK, head + 1)
+    kept = connection.execute(
+        "SELECT min(sequence) FROM changes WHERE lane = ? AND sequence < ? AND written_ms >= ?", (lane, end, before_ms)
+    ).fetchone()[0]
+    cut: int = end if kept is None else kept
+    connection.execute("DELETE FROM changes WHERE lane = ? AND sequence < ?", (lane, cut))
+    connection.execute("UPDATE lanes SET tail = ? WHERE lane = ?", (cut, lane))
+    return cut - int(tail)

@@ -25,6 +25,8 @@ CACHE_KIB: Final = 1 << 10
 WRITER_CACHE_KIB: Final = 4 << 10
 #: Pages written to the WAL before a commit copies them back: pages written often are then copied once.
 CHECKPOINT_PAGES: Final = 4_000
+#: Rows that are deleted in one transaction where many are: writers get between.
+DROP_CHUNK: Final = 2_000
 
 _LOCKED: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _FAILING: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT}

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from contracts.clock import Clock
-from contracts.errors import Conflict
+from contracts.errors import Conflict, Unusable
 from contracts.ports import ControlWrite, Versioned
 from stores.sqlite_connection import Database, Schema
 
@@ -45,7 +45,7 @@ class SqliteControlStore:
         )
         if not rows or self._expired(rows[0][2]):
             return Versioned(None, 0)
-        return Versioned(_decode(rows[0][0]), rows[0][1])
+        return Versioned(self._decoded(kind, name, rows[0][0]), rows[0][1])
 
     def put(
         self,
@@ -105,7 +105,9 @@ class SqliteControlStore:
         rows: builtins.list[Any] = self._database.read(
             "SELECT name, value, expires_ms FROM documents WHERE kind = ? ORDER BY name", (kind,)
         )
-        return {name: _decode(value) for name, value, expires_ms in rows if not self._expired(expires_ms)}
+        return {
+            name: self._decoded(kind, name, value) for name, value, expires_ms in rows if not self._expired(expires_ms)
+        }
 
     def sweep(self, before_ms: int) -> int:
         """Delete documents that expired before an instant; returns how many. Leave a margin of at least one lease
@@ -116,6 +118,16 @@ class SqliteControlStore:
     def close(self) -> None:
         """Nothing may be using the store any more."""
         self._database.close()
+
+    def _decoded(self, kind: str, name: str, value: bytes) -> dict[str, Any]:
+        """Raises `Unusable` for damaged bytes."""
+        try:
+            return _decode(value)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Unusable(
+                f"{kind} {name} in {self._database.path} is damaged ({error}); restore the data directory: "
+                "docs/howto/repair.md"
+            ) from None
 
     def _expired(self, expires_ms: int | None) -> bool:
         return expires_ms is not None and expires_ms <= self._clock.now_ms()

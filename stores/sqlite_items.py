@@ -14,7 +14,7 @@ from contracts.subjects import TAG_PREFIX
 from contracts.tally import Tally
 from stores import sqlite_tallies
 from stores.item_codec import decode_item, encode_item
-from stores.sqlite_connection import Database, OnOneFile, Schema
+from stores.sqlite_connection import DROP_CHUNK, Database, OnOneFile, Schema
 
 STREAM_SHARD: Final = "shardId-00000000000000000000-00000000"
 SEQUENCE_DIGITS: Final = 21
@@ -157,11 +157,20 @@ class SqliteItemStore(OnOneFile):
 
     def trim_stream(self, before_ms: int, read_through: str) -> int:
         """Retention: drop stream entries written before an instant that their reader is done with, up to the first that
-        was not; returns how many."""
-        with self._database.write() as connection:
-            kept = connection.execute("SELECT min(sequence) FROM stream WHERE at_ms >= ?", (before_ms,)).fetchone()[0]
-            end = int(read_through or 0) + 1 if kept is None else min(kept, int(read_through or 0) + 1)
-            return connection.execute("DELETE FROM stream WHERE sequence < ?", (end,)).rowcount
+        was not; returns how many. In chunks, so that writers get between."""
+        dropped, chunk = 0, DROP_CHUNK
+        while chunk == DROP_CHUNK:
+            with self._database.write() as connection:
+                first = connection.execute("SELECT min(sequence) FROM stream").fetchone()[0] or 0
+                end = min(first + DROP_CHUNK, int(read_through or 0) + 1)
+                kept = connection.execute(
+                    "SELECT min(sequence) FROM stream WHERE sequence < ? AND at_ms >= ?", (end, before_ms)
+                ).fetchone()[0]
+                chunk = connection.execute(
+                    "DELETE FROM stream WHERE sequence < ?", (end if kept is None else kept,)
+                ).rowcount
+            dropped += chunk
+        return dropped
 
     # ---- dashboard --------------------------------------------------------------------------------------------
     def put_dashboard(self, items: Sequence[Item]) -> None:

@@ -1,12 +1,14 @@
 """The Lake port: immutable objects of gzip JSON lines."""
 
+import errno
+import os
 import threading
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.errors import BadEvent, BadRequest
+from contracts.errors import BadEvent, BadRequest, Transient
 from contracts.ports import Lake
 
 KEY = "raw/source=rss/date=2025-12-21/shardId-000000000000-1-2.jsonl.gz"
@@ -45,7 +47,7 @@ def test_keys_are_ascending_and_by_prefix(lake):
     assert lake.keys("raw/") == sorted(name for name in names if name.startswith("raw/"))
     assert lake.keys("raw/date=2025-12-1") == sorted(name for name in names if name.startswith("raw/date=2025-12-10"))
     assert lake.keys("scored/date=2025-12-10/a.jsonl.gz") == ["scored/date=2025-12-10/a.jsonl.gz"]
-    assert lake.keys("nothing/") == lake.keys("../") == []
+    assert lake.keys("nothing/") == lake.keys("../") == lake.keys("raw/date=2025-12-9/a.jsonl.gz/") == []
 
 
 def test_an_absent_object_is_said_to_be_absent(lake):
@@ -94,6 +96,28 @@ def test_a_reader_sees_the_old_or_the_new_object_and_nothing_between(lake):
     while not done.is_set():
         assert len(list(lake.read(KEY))) in sizes
     writer.join(20)
+
+
+@pytest.mark.homes("embedded")
+@pytest.mark.parametrize("fault", [errno.EIO, errno.EACCES, errno.ENOENT])
+def test_a_folder_that_cannot_be_read_is_no_empty_one(lake, monkeypatch, fault):
+    """One that went away meanwhile is. Embedded only: S3 has no folders."""
+    for day in (20, 21):
+        lake.put(f"raw/date=2025-12-{day}/a.jsonl.gz", [b"1"])
+    scandir = os.scandir
+
+    def failing(path):
+        if str(path).endswith("20"):
+            raise OSError(fault, os.strerror(fault), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    if fault == errno.ENOENT:
+        assert lake.keys("raw/") == ["raw/date=2025-12-21/a.jsonl.gz"]
+        return
+    for prefix in ("", "raw/", "raw/date=2025-12-20/"):
+        with pytest.raises(Transient, match="date=2025-12-20: "):
+            lake.keys(prefix)
 
 
 @pytest.mark.homes("embedded")

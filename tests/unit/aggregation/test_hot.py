@@ -25,7 +25,7 @@ from contracts.clock import ManualClock
 from contracts.generation import FIRST_GENERATION
 from contracts.hashing import member_hash, packed_hash
 from contracts.kinesis import Chunk
-from contracts.member_parts import PART_LIMIT_BYTES, join_parts, member_parts, part_of
+from contracts.member_parts import HASH_BITS, PART_LIMIT_BYTES, join_parts, member_parts
 from contracts.ports import Record
 from contracts.settings import AggregatorSettings, Settings
 from stores.home import Home, close_home, open_home
@@ -58,6 +58,12 @@ def aggregator(home: Home, lanes: int = 1) -> Aggregator:
 Members = st.frozensets(st.integers(0, 100_000), max_size=300).map(
     lambda ids: frozenset(map(member_hash, map(str, ids)))
 )
+
+
+def part_of(member: int, count: int) -> int:
+    """The number of the part that holds a member, among `count` parts (a power of two)."""
+    assert count.bit_count() == 1, f"{count} parts are no power of two"
+    return member >> (HASH_BITS - count.bit_length() + 1)
 
 
 @settings(max_examples=100, deadline=None)

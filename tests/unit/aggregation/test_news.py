@@ -39,14 +39,18 @@ class Line:
         return [each.event_id for lane in self.store.lanes.values() for change in lane for each in change.events]
 
 
-@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("taken_by", ["itself", "a new process", "a warm process"])
 @pytest.mark.parametrize("halves", [False, True])
 @pytest.mark.parametrize("operation", ["write", "append", "reply"])
-def test_every_counted_event_is_told_though_the_process_died(operation: str, halves: bool, restarts: bool) -> None:
+def test_every_counted_event_is_told_though_the_process_died(operation: str, halves: bool, taken_by: str) -> None:
     """At every operation of the store; the batch comes again, or its halves do, to the same process or to another."""
-    documents = [scored(n, f"T{n % 3}", BASE_MS + n * 40_000, 0.5) for n in range(6)]
+    documents = [scored(n, f"T{n % 3}", BASE_MS + n * 14_000, 0.5) for n in range(6)]
     for at in itertools.count(1):
         line, met = Line(), itertools.count(1)
+        dying = line.process
+        line.restart()
+        line.feed(scored(9, "T9", BASE_MS, 0.5))
+        warm, line.process = line.process, dying
 
         def die(what: str, at: int = at, met: Any = met) -> None:
             if what == operation and next(met) == at:
@@ -57,9 +61,11 @@ def test_every_counted_event_is_told_though_the_process_died(operation: str, hal
             line.feed(*documents)
             break
         line.store.on_operation = nothing_happens
-        if restarts:
+        if taken_by == "a new process":
             line.restart()
-        for part in (documents[:3], documents[3:]) if halves and not restarts else (documents,):
+        elif taken_by == "a warm process":
+            line.process = warm
+        for part in (documents[:3], documents[3:]) if halves else (documents,):
             line.feed(*part)
         assert {each["event_id"] for each in documents} <= set(line.told()), f"at {operation} {at}"
 

@@ -1,0 +1,92 @@
+"""The change log on DynamoDB: how little is read of a lane full of what is past its TTL and not deleted yet."""
+
+from typing import Any
+
+import pytest
+
+from contracts.resolution import DAY_MS
+from stores.bucket_codec import encode_change
+from stores.dynamo import PASSING_REASONS, Table
+from stores.dynamo_changes import _encode, _key, _lane_key
+from tests.aws.conftest import World
+from tests.aws.moto_aws import refusal
+from tests.ports.bucket_values import change
+
+#: Changes of a lane: so many are past their TTL, so many are not.
+EXPIRED, KEPT = 2_000, 40
+
+
+@pytest.fixture
+def table(world: World) -> Table:
+    """A lane `a`, an item a change, but that the last of the expired ones has three and every tenth is deleted."""
+    found = Table(world.aws.buckets._service, world.aws.buckets._changes._table.name)
+    now_s, head = world.clock.now_ms() // 1000, EXPIRED + KEPT
+    body = encode_change(change())
+    rows = []
+    for last in range(1, head + 1):
+        count = 3 if last == EXPIRED else 1
+        if EXPIRED - 3 < last < EXPIRED or last % 10 == 3:
+            continue
+        ttl = now_s - 1 if last <= EXPIRED else now_s + 9
+        rest = {"body": {"B": _encode([body] * count)}, "count": {"N": str(count)}, "ttl": {"N": str(ttl)}}
+        rows.append(_key("a", last) | rest)
+    found.write_many([*rows, _lane_key("a") | {"head": {"N": str(head)}, "tail": {"N": "1"}}])
+    return found
+
+
+def read_items(world: World) -> list[dict[str, Any]]:
+    """What queries will have answered with from now on."""
+    items: list[dict[str, Any]] = []
+
+    def note(service: str, operation: str, given: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if operation == "Query":
+            assert answer["ScannedCount"] == len(answer["Items"]), "what is filtered out is read, too"
+            items.extend(answer["Items"])
+        return answer
+
+    world.faults.after.append(note)
+    return items
+
+
+def test_the_tail_of_a_lane_is_found_without_reading_what_is_expired(world: World, table: Table):
+    items = read_items(world)
+    assert world.aws.buckets.changes_tail() == {"a": EXPIRED + 1}
+    assert len(items) <= 1 + 13
+    assert not any("body" in item for item in items)
+    items.clear()
+    world.clock.advance(DAY_MS)
+    assert world.aws.buckets.changes_tail() == {"a": EXPIRED + KEPT + 1}
+    world.aws.buckets.commit("g1", [], [change(), change()], "a")
+    assert world.aws.buckets.changes_tail() == {"a": EXPIRED + KEPT + 1}
+    assert len(items) <= 2 * 14
+
+
+def test_the_tail_of_a_young_lane_takes_one_question(world: World):
+    for _ in range(5):
+        world.aws.buckets.commit("g1", [], [change(), change()], "a")
+    items = read_items(world)
+    assert world.aws.buckets.changes_tail() == {"a": 1}
+    assert len(items) == 2
+
+
+def test_a_change_is_found_by_reading_that_alone(world: World, table: Table):
+    items = read_items(world)
+    for after, wanted in ((0, [1]), (EXPIRED - 2, [EXPIRED - 1, EXPIRED, EXPIRED + 1]), (EXPIRED + KEPT - 1, [2040])):
+        items.clear()
+        found = world.aws.buckets.changes_after({"a": after}, len(wanted))
+        assert [stored.sequence for stored in found] == wanted
+        assert len(items) <= 1 + len(wanted)
+
+
+@pytest.mark.parametrize("reason", sorted(PASSING_REASONS - {"None"}))
+def test_a_transaction_that_was_refused_for_now_is_tried_again(world: World, reason: str):
+    refused = iter([True] * 3)
+
+    def fault(service: str, operation: str, given: dict[str, Any]) -> Any:
+        if operation == "TransactWriteItems" and next(refused, False):
+            return refusal("TransactionCanceledException", CancellationReasons=[{"Code": reason}, {"Code": "None"}])
+        return None
+
+    world.faults.before.append(fault)
+    world.aws.buckets.commit("g1", [], [change()], "a")
+    assert [stored.sequence for stored in world.aws.buckets.changes_after({})] == [1]
