@@ -3,6 +3,7 @@
     raw/source=<source>/date=<UTC day of arrival>/<shard>-<first>-<last>.jsonl.gz
     scored/date=<UTC day of arrival>/<shard>-<first>-<last>.jsonl.gz
     raw/source=unknown/date=<UTC day of arrival>/<stream>-<shard>-<first>-<last>.jsonl.gz     what cannot be read
+                                                              (a source of that name has the folder `unknown_`)
 
 A line is the record as it was (line breaks inside it taken out); what cannot be read is a line with the record's place
 and its bytes in base64. The range is that of the sequence numbers in the object. A batch is a gapless piece of its
@@ -86,7 +87,8 @@ def _place(record: StreamRecord) -> tuple[bool, str]:
         return True, f"raw/source=unknown/date={date}/{record.stream}-{record.shard_id}-"
     if record.stream.endswith(SCORED_STREAM):
         return False, f"scored/date={date}/{record.shard_id}-"
-    return False, f"raw/source={source}/date={date}/{record.shard_id}-"
+    folder = "unknown_" if source == "unknown" else source
+    return False, f"raw/source={folder}/date={date}/{record.shard_id}-"
 
 
 def _source_of(data: bytes) -> str | None:

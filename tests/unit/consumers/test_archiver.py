@@ -64,11 +64,11 @@ def test_a_record_nested_to_the_limit_stops_nothing(depth: int) -> None:
     assert sum(map(len, lake.objects.values())) == 2
 
 
-def test_a_source_called_unknown_is_readable_all_the_same() -> None:
+def test_a_source_called_unknown_is_not_among_what_cannot_be_read() -> None:
     lake = FakeLake()
     told = article(source="unknown")
     Archiver(lake).archive([record(1, told), record(2, b"no JSON")])
-    assert lake.objects[f"raw/source=unknown/date=2025-12-21/{SHARD}-1-1.jsonl.gz"] == [told]
+    assert lake.objects[f"raw/source=unknown_/date=2025-12-21/{SHARD}-1-1.jsonl.gz"] == [told]
     assert f"raw/source=unknown/date=2025-12-21/{RAW_STREAM}-{SHARD}-2-2.jsonl.gz" in lake.objects
 
 
