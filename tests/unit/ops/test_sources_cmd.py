@@ -60,6 +60,10 @@ def home_at(data: Path) -> Home:
     return open_home(Settings(data_dir=str(data)))
 
 
+def remembered(site: FakeSite) -> dict[str, Any]:
+    return {"state": "healthy", "url": f"{site.address}/wire", "cursor": {"etag": '"1"'}}
+
+
 def brought(done: Result) -> dict[str, Any]:
     return json.loads(done.stdout)
 
@@ -78,7 +82,7 @@ def test_it_shows_what_a_source_would_bring_and_changes_nothing(run: Run, data: 
 
 
 def test_it_goes_on_where_the_last_fetch_left_off_or_begins_anew(run: Run, data: Path, site: FakeSite) -> None:
-    home_at(data).control.put(KIND, "wire", {"state": "healthy", "cursor": {"etag": '"1"'}})
+    home_at(data).control.put(KIND, "wire", remembered(site))
     assert len(brought(run("test", "wire", "--json"))["articles"]) == 2
     assert site.asked[-1][1]["If-None-Match"] == '"1"'
     run("test", "wire", "--anew")
@@ -92,7 +96,7 @@ def test_on_a_stage_it_asks_with_what_is_remembered_there(
     monkeypatch.setenv("CANDLEWICK_HOME", "aws")
     monkeypatch.setenv("CANDLEWICK_LAKE_BUCKET", "lake")
     with HOMES["aws"](tmp_path) as stage:
-        stage.home.control.put(KIND, "wire", {"state": "healthy", "cursor": {"etag": '"1"'}})
+        stage.home.control.put(KIND, "wire", remembered(site))
         assert next(row["state"] for row in brought(run("list", "--json")) if row["name"] == "wire") == "healthy"
         run("test", "wire")
         assert site.asked[-1][1]["If-None-Match"] == '"1"'
