@@ -59,6 +59,7 @@ def fake_site(encrypted: ssl.SSLContext | None = None) -> Iterator[FakeSite]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             status, told, body = site.reply(self.path, dict(self.headers))
