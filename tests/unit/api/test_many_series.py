@@ -33,24 +33,29 @@ def asked(home: TestHome, line: Line, monkeypatch: pytest.MonkeyPatch) -> list[s
     return asked
 
 
+class Watch:
+    """Runs calls, and knows the most series that one of them asked for."""
+
+    def __init__(self, run: Any, asked: list[str]) -> None:
+        self._run, self._asked, self.most = run, asked, 0
+
+    async def __call__(self, dependency: str, function: Any, *arguments: Any) -> Any:
+        before = len(self._asked)
+        found = await self._run(dependency, function, *arguments)
+        self.most = max(self.most, len(self._asked) - before)
+        return found
+
+
 @live
 async def test_the_subjects_are_read_in_pieces_and_once_for_all_who_ask(home: TestHome, asked: list[str]) -> None:
     app = create_app(home, options())
     async with calling(app) as client:
-        services, run, most = app.state.services, app.state.services.run, 0
-
-        async def watched(dependency: str, function: Any, *arguments: Any) -> Any:
-            nonlocal most
-            before = len(asked)
-            found = await run(dependency, function, *arguments)
-            most = max(most, len(asked) - before)
-            return found
-
-        services.run = watched
+        services, watch = app.state.services, Watch(app.state.services.run, asked)
+        services.run = watch
         answers = await asyncio.gather(*(client.get("/api/v2/subjects") for _ in range(12)))
         assert [len(answer.json()["subjects"]) for answer in answers] == [40] * 12
         assert sorted(asked) == NAMES
-        assert most < len(NAMES), "one call reads them all"
+        assert watch.most < len(NAMES), "one call reads them all"
         assert (await client.get("/api/v2/subjects")).json() == answers[0].json()
         assert len(asked) == 40
 
@@ -62,23 +67,15 @@ async def test_who_polls_everything_first_waits_for_no_single_call(
 ) -> None:
     app = create_app(home, options(), live=live_process)
     async with calling(app) as client:
-        services, run, most = app.state.services, app.state.services.run, 0
-
-        async def watched(dependency: str, function: Any, *arguments: Any) -> Any:
-            nonlocal most
-            before = len(asked)
-            found = await run(dependency, function, *arguments)
-            most = max(most, len(asked) - before)
-            return found
-
-        services.run = services.opener._run = watched
+        services, watch = app.state.services, Watch(app.state.services.run, asked)
+        services.run = services.opener._run = watch
         first, again = [(await client.get("/api/v2/changes?resolutions=1m,1h,24h")) for _ in range(2)]
         answer = first.json()
         assert (answer["resumed"], answer["reason"], answer["cursor"]) == (False, "first", "g1.0:14")
         assert len(answer["events"][0]["data"]["series"]) == 3 * len(NAMES)
         assert first.headers["content-encoding"] == "gzip"
         assert again.json() == answer
-        assert 0 < most < 3 * len(NAMES), "one call reads them all"
+        assert 0 < watch.most < 3 * len(NAMES), "one call reads them all"
         assert len(asked) == 3 * len(NAMES) * (1 if live_process else 2), "a live process remembers"
         same = {"If-None-Match": first.headers["etag"]}
         assert (await client.get("/api/v2/changes?resolutions=1m,1h,24h", headers=same)).status_code == 304

@@ -16,7 +16,7 @@ from ops import accounting
 from ops.accounting import Account, account
 from stores.home import Home, forget_homes, open_home
 from tests.events import BASE_MS, scored, stream
-from tests.unit.replay.kit import Live, put, settings_of
+from tests.unit.replay.kit import Live, expired_minutes, put, settings_of
 
 LATENESS_MS = AggregatorSettings().allowed_lateness_ms
 
@@ -112,15 +112,7 @@ def test_an_event_that_came_when_its_minute_was_gone_is_too_late_if_it_never_cou
 ) -> None:
     """A minute that is still there knows the event it counted; one that is gone sets aside both."""
     settings = settings.model_copy(update={"expire": True})
-    events = [scored(number, "AAPL", clock.now_ms() - number * 1_000, 0.5, clock.now_ms()) for number in range(4)]
-    put(home, events[:3])
-    Live(home, settings).all()
-    clock.advance(3 * DAY_MS)
-    if deleted:
-        with closing(sqlite3.connect(Path(settings.data_dir) / "buckets.db")) as file, file:
-            file.execute("DELETE FROM buckets WHERE resolution IN ('1m', '5m')")
-    put(home, [events[0], events[3]])
-    Live(home, settings).all()
+    expired_minutes(home, settings, clock, deleted)
     assert account(home, LATENESS_MS, expire=True) == Account(4, 3, 1, 1, 0)
 
 

@@ -1,16 +1,20 @@
 """A home with news in it, and the live line in miniature: the real aggregator and archiver, one step at a time."""
 
 import json
+import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from aggregation.service import Aggregator
 from consumers.archiver.service import Archiver
+from contracts.clock import ManualClock
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.generation import live_generation
 from contracts.kinesis import StreamRecord
 from contracts.ports import Entry, Position, Record
+from contracts.resolution import DAY_MS
 from contracts.settings import AggregatorSettings
 from local.driver_checkpoint import Checkpoint, Checkpoints
 from ops.replay.compare import Limits, compare
@@ -18,6 +22,7 @@ from ops.replay.plan import Plan, Wish, make_plan, save_plan
 from ops.replay.run import Drive, Seen, start_run
 from stores.home import Home, open_home
 from tests import oracle
+from tests.events import scored
 from tests.fakes.kinesis import batch_of
 
 
@@ -126,3 +131,20 @@ def fields(home: Home, generation: str | None = None) -> dict[tuple[str, str, in
     """Every bucket of a generation (the live one) in the oracle's terms."""
     name = generation or live_generation(home.control)
     return {tuple(bucket.key): oracle.fields_of(bucket) for bucket in home.buckets.scan(name)}
+
+
+def expired_minutes(
+    home: Home, settings: AggregatorSettings, clock: ManualClock, deleted: bool
+) -> list[dict[str, Any]]:
+    """Four events of one minute: three counted in time; days later, the minute past its TTL or `deleted` by it, the
+    first comes again and the last for the first time."""
+    events = [scored(number, "AAPL", clock.now_ms() - number * 1_000, 0.5, clock.now_ms()) for number in range(4)]
+    put(home, events[:3])
+    Live(home, settings).all()
+    clock.advance(3 * DAY_MS)
+    if deleted:
+        with closing(sqlite3.connect(Path(settings.data_dir) / "buckets.db")) as file, file:
+            file.execute("DELETE FROM buckets WHERE resolution IN ('1m', '5m')")
+    put(home, [events[0], events[3]])
+    Live(home, settings).all()
+    return events

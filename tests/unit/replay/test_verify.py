@@ -1,8 +1,5 @@
 """`verify` beside a running line: what came while it read is no difference; damage is one, however often looked at."""
 
-import sqlite3
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,8 +19,8 @@ from ops.replay.run import Drive, start_run
 from ops.verify import SECOND_LOOKS, verify
 from stores.home import Home, forget_homes, open_home
 from tests import oracle
-from tests.events import scored, stream
-from tests.unit.replay.kit import Live, archive_raw, fields, ignore, planned, put, put_raw, raw
+from tests.events import stream
+from tests.unit.replay.kit import Live, archive_raw, expired_minutes, fields, ignore, planned, put, put_raw, raw
 from tests.unit.replay.test_promote import compared
 from tests.unit.replay.test_rescore import Lengths, again, news, title
 
@@ -108,16 +105,7 @@ def test_an_event_that_came_when_its_minute_was_gone_counts_in_no_rebuild(
     settings = settings.model_copy(update={"expire": True})
     clock = ManualClock()
     home = open_home(settings, clock)
-    live = Live(home, settings)
-    events = [scored(number, "AAPL", clock.now_ms() - number * 1_000, 0.5, clock.now_ms()) for number in range(4)]
-    put(home, events[:3])
-    live.all()
-    clock.advance(3 * DAY_MS)
-    if deleted:
-        with closing(sqlite3.connect(Path(settings.data_dir) / "buckets.db")) as file, file:
-            file.execute("DELETE FROM buckets WHERE resolution IN ('1m', '5m')")
-    put(home, [events[0], events[3]])
-    Live(home, settings).all()
+    events = expired_minutes(home, settings, clock, deleted)
     late = [line["event_key"].partition(" ")[2] for line in list_asides(home.lake, "late")]
     assert late == [event["event_id"] for event in ([events[0], events[3]] if deleted else [events[3]])]
     report = verify(home, settings)
