@@ -62,7 +62,9 @@ class ClassifierSettings(Settings):
     symbols_file: str | None = Field(
         None, description="CSV of companies; empty: symbols.csv of the data directory, else the shipped one"
     )
-    model_threads: int = Field(1, ge=1, le=16, description="threads one inference may use")
+    model_threads: int = Field(
+        0, ge=0, le=16, description="texts that are scored side by side; 0: as many as there are cores, 4 at most"
+    )
     lanes: int = Field(1, ge=1, le=64, description="partition keys a subject is spread over")
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from consumers.classifier.models import registry
 from consumers.classifier.service import ClassifierService
@@ -25,6 +25,7 @@ METRIC_OF = {
     "events": "EventsEmitted",
     "quarantined": "EventsQuarantined",
 }
+MAX_CORES: Final = 4
 _opening = threading.Lock()
 
 
@@ -36,10 +37,16 @@ def _service(settings: ClassifierSettings, home: Home) -> ClassifierService:
         control=home.control,
         lake=home.lake,
         clock=home.clock,
-        model=registry.load(settings.model or registry.DEFAULT, settings.model_threads),
+        model=registry.load(settings.model or registry.DEFAULT, settings.model_threads or _cores()),
         symbols=_symbols(settings),
         lanes=settings.lanes,
     )
+
+
+def _cores() -> int:
+    """The cores that texts are scored on when nobody says how many: more than a few gain nothing, because all else of
+    the line is Python."""
+    return min(MAX_CORES, os.cpu_count() or 1)
 
 
 def _symbols(settings: ClassifierSettings) -> Symbols:

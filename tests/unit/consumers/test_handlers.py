@@ -8,6 +8,7 @@ import pytest
 
 from consumers.archiver.handler import lambda_handler as archive
 from consumers.classifier.handler import lambda_handler as classify
+from consumers.classifier.models import registry
 from consumers.read_model.handler import lambda_handler as copy_to_read_model
 from contracts.errors import Unusable
 from contracts.events import RAW_STREAM, SCORED_STREAM
@@ -57,6 +58,22 @@ def test_an_article_goes_all_the_way(home: Home) -> None:
     assert copy_to_read_model({"Records": [record]}, None) == {"batchItemFailures": []}
     (shown,) = home.items.dashboard_day("2025-12-21", None, 10)
     assert shown["sentiment"] == "positive"
+
+
+@pytest.mark.parametrize(("told", "cores", "threads"), [("", 2, 2), ("0", 64, 4), ("3", 2, 3), ("", None, 1)])
+def test_texts_are_scored_on_all_cores_unless_told(
+    home: Home, monkeypatch: pytest.MonkeyPatch, told: str, cores: int | None, threads: int
+) -> None:
+    if told:
+        monkeypatch.setenv("CANDLEWICK_MODEL_THREADS", told)
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    asked: list[int] = []
+    load = registry.load
+    monkeypatch.setattr(registry, "load", lambda name, threads: (asked.append(threads), load(name, threads))[1])
+    home.log.put_records(RAW_STREAM, [Entry("a", article("Apple shares soar on a great quarter"))])
+    for event in events(home, RAW_STREAM):
+        assert classify(event, None) == {"batchItemFailures": []}
+    assert asked == [threads]
 
 
 def test_bad_settings_are_all_named(monkeypatch: pytest.MonkeyPatch) -> None:
