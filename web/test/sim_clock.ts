@@ -38,6 +38,11 @@ export class SimClock implements Clock {
       this.#sleepers.push(sleeper);
     });
 
+  /** How many wait for their time. */
+  get asleep(): number {
+    return this.#sleepers.length;
+  }
+
   /** Lets everything that is ready run, then moves time forward, waking sleepers in order. */
   async advance(wait: number): Promise<void> {
     const until = this.#now + wait;

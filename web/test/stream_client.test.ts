@@ -175,6 +175,7 @@ describe("the stream client", () => {
     await rig.clock.advance(60_000);
     expect(rig.streams().length).toBe(4);
     expect(rig.phase).toBe("polling");
+    expect(rig.clock.asleep, "waits for its next question alone, not for the limits of those answered").toBe(1);
   });
 
   it("knows the server's clock and the newest news while it polls", async () => {

@@ -152,9 +152,10 @@ export class StreamClient {
   /** Asks, and gives up like an aborted question when the answer does not come. */
   #inTime<T>(signal: AbortSignal, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const late = new AbortController();
-    let waiting = true;
-    void this.#deps.clock.sleep(FIRST_MESSAGE_LIMIT, signal).then(() => waiting && late.abort());
-    return ask(AbortSignal.any([signal, late.signal])).finally(() => (waiting = false));
+    const answered = new AbortController();
+    const limit = this.#deps.clock.sleep(FIRST_MESSAGE_LIMIT, AbortSignal.any([signal, answered.signal]));
+    void limit.then(() => answered.signal.aborted || late.abort());
+    return ask(AbortSignal.any([signal, late.signal])).finally(() => answered.abort());
   }
 
   #update(change: Partial<Link>): void {
