@@ -96,7 +96,9 @@ def main() -> None:
 
     def candle() -> Any:
         driver.run_until_idle()
-        return (get_json(api_url, "/api/v2/timeseries/AAPL?resolution=1h") or {}).get("partial_bucket")
+        series = get_json(api_url, "/api/v2/timeseries/AAPL?resolution=1h")
+        # An hour may have ended since the article was sent.
+        return series and next(filter(None, [series["partial_bucket"], *series["buckets"]]), None)
 
     bucket_of = wait_for(clock, candle)
     driver.run_until_idle(final=True)
