@@ -44,8 +44,8 @@ def _service(settings: ClassifierSettings, home: Home) -> ClassifierService:
 
 
 def _cores() -> int:
-    """The cores that texts are scored on when nobody says how many: more than a few gain nothing, because all else of
-    the line is Python."""
+    """The cores that texts are scored on when nobody says how many: a larger machine keeps some for all else. Measured
+    on two (docs/model.md)."""
     return min(MAX_CORES, os.cpu_count() or 1)
 
 
