@@ -30,6 +30,7 @@ class Connections:
         self.refused = 0
         self.reserved = 0
         self.draining = False
+        self._passed = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._starting: asyncio.Lock | None = None
         hub.on_epoch_change.append(lambda _: self.end_all("epoch_changed"))
@@ -122,8 +123,9 @@ class Connections:
             self.tidy()
 
     def tidy(self) -> None:
-        """End what is over, drop who does not read."""
+        """End what is over, drop who does not read, forget what everybody has been sent."""
         self.hub.tidy()
+        self.forget_passed()
         at_ms, now_ms = self.hub.clock.monotonic_ms(), self.hub.clock.now_ms()
         stall_ms = self.hub.options.stall_s * 1000
         for stream in list(self.open):
@@ -134,3 +136,13 @@ class Connections:
                 stream.end("lifetime")
             elif stream.until_ms is not None and now_ms >= stream.until_ms:
                 stream.end("until")
+
+    def forget_passed(self) -> None:
+        """Let go of what everybody is past since the last turn or longer; what is newer serves those who come back
+        within the second (`opening`). While a stream is being opened all is kept: it may go on from anywhere."""
+        if self.reserved:
+            return
+        ring = self.hub.ring
+        passed = min((stream.index for stream in self.open), default=ring.next_index)
+        ring.forget(min(passed, self._passed))
+        self._passed = passed

@@ -16,7 +16,8 @@ class Overrun(Exception):
 
 
 class Ring:
-    """Slots numbered from 0; the oldest fall out. Readers with equal filters at the same place share the bytes."""
+    """Slots numbered from 0. The oldest fall out, and go before that when nobody needs them (`forget`). Readers with
+    equal filters at the same place share the bytes."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._slots: deque[Slot] = deque(maxlen=capacity)
@@ -52,6 +53,11 @@ class Ring:
         if found is None:
             found = self._memo[index, wanted, end] = self._encode(index, wanted, end)
         return found
+
+    def forget(self, before: int) -> None:
+        """Let go of the slots below an index, which every reader is past."""
+        while self._slots and self.next_index - len(self._slots) < before:
+            self._slots.popleft()
 
     def holds(self, index: int) -> bool:
         """True while a reader can go on from there."""

@@ -113,15 +113,14 @@ class Edit(NamedTuple):
 
 
 class EventStream:
-    """The stream of one client. `ending` is set by others: the reason for a farewell. One whose `until` lies in the
-    past is `over` with its opening: what the ring holds was written later."""
+    """The stream of one client. `index` is its place in the ring; `ending` is set by others: the reason for a farewell.
+    One whose `until` lies in the past is `over` with its opening: what the ring holds was written later."""
 
     __slots__ = (
         "_chunked",
         "_connections",
         "_edit",
         "_hub",
-        "_index",
         "_lifetime_s",
         "_opening",
         "_task",
@@ -131,6 +130,7 @@ class EventStream:
         "ending",
         "expires_ms",
         "gone",
+        "index",
         "over",
         "sending_since_ms",
         "until_ms",
@@ -151,7 +151,7 @@ class EventStream:
         self._opening: Opening | None = opening
         self.until_ms = until_ms
         self.configuration = configuration
-        self._index = opening.ring_index
+        self.index = opening.ring_index
         lifetime_s = self._hub.options.max_lifetime_s
         self._lifetime_s = lifetime_s
         self.expires_ms = self._hub.clock.monotonic_ms() + planned_lifetime_ms(lifetime_s)
@@ -279,12 +279,12 @@ class EventStream:
         """What to send next; empty when there is nothing. Raises `Overrun`."""
         edit = self._edit
         if edit is not None:
-            payload, self._index = self._hub.ring.read(self._index, edit.stays, edit.end)
+            payload, self.index = self._hub.ring.read(self.index, edit.stays, edit.end)
             if not payload:
                 self._edit = None
                 payload = edit.slot.render(self.wanted)
             return payload
-        payload, self._index = self._hub.ring.read(self._index, self.wanted)
+        payload, self.index = self._hub.ring.read(self.index, self.wanted)
         return payload
 
     async def _write(self, send: Send, frame: Callable[[bytes], bytes], payload: bytes) -> None:

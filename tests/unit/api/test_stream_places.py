@@ -2,10 +2,15 @@
 to an end."""
 
 import asyncio
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 
+from api.sse.connections import Connections
+from api.sse.ring import Ring
+from api.sse.slots import control_event, control_slot
+from api.sse.stream import EventStream
 from contracts.instants import iso_ms
 from tests.unit.api.kit import NOW_MS, Line, Listener, TestHome, Told, article, live, serving
 
@@ -108,3 +113,79 @@ async def test_who_has_all_until_its_end_is_told_to_stay_away(home: TestHome, li
             lost = await rest.get(url, params=until, headers=mine | {"Last-Event-ID": "g0.0:1"})
             assert (lost.status_code, lost.text.count("event: snapshot")) == (200, 1)
         assert not app.state.services.connections.reserved
+
+
+@live
+async def test_the_ring_holds_what_somebody_has_not_been_sent_and_no_more(home: TestHome, line: Line) -> None:
+    async with serving(home) as (base, app):
+        connections, ring = app.state.services.connections, app.state.services.hub.ring
+        async with Listener(f"{base}/api/v2/stream?tickers=AAPL") as client:
+            await client.until(lambda c: c.named("heartbeat"))
+            (stream,) = connections.open
+            line.tell(told(1))
+            await client.until(lambda c: c.named("new_item"))
+            here = stream.index
+            connections.tidy()
+            connections.tidy()
+            assert ring.next_index == here > 0
+            assert ring.holds(here)
+            assert not ring.holds(here - 1)
+
+            stream.index = here - 1  # as one that has not taken what was sent last
+            assert connections.reserve()
+            line.tell(told(2))
+            await taken_in(home, app)
+            for _ in range(3):
+                connections.tidy()
+            assert ring.holds(here), "somebody is being let in, who may go on from there"
+            connections.release()
+
+
+class At:
+    """A stream, as far as the ring is concerned."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
+def test_who_is_let_in_goes_on_from_where_it_began_to_be() -> None:
+    """Between the look at the ring and the stream's first turn lies a wait for the store, and what was read for one is
+    told to others that come a little later."""
+    ring = Ring()
+    hub: Any = SimpleNamespace(ring=ring, on_epoch_change=[], connections=0, options=SimpleNamespace(max_connections=9))
+    connections = Connections(hub, run=cast(Any, None))
+
+    def told_of(count: int) -> None:
+        for _ in range(count):
+            ring.append(control_slot("g1.0:1", control_event("heartbeat", {})))
+
+    def let_in(index: int) -> EventStream:
+        stream = cast(EventStream, At(index))
+        connections.release()
+        connections.add(stream)
+        return stream
+
+    def first_after_two_turns() -> int:
+        connections.forget_passed()
+        connections.forget_passed()
+        return next(index for index in range(ring.next_index + 1) if ring.holds(index))
+
+    assert connections.reserve()
+    told_of(4)
+    slow = let_in(2)
+    assert first_after_two_turns() == 2
+
+    assert connections.reserve()
+    connections.remove(slow)
+    told_of(1)
+    assert first_after_two_turns() == 2, "one is being let in"
+    late = let_in(4)
+    assert first_after_two_turns() == 4
+    assert connections.reserve()
+    connections.remove(late)
+    connections.release()
+    told_of(3)
+    connections.forget_passed()
+    assert connections.reserve()
+    let_in(5)  # by what was read before the last turn
+    assert first_after_two_turns() == 5
