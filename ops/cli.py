@@ -62,14 +62,10 @@ def publish(
 ) -> None:
     """Put the events of a file on the stream; prints {"read","published","rejected"}."""
     with plain_errors():
-        from pathlib import Path
+        from ops.publish import asked, publish_command
 
-        from contracts.errors import BadRequest
-        from ops.publish import publish_command
-
-        if file != "-" and not Path(file).exists():  # said before a data directory is made
-            raise BadRequest(f"{file}: No such file or directory")
-        counts = publish_command(home_of(data_dir, must_exist=False), file, kind, speed, backfill, column or [], source)
+        wanted = asked(file, kind, speed, backfill, column or [], source)
+        counts = publish_command(home_of(data_dir, must_exist=False), wanted)
         put_json(counts)
         if counts["rejected"]:
             raise typer.Exit(PARTIAL)

@@ -1,7 +1,8 @@
 """`candlewick publish`: a file's events onto the stream."""
 
 import sys
-from typing import Any, get_args
+from pathlib import Path
+from typing import Any, NamedTuple, cast, get_args
 
 from contracts.errors import BadRequest
 from contracts.settings import AggregatorSettings
@@ -13,20 +14,30 @@ from stores.home import Home
 MAX_SHOWN_PROBLEMS = 20
 
 
-def publish_command(
-    opened: tuple[Home, AggregatorSettings],
-    path: str,
-    kind: str | None,
-    speed: str,
-    backfill: bool,
-    mappings: list[str],
-    source: str,
-) -> dict[str, Any]:
-    """Publish a file; every rejected line is one line on stderr (the first 20) and is kept in the lake."""
-    home, settings = opened
+class Asked(NamedTuple):
+    """What the command line asks for."""
+
+    path: str
+    kind: Kind | None
+    speed: float | None
+    backfill: bool
+    columns: dict[str, str]
+    source: str
+
+
+def asked(path: str, kind: str | None, speed: str, backfill: bool, mappings: list[str], source: str) -> Asked:
+    """The arguments as they are meant. Raises `BadRequest`: before anything is made or opened for them."""
+    if path != "-" and not Path(path).exists():
+        raise BadRequest(f"{path}: No such file or directory")
     if kind is not None and kind not in get_args(Kind):
         raise BadRequest(f"--as {kind!r}", get_args(Kind))
     columns = dict(_pair(mapping) for mapping in mappings)
+    return Asked(path, cast(Kind | None, kind), parse_speed(speed), backfill, columns, source)
+
+
+def publish_command(opened: tuple[Home, AggregatorSettings], asked: Asked) -> dict[str, Any]:
+    """Publish a file; every rejected line is one line on stderr (the first 20) and is kept in the lake."""
+    home, settings = opened
     shown = 0
 
     def problem(line: str) -> None:
@@ -49,16 +60,16 @@ def publish_command(
             home.log,
             home.lake,
             home.clock,
-            kind=kind,  # type: ignore[arg-type]
-            speed=parse_speed(speed),
-            backfill=backfill,
+            kind=asked.kind,
+            speed=asked.speed,
+            backfill=asked.backfill,
             lanes=settings.lanes,
-            columns=columns,
-            source=source,
+            columns=asked.columns,
+            source=asked.source,
             on_problem=problem,
             on_progress=progress,
         )
-        report = publication.run(path, sys.stdin.buffer)
+        report = publication.run(asked.path, sys.stdin.buffer)
     return report._asdict()
 
 

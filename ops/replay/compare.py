@@ -7,15 +7,15 @@ plan and holds more events than its counterpart counts as `newer`. Of a bucket t
 import heapq
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from aggregation.rollup import past_ttl
-from contracts.bucket import E4, LANE_SEPARATOR, Bucket
+from contracts.bucket import E4, Bucket
 from contracts.documents import bucket_document, end_ms
 from contracts.generation import COMPARE_KIND, POINTER, live_generation
 from contracts.instants import iso_ms, parse_ms
-from contracts.pairs import pairs
+from contracts.pairs import distance_e4, pairs, same_content, without_lanes
 from contracts.resolution import FINEST, NAMES, WIDTH_MS
 from ops.replay.runs import KIND
 from stores.home import Home
@@ -91,7 +91,7 @@ def _walk(
     began_ms = home.clock.monotonic_ms()
     pending = 0
     now_ms = home.clock.now_ms()
-    for here, there in pairs(_plain(home.buckets.scan(a)), _plain(home.buckets.scan(b))):
+    for here, there in pairs(without_lanes(home.buckets.scan(a)), without_lanes(home.buckets.scan(b))):
         one = here or there
         if expire and one is not None and past_ttl(one.key, now_ms):
             continue
@@ -106,19 +106,6 @@ def _walk(
             return False
     progress(pending)
     return True
-
-
-def _plain(buckets: Iterator[Bucket]) -> Iterator[Bucket]:
-    """Lanes are how a bucket is written, not what it says."""
-    return (bucket for bucket in buckets if LANE_SEPARATOR not in bucket.subject)
-
-
-def same_content(here: Bucket, there: Bucket) -> bool:
-    """Equal in all that `content_bytes` encodes, without encoding it; of a minute that is spread over lanes, in what
-    it says."""
-    if here.resolution == FINEST.name and (here.children or there.children):
-        return here.summary == there.summary
-    return here.summary == there.summary and here.members == there.members and here.children == there.children
 
 
 class _Part:
@@ -243,14 +230,6 @@ def _net_flips(here: Bucket | None, there: Bucket | None) -> float:
     assert there is not None
     a, b = here.summary, there.summary
     return (abs(a.positive - b.positive) + abs(a.neutral - b.neutral) + abs(a.negative - b.negative)) / 2
-
-
-def distance_e4(here: Bucket, there: Bucket) -> int:
-    """The largest difference of open, high, low and close, in 1/10,000."""
-    a, b = here.summary, there.summary
-    return max(
-        abs(a.open_e4 - b.open_e4), abs(a.high_e4 - b.high_e4), abs(a.low_e4 - b.low_e4), abs(a.close_e4 - b.close_e4)
-    )
 
 
 def _flips(run: dict[str, Any] | None, tally: _Tally) -> dict[str, Any]:

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from contracts import emf, telemetry
-from contracts.clock import ManualClock
+from contracts.clock import ManualClock, SystemClock
 from contracts.metrics import METRICS, NAMESPACE
 
 
 @pytest.fixture
 def told(capsys):
-    clock = ManualClock()
+    clock = ManualClock(SystemClock().now_ms())  # CloudWatch takes no older time, and Powertools says so
     telemetry.emit_to(emf.writer("dev", clock))
     yield lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     telemetry.emit_to(None)

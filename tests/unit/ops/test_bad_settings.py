@@ -116,7 +116,17 @@ def test_doctor_makes_no_data_directory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("doctor",), ("status",), ("buckets", "AAPL"), ("quarantine", "list"), ("publish", "nosuch.jsonl")]
+    "arguments",
+    [
+        ("doctor",),
+        ("status",),
+        ("buckets", "AAPL"),
+        ("quarantine", "list"),
+        ("publish", "nosuch.jsonl"),
+        ("publish", "-", "--as", "cooked"),
+        ("publish", "-", "--speed", "fast"),
+        ("publish", "-", "--map", "title"),
+    ],
 )
 @pytest.mark.parametrize("folder", [".", "none"])
 def test_a_folder_of_something_else_is_left_as_it_is(tmp_path: Path, arguments: tuple[str, ...], folder: str) -> None:
