@@ -22,12 +22,15 @@ class _MallInfo2(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in _MALLINFO2.split()]
 
 
+#: Taken once: each opening of a library makes a class, which only the cyclic collector takes away, and that rests here.
+_look = ctypes.CDLL(None).mallinfo2
+_look.restype = _MallInfo2
+
+
 def in_use() -> dict[str, int]:
     """Python's blocks (`sys.getallocatedblocks`), and the bytes malloc has handed out, mapped ones included: SQLite,
     the model, TLS, and what Python keeps in more than 512 bytes."""
-    look = ctypes.CDLL(None).mallinfo2
-    look.restype = _MallInfo2
-    found = look()
+    found = _look()
     return {"python_blocks": sys.getallocatedblocks(), "malloc_bytes": found.uordblks + found.hblkhd}
 
 
