@@ -1,5 +1,6 @@
 """The short form of `make soak` and `make chaos`: seconds instead of half an hour, the same checks."""
 
+import gc
 import itertools
 import math
 import random
@@ -10,6 +11,7 @@ import pytest
 
 from tests.e2e.chaos_faults import process_killed
 from tests.e2e.endurance import Load, Sample, run, slope_per_hour
+from tests.e2e.measured_up import in_use
 from tests.e2e.soak_clients import Client, Crowd, digest_of, read
 from tests.e2e.soak_page import page
 from tests.e2e.watcher import longest_outage
@@ -27,6 +29,20 @@ def test_a_short_soak_loses_and_doubles_nothing(tmp_path: Path) -> None:
     assert 0.1 < used["python_blocks_m"]["least"] <= used["python_blocks_m"]["most"] < 10
     assert 1 < used["malloc_mb"]["least"] <= used["malloc_mb"]["most"] < 1_000
     assert "in use: Python's blocks" in page([found | {"machine": {}}])
+
+
+def test_looking_at_memory_takes_none() -> None:
+    """The process that is looked at collects cycles rarely: what a look left would count as its growth."""
+    in_use()
+    gc.collect()
+    before = len(gc.get_objects())
+    gc.disable()
+    try:
+        for _ in range(20):
+            in_use()
+        assert len(gc.get_objects()) <= before + 5
+    finally:
+        gc.enable()
 
 
 def test_a_killed_process_is_whole_again(tmp_path: Path) -> None:
