@@ -22,7 +22,7 @@ class _MallInfo2(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in _MALLINFO2.split()]
 
 
-#: Taken once: each opening of a library makes a class, which only the cyclic collector takes away, and that rests here.
+#: Taken once: each opening of a library makes a class, which only the cyclic collector takes away, and it comes rarely.
 _look = ctypes.CDLL(None).mallinfo2
 _look.restype = _MallInfo2
 

@@ -32,7 +32,7 @@ def test_a_short_soak_loses_and_doubles_nothing(tmp_path: Path) -> None:
 
 
 def test_looking_at_memory_takes_none() -> None:
-    """The process that is looked at collects cycles rarely: what a look left would count as its growth."""
+    """The process that is looked at collects cycles rarely: until then, what a look left would count as its growth."""
     in_use()
     gc.collect()
     before = len(gc.get_objects())
