@@ -5,7 +5,7 @@ Everything here runs on the event loop; the poller's thread and store reads hand
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from api.sse.filters import Filter
 from api.sse.headlines import Headlines, Titles
 from api.sse.latest import Latest
 from api.sse.poller import Poller
+from api.sse.recent import Recent
 from api.sse.ring import Ring
 from api.sse.slots import Slot, StreamEvent, bucket_event, control_event, control_slot, item_events
 from contracts.bucket import Bucket
@@ -26,7 +27,6 @@ from contracts.documents import end_ms
 from contracts.instants import iso_ms
 from contracts.ports import BucketStore, StoredChange
 
-RECENT_CHANGES = 2_000
 HEALTHY_FOR_MS = 1_000.0
 MAX_TITLES = 100
 #: Headlines kept for clients that resume.
@@ -57,8 +57,7 @@ class Hub:
         self.latest = Latest()
         self.epoch = self.generation = ""
         self.vector: Vector = {}
-        self.recent: deque[StoredChange] = deque(maxlen=RECENT_CHANGES)
-        self.recent_from: Vector = {}
+        self.recent = Recent({})
         self.newest: Ingest | None = None
         self.titles: OrderedDict[str, str] = OrderedDict()
         #: Changes of a series since its generation went live, and how many swaps this process saw, its start included.
@@ -103,7 +102,7 @@ class Hub:
         self.epoch, self.generation = epoch, generation_of(epoch)
         self.swaps += 1
         self.vector = dict(head)
-        self.recent_from = dict(head)
+        self.recent = Recent(head)
         self.newest = newest
         self._safe = self._id_of(self.vector)
         self._poller = Poller(
@@ -178,10 +177,7 @@ class Hub:
         self._schedule_flush(at_ms)
 
     def _remember(self, stored: StoredChange) -> None:
-        if len(self.recent) == self.recent.maxlen:
-            oldest = self.recent[0]
-            self.recent_from[oldest.lane] = oldest.sequence
-        self.recent.append(stored)
+        self.recent.put(stored)
         newest = Ingest(stored.change.origin_ms, stored.change.written_ms)
         if newest.origin_ms and (self.newest is None or newest > self.newest):
             self.newest = newest

@@ -123,11 +123,9 @@ def missed_changes(store: BucketStore, start: Vector, until: Vector) -> list[Sto
     return found
 
 
-def recent_changes(hub: Hub, start: Vector) -> list[StoredChange] | None:
+def recent_changes(hub: Hub, start: Vector, wanted: Filter) -> list[StoredChange] | None:
     """The missed changes from memory; None when memory does not reach back so far or the place is ahead of ours."""
-    if not covers(start, hub.recent_from) or not covers(hub.vector, start):
-        return None
-    return [stored for stored in hub.recent if stored.sequence > start.get(stored.lane, 0)]
+    return hub.recent.since(start, wanted) if covers(hub.vector, start) else None
 
 
 class Missed(NamedTuple):
@@ -166,7 +164,7 @@ def _seen_ms(hub: Hub, start: Start, vector: Vector) -> int:
     """When the newest change the client has seen was written, as far as it says or memory tells; else 0."""
     if start.point is None:
         return start.since_ms or 0
-    return max((s.change.written_ms for s in hub.recent if s.sequence <= vector.get(s.lane, 0)), default=0)
+    return hub.recent.seen_ms(vector)
 
 
 class Opener:
@@ -262,7 +260,7 @@ class Opener:
         hub = self._hub
         now_ms, titles = hub.clock.now_ms(), dict(hub.titles)
         missed = Missed(vector, wanted, until_ms, hub.epoch, dict(hub.vector), hub.ring.next_index, now_ms, titles)
-        changes = recent_changes(hub, vector)
+        changes = recent_changes(hub, vector, wanted)
         if changes is not None:
             return missed.replay(changes)
         opening: Opening | None = await self._run("buckets", missed.read, self._store)

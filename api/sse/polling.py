@@ -32,7 +32,7 @@ def poll_memory(hub: Hub, poll: Poll) -> dict[str, Any] | None:
     point = poll.start.point
     if not hub.healthy or point is None or point.epoch not in (None, hub.epoch):
         return None
-    missed = recent_changes(hub, point.vector)
+    missed = recent_changes(hub, point.vector, poll.wanted)
     if missed is None:
         return None
     return _answer(missed, point.vector, hub.vector, hub.epoch, poll, hub.clock.now_ms(), hub.titles)
