@@ -27,7 +27,8 @@ class Bundle(NamedTuple):
 
 
 BUNDLES: Final[dict[str, Bundle]] = {
-    "core": Bundle(("aggregation", "consumers/archiver", "consumers/read_model"), _COMMON),
+    # numpy sorts the members of a hot minute (contracts/bucket.py).
+    "core": Bundle(("aggregation", "consumers/archiver", "consumers/read_model"), (*_COMMON, "numpy")),
     "producers": Bundle(("producers",), (*_COMMON, *_HTTP, "feedparser", "feedparser-sgmllib")),
     "classifier": Bundle(
         ("consumers/classifier",),

@@ -1,5 +1,6 @@
 """What code and infrastructure must agree on, checked without CDK: the golden templates are what is deployed."""
 
+import ast
 import json
 import re
 import subprocess
@@ -152,6 +153,42 @@ def test_a_zip_holds_every_library_and_package_its_handler_imports(name: str):
     packages = {*SHARED, *bundle.packages}
     loaded = {each for each in found["ours"] if "/" in each}
     assert {each for each in loaded if each not in packages and each.split("/")[0] not in packages} == set()
+
+
+#: What a package of a zip imports when asked for, and nothing that runs from this zip asks for.
+NEVER_ASKED_FOR = {
+    "producers": {"numpy", "pyarrow"},  # buckets; `publish` of parquet
+    "classifier": {"torch", "transformers"},  # export of `hf:` models
+    "api": {"numpy", "onnxruntime", "tokenizers", "torch", "transformers", "vaderSentiment"},  # models; writing buckets
+}
+DISTRIBUTION = {
+    "google": "protobuf", "opentelemetry": "opentelemetry-api", "aws_kinesis_agg": "aws-kinesis-agg",
+    "aws_lambda_powertools": "aws-lambda-powertools", "sse_starlette": "sse-starlette",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_a_zip_holds_what_its_packages_import_inside_of_functions(name: str):
+    """A minute of more than 2,000 events asks for numpy at its first write, not when the function starts."""
+    bundle = BUNDLES[name]
+    wanted = set()
+    for package in (*SHARED, *bundle.packages):
+        for path in (ROOT / package).rglob("*.py"):
+            if "training" not in path.parts and not path.name.startswith("bench"):
+                wanted |= {top for top in _imports(path) if not (ROOT / top).is_dir()}
+    wanted = {DISTRIBUTION.get(top, top) for top in wanted - sys.stdlib_module_names}
+    assert {"msgspec", "numpy"} <= wanted, "the looking itself works"
+    assert wanted - set(bundle.libraries) - RUNTIME == NEVER_ASKED_FOR.get(name, set())
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {each.name.partition(".")[0] for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
 
 
 def _canonical(name: str) -> str:
