@@ -4,19 +4,17 @@ import ast
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.house.source_tree import PACKAGES, ROOT, calls_of, imports_of, python_files, tree_of
 
-PURE_AGGREGATION = {
-    "instant_table",
-    "verdict",
-    "summary",
-    "watermark",
-    "gather",
-    "group",
-    "event",
-    "rollup",
-    "operator",
-}
+#: The modules of aggregation/ that may ask a store, the clock's owner or a logger; all others only compute.
+SHELL = {"__init__", "handler", "service", "finalizer", "handover", "lanes"}
+COMPUTES_WITH = {
+    "bisect", "collections", "datetime", "functools", "hashlib", "itertools", "math", "operator", "re", "sys.intern",
+    "typing", "msgspec", "xxhash", "contracts",
+}  # fmt: skip
+NOT_OF_CONTRACTS = {"contracts.clock", "contracts.logs", "contracts.settings"}
 #: What each package may import of ours, besides itself.
 ALLOWED = {
     "contracts": set(),
@@ -50,10 +48,29 @@ def arrow_faults(path: Path, tree: ast.AST) -> list[str]:
     allowed = ALLOWED[package] | {package}
     if is_composition_root(path):
         allowed = allowed | {"stores"}
-    if package == "aggregation" and path.stem in PURE_AGGREGATION:
-        allowed = {"contracts", "aggregation"}
     ours = {name.partition(".")[0] for name in imports_of(tree)} & set(PACKAGES)
     return [f"{path} imports {name}" for name in sorted(ours - allowed)]
+
+
+def purity_faults(path: Path, tree: ast.AST) -> list[str]:
+    """What a module that only computes imports besides its like, and the files it opens."""
+    if path.parts[0] != "aggregation" or path.stem in SHELL:
+        return []
+    pure = {f"aggregation.{each.stem}" for each in python_files() if each.parts[0] == "aggregation"}
+    pure -= {f"aggregation.{name}" for name in SHELL}
+
+    def is_pure(name: str) -> bool:
+        parts = name.split(".")
+        within = {".".join(parts[: length + 1]) for length in range(len(parts))}
+        return bool(within & (COMPUTES_WITH | pure)) and not within & NOT_OF_CONTRACTS
+
+    named = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    imported = {name for name in imports_of(tree) if name not in named or is_pure(name)}
+    opened = ["open"] * any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open"
+        for node in ast.walk(tree)
+    )
+    return [f"{path} may not use {name}" for name in sorted([*(n for n in imported if not is_pure(n)), *opened])]
 
 
 def clock_faults(path: Path, tree: ast.AST) -> list[str]:
@@ -66,7 +83,10 @@ def clock_faults(path: Path, tree: ast.AST) -> list[str]:
 def environment_faults(path: Path, tree: ast.AST) -> list[str]:
     if is_composition_root(path) or "training" in path.parts or str(path) in ENVIRONMENT_EXEMPT:
         return []
-    return [f"{path} reads {name}" for name in sorted(calls_of(tree) & {"os.environ", "os.getenv", "os.putenv"})]
+    return [
+        f"{path} reads {name}"
+        for name in sorted((calls_of(tree) | imports_of(tree)) & {"os.environ", "os.getenv", "os.putenv"})
+    ]
 
 
 def faults(check) -> list[str]:
@@ -77,8 +97,9 @@ def test_imports_follow_the_arrows() -> None:
     assert faults(arrow_faults) == []
 
 
-def test_pure_modules_are_all_there() -> None:
-    assert {path.stem for path in python_files() if path.parts[0] == "aggregation"} >= PURE_AGGREGATION
+def test_what_only_computes_asks_nobody() -> None:
+    assert faults(purity_faults) == []
+    assert {path.stem for path in python_files() if path.parts[0] == "aggregation"} >= SHELL
 
 
 def test_the_clock_is_read_in_one_module() -> None:
@@ -95,6 +116,21 @@ def test_canary_each_check_sees_a_planted_fault() -> None:
     assert arrow_faults(place, planted) == [f"{place} imports api", f"{place} imports stores"]
     assert clock_faults(place, planted) == [f"{place} calls time.time"]
     assert environment_faults(place, planted) == [f"{place} reads os.environ"]
+    named = ast.parse("from os import environ\nfrom time import time")
+    assert environment_faults(place, named) == [f"{place} reads os.environ"]
+    assert clock_faults(place, named) == [f"{place} calls time.time"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import logging", "import random", "import socket", "from aggregation.service import Aggregator", "import os",
+        "from contracts.clock import SystemClock", "import aggregation.handler", "from sys import argv", "open('x')",
+    ],
+)  # fmt: skip
+def test_canary_a_module_that_only_computes_is_seen_to_ask(line: str) -> None:
+    assert purity_faults(Path("aggregation/operator.py"), ast.parse(line)) != []
+    assert purity_faults(Path("aggregation/service.py"), ast.parse(line)) == []
 
 
 def test_no_path_of_a_workplace_and_no_registry_host() -> None:
