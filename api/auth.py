@@ -99,9 +99,12 @@ def _host_of(origin: str) -> str:
 
 def check_origin(request: Request, services: Services) -> None:
     """A browser sends the cookie along, and takes one, whoever made it ask; a change must come from our own page or an
-    allowed one. Raises `HttpProblem` 403."""
+    allowed one. Raises `HttpProblem` 403.
+
+    A proxy may put a host of its own in place of the page's; what a browser says of itself then tells (Fetch Metadata,
+    `Sec-Fetch-Site`): no script can set that header."""
     origin = request.headers.get("origin")
-    if request.method in _SAFE_METHODS or origin is None:
+    if request.method in _SAFE_METHODS or origin is None or request.headers.get("sec-fetch-site") == "same-origin":
         return
     if _host_of(origin) != request.headers.get("host") and origin not in services.options.origins:
         raise HttpProblem(403, f"requests that bring or get the cookie are not accepted from {origin[:100]}")

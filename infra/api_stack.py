@@ -12,10 +12,11 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from api.headers import HSTS, SECURITY_HEADERS
 from infra.data_stack import DataStack
 from infra.fargate import StreamService
 from infra.functions import ROWS, make_function
-from infra.names import WEB_ADAPTER_ACCOUNT, WEB_ADAPTER_LAYER, physical
+from infra.names import PREFIX, WEB_ADAPTER_ACCOUNT, WEB_ADAPTER_LAYER, physical
 from infra.stages import Stage
 
 #: CloudFront waits so long for the next byte of a stream; the heartbeat is every 10 s.
@@ -65,9 +66,12 @@ class ApiStack(cdk.Stack):
             removal_policy=cdk.RemovalPolicy.DESTROY,  # made from the repository at every deployment
         )
         self.distribution = self._distribution(data, stream_origin)
+        # The API sees a host of its own, so the page's must be told, to browsers without Fetch Metadata.
+        page = f"https://{self.distribution.distribution_domain_name}"
+        self.function.add_environment(f"{PREFIX}CORS_ORIGINS", page)
         cdk.CfnOutput(self, "HttpApiUrl", value=self.http_api.api_endpoint)
         cdk.CfnOutput(self, "SiteBucket", value=self.site.bucket_name)
-        cdk.CfnOutput(self, "DashboardUrl", value=f"https://{self.distribution.distribution_domain_name}")
+        cdk.CfnOutput(self, "DashboardUrl", value=page)
         cdk.CfnOutput(self, "DistributionId", value=self.distribution.distribution_id)
 
     def _http_api(self) -> apigateway.HttpApi:
@@ -165,7 +169,7 @@ class ApiStack(cdk.Stack):
             default_behavior=cloudfront.BehaviorOptions(
                 origin=origins.S3BucketOrigin.with_origin_access_control(self.site, origin_access_control=access),
                 viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
-                response_headers_policy=cloudfront.ResponseHeadersPolicy.SECURITY_HEADERS,
+                response_headers_policy=self._headers(),
                 function_associations=[
                     cloudfront.FunctionAssociation(
                         event_type=cloudfront.FunctionEventType.VIEWER_REQUEST, function=self._pages()
@@ -180,6 +184,39 @@ class ApiStack(cdk.Stack):
             error_responses=[
                 cloudfront.ErrorResponse(http_status=status, ttl=cdk.Duration.seconds(0)) for status in ERRORS
             ],
+        )
+
+    def _headers(self) -> cloudfront.ResponseHeadersPolicy:
+        """The page comes from the bucket, which says nothing of its own: the headers of every answer of the API."""
+        given = {name.decode(): value.decode() for name, value in (*SECURITY_HEADERS, HSTS)}
+        security = cloudfront.ResponseSecurityHeadersBehavior(
+            content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
+                content_security_policy=given.pop("content-security-policy"), override=True
+            ),
+            content_type_options=cloudfront.ResponseHeadersContentTypeOptions(override=True),
+            frame_options=cloudfront.ResponseHeadersFrameOptions(
+                frame_option=cloudfront.HeadersFrameOption.DENY, override=True
+            ),
+            referrer_policy=cloudfront.ResponseHeadersReferrerPolicy(
+                referrer_policy=cloudfront.HeadersReferrerPolicy.NO_REFERRER, override=True
+            ),
+            strict_transport_security=cloudfront.ResponseHeadersStrictTransportSecurity(
+                access_control_max_age=cdk.Duration.days(365), include_subdomains=True, override=True
+            ),
+        )
+        for name in ("x-content-type-options", "x-frame-options", "referrer-policy", "strict-transport-security"):
+            del given[name]
+        return cloudfront.ResponseHeadersPolicy(
+            self,
+            "Headers",
+            response_headers_policy_name=self._access_name("headers"),
+            security_headers_behavior=security,
+            custom_headers_behavior=cloudfront.ResponseCustomHeadersBehavior(
+                custom_headers=[
+                    cloudfront.ResponseCustomHeader(header=name, value=value, override=True)
+                    for name, value in given.items()
+                ]
+            ),
         )
 
     def _pages(self) -> cloudfront.Function:

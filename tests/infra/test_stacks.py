@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from api.headers import CSP
 from infra.alarms import ALARMS, BUDGET_RUNBOOK
 from infra.bundles import BUNDLES, SHARED
 from infra.dashboard import PIPELINE
@@ -343,3 +344,31 @@ def test_open_connections_are_counted_where_they_are_held(templates: Templates):
 def test_a_wrong_stage_or_region_is_refused_with_what_is_allowed(given: dict[str, str]):
     with pytest.raises(ValueError, match="of "):
         stage_of(**given)
+
+
+def test_the_page_has_the_headers_that_the_api_answers_with(templates: Templates):
+    api = templates("dev")["Api"]
+    (policy,) = resources(api, "AWS::CloudFront::ResponseHeadersPolicy").items()
+    (distribution,) = resources(api, "AWS::CloudFront::Distribution").values()
+    behaviour = distribution["Properties"]["DistributionConfig"]["DefaultCacheBehavior"]
+    assert behaviour["ResponseHeadersPolicyId"] == {"Ref": policy[0]}
+    given = policy[1]["Properties"]["ResponseHeadersPolicyConfig"]
+    security = given["SecurityHeadersConfig"]
+    assert security["ContentSecurityPolicy"] == {"ContentSecurityPolicy": CSP, "Override": True}
+    assert security["FrameOptions"]["FrameOption"] == "DENY"
+    assert security["ReferrerPolicy"]["ReferrerPolicy"] == "no-referrer"
+    assert security["StrictTransportSecurity"]["AccessControlMaxAgeSec"] == 31_536_000
+    others = {each["Header"] for each in given["CustomHeadersConfig"]["Items"]}
+    assert others == {"cross-origin-opener-policy", "permissions-policy"}
+
+
+def test_the_api_knows_the_origin_of_the_page(templates: Templates):
+    api = templates("dev")["Api"]
+    (name,) = resources(api, "AWS::CloudFront::Distribution")
+    (function,) = (
+        each["Properties"]
+        for each in resources(api, "AWS::Lambda::Function").values()
+        if each["Properties"]["Handler"] == "api.handler.lambda_handler"
+    )
+    told = function["Environment"]["Variables"]["CANDLEWICK_CORS_ORIGINS"]
+    assert told == {"Fn::Join": ["", ["https://", {"Fn::GetAtt": [name, "DomainName"]}]]}
