@@ -68,7 +68,8 @@ class PipelineStack(cdk.Stack):
         names = [*dict.fromkeys(feed.function for feed in FEEDS), *SCHEDULES]
         self.functions = {each: make_function(self, ROWS[each], stage, data, bundle_mode) for each in names}
         for feed in FEEDS:
-            enabled = stage.active and not (drive_windows and feed.window_s)
+            # The streams keep a day: who halts the line for longer has what came meanwhile in the lake.
+            enabled = (stage.active or feed.function == "archiver") and not (drive_windows and feed.window_s)
             self.functions[feed.function].add_event_source(_source(feed, data, enabled))
         self.dead_letters = make_queue(self, "MissedRuns", stage, "candlewick-missed-runs")
         for each, minutes in SCHEDULES.items():

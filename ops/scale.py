@@ -106,7 +106,7 @@ def failover_rows() -> list[str]:
     steps = (
         ("alarm `no-new-articles` or a person notices", 5.0),
         ("`candlewick deploy --region R -c standby=on`: four small stacks over the copies", 6.0),
-        ("DNS to the other distribution (TTL 60 s)", 1.0),
+        ("the other page's address told, or a domain moved to it", 1.0),
         ("first poll of the sources, first candle", 1.0),
     )
     rows = ["| step | minutes |", "|---|---|", *(f"| {name} | {minutes:g} |" for name, minutes in steps)]
