@@ -21,6 +21,8 @@ from api.sse.stream import WIRE
 SEND_BUFFER_BYTES = 32 * 1024
 #: What the process keeps beyond that before a send waits.
 WRITE_BUFFER_BYTES = 16 * 1024
+#: Longer than a balancer keeps a quiet connection (60 s): who closes first must be the one that asks.
+KEEP_ALIVE_S = 75
 BACKLOG = 4_096
 HEADER_DEADLINE_S = 15.0
 #: A client that takes nothing of an answer for so long is dropped; the answer would else wait in memory for ever.
@@ -212,7 +214,7 @@ def make_server(app: FastAPI, log_level: str = "warning") -> Server:
         access_log=False,
         proxy_headers=False,  # whom to believe of X-Forwarded-For is for `trusted_hops` to say
         backlog=BACKLOG,
-        timeout_keep_alive=20,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
         server_header=False,
         ws="none",

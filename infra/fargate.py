@@ -28,6 +28,8 @@ from stores.dynamo_schema import CHANGES, CONTROL, ITEMS_DASHBOARD, ITEMS_PRIMAR
 PORT: Final = 8000
 CONNECTIONS: Final = 1_000
 LIFETIME_S: Final = 900
+#: The balancer closes a connection on which nothing went for so long; the heartbeat is every 10 s.
+IDLE_S: Final = 60
 ROOT: Final = Path(__file__).resolve().parent.parent
 #: CloudFront, then the balancer: nothing else reaches the container, and both append whom they heard it from.
 TRUSTED_HOPS: Final = 2
@@ -78,7 +80,7 @@ class StreamService(Construct):
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
         )
         self.balancer = balancing.ApplicationLoadBalancer(
-            self, "Balancer", vpc=vpc, internet_facing=True, idle_timeout=cdk.Duration.seconds(60)
+            self, "Balancer", vpc=vpc, internet_facing=True, idle_timeout=cdk.Duration.seconds(IDLE_S)
         )
         self.balancer.log_access_logs(data.access_logs, "balancer")
         listener = self.balancer.add_listener("Http", port=80, open=False, protocol=balancing.ApplicationProtocol.HTTP)
@@ -87,7 +89,8 @@ class StreamService(Construct):
             port=PORT,
             protocol=balancing.ApplicationProtocol.HTTP,
             targets=[service],
-            health_check=balancing.HealthCheck(path="/ready"),
+            # Alive, not ready: streams outlive a store that is away for a minute, and another task would be no better.
+            health_check=balancing.HealthCheck(path="/health"),
             deregistration_delay=cdk.Duration.seconds(30),
         )
         listener.connections.allow_default_port_from(ec2.Peer.prefix_list(cloudfront_addresses(stage.region)))

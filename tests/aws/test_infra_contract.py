@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from api.options import ApiOptions
+from api.server import KEEP_ALIVE_S
 from api.sse.stream import JITTER
 from contracts import events, metrics
 from contracts.settings import PREFIX, AggregatorSettings, ClassifierSettings, ProducerSettings, Settings, load
@@ -66,6 +67,12 @@ def test_every_variable_that_fargate_adds_is_a_setting_of_the_stream():
     added = set(re.findall(rf'"({PREFIX}[A-Z_]+)"', (ROOT / "infra" / "fargate.py").read_text()))
     assert f"{PREFIX}TRUSTED_HOPS" in added
     assert added <= {PREFIX + field.upper() for field in ApiOptions.model_fields} | {f"{PREFIX}HOST"}
+
+
+def test_the_balancer_lets_go_of_a_quiet_connection_first():
+    """A task that closes it as a request comes in makes a 502 of that."""
+    (idle_s,) = re.findall(r"^IDLE_S: Final = (\d+)$", (ROOT / "infra" / "fargate.py").read_text(), re.M)
+    assert int(idle_s) < KEEP_ALIVE_S
 
 
 def test_every_handler_is_an_entry_point():

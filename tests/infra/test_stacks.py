@@ -376,3 +376,8 @@ def test_the_api_knows_the_origin_of_the_page(templates: Templates):
     )
     told = function["Environment"]["Variables"]["CANDLEWICK_CORS_ORIGINS"]
     assert told == {"Fn::Join": ["", ["https://", {"Fn::GetAtt": [name, "DomainName"]}]]}
+
+
+def test_the_balancer_asks_only_whether_the_task_lives(templates: Templates):
+    (group,) = resources(templates("all")["Api"], "AWS::ElasticLoadBalancingV2::TargetGroup").values()
+    assert group["Properties"]["HealthCheckPath"] == "/health"
