@@ -36,32 +36,41 @@ class Epoch:
         self._clock = clock
         self._lock = threading.Lock()
         self._known: str | None = None
-        self._checked_ms = 0.0
+        self._checked_ms = float("-inf")
 
     def current(self) -> str:
         """The live generation, as `identity` knows it. Raises `Transient`."""
         return generation_of(self.identity())
 
     def identity(self) -> str:
-        """The live epoch, at most a second old; the last one known while the control store is down.
-
-        Raises `Transient` when none was ever known.
-        """
-        with self._lock:
-            now = self._clock.monotonic_ms()
-            if self._known is not None and 0 <= now - self._checked_ms < KNOWN_FOR_MS:
-                return self._known
-            try:
-                self._known = live_epoch(self._control)
-            except Transient:
-                if self._known is None:
-                    raise
-            self._checked_ms = now
-            return self._known
+        """The live epoch, at most a second old; the last one known while the control store is down, or while another
+        thread waits for it. Raises `Transient` when none was ever known."""
+        known = self._known
+        if known is not None and (self._fresh() or not self._lock.acquire(blocking=False)):
+            return known
+        if known is None:
+            self._lock.acquire()
+        try:
+            return self._known if self._known is not None and self._fresh() else self._ask()
+        except Transient:
+            if known is None:
+                raise
+            return known
+        finally:
+            self._lock.release()
 
     def refresh(self) -> str:
         """The live epoch, asked of the store now. Raises `Transient`."""
         with self._lock:
-            self._checked_ms = self._clock.monotonic_ms()
+            return self._ask()
+
+    def _fresh(self) -> bool:
+        return 0 <= self._clock.monotonic_ms() - self._checked_ms < KNOWN_FOR_MS
+
+    def _ask(self) -> str:
+        """The lock is held."""
+        try:
             self._known = live_epoch(self._control)
-            return self._known
+        finally:
+            self._checked_ms = self._clock.monotonic_ms()
+        return self._known

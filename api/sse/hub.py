@@ -28,6 +28,8 @@ from contracts.instants import iso_ms
 from contracts.ports import BucketStore, StoredChange
 
 HEALTHY_FOR_MS = 1_000.0
+#: A busy process may be late by some seconds; a heartbeat comes every ten.
+HANGS_AFTER_MS = 5_000.0
 MAX_TITLES = 100
 #: Headlines kept for clients that resume.
 RECENT_TITLES = 2_000
@@ -85,6 +87,11 @@ class Hub:
     def healthy(self) -> bool:
         """True while the change log is read: what is cached can be trusted until a change says otherwise."""
         return self._poller is not None and self.clock.monotonic_ms() - self._poller.last_read_ms < HEALTHY_FOR_MS
+
+    @property
+    def _read_lately(self) -> bool:
+        """False while a read of the change log hangs, which raises nothing."""
+        return self._poller is None or self.clock.monotonic_ms() - self._poller.last_read_ms < HANGS_AFTER_MS
 
     def read_head(self) -> tuple[str, Vector, Ingest | None]:
         """The live epoch, the log's head, and the newest change. Blocking. Raises `Transient`."""
@@ -278,7 +285,7 @@ class Hub:
             "lag_ms": max(0, newest.written_ms - newest.origin_ms) if newest else None,
             "cursor": place,
             "connections": self.connections,
-            "store": "up" if self.store_up else "down",
+            "store": "up" if self.store_up and self._read_lately else "down",
         }
         return control_event("heartbeat", data)
 

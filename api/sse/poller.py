@@ -1,4 +1,4 @@
-"""One reader of the change log per process, in its own thread."""
+"""One reader of the change log per process, in its own thread; another asks which generation is live."""
 
 import logging
 import threading
@@ -14,7 +14,7 @@ from contracts.ports import BucketStore, StoredChange
 
 BATCH = 1_000
 DOWN_PAUSE_MS = 250.0
-EPOCH_EVERY_MS = 1_000.0
+EPOCH_EVERY_S = 1.0
 #: Longest sleep in a store that wakes its readers.
 WAKE_EVERY_MS = 250.0
 #: Batches handed to the event loop and not yet taken; more would only move the queue.
@@ -25,7 +25,7 @@ class Poller:
     """Reads changes past a vector and hands them over. A store that is down is asked again, four times a second, and so
     is one that answers what we do not understand: it may be mended, and a reader that gave up would not see it.
 
-    `on_changes(changes)`, `on_epoch(epoch)` and `on_health(up)` are called in the poller's thread. A store that offers
+    `on_changes(changes)`, `on_epoch(epoch)` and `on_health(up)` are called in the poller's threads. A store that offers
     `seen()` and `wait(seen, timeout_ms)` wakes the poller; any other is read every `every_ms`.
     """
 
@@ -48,9 +48,8 @@ class Poller:
         self._on_health = on_health
         self._stop = threading.Event()
         self._room = threading.Semaphore(MAX_HANDED_OVER)
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self._vector: Vector = {}
-        self._next_epoch_ms = float("-inf")
         self._told = ""
         self.last_read_ms = float("-inf")
 
@@ -58,18 +57,20 @@ class Poller:
         """Read on from a position that was read just now."""
         self._vector = dict(vector)
         self.last_read_ms = self._clock.monotonic_ms()
-        self._thread = threading.Thread(target=self._run, name="change-poller", daemon=True)
-        self._thread.start()
+        for name, target in (("change-poller", self._run), ("epoch-reader", self._ask_epoch)):
+            self._threads.append(threading.Thread(target=target, name=name, daemon=True))
+            self._threads[-1].start()
 
     def stop(self) -> None:
-        """Stop reading; returns when the thread is gone or after two seconds."""
+        """Stop reading; returns when the reader is gone or after two seconds. Nobody waits for who asks a store that
+        does not answer."""
         self._stop.set()
         self._room.release()
         wake = getattr(self._store, "wake", None)
         if wake is not None:
             wake()
-        if self._thread is not None:
-            self._thread.join(2.0)
+        for thread in self._threads[:1]:
+            thread.join(2.0)
 
     def taken(self) -> None:
         """The event loop took a batch."""
@@ -81,6 +82,19 @@ class Poller:
         finally:
             # Nothing is read any more, and everybody shall see it.
             self._on_health(False)
+
+    def _ask_epoch(self) -> None:
+        """A control store that is slow holds up no change."""
+        told = ""
+        while not self._stop.is_set():
+            try:
+                self._on_epoch(self._epoch.refresh())
+                told = ""
+            except Exception as error:  # noqa: BLE001 — logged, and asked again: until then the last answer holds
+                if told != repr(error):
+                    told = repr(error)
+                    note(logging.WARNING, "which generation is live cannot be read", cause=told)
+            self._stop.wait(EPOCH_EVERY_S)
 
     def _read_on(self) -> None:
         while not self._stop.is_set():
@@ -99,9 +113,6 @@ class Poller:
 
     def _turn(self) -> None:
         """Read once and hand over what was found; the place moves, and the reader is well, when that is done."""
-        if self._clock.monotonic_ms() >= self._next_epoch_ms:
-            self._next_epoch_ms = self._clock.monotonic_ms() + EPOCH_EVERY_MS
-            self._on_epoch(self._epoch.refresh())
         seen = self._seen()
         changes = self._store.changes_after(self._vector, BATCH)
         read_ms = self._clock.monotonic_ms()

@@ -111,21 +111,6 @@ async def test_a_foreign_page_gives_nobody_another_identity(home: TestHome) -> N
 
 
 @live
-async def test_a_page_behind_a_proxy_with_a_host_of_its_own_is_known_by_what_the_browser_says(home: TestHome) -> None:
-    """As CloudFront asks: the page's origin, and the name of the API as host."""
-    async with calling(create_app(home, options())) as client:
-        answers = {
-            site: await client.post(
-                "/api/v2/auth/anonymous", headers={"Origin": "https://page.example", "Sec-Fetch-Site": site}
-            )
-            for site in ("same-origin", "same-site", "cross-site", "none", "")
-        }
-    assert {site: answer.status_code for site, answer in answers.items()} == {
-        "same-origin": 201, "same-site": 403, "cross-site": 403, "none": 403, "": 403,
-    }  # fmt: skip
-
-
-@live
 async def test_an_edit_that_is_stored_is_said_to_be(home: TestHome, line: Line) -> None:
     """Its stream cannot follow at once, because the candles cannot be read; that is no fault of the edit."""
     line.tell(Told("AAPL", NOW_MS - 100_000, 100, article(1)))

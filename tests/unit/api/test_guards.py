@@ -13,12 +13,13 @@ from api.negotiation import refuses_gzip
 from api.options import ApiOptions
 from api.rate import address_of
 from api.shared import Shared
+from api.sse import hub
 from contracts.clock import ManualClock
 from contracts.errors import Unusable
 from contracts.instants import iso_ms
 from contracts.settings import load
 from stores.dynamo_read_model import DynamoReadModel
-from tests.unit.api.kit import NOW_MS, Line, TestHome, Told, article, calling, live, options, serving
+from tests.unit.api.kit import NOW_MS, Line, Listener, TestHome, Told, article, calling, live, options, serving
 
 AT = iso_ms(NOW_MS)
 
@@ -229,6 +230,61 @@ async def test_a_store_that_hangs_takes_no_other_down(home: TestHome, line: Line
             assert {answer.status_code for answer in await asyncio.gather(*hanging)} == {503}
         finally:
             home.items.slow.set()
+
+
+@live
+async def test_a_page_behind_a_proxy_with_a_host_of_its_own_is_known_by_what_the_browser_says(home: TestHome) -> None:
+    """As CloudFront asks: the page's origin, and the name of the API as host."""
+    async with calling(create_app(home, options())) as client:
+        answers = {
+            site: await client.post(
+                "/api/v2/auth/anonymous", headers={"Origin": "https://page.example", "Sec-Fetch-Site": site}
+            )
+            for site in ("same-origin", "same-site", "cross-site", "none", "")
+        }
+    assert {site: answer.status_code for site, answer in answers.items()} == {
+        "same-origin": 201, "same-site": 403, "cross-site": 403, "none": 403, "": 403,
+    }  # fmt: skip
+
+
+@live
+async def test_a_control_store_that_hangs_holds_up_no_candle(home: TestHome, line: Line) -> None:
+    line.tell(Told("AAPL", NOW_MS - 60_000, 1, article(1)))
+    async with (
+        serving(home, request_timeout_s=0.5, heartbeat_s=0.5) as (base, _),
+        httpx.AsyncClient(base_url=base) as client,
+        Listener(f"{base}/api/v2/stream?tickers=AAPL") as listener,
+    ):
+        await listener.until(lambda got: got.named("heartbeat"))
+        home.control.slow.clear()
+        try:
+            await asyncio.sleep(1.2)  # the epoch is a second old: somebody asks for it
+            line.tell(Told("AAPL", NOW_MS - 50_000, 1, article(2)))
+            await listener.until(lambda got: got.named("partial_bucket") or got.named("bucket_update"))
+            answers = [(await client.get("/api/v2/timeseries/AAPL?resolution=1m")).status_code for _ in range(3)]
+            assert answers[-1] == 200, answers
+            assert listener.named("heartbeat")[-1].data["store"] == "up"
+        finally:
+            home.control.slow.set()
+
+
+@live
+async def test_heartbeats_say_so_while_a_read_of_the_log_hangs(
+    home: TestHome, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "HANGS_AFTER_MS", 300.0)
+    line.tell(Told("AAPL", NOW_MS - 60_000, 1, article(1)))
+    async with (
+        serving(home, heartbeat_s=0.2) as (base, _),
+        Listener(f"{base}/api/v2/stream?tickers=AAPL") as listener,
+    ):
+        await listener.until(lambda got: got.named("heartbeat"))
+        home.buckets.slow.clear()
+        try:
+            await listener.until(lambda got: got.named("heartbeat")[-1].data["store"] == "down")
+        finally:
+            home.buckets.slow.set()
+        await listener.until(lambda got: got.named("heartbeat")[-1].data["store"] == "up")
 
 
 @pytest.mark.parametrize("given", ["*", "https://a.example, *", "https://*.example"])
