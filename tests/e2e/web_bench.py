@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from contracts.settings import AggregatorSettings
+from tests.bench.report import stamped
 from tests.e2e.chromium import browser as chromium
+from tests.e2e.web_bars import bars
 from tests.e2e.web_browser import ROOT, WEB, open_page, series_of, until
 from tests.e2e.web_load import LEAK, RESOLUTIONS, flood, heap_over
 from tests.e2e.web_proxy import proxy
@@ -229,32 +231,6 @@ PARTS: dict[str, Callable[[Any, WebServer], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def bars(found: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """(what, bar, measured) of all that was measured."""
-    rows = [
-        ("first load, gzipped", "≤ 85,000 bytes", lambda: f"{found['first_load_gz_bytes']:,}"),
-        ("first candles, cold, p95", "≤ 1,000 ms", lambda: found["first_candles_cold_ms"]["p95"]),
-        ("first candles, warm, p95", "≤ 300 ms", lambda: found["first_candles_warm_ms"]["p95"]),
-        ("switch from memory, p95", "≤ 50 ms", lambda: found["switch_memory_ms"]["p95"]),
-        ("switch from IndexedDB, p95", "≤ 100 ms", lambda: found["switch_indexeddb_ms"]["p95"]),
-        ("reconnect to the right state, p95", "≤ 2,000 ms", lambda: found["reconnect_ms"]["p95"]),
-        ("cuts; missed, doubled, outdated", "≥ 1,000; 0, 0, 0", lambda: list(found["cuts"].values())),
-        ("connections of 8 tabs", "1", lambda: found["tabs"]["connections"]),
-        ("updates a second", "≥ 500", lambda: found["load"]["updates_per_s"]),
-        ("frames a second meanwhile", "≥ 55", lambda: found["load"]["frames_per_s"]),
-        ("another generation seen, p95", "≤ 2,000 ms", lambda: found["swap_followed_ms"]["p95"]),
-        ("heap of 30 minutes, MB", "no growth", lambda: found["heap_mb"]["after_each_third"]),
-        ("the same with a leak", "growth", lambda: found["heap_mb"]["leaking_control"]),
-    ]
-    shown = []
-    for name, bar, figure in rows:
-        try:
-            shown.append((name, bar, str(figure())))
-        except KeyError:
-            continue
-    return shown
-
-
 def main(wanted: list[str]) -> int:
     found: dict[str, Any] = json.loads(TARGET.read_text()) if wanted and TARGET.exists() else {}
     found["first_load_gz_bytes"] = first_load()
@@ -264,7 +240,7 @@ def main(wanted: list[str]) -> int:
             with tempfile.TemporaryDirectory() as folder, web_server(Path(folder) / "data", with_items=False) as server:
                 found |= PARTS[name](browser, server)
             TARGET.parent.mkdir(parents=True, exist_ok=True)
-            TARGET.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+            TARGET.write_text(json.dumps(stamped(found), indent=2) + "\n", encoding="utf-8")
     for row in bars(found):
         sys.stdout.write("{:<36}{:<24}{}\n".format(*row))
     return 0

@@ -146,8 +146,9 @@ def test_progress_moves_while_a_run_goes_on(browser: Any, server: WebServer) -> 
         half = run["units_total"] // 2
         server.home.control.put("replay-run", "r1", run | {"state": "running", "units_done": half})
         watched.page.wait_for_selector(f'.run-progress:has-text("{100 * half // run["units_total"]} %")')
-        server.home.control.put("replay-run", "r1", run | {"state": "failed", "error": "the disk is full"})
-        watched.page.wait_for_selector('td:has-text("the disk is full")')
+        failed = {"state": "failed", "error": "/srv/data is full", "error_kind": "OSError"}
+        server.home.control.put("replay-run", "r1", run | failed)
+        watched.page.wait_for_selector('td:has-text("OSError")')
         shot(watched.page, "runs-failed")
 
 

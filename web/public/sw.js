@@ -41,7 +41,11 @@ async function page(request) {
 
 async function asset(request) {
   const known = await kept(request);
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    // It goes behind those that are asked for no more, which are thrown away first.
+    void remember(request, known.clone());
+    return known;
+  }
   const response = await fetch(request);
   if (response.ok) await remember(request, response.clone());
   return response;

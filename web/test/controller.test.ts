@@ -44,7 +44,6 @@ const tell = (index: number, rev: number): void =>
 /** Answers as the API does, when a test lets it: `held` answers wait, paths with `down` in them are refused. */
 const api = {
   asked: [] as string[],
-  cursor: "0:5k",
   held: false,
   down: "",
   generation: "g1",
@@ -64,7 +63,7 @@ const api = {
     if (list !== "") return Response.json({ series: short });
     const [, ticker = "", resolution = ""] = /timeseries\/(.*)\?resolution=(.*)/.exec(url) ?? [];
     const answer = new FakeServer([ticker]).rest(ticker);
-    return Response.json({ ...answer, resolution, generation, stream_cursor: api.cursor });
+    return Response.json({ ...answer, resolution, generation });
   },
 };
 const whole = (key: SeriesKey): string => `/timeseries/${key.replace("@", "?resolution=")}`;
@@ -165,10 +164,9 @@ describe("a series that the stream does not carry", () => {
 });
 
 describe("the position of an answer", () => {
-  it.each([["0:5k", "g1.0:5k"], ["g1.0:5k", "g1.0:5k"]])("carries its generation: %s", async (cursor, seed) => {
-    api.cursor = cursor;
+  it("is where the stream may begin", async () => {
     await loadFull(KEY);
-    expect(worker.posts).toContainEqual({ type: "seed", cursor: seed });
+    expect(worker.posts).toContainEqual({ type: "seed", cursor: "g1.0" });
   });
 });
 
@@ -201,6 +199,18 @@ describe("a promote", () => {
     api.generation = "g2";
     await vi.waitFor(() => expect(seriesOf(sync.value, KEY)).toMatchObject({ stale: false, generation: "g2" }), 3_000);
     expect(api.times(whole(KEY))).toBe(2);
+  });
+});
+
+describe("a page opened around a promote", () => {
+  it("takes nothing for certain that is of the generation before", async () => {
+    worker.say({ type: "epoch", epoch: "g2" });
+    expect(worker.posts).toEqual([]);
+    attach();
+    await settle();
+    expect(seriesOf(sync.value, KEY).stale).toBe(true);
+    api.generation = "g2";
+    await vi.waitFor(() => expect(seriesOf(sync.value, KEY)).toMatchObject({ stale: false, generation: "g2" }), 3_000);
   });
 });
 

@@ -109,16 +109,32 @@ describe("a wish that is under way", () => {
 });
 
 describe("the palette", () => {
+  const type = async (text: string): Promise<HTMLInputElement> => {
+    const query = input();
+    if (query === null) throw new Error("no field");
+    query.value = text;
+    query.dispatchEvent(new Event("input", { bubbles: true }));
+    await settle();
+    return query;
+  };
+
+  it.each([["Copied.", true], ["http://localhost:3000/", false]])("says %s of what was to be copied", async (said, allowed) => {
+    const writeText = allowed ? async () => undefined : undefined;
+    vi.stubGlobal("navigator", { clipboard: { writeText } });
+    await open(paletteOpen);
+    press(await type("Copy a link"), "Enter");
+    await settle();
+    expect(document.querySelector(".palette-said")?.textContent).toContain(said);
+    await type("Grid");
+    expect(document.querySelector(".palette-said")?.textContent).toBe("");
+    vi.unstubAllGlobals();
+  });
+
   it("runs what is picked, among very many subjects", async () => {
     const rows = [...Array(5_000).keys()].map((i) => ({ subject: `tag:topic-${i}` as Subject, name: `Topic ${i}`, count24h: 1, lastEventAt: null }));
     subjects.value = { subjects: rows, demoNote: null };
     await open(paletteOpen);
-    const query = input();
-    if (query === null) throw new Error("no field");
-    query.value = "Topic 4321";
-    query.dispatchEvent(new Event("input", { bubbles: true }));
-    await settle();
-    press(query, "Enter");
+    press(await type("Topic 4321"), "Enter");
     expect(route.value.subject).toBe("tag:topic-4321");
   });
 });

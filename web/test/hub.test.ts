@@ -29,8 +29,9 @@ function rig(base: string, isOnline = (): boolean => true) {
   const clock = new SimClock(seeded(1));
   const asked: string[] = [];
   const server = new FakeServer(["AAPL"]);
-  const fetch = async (url: unknown): Promise<Response> => {
-    asked.push(decodeURIComponent(String(url)));
+  const fetch = async (url: unknown, init?: RequestInit): Promise<Response> => {
+    const position = new Headers(init?.headers).get("Last-Event-ID");
+    asked.push(`${decodeURIComponent(String(url))} after ${position}`);
     const greeting = new TextEncoder().encode(server.frames("g1.0"));
     return new Response(new ReadableStream({ start: (body) => body.enqueue(greeting) }));
   };
@@ -67,6 +68,32 @@ describe("tabs that want more than one connection may carry", () => {
     hidden[0]?.tell({ type: "subscribe", subjects: subjects("AAPL MSFT TSLA NVDA META"), resolutions: ["10m"], version: 2 });
     await clock.advance(1_000);
     expect([looked, ...hidden].map((tab) => tab.isServed())).toEqual([true, true, false]);
+  });
+});
+
+describe("a tab that joins others", () => {
+  it("is told which generation is live, as the stream has named it", async () => {
+    const { clock, hub } = rig("");
+    const named = ({ heard }: Tab): WorkerMessage[] => heard.filter((message) => message.type === "epoch");
+    const first = new Tab(hub, subjects("AAPL"), "1m");
+    first.tell({ type: "seed", cursor: "g1.0" });
+    await clock.advance(1_000);
+    const second = new Tab(hub, subjects("AAPL"), "1m");
+    expect([named(first), named(second)]).toEqual([[], [{ type: "epoch", epoch: "g1" }]]);
+  });
+
+  it("misses nothing of what the others have had already: its own answer may be older", async () => {
+    const { clock, asked, hub } = rig("");
+    const first = new Tab(hub, subjects("AAPL MSFT"), "1m");
+    first.tell({ type: "seed", cursor: "g1.0" });
+    await clock.advance(1_000);
+    expect(asked.length).toBe(1);
+    const second = new Tab(hub, subjects("AAPL"), "1m");
+    await clock.advance(1_000);
+    expect([asked.length, asked[1]]).toEqual([2, asked[0]]);
+    second.tell({ type: "subscribe", subjects: subjects("AAPL"), resolutions: ["1m"], version: 2 });
+    await clock.advance(1_000);
+    expect(asked.length).toBe(2);
   });
 });
 

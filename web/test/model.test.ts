@@ -194,6 +194,7 @@ describe("address", () => {
 
   it("accepts the subjects of the glossary and nothing else", () => {
     expect(parseSubject(" brk.b ")).toBe("BRK.B");
+    expect(["brk-b", "bac-pl", "btc-usd"].map(parseSubject)).toEqual(["BRK.B", "BAC.PL", "BTC-USD"]);
     expect(parseSubject("#AI-Regulation")).toBe("tag:ai-regulation");
     for (const bad of ["", "A#B", "toolongticker", "tag:", "tag:-x", "<script>"]) expect(parseSubject(bad)).toBeNull();
   });
@@ -281,9 +282,16 @@ describe("what is taken along", () => {
 
   it("makes names and commands that work", () => {
     expect(fileName(key, "csv")).toBe("tag-ai-regulation-1h.csv");
-    expect(toCurl("http:" + "//x", key, bucket.start)).toBe(
+    expect(toCurl("http:" + "//x", key, [bucket])).toBe(
       "curl 'http:" + "//x/api/v2/timeseries/tag%3Aai-regulation?resolution=1h&start=2025-12-21T10:00:00Z'",
     );
+    expect(toCurl("", key, [])).toBe("curl '/api/v2/timeseries/tag%3Aai-regulation?resolution=1h'");
+  });
+
+  it("asks for the newest candles where one answer does not hold all: from a start on it has the oldest", () => {
+    const buckets = [...Array(2_000).keys()].map((i) => bucketOf(i));
+    expect(toCurl("", key, buckets)).toContain(`&start=${formatIso(bucketOf(1_000).start)}'`);
+    expect(toCurl("", "AAPL@1m" as never, buckets)).toContain(`&start=${formatIso(bucketOf(560).start)}'`);
   });
 });
 

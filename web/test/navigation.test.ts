@@ -3,11 +3,12 @@ import { h } from "preact";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { AddSubject } from "../src/app/add_subject.tsx";
 import { listenForKeys } from "../src/app/keyboard.ts";
-import { cycleTheme, followHistory, go, moveWatched, unwatch, watch } from "../src/app/navigation.ts";
+import { cycleTheme, followHistory, go, moveWatched, selectCandle, selectResolution, unwatch, watch } from "../src/app/navigation.ts";
 import { PageLink } from "../src/app/page_link.tsx";
 import { loadPrefs, savePrefs } from "../src/app/prefs.ts";
 import { hovered, prefs, route, selected, sync, watched } from "../src/app/state.ts";
 import { stepCandle } from "../src/app/stepping.ts";
+import { copyLink } from "../src/app/take_along.ts";
 import { WatchList } from "../src/app/watch_list.tsx";
 import { seriesKey, type Subject } from "../src/model/subject.ts";
 import { INITIAL_SYNC, reduce } from "../src/model/sync.ts";
@@ -70,6 +71,36 @@ describe("the address", () => {
   });
 });
 
+describe("a link to what is shown", () => {
+  const steps = [bucketOf(0), bucketOf(1)];
+  beforeEach(() => {
+    sync.value = reduce(INITIAL_SYNC, { kind: "fetched", key: seriesKey(AAPL, "1m"), generation: "g1", buckets: steps, askedAtBreak: 0, full: true });
+  });
+
+  it.each([
+    ["a candle that is selected", () => selectCandle(bucketOf(0).start)],
+    ["a candle that is stepped to", () => stepCandle(-1)],
+    ["a resolution", () => selectResolution("1h")],
+  ])("names the subject of %s: others watch other subjects", (_what, act) => {
+    visit("/");
+    act();
+    expect(route.value.subject).toBe(AAPL);
+  });
+
+  it.each([
+    ["/", "/?s=AAPL"],
+    ["/?s=TSLA&r=1h", "/?s=TSLA&r=1h"],
+    ["/grid?r=1h", "/grid?s=AAPL&r=1h&w=AAPL,MSFT,TSLA"],
+  ])("is copied from %s as %s", async (address, link) => {
+    const copied: string[] = [];
+    vi.stubGlobal("navigator", { clipboard: { writeText: async (text: string) => void copied.push(text) } });
+    visit(address);
+    expect(await copyLink()).toBe("Copied.");
+    vi.unstubAllGlobals();
+    expect(copied).toEqual([location.origin + link]);
+  });
+});
+
 describe("what the reader chose", () => {
   it("is not taken back by another tab that knows less", () => {
     savePrefs({ ...loadPrefs(), watched: [AAPL, TSLA] });
@@ -88,6 +119,13 @@ describe("what the reader chose", () => {
     savePrefs({ ...loadPrefs(), watched: [AAPL, MSFT, nvda, amzn] });
     unwatch(amzn);
     expect(loadPrefs().watched).toEqual([AAPL, MSFT, nvda]);
+  });
+
+  it("is never emptied, though another tab has left only what is taken off here", () => {
+    visit("/");
+    savePrefs({ ...loadPrefs(), watched: [AAPL] });
+    unwatch(AAPL);
+    expect([watched.value, loadPrefs().watched]).toEqual([[MSFT, TSLA], [MSFT, TSLA]]);
   });
 
   it("gains nothing when a subject is moved that another tab has taken off", () => {

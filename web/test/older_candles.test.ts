@@ -1,12 +1,14 @@
 // @vitest-environment jsdom
+import { signal } from "@preact/signals";
 import { h } from "preact";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { RunOverlay } from "../src/app/run_overlay.tsx";
 import { focus, hovered, prefs, route, selectedSeries, sync } from "../src/app/state.ts";
 import { WhyPanel } from "../src/app/why_panel.tsx";
+import { MAX_BUCKETS } from "../src/model/series.ts";
 import { seriesKey, type Subject } from "../src/model/subject.ts";
 import { INITIAL_SYNC, reduce } from "../src/model/sync.ts";
-import { formatIso, type Ms } from "../src/model/units.ts";
+import { e4, formatIso, type Ms } from "../src/model/units.ts";
 import { bucketOf, FakeServer } from "./fake_server.ts";
 import { hide, settle, show, visit } from "./page.ts";
 
@@ -32,23 +34,30 @@ const api = {
   asked: [] as URLSearchParams[],
   /** The generation whose older candles are refused. */
   down: "",
+  /** The generation of which nothing is to be had. */
+  away: "",
   first: { g1: 0, g2: 0 } as Record<string, number>,
   missing: new Set<number>(),
+  /** The score of the candles of the second generation. */
+  second: -0.5,
   async fetch(path: string): Promise<Response> {
     const url = new URL(path, "http://localhost");
     if (url.pathname.endsWith("/articles")) return Response.json({ articles: [] });
     api.asked.push(url.searchParams);
     const generation = url.searchParams.get("generation") ?? "g1";
-    if (api.down === generation && url.searchParams.has("start")) throw new TypeError("refused");
+    if (api.away === generation || (api.down === generation && url.searchParams.has("start"))) throw new TypeError("refused");
     const server = new FakeServer(["AAPL"]);
     for (let i = api.first[generation] ?? 0; i < OLDEST_LOADED + 10; i++) {
       if (api.missing.has(i)) continue;
-      server.change("AAPL", i, generation === "g1" ? 0.5 : -0.5);
+      server.change("AAPL", i, generation === "g1" ? 0.5 : api.second);
       server.finish("AAPL", i);
     }
     const { buckets, ...rest } = server.rest("AAPL");
     const [start, end, cursor] = ["start", "end", "cursor"].map((name) => url.searchParams.get(name));
-    if (start == null || end == null) return Response.json({ ...rest, generation, buckets: buckets.slice(-10) });
+    if (start == null || end == null) {
+      const next_cursor = buckets.length > 10 ? "older" : null;
+      return Response.json({ ...rest, generation, buckets: buckets.slice(-10), next_cursor });
+    }
     const wanted = buckets.filter((bucket) => (cursor ?? start) <= bucket.start && bucket.start < end);
     return Response.json({ ...rest, generation, buckets: wanted.slice(0, PAGE), next_cursor: wanted[PAGE]?.start ?? null });
   },
@@ -59,7 +68,7 @@ const note = (): string => document.querySelector(".panel-note")?.textContent?.t
 beforeEach(() => {
   hide();
   hovered.value = null;
-  Object.assign(api, { asked: [], down: "", first: { g1: 0, g2: 0 }, missing: new Set() });
+  Object.assign(api, { asked: [], down: "", away: "", first: { g1: 0, g2: 0 }, missing: new Set(), second: -0.5 });
   vi.stubGlobal("fetch", api.fetch);
   prefs.value = { ...prefs.value, zone: "utc" };
   const buckets = [...Array(10).keys()].map((i) => bucketOf(OLDEST_LOADED + i));
@@ -118,6 +127,16 @@ describe("a link to a candle older than those that are loaded", () => {
     expect(selectedSeries.value.buckets).toHaveLength(10);
   });
 
+  it("says so when a page that was open for days has no room for it", async () => {
+    const buckets = [...Array(MAX_BUCKETS).keys()].map((i) => bucketOf(OLDEST_LOADED + i));
+    sync.value = reduce(INITIAL_SYNC, { kind: "fetched", key: KEY, generation: "g1", buckets, askedAtBreak: 0, full: true });
+    visit(`/?s=AAPL&at=${startOf(OLDEST_LOADED - 100)}`);
+    await show(WhyPanel);
+    await settle();
+    await settle();
+    expect(note()).toContain("coarser resolution");
+  });
+
   it("is fetched again after a break of the stream", async () => {
     visit(`/?s=AAPL&at=${startOf(200)}`);
     await show(WhyPanel);
@@ -137,7 +156,7 @@ describe("the overlay of two generations", () => {
   const names = { before: "g1", after: "g2", live: "g1" };
   const open = async (index: number): Promise<void> => {
     visit(`/runs/r1?s=AAPL&at=${startOf(index)}`);
-    await show(() => h(RunOverlay, { names }));
+    await show(() => h(RunOverlay, { names, progress: "" }));
     await settle();
     await settle();
   };
@@ -165,6 +184,88 @@ describe("the overlay of two generations", () => {
     await open(200);
     expect(legend()).toContain("cannot be reached");
     expect(document.querySelector(".overlay-verdicts")?.textContent).not.toContain("only in");
+  });
+
+  const verdicts = (): string => document.querySelector(".overlay-verdicts")?.textContent ?? "";
+  const live = (from: number, to: number): void => {
+    const half = e4(5_000);
+    const same = { open: half, high: half, low: half, close: half, sum: half, positive: 1, neutral: 0 };
+    const buckets = [...Array(to - from).keys()].map((i) => bucketOf(from + i, same));
+    sync.value = reduce(INITIAL_SYNC, { kind: "fetched", key: KEY, generation: "g1", buckets, askedAtBreak: 0, full: true });
+  };
+  const openNewest = async (progress = ""): Promise<void> => {
+    visit("/runs/r1?s=AAPL");
+    await show(() => h(RunOverlay, { names, progress }));
+    await settle();
+  };
+
+  it("finds no difference in two that are equal, wherever their newest candles begin and end", async () => {
+    api.second = 0.5;
+    live(OLDEST_LOADED + 5, OLDEST_LOADED + 20);
+    await openNewest();
+    expect(verdicts()).toBe("Of 15 candles loaded: 0 changed, 5 equal, 10 newer in g1.");
+    live(OLDEST_LOADED - 50, OLDEST_LOADED + 10);
+    await settle();
+    expect(verdicts()).toBe("Of 10 candles loaded: 0 changed, 10 equal.");
+  });
+
+  it("tells of what one has alone where the other is known to begin", async () => {
+    api.first = { g1: 0, g2: OLDEST_LOADED };
+    live(OLDEST_LOADED - 50, OLDEST_LOADED + 10);
+    await openNewest();
+    expect(verdicts()).toBe("Of 60 candles loaded: 10 changed, 0 equal, 50 only in g1.");
+  });
+
+  it("compares nothing while one could not be loaded, and can be tried again", async () => {
+    api.away = "g2";
+    await openNewest();
+    expect(verdicts() + legend().trim()).toBe("");
+    expect(document.querySelector(".cover")?.textContent).toContain("cannot be reached");
+    api.away = "";
+    document.querySelector<HTMLElement>(".cover button")?.click();
+    await settle();
+    await settle();
+    expect(verdicts()).toContain("Of 10 candles loaded");
+  });
+
+  it("compares nothing while the live one is not there, nor with a generation that is no longer live", async () => {
+    sync.value = INITIAL_SYNC;
+    await openNewest();
+    expect(verdicts()).toBe("");
+    expect(document.querySelector(".cover")?.textContent).toBe("Loading");
+    const buckets = [bucketOf(OLDEST_LOADED)];
+    sync.value = reduce(INITIAL_SYNC, { kind: "fetched", key: KEY, generation: "g3", buckets, askedAtBreak: 0, full: true });
+    await settle();
+    expect(verdicts()).toBe("");
+  });
+
+  it("asks for what is older with every answer of a run that goes on", async () => {
+    const progress = signal("running 1");
+    api.second = 0.5;
+    live(OLDEST_LOADED, OLDEST_LOADED + 10);
+    // There is no candle so old, so that it stays asked for.
+    api.missing = new Set([...Array(160).keys()].map((i) => 100 + i));
+    visit(`/runs/r1?s=AAPL&at=${startOf(200)}`);
+    await show(() => h(RunOverlay, { names, progress: progress.value }));
+    await settle();
+    await settle();
+    const whole = "Of 250 candles loaded: 0 changed, 250 equal.";
+    expect(verdicts()).toBe(whole);
+    progress.value = "running 2";
+    await settle();
+    await settle();
+    expect(verdicts()).toBe(whole);
+  });
+
+  it("follows the run that builds one of them", async () => {
+    const progress = signal("running 1");
+    visit("/runs/r1?s=AAPL");
+    await show(() => h(RunOverlay, { names, progress: progress.value }));
+    await settle();
+    expect(api.asked).toHaveLength(1);
+    progress.value = "completed 2";
+    await settle();
+    expect(api.asked).toHaveLength(2);
   });
 
   it("counts one article as one", async () => {

@@ -37,3 +37,19 @@ it("tells of a quiet shard when it had its newest event, not that it is behind",
   expect(text).toMatch(/shard-0.*4 h ago.*shard-1none yetnone yet/);
   expect(text).not.toMatch(/active|Behind[^ ]/);
 });
+
+it("asks one question at a time, so that no late answer takes the place of a newer one", async () => {
+  vi.useFakeTimers();
+  const answers: ((answer: Response) => void)[] = [];
+  vi.stubGlobal("fetch", () => new Promise<Response>((resolve) => answers.push(resolve)));
+  visit("/ops");
+  const shown = show(OpsPage);
+  await vi.advanceTimersByTimeAsync(9_000);
+  await shown;
+  expect(answers.length).toBe(1);
+  answers[0]?.(Response.json({ sources: [], counts: { counted: 90 }, watermarks: [] }));
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(document.body.textContent).toContain("Counted90");
+  expect(answers.length).toBe(2);
+  vi.useRealTimers();
+});

@@ -98,6 +98,18 @@ describe("a ticker among the filters", () => {
     expect(route.value.filters.ticker).toBe("MSFT");
   });
 
+  it.each([["", ""], ["?ticker=MSFT&label=negative", "MSFT"]])("that is none goes with the filters it stood among: /records%s", async (query, kept) => {
+    await open(`/records${query}`);
+    const ticker = field("Ticker");
+    type(ticker, "a b");
+    changed(ticker);
+    await settle();
+    expect(ticker.getAttribute("aria-invalid")).toBe("true");
+    go({ filters: { ...route.value.filters, label: "positive" } });
+    await settle();
+    expect([ticker.value, ticker.getAttribute("aria-invalid")]).toEqual([kept, "false"]);
+  });
+
   it("follows the address", async () => {
     await open("/records?ticker=MSFT");
     expect(field("Ticker").value).toBe("MSFT");

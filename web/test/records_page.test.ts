@@ -2,7 +2,7 @@
 import { h } from "preact";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RecordDetail } from "../src/app/record_detail.tsx";
-import { leftFor, list } from "../src/app/record_list_state.ts";
+import { leftFor, list, loadMore } from "../src/app/record_list_state.ts";
 import { RecordsPage } from "../src/app/records_page.tsx";
 import { link, now, prefs } from "../src/app/state.ts";
 import { INITIAL_LINK, type Link } from "../src/model/protocol.ts";
@@ -99,6 +99,54 @@ describe("the records", () => {
     await server.answer("sentiment=positive", "good news");
     await server.answer("sentiment=negative", "bad news");
     expect(titles()).toEqual(["bad news"]);
+  });
+});
+
+describe("records that lie further back", () => {
+  let down = false;
+  const rows = (): number => titles().length;
+  const button = (text: string): HTMLButtonElement | undefined => [...document.querySelectorAll("button")].find((each) => each.textContent === text);
+  const click = async (text: string): Promise<void> => {
+    button(text)?.click();
+    await settle();
+  };
+
+  /** Two pages of thirty for every label. */
+  beforeEach(() => {
+    down = false;
+    vi.stubGlobal("fetch", async (url: string) => {
+      if (down) throw new TypeError("refused");
+      const label = /sentiment=(\w+)/.exec(url)?.[1];
+      const from = url.includes("cursor=") ? 30 : 0;
+      const items = Array.from({ length: 30 }, (_, i) => ({ source_id: `${label}#${from + i}`, metadata: { title: `${label} ${from + i}` } }));
+      return Response.json({ items, next_cursor: from === 0 ? "next" : null });
+    });
+  });
+
+  it("are not those of another question: one that failed is asked again instead", async () => {
+    visit("/records?label=positive");
+    await show(RecordsPage);
+    down = true;
+    await open("/records?label=negative");
+    down = false;
+    expect(button("Older records")?.disabled).toBe(true);
+    await loadMore({ label: "negative" });
+    await settle();
+    expect([rows(), document.querySelector(".page-problem")]).toEqual([30, expect.anything()]);
+    await click("Try again");
+    expect([rows(), titles()[0]]).toEqual([30, "negative 0"]);
+  });
+
+  it("are asked for again when they could not be loaded, and nothing loaded is lost", async () => {
+    visit("/records?label=positive");
+    await show(RecordsPage);
+    down = true;
+    await click("Older records");
+    await show(RecordsPage);
+    down = false;
+    expect(rows()).toBe(30);
+    await click("Try again");
+    expect([rows(), document.querySelector(".page-problem")]).toEqual([60, null]);
   });
 });
 

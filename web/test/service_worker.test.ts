@@ -25,12 +25,17 @@ class Browser {
     const cache = {
       put: async (request: string | { url: string }, response: Response) => {
         if (this.isFull) throw new DOMException("full", "QuotaExceededError");
-        this.#cache.set(typeof request === "string" ? request : new URL(request.url).pathname, response);
+        const path = typeof request === "string" ? request : new URL(request.url).pathname;
+        // What is put again stands last, as in a browser.
+        this.#cache.delete(path);
+        this.#cache.set(path, response);
       },
       keys: async () => [...this.#cache.keys()].map((path) => ({ url: ORIGIN + path })),
-      delete: async (path: string) => this.#cache.delete(path),
+      delete: async ({ url }: { url: string }) => this.#cache.delete(new URL(url).pathname),
     };
-    const caches = { open: async () => cache, match: async (path: string) => this.#cache.get(path)?.clone() };
+    const match = async (request: string | { url: string }): Promise<Response | undefined> =>
+      this.#cache.get(typeof request === "string" ? request : new URL(request.url).pathname)?.clone();
+    const caches = { open: async () => cache, match };
     new Function("self", "caches", "fetch", source)(self, caches, () => this.#network());
   }
 
@@ -67,6 +72,19 @@ describe("a full disk", () => {
     expect(await browser.open("/", 200, HTML, "a newer page")).toBe("a newer page");
     expect(await browser.open("/assets/a-1.js", 200, "text/javascript", "code")).toBe("code");
     expect(await new Browser().open("/", 200, HTML, "the first page")).toBe("the first page");
+  });
+});
+
+describe("the parts of the page", () => {
+  const partsOf = (version: number): string[] => [
+    ...["a", "b", "c"].map((name) => `/assets/${name}.js`),
+    ...[...Array(40).keys()].map((i) => `/assets/${i}-${version}.js`),
+  ];
+
+  it("are all kept after an update, also those that it left as they were", async () => {
+    for (const version of [1, 2]) for (const path of partsOf(version)) await browser.open(path, 200, "text/javascript", path);
+    for (const path of partsOf(2)) expect(await browser.openWithout(path)).toBe(path);
+    await expect(browser.openWithout("/assets/0-1.js")).rejects.toThrow("no network");
   });
 });
 

@@ -216,6 +216,14 @@ describe("the stream client", () => {
     expect(Math.abs(rig.client.link.clockOffset - behind)).toBeLessThanOrEqual(1_000);
   });
 
+  it("polls no sooner than it was told to", async () => {
+    await started(() => refuse(429, { "Retry-After": "120" }), "g1.0");
+    await rig.clock.advance(3_600_000);
+    const polls = rig.calls.filter((call) => call.url.includes("/changes"));
+    expect(polls.length).toBeGreaterThan(1);
+    for (const [i, call] of rig.calls.entries()) expect(call.at - (rig.calls[i - 1]?.at ?? -Infinity)).toBeGreaterThanOrEqual(120_000);
+  });
+
   it("counts a server that takes the question and never answers as one that is away", async () => {
     let mute = "/stream";
     const never = (signal: AbortSignal): Promise<Response> =>
@@ -276,6 +284,41 @@ describe("the stream client", () => {
     rig.client.setFilters({ subjects: [AAPL], resolutions: ["5m"] });
     await rig.clock.advance(2_000);
     expect(rig.phase).toBe("connecting");
+  });
+
+  it("goes back some seconds for another subject: the answer with its candles may have been kept as long", async () => {
+    const server = new FakeServer(["AAPL"]);
+    let body: Body | null = null;
+    await started((_url, headers, signal) => {
+      body = openBody(signal);
+      body.send(server.frames(headers.get("Last-Event-ID")));
+      return body.response;
+    }, "g1.0");
+    const change = async (): Promise<void> => {
+      server.change("AAPL", 0, 0.1);
+      body!.send(server.since(server.log.length - 1).join(""));
+      await settle();
+    };
+    const follow = async (text: string): Promise<string | null | undefined> => {
+      rig.client.setFilters({ subjects: text.split(" ") as Subject[], resolutions: ["1m"] });
+      await rig.clock.advance(100);
+      return rig.streams().at(-1)?.position;
+    };
+    await rig.clock.advance(5_000);
+    await change();
+    await rig.clock.advance(5_000);
+    await change();
+    await rig.clock.advance(900);
+    await change();
+    expect(await follow("AAPL MSFT")).toBe("g1.1");
+    // What has not been sent again since is no place to go on from.
+    expect(await follow("AAPL TSLA")).toBe("g1.1");
+    await rig.clock.advance(5_000);
+    expect(await follow("AAPL")).toBe("g1.3");
+    server.promote("g2");
+    body!.end();
+    await rig.clock.advance(1_000);
+    expect([rig.resyncs, await follow("MSFT")]).toEqual([["g2"], "g2.0"]);
   });
 
   it("is not live after a third failure while nothing is connected", async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { ms } from "../src/model/units.ts";
 
 /** Node's own; the browser's types do not have it. */
@@ -12,6 +12,10 @@ beforeAll(() => {
 });
 afterAll(() => {
   process.env["TZ"] = BEFORE;
+});
+
+afterEach(() => {
+  vi.unstubAllEnvs();
 });
 
 describe("local time", () => {
@@ -36,6 +40,16 @@ describe("local time", () => {
     expect(text(0, 60)).toContain("GMT+1");
     expect(text(0, 60)).toContain("GMT+2");
     expect(text(3, 60) + text(0, 60, "utc")).not.toContain("GMT");
+  });
+
+  it("follows the machine to another zone, as the names of zones do", async () => {
+    const { clockText, zoneName } = await import("../src/model/format.ts");
+    const at = ms(Date.UTC(2025, 11, 1, 12));
+    const berlin = clockText(at, "local");
+    vi.stubEnv("TZ", "Asia/Tokyo");
+    expect([clockText(at, "local"), zoneName(at, "local")]).toEqual([expect.stringMatching(/^(21|0?9):00/), "GMT+9"]);
+    vi.unstubAllEnvs();
+    expect(clockText(at, "local")).toBe(berlin);
   });
 
   it("begins a day at local midnight, and gives UTC midnight no more than an hour's weight", async () => {

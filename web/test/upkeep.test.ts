@@ -114,6 +114,14 @@ it("keeps what it shows for the next visit, and nothing of another generation", 
   expect(await read).toMatchObject([null, { generation: "g3", buckets: row("AAPL").buckets }]);
 });
 
+it("names on the tab what is shown", () => {
+  visit("/?s=MSFT&r=3h");
+  expect(document.title).toBe("MSFT · Candlewick");
+  visit("/runs/r1?s=MSFT");
+  expect(document.title).toBe("r1 · Runs · Candlewick");
+  visit("/");
+});
+
 it("tells the worker of the network, and that the page goes", () => {
   worker.posts.length = 0;
   window.dispatchEvent(new Event("offline"));

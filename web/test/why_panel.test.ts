@@ -1,10 +1,11 @@
 // @vitest-environment jsdom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { link, sync } from "../src/app/state.ts";
+import { link, now, sync } from "../src/app/state.ts";
 import { WhyPanel } from "../src/app/why_panel.tsx";
 import { INITIAL_LINK } from "../src/model/protocol.ts";
 import { seriesKey, type Subject } from "../src/model/subject.ts";
 import { INITIAL_SYNC, reduce } from "../src/model/sync.ts";
+import { DAY, MINUTE, ms } from "../src/model/units.ts";
 import { bucketOf } from "./fake_server.ts";
 import { hide, settle, show, visit } from "./page.ts";
 
@@ -92,6 +93,21 @@ describe("the articles of a candle", () => {
       await vi.advanceTimersByTimeAsync(60_000);
       expect(api.calls).toBe(6);
     }
+  });
+
+  it.each([["not arrived yet", 5 * MINUTE], ["no longer stored", 2 * DAY]])("are %s where there are none, by the age of the candle", async (text, age) => {
+    vi.useFakeTimers();
+    api.articles = 0;
+    now.value = ms(bucketOf(0).end + age);
+    answer("g1");
+    const shown = show(WhyPanel);
+    await vi.advanceTimersByTimeAsync(60_000);
+    await shown;
+    expect(document.querySelector(".panel-note")?.textContent).toContain(text);
+    api.articles = 1;
+    document.querySelector<HTMLElement>(".panel-note button")?.click();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(title()).toBe(text === "not arrived yet" ? "read by g1" : null);
   });
 
   it("stay when a question is refused, and can be asked for again", async () => {

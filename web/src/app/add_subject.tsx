@@ -2,13 +2,25 @@ import "./styles/add_subject.css";
 import { useSignal } from "@preact/signals";
 import type { SubjectRow } from "../model/api_types.ts";
 import { articlesText } from "../model/format.ts";
-import { MAX_WATCHED, parseSubject } from "../model/subject.ts";
+import { MAX_WATCHED, parseSubject, shortName } from "../model/subject.ts";
 import { PlusIcon } from "./icons.tsx";
 import { watch } from "./navigation.ts";
 import { subjects, watched } from "./state.ts";
+import { unsought } from "./watch_lists.ts";
 
 function suggestions(): readonly SubjectRow[] {
   return (subjects.value?.subjects ?? []).filter((row) => !watched.value.includes(row.subject));
+}
+
+/** What sources and the classifier do not look for, because the server has refused to keep it. */
+function Unsought() {
+  if (unsought.value === null) return null;
+  const { subjects: list, why } = unsought.value;
+  return (
+    <p class="field-problem" role="status">
+      Not on the server's watch list, so not yet looked for: {list.map(shortName).join(", ")}. {why}
+    </p>
+  );
 }
 
 /** The field under the watch list; it suggests what there is news about. */
@@ -61,6 +73,7 @@ export function AddSubject() {
           {problem.value}
         </p>
       )}
+      <Unsought />
     </form>
   );
 }

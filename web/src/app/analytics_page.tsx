@@ -9,7 +9,7 @@ import { type Filters, listFilters, NO_FILTERS } from "../model/filters.ts";
 import { articlesText, momentText } from "../model/format.ts";
 import { formatRoute } from "../model/route.ts";
 import { CoveragePanel, DelayPanel, LabelPanel, NamesPanel, RatePanel, ScorePanel } from "./analytics_panels.tsx";
-import { DEFAULT_HOURS, hoursOf, useFacets } from "./analytics_state.ts";
+import { cutAt, DEFAULT_HOURS, hoursOf, useFacets } from "./analytics_state.ts";
 import { CopyButtons } from "./copy_buttons.tsx";
 import { filterText, rangeText } from "./filter_text.ts";
 import { CloseIcon } from "./icons.tsx";
@@ -151,6 +151,7 @@ function body(facets: Facets | null, problem: string | null, filters: Filters): 
 export function AnalyticsPage() {
   const { filters } = route.value;
   const { facets, loadedAt, problem, busy, retry } = useFacets(filters);
+  const cut = facets === null || busy ? null : cutAt(facets, filters);
   return (
     <main class="page analytics-page" id="main" tabIndex={-1}>
       <div class="page-head">
@@ -171,6 +172,7 @@ export function AnalyticsPage() {
         </p>
       )}
       {facets?.wholeFrom != null && <p class="muted page-problem">◆ Too many articles to look at; everything is counted from {momentText(facets.wholeFrom, prefs.value.zone)} on.</p>}
+      {cut !== null && <p class="muted page-problem">◆ The counts do not reach back to the chosen beginning; everything is counted from {momentText(cut, prefs.value.zone)} on.</p>}
       <div class={`analytics${facets !== null && (problem !== null || busy) ? " stale" : ""}`} aria-busy={busy}>
         {body(facets, problem, filters)}
       </div>

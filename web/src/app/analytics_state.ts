@@ -2,13 +2,13 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Facets, Window } from "../model/facets.ts";
 import { toggleFilter, withFilters } from "../model/filter_queries.ts";
-import { type FilterName, type Filters } from "../model/filters.ts";
-import { type Ms, formatIso, ms, parseIso } from "../model/units.ts";
+import { type FilterName, type Filters, MAX_HOURS } from "../model/filters.ts";
+import { type Ms, formatIso, HOUR, ms, parseIso } from "../model/units.ts";
 import { ApiError } from "../store/api.ts";
 import { fetchFacets } from "../store/facets_api.ts";
 import { delayEdges } from "./filter_text.ts";
 import { go } from "./navigation.ts";
-import { route } from "./state.ts";
+import { route, serverNow } from "./state.ts";
 
 export const DEFAULT_HOURS = 24;
 const REFRESH_MS = 15_000;
@@ -22,7 +22,23 @@ export interface FacetsView {
   readonly retry: () => void;
 }
 
-export const hoursOf = (filters: Filters): number => Number(filters.hours ?? DEFAULT_HOURS);
+/** Widths are chosen so that a span has some 24 windows or more, and the first one reaches back a little further. */
+const LEAST_WINDOWS = 24;
+
+/** The hours to count: the chosen span, or as many more as it takes to reach the chosen beginning. */
+export function hoursOf(filters: Filters): number {
+  const span = Number(filters.hours ?? DEFAULT_HOURS);
+  const from = parseIso(filters.from);
+  const back = from === null ? 0 : (serverNow.peek() - from) / HOUR;
+  return back <= span * (1 + 1 / LEAST_WINDOWS) ? span : Math.min(Math.ceil(back), MAX_HOURS);
+}
+
+/** Where the counts begin when that is after the chosen beginning; null when they are whole. */
+export function cutAt({ windows }: Facets, filters: Filters): Ms | null {
+  const [from, first] = [parseIso(filters.from), windows[0]];
+  return from !== null && first !== undefined && from < first.start ? first.start : null;
+}
+
 export const sumOf = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
 
 /** The counts under the filters, asked again every quarter of a minute while the page is looked at. */

@@ -1,6 +1,5 @@
 import { effect, untracked } from "@preact/signals";
 import type { SeriesAnswer } from "../model/api_types.ts";
-import { positionIn } from "../model/cursor.ts";
 import type { PageMessage, WorkerMessage } from "../model/protocol.ts";
 import type { ResolutionId } from "../model/resolution.ts";
 import type { BucketUpdate } from "../model/stream_event.ts";
@@ -27,7 +26,8 @@ const ASK_AGAIN_MS = 1_200;
 /** A reader who flips through the resolutions gets every one painted; the stream follows when a choice has been made. */
 const SUBSCRIBE_DELAY_MS = 150;
 const HIDDEN_FLUSH_MS = 250;
-const MAX_HEADLINES = 20;
+/** Some come twice: a stream that goes back a little repeats them. */
+const MAX_HEADLINES = 60;
 
 let port: StreamPort | null = null;
 /** The series that the worker was last asked for. */
@@ -105,8 +105,7 @@ export async function loadFull(key: SeriesKey): Promise<void> {
   fetching.set(key, askedAtBreak);
   try {
     const answer = await fetchSeries(key);
-    const { cursor, generation } = answer;
-    post({ type: "seed", cursor: cursor === null ? null : positionIn(generation, cursor) });
+    post({ type: "seed", cursor: answer.cursor });
     take(answer, askedAtBreak, true);
     if (key === selectedKey.value) failure.value = null;
   } catch (error) {
@@ -142,6 +141,8 @@ function receive(message: WorkerMessage): void {
     case "link":
       link.value = message.link;
       return;
+    case "epoch":
+      return dispatch({ kind: "resync", epoch: message.epoch });
     case "updates":
       return queueUpdates(message.updates);
     case "items":

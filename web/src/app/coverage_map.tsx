@@ -3,9 +3,10 @@ import { useRef } from "preact/hooks";
 import { type CoverageRow, coverageHeight, subjectFilter, type Window } from "../model/facets.ts";
 import type { Filters } from "../model/filters.ts";
 import { articlesText, countText, windowText } from "../model/format.ts";
-import { shortName } from "../model/subject.ts";
+import { shortName, type Subject } from "../model/subject.ts";
+import type { Ms } from "../model/units.ts";
 import { sumOf } from "./analytics_state.ts";
-import { stepTo, type Tick } from "./plot.tsx";
+import { placeOf, stepTo, type Tick } from "./plot.tsx";
 import { nameOf, prefs } from "./state.ts";
 
 interface Props {
@@ -33,11 +34,13 @@ function Columns({ counts, most }: { counts: readonly number[]; most: number }) 
 /** Which subject had news when: one tab stop, arrow keys in both directions, Enter narrows to the place. */
 export function CoverageMap({ rows, windows, filters, ticks, onSubject, onCell, onPoint }: Props) {
   const grid = useRef<HTMLDivElement>(null);
-  const stop = useSignal({ row: 0, column: windows.length - 1 });
-  const current = { row: Math.min(stop.value.row, rows.length - 1), column: Math.min(stop.value.column, windows.length - 1) };
+  const stop = useSignal<{ readonly subject: Subject; readonly start: Ms } | null>(null);
+  const current = {
+    row: Math.max(0, rows.findIndex(({ subject }) => subject === stop.value?.subject)),
+    column: placeOf(stop.value?.start ?? null, windows.map(({ start }) => start)),
+  };
   const most = Math.max(1, ...rows.flatMap(({ counts }) => counts));
   const focusOn = (row: number, column: number): void => {
-    stop.value = { row, column };
     grid.current?.querySelectorAll(".coverage-row")[row]?.querySelectorAll<HTMLElement>(".coverage-cell")[column]?.focus();
   };
   const onKey = (event: KeyboardEvent): void => {
@@ -66,6 +69,7 @@ export function CoverageMap({ rows, windows, filters, ticks, onSubject, onCell, 
             <Columns counts={row.counts} most={most} />
             {windows.map((window, i) => {
               const text = `${shortName(row.subject)}, ${windowText(window.start, window.end, prefs.value.zone)}: ${articlesText(row.counts[i] ?? 0)}`;
+              const place = { subject: row.subject, start: window.start };
               return (
                 <button
                   key={window.start}
@@ -74,10 +78,13 @@ export function CoverageMap({ rows, windows, filters, ticks, onSubject, onCell, 
                   tabIndex={at === current.row && i === current.column ? 0 : -1}
                   aria-label={text}
                   onClick={() => {
-                    stop.value = { row: at, column: i };
+                    stop.value = place;
                     onCell(row, window);
                   }}
-                  onFocus={() => onPoint(text)}
+                  onFocus={() => {
+                    stop.value = place;
+                    onPoint(text);
+                  }}
                   onBlur={() => onPoint(null)}
                   onMouseEnter={() => onPoint(text)}
                 />

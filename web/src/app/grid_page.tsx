@@ -3,13 +3,13 @@ import { computed, effect, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { type Bucket, isLive } from "../model/bucket.ts";
 import { candleSentence } from "../model/candle_sentence.ts";
-import { ageText, countText, scoreText } from "../model/format.ts";
+import { countText, scoreText } from "../model/format.ts";
 import { slotMsOf } from "../model/resolution.ts";
 import { bucketStarting, newestBegun } from "../model/series.ts";
 import { toSlots } from "../model/slots.ts";
 import { seriesKey, shortName, type Subject } from "../model/subject.ts";
 import { seriesOf } from "../model/sync.ts";
-import { type Ms, ms } from "../model/units.ts";
+import type { Ms } from "../model/units.ts";
 import { CandleChart } from "../view/chart.ts";
 import { toneOf } from "../view/painters.ts";
 import { keepShown } from "./chart_wiring.ts";
@@ -18,7 +18,7 @@ import { go } from "./navigation.ts";
 import { ResolutionBar } from "./resolution_bar.tsx";
 import { failure, hovered, nameOf, prefs, resolution, serverNow, sync, watched } from "./state.ts";
 import { STEPS, stepTo } from "./stepping.ts";
-
+import { lastSeen } from "./watch_list.tsx";
 
 /** One small chart; the crosshair of whichever is pointed at shows in all of them. */
 function mountSmall(host: HTMLElement, subject: Subject): () => void {
@@ -90,7 +90,7 @@ function Cell({ subject }: { subject: Subject }) {
       </div>
       <p class="cell-meta muted">
         {shown === undefined ? "\u00a0" : `n ${countText(shown.count)}`}
-        {newest?.lastUpdated != null && hovered.value === null && ` · ${ageText(ms(serverNow.value - newest.lastUpdated))} ago`}
+        {newest !== undefined && hovered.value === null && ` · ${lastSeen(subject, newest)}`}
       </p>
       <div
         class="cell-chart"

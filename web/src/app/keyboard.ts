@@ -55,6 +55,8 @@ function candleAction({ key, target }: KeyboardEvent): ((event: KeyboardEvent) =
 }
 
 function onKey(event: KeyboardEvent): void {
+  // Chrome says that a suggestion was picked as if a key had been pressed, without saying which.
+  if (!event.key) return;
   if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
     event.preventDefault();
     paletteOpen.value = !paletteOpen.value;

@@ -1,24 +1,13 @@
 import { effect } from "@preact/signals";
 import { render } from "preact";
-import { shortName } from "../model/subject.ts";
-import { scoreText } from "../model/format.ts";
 import { App } from "./app.tsx";
 import { loadCode } from "./code.ts";
 import { start } from "./controller.ts";
 import { followHistory } from "./navigation.ts";
-import { PAGE_NAMES } from "./page_names.ts";
-import { newest, prefs, route, selected } from "./state.ts";
+import { prefs } from "./state.ts";
 
 effect(() => {
   document.documentElement.dataset["theme"] = prefs.value.theme;
-});
-
-effect(() => {
-  const { page, id } = route.value;
-  const subject = selected.value;
-  const score = newest.value === null ? "" : ` ${scoreText(newest.value.close)}`;
-  const what = page === "live" && subject !== null ? `${shortName(subject)}${score}` : [id, PAGE_NAMES.find((row) => row.page === page)?.label ?? "Not found"].filter(Boolean).join(" · ");
-  document.title = `${what} · Candlewick`;
 });
 
 followHistory();
@@ -36,5 +25,3 @@ void loadCode(() => import("./keyboard.ts")).then((module) => {
   module.listenForKeys(early);
 });
 void loadCode(() => import("./upkeep.ts")).then((module) => module.startUpkeep());
-void loadCode(() => import("./swaps.ts")).then((module) => module.followSwaps());
-void loadCode(() => import("./offline_shell.ts")).then((module) => module.keepShell());

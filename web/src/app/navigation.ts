@@ -19,8 +19,14 @@ function writeAddress(how: "pushState" | "replaceState" = "replaceState"): void 
  * the last is written, because browsers refuse an address that changes as often as a key repeats.
  */
 export function go(change: Partial<Route>, history: "push" | "replace" = "push"): void {
-  // Another page shows another thing, so an identifier goes only where it is named.
-  const next = { ...route.value, ...(change.page === undefined ? {} : { id: null }), ...change };
+  const next = {
+    ...route.value,
+    // Another page shows another thing, so an identifier goes only where it is named.
+    ...(change.page === undefined ? {} : { id: null }),
+    // What is chosen is chosen of one subject; who is sent the address may watch others.
+    ...(change.at || change.resolution ? { subject: selected.value } : {}),
+    ...change,
+  };
   const address = formatRoute(next);
   // A page that does not exist has the address of the first page, but is another place.
   if (next.page === route.value.page && address === formatRoute(route.value)) return;
@@ -66,8 +72,9 @@ export function selectCandle(at: Ms | null): void {
 function changeWatched(change: (list: readonly Subject[]) => readonly Subject[]): void {
   // A list that came with the address is not the reader's own, which stays as it is.
   if (route.value.watched !== null) return go({ watched: change(route.value.watched) }, "replace");
-  // Another tab may have saved since this one was opened, so the change is made to what is kept.
-  setPrefs({ watched: change(loadPrefs().watched ?? watched.value) });
+  // Another tab may have saved since this one was opened, so the change is made to what is kept, unless that empties it.
+  const changed = change(loadPrefs().watched ?? watched.value);
+  setPrefs({ watched: changed.length > 0 ? changed : change(watched.value) });
 }
 
 export function watch(subject: Subject): void {

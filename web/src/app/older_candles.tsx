@@ -4,6 +4,7 @@ import type { SeriesAnswer } from "../model/api_types.ts";
 import type { Bucket } from "../model/bucket.ts";
 import { countText, momentText } from "../model/format.ts";
 import { slotMsOf } from "../model/resolution.ts";
+import { MAX_BUCKETS } from "../model/series.ts";
 import type { SeriesKey } from "../model/subject.ts";
 import { ms } from "../model/units.ts";
 import { ApiError } from "../store/api.ts";
@@ -19,42 +20,50 @@ export interface Missing {
   readonly text: string;
   /** True when it is known that there is none. */
   readonly certain: boolean;
-  /** False while the series begins after the candle, and may go on before. */
-  readonly reaches: boolean;
+  /** From here on no candle of the series is missing; what lies before may not have been fetched. */
+  readonly from: number;
   /** Asks anew, where that may help. */
   readonly retry: (() => void) | null;
 }
+
+type Found = "asking" | "none" | "too many" | ApiError;
 
 interface Loaded {
   readonly key: SeriesKey | null;
   readonly buckets: readonly Bucket[];
   /** False while the newest candles are still awaited. */
   readonly ready: boolean;
+  /** True when nothing lies before the first of them. */
+  readonly whole: boolean;
+  /** How often the newest have come; what is older is asked for with each. */
+  readonly answers: number;
   /** Null for the live one. */
   readonly generation: string | null;
-  /** False when what was found is of another generation, as for a moment around a promote. */
-  take(answer: SeriesAnswer): boolean;
+  /** Takes up what was found and says what then keeps the candle away. */
+  take(answer: SeriesAnswer): Found;
 }
+
+/** What was asked about is there no more, as for a moment around a promote. */
+export const CHANGED = new ApiError(200, "The series has changed meanwhile.");
 
 /**
  * Fetches the candle of the address when it is older than those that are loaded, with every candle between: what is left
  * out would look like a time without news. Says why it is not there, while it is not.
  */
-export function useOlder({ key, buckets, ready, generation, take }: Loaded): Missing {
-  const found = useSignal<"asking" | "none" | "too many" | ApiError>("asking");
+export function useOlder({ key, buckets, ready, whole, answers, generation, take }: Loaded): Missing {
+  const found = useSignal<Found>("asking");
   const tries = useSignal(0);
   const { at } = route.value;
   const oldest = buckets[0]?.start ?? null;
-  const isOlder = ready && at !== null && oldest !== null && at < oldest;
+  const isOlder = ready && !whole && at !== null && oldest !== null && at < oldest;
+  const start = ms((at ?? 0) - PLACES_BEFORE * slotMsOf(resolution.value));
   useEffect(() => {
     if (!isOlder || key === null) return undefined;
     const abort = new AbortController();
-    const start = ms(at - PLACES_BEFORE * slotMsOf(resolution.peek()));
     fetchRange(key, { start, end: oldest, generation }, abort.signal).then(
       (answer) => {
         if (abort.signal.aborted) return;
-        if (answer === null) found.value = "too many";
-        else found.value = take(answer) ? "none" : new ApiError(200, "Another generation goes live.");
+        found.value = answer === null ? "too many" : take(answer);
       },
       (error: unknown) => {
         if (abort.signal.aborted) return;
@@ -66,9 +75,10 @@ export function useOlder({ key, buckets, ready, generation, take }: Loaded): Mis
       abort.abort();
       found.value = "asking";
     };
-  }, [key, generation, at, isOlder, tries.value]);
+  }, [key, generation, at, isOlder, answers, tries.value]);
   const state = isOlder ? found.value : "none";
-  const open = { certain: false, reaches: state === "none", retry: null };
+  const begins = ready && (whole || oldest === null);
+  const open = { certain: false, from: begins ? 0 : isOlder && state === "none" ? start : (oldest ?? Infinity), retry: null };
   if (!ready || at === null || state === "asking") return { ...open, text: "Loading this candle." };
   if (state === "none") return { ...open, certain: true, text: `No candle begins at ${momentText(at, prefs.value.zone)}.` };
   if (state === "too many") {
@@ -85,11 +95,15 @@ export function useOlderSelected(): Missing {
     key: selectedKey.value,
     buckets,
     ready: !stale,
+    whole: false,
+    // The stream keeps it up to date.
+    answers: 1,
     generation: null,
     take: (answer) => {
-      const same = answer.generation === generation;
-      if (same) dispatch({ kind: "fetched", ...answer, askedAtBreak, full: false });
-      return same;
+      if (answer.generation !== generation) return CHANGED;
+      if (selectedSeries.peek().buckets.length + answer.buckets.length > MAX_BUCKETS) return "too many";
+      dispatch({ kind: "fetched", ...answer, askedAtBreak, full: false });
+      return "none";
     },
   });
 }

@@ -110,7 +110,10 @@ function useStatus(): { status: StatusAnswer | null; at: Ms | null; problem: str
   const at = useSignal<Ms | null>(null);
   const problem = useSignal<string | null>(null);
   useEffect(() => {
+    let asking = false;
     const load = async (): Promise<void> => {
+      if (asking) return;
+      asking = true;
       try {
         status.value = await fetchStatus();
         at.value = ms(Date.now());
@@ -118,6 +121,8 @@ function useStatus(): { status: StatusAnswer | null; at: Ms | null; problem: str
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         problem.value = error.message;
+      } finally {
+        asking = false;
       }
     };
     void load();

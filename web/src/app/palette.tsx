@@ -41,7 +41,7 @@ function resolutions(): Command[] {
 function actions(): Command[] {
   const subject = selected.value;
   const fit = route.value.scale === "fit";
-  const list: [string, string, (() => void) | null][] = [
+  const list: [string, string, Command["run"] | null][] = [
     ["Go to live", "l", goLive],
     [fit ? "Show the whole scale from \u22121 to +1" : "Fit the score axis", "f", () => go({ scale: fit ? "full" : "fit" }, "replace")],
     [prefs.value.zone === "utc" ? "Show local time" : "Show UTC", "u", toggleZone],
@@ -50,8 +50,8 @@ function actions(): Command[] {
     ["Theme: as the system says", "t", () => setPrefs({ theme: "auto" })],
     ["Download this series as CSV", "file", () => takeSeries("csv")],
     ["Download this series as JSON lines", "file", () => takeSeries("jsonl")],
-    ["Copy this series as curl", "command", () => void copyCurl()],
-    ["Copy a link to this view", "address", () => void copyLink()],
+    ["Copy this series as curl", "command", copyCurl],
+    ["Copy a link to this view", "address", copyLink],
     [`Watch ${subject ?? ""}`, "add", subject === null || watched.value.includes(subject) || watched.value.length >= MAX_WATCHED ? null : () => watch(subject)],
     [`Stop watching ${subject ?? ""}`, "remove", subject === null || !watched.value.includes(subject) ? null : () => unwatch(subject)],
     ["Reconnect now", "stream", retryNow],
@@ -81,6 +81,7 @@ export function Palette() {
   const dialog = useModal();
   const query = useSignal("");
   const at = useSignal(0);
+  const said = useSignal("");
   const close = (): void => {
     paletteOpen.value = false;
   };
@@ -89,8 +90,9 @@ export function Palette() {
   const place = Math.max(0, Math.min(at.value, found.length - 1));
   const pick = (command: Command | undefined): void => {
     if (command === undefined) return;
-    close();
-    command.run();
+    const told = command.run();
+    if (told === undefined) close();
+    else void told.then((text) => (said.value = text));
   };
   const onKey = (event: KeyboardEvent): void => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -114,6 +116,7 @@ export function Palette() {
         onInput={(event) => {
           query.value = event.currentTarget.value;
           at.value = 0;
+          said.value = "";
         }}
         onKeyDown={onKey}
       />
@@ -130,6 +133,7 @@ export function Palette() {
           />
         ))}
       </ul>
+      <p class="palette-said" role="status">{said.value}</p>
       {found.length === 0 && <p class="palette-none muted" role="status">Nothing answers to that.</p>}
     </dialog>
   );

@@ -35,6 +35,12 @@ interface Props {
 
 const STEPS: Record<string, number | "first" | "last"> = { ArrowRight: 1, ArrowLeft: -1, Home: "first", End: "last" };
 
+/** Where the tab stop is; columns may have moved since it was set, and where it is gone the last one has it. */
+export function placeOf<Key>(stop: Key | null, keys: readonly Key[]): number {
+  const found = stop === null ? -1 : keys.indexOf(stop);
+  return found < 0 ? keys.length - 1 : found;
+}
+
 /** Moves the one tab stop of a row of buttons; returns where it goes, null for another key. */
 export function stepTo(key: string, at: number, count: number): number | null {
   const step = STEPS[key];
@@ -65,14 +71,13 @@ function Bars({ columns, ceiling }: { columns: readonly Column[]; ceiling: numbe
  */
 export function Plot({ label, columns, ceiling, ticks, chosen, onPick, onPoint, tall = false }: Props) {
   const hits = useRef<HTMLDivElement>(null);
-  const stop = useSignal(columns.length - 1);
-  const current = Math.min(stop.value, columns.length - 1);
+  const stop = useSignal<string | null>(null);
+  const current = placeOf(stop.value, columns.map(({ key }) => key));
   const anyChosen = columns.some((_, i) => chosen(i));
   const onKey = (event: KeyboardEvent): void => {
     const next = stepTo(event.key, current, columns.length);
     if (next === null || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    stop.value = next;
     hits.current?.querySelectorAll("button")[next]?.focus();
   };
   return (
@@ -90,10 +95,13 @@ export function Plot({ label, columns, ceiling, ticks, chosen, onPick, onPoint, 
               aria-label={column.text}
               title={onPoint === undefined ? column.text : undefined}
               onClick={(event) => {
-                stop.value = i;
+                stop.value = column.key;
                 onPick(i, event.shiftKey);
               }}
-              onFocus={() => onPoint?.(column.text)}
+              onFocus={() => {
+                stop.value = column.key;
+                onPoint?.(column.text);
+              }}
               onBlur={() => onPoint?.(null)}
               onMouseEnter={() => onPoint?.(column.text)}
             />

@@ -1,5 +1,5 @@
 import type { Zone } from "../model/format.ts";
-import { MAX_WATCHED, parseSubject, type Subject } from "../model/subject.ts";
+import { parseWatched, type Subject } from "../model/subject.ts";
 import { recall, remember } from "./storage.ts";
 
 export type Theme = "auto" | "light" | "dark";
@@ -16,14 +16,11 @@ const DEFAULTS: Prefs = { theme: "auto", zone: "local", watched: null };
 
 function parse(text: string): Prefs {
   const data = JSON.parse(text) as Record<string, unknown> | null;
-  const watched = Array.isArray(data?.["watched"])
-    ? data["watched"].map((item) => parseSubject(String(item))).filter((found) => found !== null)
-    : [];
   const theme = data?.["theme"];
   return {
     theme: theme === "light" || theme === "dark" ? theme : "auto",
     zone: data?.["zone"] === "utc" ? "utc" : "local",
-    watched: watched.length > 0 ? watched.slice(0, MAX_WATCHED) : null,
+    watched: parseWatched(data?.["watched"]),
   };
 }
 

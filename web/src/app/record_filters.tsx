@@ -48,26 +48,31 @@ function Field({ label, children }: { label: string; children: (id: string) => C
   );
 }
 
-/** Keeps a field at the address's value, but for what the reader is typing. The field itself stays, and with it the focus. */
+/**
+ * Keeps a field at the address's value, but for what the reader is typing; what was typed and refused goes with the next
+ * address. The field itself stays, and with it the focus.
+ */
 function useTyped(value: string, commit: (text: string) => void) {
   const ref = useRef<HTMLInputElement>(null);
   const typing = useRef(false);
+  const wrong = useSignal(false);
   useLayoutEffect(() => {
-    if (!typing.current && ref.current !== null) ref.current.value = value;
-  }, [value]);
+    if (typing.current || ref.current === null) return;
+    ref.current.value = value;
+    wrong.value = false;
+  }, [value, JSON.stringify(route.value.filters)]);
   const done = (event: TargetedEvent<HTMLInputElement>): void => {
     typing.current = false;
     commit(event.currentTarget.value);
   };
-  return { field: { ref, onInput: () => void (typing.current = true) }, typing, done };
+  return { field: { ref, onInput: () => void (typing.current = true) }, typing, wrong, done };
 }
 
 /** A field that is asked when the reader leaves it or presses Enter, not at every letter. */
 function TextField({ label, name, placeholder, suggest }: { label: string; name: "ticker" | "tag"; placeholder: string; suggest: readonly { value: string; label: string }[] }) {
   const value = route.value.filters[name] ?? "";
-  const wrong = useSignal(false);
   const listId = useId();
-  const { field, done } = useTyped(value, (typed) => {
+  const { field, wrong, done } = useTyped(value, (typed) => {
     const text = typed.trim();
     const read = text === "" ? null : readFilter(name, text);
     wrong.value = text !== "" && read === null;

@@ -20,10 +20,12 @@ export interface RecordList {
   readonly newestIngestAt: Ms | null;
   readonly busy: "first" | "more" | null;
   readonly problem: string | null;
+  /** What the problem is of. */
+  readonly failed: "first" | "more" | null;
 }
 
 const EMPTY: RecordList = {
-  name: null, query: "", records: [], nextCursor: null, loadedAt: null, newestIngestAt: null, busy: null, problem: null,
+  name: null, query: "", records: [], nextCursor: null, loadedAt: null, newestIngestAt: null, busy: null, problem: null, failed: null,
 };
 /** Under a rare filter a page may come back short or empty; the search goes on by itself this often. */
 const MAX_SHORT_PAGES = 5;
@@ -47,18 +49,18 @@ async function readPage(query: string, cursor: string | null, limit: number, sig
   return page;
 }
 
-async function load(change: Partial<RecordList>, work: (signal: AbortSignal) => Promise<Partial<RecordList>>): Promise<void> {
+async function load(busy: "first" | "more", work: (signal: AbortSignal) => Promise<Partial<RecordList>>): Promise<void> {
   running?.abort();
   const abort = new AbortController();
   running = abort;
-  list.value = { ...list.value, ...change, problem: null };
+  list.value = { ...list.value, busy, problem: null, failed: null };
   try {
     const found = await work(abort.signal);
     if (!abort.signal.aborted) list.value = { ...list.value, ...found, busy: null };
   } catch (error) {
     if (abort.signal.aborted) return;
     if (!(error instanceof ApiError)) throw error;
-    list.value = { ...list.value, busy: null, problem: error.message };
+    list.value = { ...list.value, busy: null, problem: error.message, failed: busy };
   }
 }
 
@@ -67,7 +69,7 @@ export function loadFirst(filters: Filters): Promise<void> {
   const name = nameOfFilters(filters);
   // Before the stream has told anything, what comes after this moment is newer.
   const told = link.peek().heartbeat?.newestIngestAt ?? serverNow.peek();
-  return load({ busy: "first" }, async (signal) => {
+  return load("first", async (signal) => {
     const query = itemsQuery(filters, serverNow.peek());
     const page = await readPage(query, null, PAGE_SIZE, signal);
     const newestIngestAt = ms(Math.max(told, page.records[0]?.ingestedAt ?? 0));
@@ -75,14 +77,18 @@ export function loadFirst(filters: Filters): Promise<void> {
   });
 }
 
-export function loadMore(): Promise<void> {
-  const { query, nextCursor, records } = list.value;
-  if (nextCursor === null || list.value.busy !== null) return Promise.resolve();
-  return load({ busy: "more" }, async (signal) => {
+/** Those that follow; what another question showed is not gone on with. */
+export function loadMore(filters: Filters): Promise<void> {
+  const { name, query, nextCursor, records, busy } = list.value;
+  if (nextCursor === null || busy !== null || name !== nameOfFilters(filters)) return Promise.resolve();
+  return load("more", async (signal) => {
     const page = await readPage(query, nextCursor, PAGE_SIZE, signal);
     return { records: appendPage(records, page), nextCursor: page.nextCursor };
   });
 }
+
+/** Asks for what could not be loaded; what is loaded stays. */
+export const tryAgain = (filters: Filters): Promise<void> => (list.value.failed === "more" ? loadMore(filters) : loadFirst(filters));
 
 /** Everything under the filters, page after page, up to the limit. Throws `ApiError`. */
 export async function collect(filters: Filters, tell: (count: number) => void): Promise<{ records: readonly ArticleRecord[]; cut: boolean }> {

@@ -11,7 +11,7 @@ import { prefs, route, serverNow } from "./state.ts";
 const SUBJECTS_SHOWN = 4;
 
 /** Today by the second, older news with its date. */
-function timeText(at: Ms, now: Ms, zone: Zone): string {
+export function timeText(at: Ms, now: Ms, zone: Zone): string {
   const today = Math.abs(now - at) < DAY && dateText(at, zone) === dateText(now, zone);
   return today ? secondsText(at, zone) : momentText(at, zone);
 }

@@ -1,6 +1,7 @@
-import { latencyText, momentText, secondsText } from "../model/format.ts";
+import { latencyText } from "../model/format.ts";
 import { type ArticleRecord, type FedRow, timeline } from "../model/record.ts";
-import { DAY, type Ms, ms } from "../model/units.ts";
+import { type Ms, ms } from "../model/units.ts";
+import { timeText } from "./record_rows.tsx";
 import { prefs, serverNow } from "./state.ts";
 
 /** A clock that is ahead makes the next step come before the last one; that is said, not hidden. */
@@ -21,7 +22,7 @@ export function RecordTimeline({ record, fed, shownAt }: { record: ArticleRecord
             <span class="timeline-at">
               {step.at === null ? "not known" : (
                 <time dateTime={new Date(step.at).toISOString()} title={new Date(step.at).toISOString()}>
-                  {now - step.at < DAY ? secondsText(step.at, zone) : momentText(step.at, zone)}
+                  {timeText(step.at, now, zone)}
                 </time>
               )}
             </span>

@@ -11,7 +11,7 @@ import { download } from "./files.ts";
 import { RecordDetail } from "./record_detail.tsx";
 import { RecordEmpty } from "./record_empty.tsx";
 import { RecordFilters } from "./record_filters.tsx";
-import { collect, leftFor, list, loadFirst, loadMore, MAX_DOWNLOAD, nameOfFilters } from "./record_list_state.ts";
+import { collect, leftFor, list, loadFirst, loadMore, MAX_DOWNLOAD, nameOfFilters, tryAgain } from "./record_list_state.ts";
 import { RecordTable } from "./record_rows.tsx";
 import { link, prefs, route, serverNow } from "./state.ts";
 
@@ -98,7 +98,7 @@ function Problem() {
   return (
     <p class="tone-warn page-problem" role="status">
       ◆ {problem} {records.length > 0 && loadedAt !== null && `What is shown is from ${momentText(loadedAt, prefs.value.zone)}. `}
-      <button type="button" class="link-button" onClick={() => void loadFirst(route.value.filters)}>
+      <button type="button" class="link-button" onClick={() => void tryAgain(route.value.filters)}>
         Try again
       </button>
     </p>
@@ -112,12 +112,12 @@ function hasNewer(): boolean {
   return newest !== null && newestIngestAt !== null && newest > newestIngestAt && route.value.filters.to === undefined;
 }
 
-function Foot() {
+function Foot({ isOther }: { isOther: boolean }) {
   const { nextCursor, busy, records } = list.value;
   if (nextCursor === null) return <p class="records-end muted">That is all: {countText(records.length)} {records.length === 1 ? "record" : "records"}.</p>;
   return (
     <p class="records-end">
-      <button type="button" class="button" disabled={busy !== null} onClick={() => void loadMore()}>
+      <button type="button" class="button" disabled={busy !== null || isOther} onClick={() => void loadMore(route.value.filters)}>
         {busy === "more" ? "Loading …" : records.length === 0 ? "Search further back" : "Older records"}
       </button>
       <span class="muted">{countText(records.length)} shown</span>
@@ -133,7 +133,7 @@ function Listing() {
   useEffect(() => {
     // The list of the way back is shown as it was; another question is asked, in place of one that is under way.
     const shown = list.peek();
-    if (shown.name !== name || shown.problem !== null || shown.busy === "first") void loadFirst(filters);
+    if (shown.name !== name || shown.failed === "first" || shown.busy === "first") void loadFirst(filters);
   }, [name]);
   useRetry(loadedAt === null || isOther);
   useListKeys();
@@ -169,7 +169,7 @@ function Listing() {
         ) : (
           <>
             <RecordTable records={records} stale={problem !== null || busy === "first" || isOther} />
-            <Foot />
+            <Foot isOther={isOther} />
           </>
         )}
       </section>

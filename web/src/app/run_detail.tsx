@@ -155,16 +155,15 @@ function Body({ run, again }: { run: RunDetail; again: () => void }) {
         </p>
       </div>
       <Facts run={run} />
-      {names !== null && run.state !== "cancelled" && <RunOverlay names={{ ...names, live: run.live }} />}
+      {names !== null && run.state !== "cancelled" && <RunOverlay names={{ ...names, live: run.live }} progress={`${run.state} ${run.unitsDone}`} />}
       {names !== null && <RunReport run={run} report={compared.value?.report ?? run.report} worst={compared.value?.worst ?? []} names={names} />}
       {wish.value !== null && <AdminDialog wish={wish.value} close={() => (wish.value = null)} />}
     </>
   );
 }
 
-export function RunDetailPage() {
+function OneRun({ id }: { id: string }) {
   const wishes = useSignal(0);
-  const id = route.value.id ?? "";
   // After every wish it is asked again.
   const { answer: run, problem } = useRuns(() => fetchRun(id), ({ state }) => state === "running", `${id} ${wishes.value}`);
   return (
@@ -184,4 +183,10 @@ export function RunDetailPage() {
       )}
     </main>
   );
+}
+
+/** Each run on a page of its own: what is known of one says nothing of another. */
+export function RunDetailPage() {
+  const id = route.value.id ?? "";
+  return <OneRun key={id} id={id} />;
 }

@@ -13,10 +13,11 @@ import { fetchGeneration } from "../store/runs_api.ts";
 import { CandleChart } from "../view/chart.ts";
 import { OVERLAY } from "../view/overlay_look.ts";
 import { keepShown } from "./chart_wiring.ts";
+import { retryNow } from "./controller.ts";
 import { go, selectCandle } from "./navigation.ts";
-import { type Missing, MissingNote, useOlder, useOlderSelected } from "./older_candles.tsx";
+import { CHANGED, type Missing, MissingNote, useOlder, useOlderSelected } from "./older_candles.tsx";
 import { ResolutionBar } from "./resolution_bar.tsx";
-import { hovered, nameOf, prefs, resolution, route, selected, selectedKey, selectedSeries, subjects, watched } from "./state.ts";
+import { failure, hovered, nameOf, prefs, resolution, route, selected, selectedKey, selectedSeries, subjects, watched } from "./state.ts";
 import { STEPS, stepTo } from "./stepping.ts";
 
 interface Names {
@@ -26,36 +27,53 @@ interface Names {
 }
 
 interface Other {
-  readonly buckets: readonly Bucket[];
+  /** Which series of which generation this is. */
+  readonly name: string;
+  /** Null until they have come. */
+  readonly buckets: readonly Bucket[] | null;
+  readonly whole: boolean;
+  readonly answers: number;
   readonly problem: string | null;
-  readonly loading: boolean;
 }
 
-/** The generation that is not live is fetched once per series; the live one is what the page follows anyway. */
-function useOther(generation: string): Other & { readonly missing: Missing } {
-  const found = useSignal<Other>({ buckets: [], problem: null, loading: true });
+interface Followed extends Other {
+  readonly missing: Missing;
+  readonly retry: () => void;
+}
+
+/** The generation that is not live, fetched again as its run goes on; the live one is what the page follows anyway. */
+function useOther(generation: string, progress: string): Followed {
   const key = selectedKey.value;
+  const name = `${key} ${generation}`;
+  const nothing: Other = { name, buckets: null, whole: false, answers: 0, problem: null };
+  const found = useSignal(nothing);
+  const tries = useSignal(0);
+  const known = (): Other => (found.value.name === name ? found.value : nothing);
   useEffect(() => {
     if (key === null) return undefined;
     const abort = new AbortController();
-    found.value = { buckets: [], problem: null, loading: true };
     fetchGeneration(key, generation, abort.signal).then(
-      ({ buckets }) => (found.value = { buckets, problem: null, loading: false }),
+      ({ buckets, whole }) => (found.value = { name, buckets, whole, answers: known().answers + 1, problem: null }),
       (error: unknown) => {
         if (abort.signal.aborted) return;
         if (!(error instanceof ApiError)) throw error;
-        found.value = { buckets: [], problem: error.message, loading: false };
+        found.value = { ...known(), problem: error.message };
       },
     );
     return () => abort.abort();
-  }, [key, generation]);
-  const { buckets, loading } = found.value;
-  const take = (older: SeriesAnswer): boolean => {
-    found.value = { ...found.value, buckets: [...older.buckets, ...found.value.buckets] };
-    return true;
+  }, [name, progress, tries.value]);
+  const { buckets, whole, answers } = known();
+  const take = (older: SeriesAnswer): "none" | ApiError => {
+    if (buckets === null || known().buckets !== buckets) return CHANGED;
+    found.value = { ...known(), buckets: [...older.buckets, ...buckets] };
+    return "none";
   };
-  const missing = useOlder({ key, buckets, ready: !loading, generation, take });
-  return { ...found.value, missing };
+  const missing = useOlder({ key, buckets: buckets ?? [], ready: buckets !== null, whole, answers, generation, take });
+  const retry = (): void => {
+    found.value = { ...known(), problem: null };
+    tries.value += 1;
+  };
+  return { ...known(), missing, retry };
 }
 
 function pairSentence(pair: Pair, names: Names): string {
@@ -79,7 +97,7 @@ function mount(host: HTMLElement, slots: ReadonlySignal<readonly Slot[]>, names:
 /** The pair under the pointer, else the selected one; where none is selected the newest that differs. */
 function shownPair(slots: readonly Slot[]): Pair | null {
   const at = (start: Ms | null): Pair | null => (start === null ? null : (slots.find((slot) => slot.start === start)?.pair ?? null));
-  const differs = (slot: Slot): boolean => slot.pair !== undefined && verdictOf(slot.pair) !== "equal";
+  const differs = ({ pair }: Slot): boolean => pair !== undefined && !["equal", "newer"].includes(verdictOf(pair));
   const pointed = at(hovered.value);
   if (pointed !== null || route.value.at !== null) return pointed ?? at(route.value.at);
   return slots.findLast(differs)?.pair ?? slots.at(-1)?.pair ?? null;
@@ -126,32 +144,71 @@ function SubjectChoice() {
 
 function Verdicts({ slots, names }: { slots: readonly Slot[]; names: Names }) {
   const counts = countVerdicts(slots);
-  const total = counts.equal + counts.changed + counts["only before"] + counts["only after"];
+  const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const parts = [
     `${countText(counts.changed)} changed`, `${countText(counts.equal)} equal`,
     ...(counts["only before"] > 0 ? [`${countText(counts["only before"])} only in ${names.before}`] : []),
     ...(counts["only after"] > 0 ? [`${countText(counts["only after"])} only in ${names.after}`] : []),
+    ...(counts.newer > 0 ? [`${countText(counts.newer)} newer in ${names.live}`] : []),
   ];
   return <p class="overlay-verdicts muted">{`Of ${countText(total)} candles loaded: ${parts.join(", ")}.`}</p>;
 }
 
-/** Two generations of one series on one chart, with a keyboard path and a sentence for each place. */
-export function RunOverlay({ names }: { names: Names }) {
-  const host = useRef<HTMLDivElement>(null);
+/** Says why there is nothing to compare, or why what is compared may be out of date. */
+function Problem({ text, retry }: { text: string | null; retry: () => void }) {
+  if (text === null) return <>Loading</>;
+  return (
+    <>
+      {text}{" "}
+      <button type="button" class="link-button" onClick={retry}>
+        Try again
+      </button>
+    </>
+  );
+}
+
+/** Shown instead of the pairs while there are none. */
+function Cover({ isLiveThere, other }: { isLiveThere: boolean; other: Followed }) {
+  return (
+    <p class="cover muted" role="status">
+      {!isLiveThere ? (
+        <Problem text={failure.value} retry={retryNow} />
+      ) : other.buckets === null ? (
+        <Problem text={other.problem} retry={other.retry} />
+      ) : (
+        "Neither generation has a candle of this subject at this resolution."
+      )}
+    </p>
+  );
+}
+
+/** The pairs of what both generations are known to hold; none until both are there. */
+function usePairs(names: Names, progress: string) {
   const liveIsAfter = names.after === names.live;
-  const other = useOther(liveIsAfter ? names.before : names.after);
+  const other = useOther(liveIsAfter ? names.before : names.after, progress);
   const slots = useMemo(() => signal<readonly Slot[]>([]), []);
-  const mine = selectedSeries.value.buckets;
-  const mineMissing = useOlderSelected();
-  const missing = mineMissing.certain ? other.missing : mineMissing;
-  const reach = mineMissing.reaches && other.missing.reaches;
+  const { buckets, generation } = selectedSeries.value;
+  const missing = useOlderSelected();
+  const isLiveThere = generation === names.live;
+  // Where one is still to be fetched, what the other has there would pass for its own alone.
+  const since = Math.max(missing.from, other.missing.from);
   useEffect(() => {
-    // Where one is still to be fetched, what the other has there would pass for its own alone.
-    const since = reach ? 0 : Math.max(mine[0]?.start ?? 0, other.buckets[0]?.start ?? 0);
-    const [before, after] = liveIsAfter ? [other.buckets, mine] : [mine, other.buckets];
-    const known = (buckets: readonly Bucket[]): readonly Bucket[] => buckets.filter(({ start }) => start >= since);
-    slots.value = toPairs(known(before), known(after), slotMsOf(resolution.value));
-  }, [mine, other.buckets, liveIsAfter, reach]);
+    const known = (list: readonly Bucket[]): readonly Bucket[] => list.filter(({ start }) => start >= since);
+    const [live, built] = [known(buckets), known(other.buckets ?? [])];
+    const slotMs = slotMsOf(resolution.value);
+    if (!isLiveThere || other.buckets === null) slots.value = [];
+    else slots.value = liveIsAfter ? toPairs(built, live, slotMs, "after") : toPairs(live, built, slotMs, "before");
+  }, [buckets, isLiveThere, other.buckets, liveIsAfter, since]);
+  return { slots, other, isLiveThere, missing: missing.certain ? other.missing : missing };
+}
+
+/**
+ * Two generations of one series on one chart, with a keyboard path and a sentence for each place. `progress` changes with
+ * what the run has built.
+ */
+export function RunOverlay({ names, progress }: { names: Names; progress: string }) {
+  const host = useRef<HTMLDivElement>(null);
+  const { slots, other, isLiveThere, missing } = usePairs(names, progress);
   useEffect(() => (host.current === null ? undefined : mount(host.current, slots, names)), [names.before, names.after]);
   const step = (event: KeyboardEvent): void => {
     const by = STEPS[event.key];
@@ -182,11 +239,7 @@ export function RunOverlay({ names }: { names: Names }) {
             {chosen === undefined ? "" : pairSentence(chosen, names)}
           </p>
         </div>
-        {nothing && (
-          <p class="cover muted" role="status">
-            {other.problem ?? (other.loading ? "Loading" : "Neither generation has a candle of this subject at this resolution.")}
-          </p>
-        )}
+        {nothing && <Cover isLiveThere={isLiveThere} other={other} />}
       </div>
       <p class="key" aria-label="Key of the chart">
         <span><span class="overlay-swatch swatch-before" aria-hidden="true" /> {names.before}, outlined, left</span>
@@ -195,7 +248,11 @@ export function RunOverlay({ names }: { names: Names }) {
         <span class="muted">below: how far the close moved</span>
       </p>
       {!nothing && <Verdicts slots={slots.value} names={names} />}
-      {!nothing && other.problem !== null && <p class="tone-warn overlay-verdicts" role="status">◆ {other.problem}</p>}
+      {!nothing && other.problem !== null && (
+        <p class="tone-warn overlay-verdicts" role="status">
+          ◆ <Problem text={other.problem} retry={other.retry} />
+        </p>
+      )}
     </section>
   );
 }

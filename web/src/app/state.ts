@@ -1,7 +1,7 @@
 import { computed, type ReadonlySignal, signal } from "@preact/signals";
 import type { SubjectsAnswer } from "../model/api_types.ts";
 import { type Bucket, isLive } from "../model/bucket.ts";
-import { pill } from "../model/health.ts";
+import { type Pill, pill } from "../model/health.ts";
 import { INITIAL_LINK, type Link } from "../model/protocol.ts";
 import { slotMsOf } from "../model/resolution.ts";
 import type { Revision } from "../model/revisions.ts";
@@ -38,7 +38,12 @@ export const helpOpen = signal(false);
 export const paletteOpen = signal(false);
 
 export const serverNow = computed(() => addMs(now.value, link.value.clockOffset));
-export const health = computed(() => pill(link.value, now.value, crowded.value));
+export const health = computed<Pill>(() => {
+  const found = pill(link.value, now.value, crowded.value);
+  if (link.value.phase !== "connecting" || subjects.value === null || selected.value !== null) return found;
+  // Without a subject no stream is opened.
+  return { ...found, state: "polling", label: "Waiting", explanation: "The server has no subjects yet; the page asks every 10 s." };
+});
 
 /** A list that stays the same value until its members change: who follows it is not called for an equal one. */
 function steady<Name extends string>(list: () => readonly Name[]): ReadonlySignal<readonly Name[]> {

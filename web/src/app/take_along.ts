@@ -1,6 +1,7 @@
 import { fileName, toCsv, toCurl, toJsonLines } from "../model/export.ts";
+import { formatRoute } from "../model/route.ts";
 import { copy, download } from "./files.ts";
-import { selectedKey, selectedSeries } from "./state.ts";
+import { route, selected, selectedKey, selectedSeries, watched } from "./state.ts";
 
 /** The selected series as a file; what is said is empty because the browser shows the download itself. */
 export function takeSeries(form: "csv" | "jsonl"): void {
@@ -14,7 +15,11 @@ export function takeSeries(form: "csv" | "jsonl"): void {
 /** The call that answers with the selected series. */
 export async function copyCurl(): Promise<string> {
   const key = selectedKey.value;
-  return key === null ? "" : copy(toCurl(location.origin, key, selectedSeries.value.buckets[0]?.start ?? null));
+  return key === null ? "" : copy(toCurl(location.origin, key, selectedSeries.value.buckets));
 }
 
-export const copyLink = (): Promise<string> => copy(location.href);
+/** The address of what is shown; it names what this reader watches where another would see what they watch themselves. */
+export function copyLink(): Promise<string> {
+  const list = route.value.page === "grid" ? watched.value : route.value.watched;
+  return copy(location.origin + formatRoute({ ...route.value, subject: selected.value, watched: list }));
+}

@@ -7,11 +7,14 @@ import { ms } from "../model/units.ts";
 import { loadCode } from "./code.ts";
 import { beforeUpdates, dirty, dispatch, loadAll, loadCache, loadFull, loadSubjects, post } from "./controller.ts";
 import { candleKeys, crowded, failure, link, resolution, revisions, selectedKey, subjects, sync, watched } from "./state.ts";
+import { followTitle } from "./title.ts";
 import { rememberVisit, visitedBefore } from "./visits.ts";
+import { followWatched } from "./watch_lists.ts";
 
 /**
- * What the page does beside showing candles, loaded once they are on their way: keeping series for the next visit,
- * fetching what is likely to be asked for next, forgetting what is not, and noticing what late news changed.
+ * What the page does beside showing candles, loaded once they are on their way: keeping series for the next visit and
+ * what is watched for the server, fetching what is likely to be asked for next, forgetting what is not, and noticing
+ * what late news changed.
  */
 
 /** A first visit may be short, so what it saw is kept soon. */
@@ -99,4 +102,8 @@ export function startUpkeep(): void {
     if (!event.persisted) post({ type: "leave" });
   });
   prefetchWhenIdle();
+  followWatched();
+  followTitle();
+  void loadCode(() => import("./swaps.ts")).then((module) => module.followSwaps());
+  void loadCode(() => import("./offline_shell.ts")).then((module) => module.keepShell());
 }

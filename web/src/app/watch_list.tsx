@@ -29,9 +29,11 @@ function Score({ bucket }: { bucket: Bucket | undefined }) {
   );
 }
 
-function lastSeen(subject: Subject, bucket: Bucket | undefined): string {
+/** When the newest article was published. A candle's own time is when it was written, which a replay does anew. */
+export function lastSeen(subject: Subject, bucket: Bucket | undefined): string {
   const row = subjects.value?.subjects.find((candidate) => candidate.subject === subject);
-  const at = Math.max(bucket?.lastUpdated ?? 0, row?.lastEventAt ?? 0);
+  const told = headlines.value.find((item) => item.subject === subject);
+  const at = Math.max(row?.lastEventAt ?? bucket?.start ?? 0, told?.at ?? 0);
   return at === 0 ? "no news yet" : `${ageText(ms(serverNow.value - at))} ago`;
 }
 

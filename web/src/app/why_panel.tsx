@@ -5,13 +5,13 @@ import type { Article, ArticlesAnswer } from "../model/article.ts";
 import { type Bucket, LABELS } from "../model/bucket.ts";
 import { isRevised, labelMark } from "../model/candle_text.ts";
 import { articlesText, countText, latencyText, secondsText, windowText } from "../model/format.ts";
-import { ms } from "../model/units.ts";
+import { DAY, type Ms, ms } from "../model/units.ts";
 import { ArticleScore } from "./article_score.tsx";
 import { CandleArticles, FIRST_SHOWN } from "./candle_articles.ts";
 import { ExportBar } from "./export_bar.tsx";
 import { selectCandle } from "./navigation.ts";
 import { MissingNote, useOlderSelected } from "./older_candles.tsx";
-import { focus, link, prefs, route, selectedKey, selectedSeries, sync } from "./state.ts";
+import { focus, link, prefs, route, selectedKey, selectedSeries, serverNow, sync } from "./state.ts";
 import { stepCandle } from "./stepping.ts";
 
 /** The names of the candle's four points, in the words a reader sees on the chart. */
@@ -106,9 +106,21 @@ function useArticles(bucket: Bucket | null): CandleArticles | null {
   return found;
 }
 
+/** Articles are kept longer than a day, so those of a newer candle are still on their way. */
+function NoArticles({ end, again }: { end: Ms; again: () => void }) {
+  if (serverNow.peek() - end > DAY) return <p class="panel-note">The articles behind this candle are no longer stored; its numbers stand.</p>;
+  return (
+    <p class="panel-note">
+      The articles behind this candle have not arrived yet; its numbers stand.{" "}
+      <button type="button" class="link-button" onClick={again}>
+        Try again
+      </button>
+    </p>
+  );
+}
+
 function ArticleList({ answer, stale }: { answer: ArticlesAnswer; stale: boolean }) {
   const all = useSignal(false);
-  if (answer.articles.length === 0) return <p class="panel-note">The articles behind this candle are no longer stored; its numbers stand.</p>;
   const newestFirst = [...answer.articles].reverse();
   const shown = all.value ? newestFirst : newestFirst.slice(0, FIRST_SHOWN);
   return (
@@ -128,28 +140,27 @@ function ArticleList({ answer, stale }: { answer: ArticlesAnswer; stale: boolean
   );
 }
 
-function Articles({ found, count }: { found: CandleArticles; count: number }) {
+function Articles({ found, bucket }: { found: CandleArticles; bucket: Bucket }) {
   const { answer, problem, arriving } = found.known.value;
+  const again = (): void => found.ask(bucket.count);
   const waiting = answer === null || (answer.articles.length === 0 && arriving);
   return (
     <>
       {problem !== null && (
         <p class="panel-note" role="alert">
           The articles could not be loaded. {problem}{" "}
-          <button type="button" class="link-button" onClick={() => found.ask(count)}>
+          <button type="button" class="link-button" onClick={again}>
             Try again
           </button>
         </p>
       )}
-      {!waiting ? (
-        <ArticleList answer={answer} stale={problem !== null} />
-      ) : (
-        problem === null && (
-          <ul class="articles" aria-label="Loading articles">
-            {[0, 1, 2].map((i) => <li key={i} class="article-skeleton skeleton" />)}
-          </ul>
-        )
+      {waiting && problem === null && (
+        <ul class="articles" aria-label="Loading articles">
+          {[0, 1, 2].map((i) => <li key={i} class="article-skeleton skeleton" />)}
+        </ul>
       )}
+      {!waiting && answer.articles.length === 0 && <NoArticles end={bucket.end} again={again} />}
+      {!waiting && answer.articles.length > 0 && <ArticleList answer={answer} stale={problem !== null} />}
     </>
   );
 }
@@ -179,7 +190,7 @@ export function WhyPanel() {
             {isRevised(bucket) && <span class="chip chip-accent">◆ rev {bucket.rev}</span>}
           </p>
           <LabelBar bucket={bucket} />
-          {found !== null && <Articles key={bucket.start} found={found} count={bucket.count} />}
+          {found !== null && <Articles key={bucket.start} found={found} bucket={bucket} />}
           <ExportBar />
         </>
       )}

@@ -1,6 +1,6 @@
 import type { Bucket } from "./bucket.ts";
 import { splitKey, type SeriesKey } from "./subject.ts";
-import { e4ToPolarity, formatIso, type Ms } from "./units.ts";
+import { e4ToPolarity, formatIso } from "./units.ts";
 
 /** A series as files and commands; numbers and times are written as the API writes them. */
 type Cell = string | number | boolean;
@@ -35,10 +35,18 @@ export function toJsonLines(key: SeriesKey, buckets: readonly Bucket[]): string 
     .join("");
 }
 
-/** The call that answers with the same candles, for a shell. The subject's alphabet needs no further quoting. */
-export function toCurl(origin: string, key: SeriesKey, first: Ms | null): string {
+/** How many candles from a start on the server answers with, at the finest resolution and at the others. */
+const MOST_FINEST = 1_440;
+const MOST = 1_000;
+
+/**
+ * The call that answers with the same candles, for a shell; with the newest of them where they are too many for one
+ * answer. The subject's alphabet needs no further quoting.
+ */
+export function toCurl(origin: string, key: SeriesKey, buckets: readonly Bucket[]): string {
   const { subject, resolution } = splitKey(key);
-  const from = first === null ? "" : `&start=${formatIso(first)}`;
+  const [first] = buckets.slice(resolution === "1m" ? -MOST_FINEST : -MOST);
+  const from = first === undefined ? "" : `&start=${formatIso(first.start)}`;
   return `curl '${origin}/api/v2/timeseries/${encodeURIComponent(subject)}?resolution=${resolution}${from}'`;
 }
 

@@ -44,10 +44,15 @@ export function latencyText(latency: Ms): string {
   return ageText(latency);
 }
 
+const shiftAt = (at: number): number => new Date(at).getTimezoneOffset();
+
+/** Each for one zone of the machine, known by how far it is from UTC at two times of a year: a traveller's changes. */
 const formatters = new Map<string, Intl.DateTimeFormat>();
+const NOVEMBER = 1_700_000_000_000;
+const JULY = 1_720_000_000_000;
 
 function formatter(zone: Zone, name: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const key = `${zone}/${name}`;
+  const key = `${zone}/${name}/${shiftAt(NOVEMBER)}/${shiftAt(JULY)}`;
   let found = formatters.get(key);
   if (found === undefined) {
     const base: Intl.DateTimeFormatOptions = zone === "utc" ? { ...options, timeZone: "UTC" } : options;
@@ -66,8 +71,6 @@ export const secondsText = (at: Ms, zone: Zone): string =>
 export const dateText = (at: Ms, zone: Zone): string => formatter(zone, "date", DATE).format(at);
 export const yearText = (at: Ms, zone: Zone): string => formatter(zone, "year", { year: "numeric" }).format(at);
 export const momentText = (at: Ms, zone: Zone): string => `${dateText(at, zone)}, ${clockText(at, zone)}`;
-
-const shiftAt = (at: number): number => new Date(at).getTimezoneOffset();
 
 /**
  * `21 Dec, 10:35–10:40` as the reader's own language writes it; the date comes twice when the window crosses midnight.

@@ -5,7 +5,8 @@ export interface Command {
   readonly text: string;
   /** A key or a second name; it is searched too. */
   readonly hint: string;
-  run(): void;
+  /** What is then to be told; nothing where the page shows it. */
+  run(): void | Promise<string>;
 }
 
 const SCATTERED = -100;

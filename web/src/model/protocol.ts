@@ -21,6 +21,8 @@ export type PageMessage =
 
 export type WorkerMessage =
   | { readonly type: "link"; readonly link: Link }
+  /** To a page that joins later: the live generation, as the stream has named it before. */
+  | { readonly type: "epoch"; readonly epoch: string }
   /** From here on the worker delivers every change of the subscription `version`; the page may now fetch. */
   | { readonly type: "attached"; readonly version: number; readonly accepted: boolean }
   | { readonly type: "updates"; readonly updates: readonly BucketUpdate[] }

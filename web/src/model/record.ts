@@ -25,7 +25,6 @@ export interface ArticleRecord {
   readonly subjects: readonly Subject[];
   /** Who else told the story: article id and source. */
   readonly alsoTold: readonly { readonly id: string; readonly source: string }[];
-  readonly rawKey: string;
   /** The answer as it came. */
   readonly json: unknown;
 }
@@ -64,7 +63,6 @@ export function parseRecord(value: unknown): ArticleRecord | null {
     model: textOf(wire.model_version),
     subjects: subjects.map(parseSubject).filter((found) => found !== null),
     alsoTold: told.filter((row) => row.id !== id && row.source !== ""),
-    rawKey: textOf(wire.raw_key),
     json: value,
   };
 }

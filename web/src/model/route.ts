@@ -1,6 +1,6 @@
 import { type Filters, listFilters, NO_FILTERS, parseFilters } from "./filters.ts";
 import { isResolution, DEFAULT_RESOLUTION, type ResolutionId } from "./resolution.ts";
-import { MAX_WATCHED, parseSubject, type Subject } from "./subject.ts";
+import { parseSubject, parseWatched, type Subject } from "./subject.ts";
 import { formatIso, type Ms, parseIso } from "./units.ts";
 
 /** Everything the address bar holds: a link shows another person the same page. */
@@ -52,14 +52,12 @@ function parsePath(path: string): Pick<Route, "page" | "id"> {
 export function parseRoute(path: string, search: string): Route {
   const query = parseQuery(search);
   const resolution = query.get("r");
-  const listed = query.get("w")?.split(",").map(parseSubject).filter((found) => found !== null);
-  const watched = listed === undefined ? null : [...new Set(listed)].slice(0, MAX_WATCHED);
   const found = parsePath(path);
   return {
     ...found,
     filters: FILTERED.includes(found.page) ? parseFilters(query) : NO_FILTERS,
     subject: parseSubject(query.get("s") ?? ""),
-    watched: watched !== null && watched.length > 0 ? watched : null,
+    watched: parseWatched(query.get("w")?.split(",")),
     resolution: isResolution(resolution) ? resolution : DEFAULT_RESOLUTION,
     at: parseIso(query.get("at")),
     scale: query.get("scale") === "fit" ? "fit" : "full",

@@ -6,11 +6,11 @@ import { type E4, type Ms, ms, parseIso, polarityToE4 } from "./units.ts";
 
 /** What one message of the stream (or of its polling twin) means, parsed once. */
 export type StreamEvent =
-  | { readonly kind: "hello"; readonly epoch: string; readonly resumed: boolean; readonly reason: string }
+  | { readonly kind: "hello"; readonly epoch: string; readonly resumed: boolean }
   | { readonly kind: "buckets"; readonly updates: readonly BucketUpdate[] }
   | { readonly kind: "item"; readonly item: NewItem }
   | { readonly kind: "heartbeat"; readonly heartbeat: Heartbeat }
-  | { readonly kind: "bye"; readonly reason: string; readonly reconnectIn: Ms }
+  | { readonly kind: "bye"; readonly reconnectIn: Ms }
   | { readonly kind: "other"; readonly name: string };
 
 export interface BucketUpdate {
@@ -33,7 +33,6 @@ export interface Heartbeat {
   readonly serverTime: Ms | null;
   readonly newestIngestAt: Ms | null;
   readonly lag: Ms | null;
-  readonly cursor: string | null;
   readonly connections: number | null;
   /** False when the server says that its own store is away, so that nothing new can come. */
   readonly storeUp: boolean;
@@ -63,8 +62,8 @@ function parseSnapshot(data: Json): StreamEvent {
 }
 
 function parseItem(data: Json): StreamEvent {
-  const article = asRecord(data["article"] ?? data["item"] ?? data);
-  const subject = parseSubject(textOf(data["ticker"] ?? data["subject"] ?? article["ticker"]));
+  const article = asRecord(data["article"] ?? data);
+  const subject = parseSubject(textOf(data["ticker"]));
   if (subject === null) return { kind: "other", name: "new_item" };
   const polarity = numberOf(article["polarity"]);
   return {
@@ -73,7 +72,7 @@ function parseItem(data: Json): StreamEvent {
       eventId: textOf(article["event_id"]),
       subject,
       title: textOf(article["title"]),
-      label: labelOf(article["label"] ?? article["sentiment"]),
+      label: labelOf(article["label"]),
       polarity: polarity === null ? null : polarityToE4(polarity),
       at: parseIso(article["published_at"]) ?? parseIso(article["event_time"]),
     },
@@ -88,7 +87,6 @@ function parseHeartbeat(data: Json): StreamEvent {
       serverTime: parseIso(data["server_time"]),
       newestIngestAt: parseIso(data["newest_ingest_at"]),
       lag: lag === null ? null : ms(lag),
-      cursor: typeof data["cursor"] === "string" ? data["cursor"] : null,
       connections: numberOf(data["connections"]),
       storeUp: data["store"] !== "down",
     },
@@ -100,12 +98,7 @@ export function parseStreamEvent(name: string, payload: unknown): StreamEvent {
   const data = asRecord(payload);
   switch (name) {
     case "hello":
-      return {
-        kind: "hello",
-        epoch: String(data["epoch"] ?? ""),
-        resumed: data["resumed"] === true,
-        reason: textOf(data["reason"]),
-      };
+      return { kind: "hello", epoch: String(data["epoch"] ?? ""), resumed: data["resumed"] === true };
     case "snapshot":
       return parseSnapshot(data);
     case "bucket_update":
@@ -116,7 +109,7 @@ export function parseStreamEvent(name: string, payload: unknown): StreamEvent {
     case "heartbeat":
       return parseHeartbeat(data);
     case "bye":
-      return { kind: "bye", reason: textOf(data["reason"]), reconnectIn: ms(numberOf(data["reconnect_in_ms"]) ?? 1_000) };
+      return { kind: "bye", reconnectIn: ms(numberOf(data["reconnect_in_ms"]) ?? 1_000) };
     default:
       return { kind: "other", name };
   }

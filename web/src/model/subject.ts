@@ -18,8 +18,15 @@ export function parseSubject(text: string): Subject | null {
     const name = tag.toLowerCase();
     return TAG.test(name) ? (`tag:${name}` as Subject) : null;
   }
-  const ticker = trimmed.toUpperCase();
+  const ticker = trimmed.toUpperCase().replace(/^([A-Z][A-Z0-9]*)-(P?[A-Z])$/, "$1.$2"); // as the server names it
   return TICKER.test(ticker) ? (ticker as Subject) : null;
+}
+
+/** A list of subjects that was kept or sent: each once, no more than may be watched; null when there is none. */
+export function parseWatched(list: unknown): readonly Subject[] | null {
+  if (!Array.isArray(list)) return null;
+  const found = new Set(list.map((item) => parseSubject(String(item))).filter((subject) => subject !== null));
+  return found.size > 0 ? [...found].slice(0, MAX_WATCHED) : null;
 }
 
 /** What the page shows as the short name: the tag's prefix is shown as a hash sign. */

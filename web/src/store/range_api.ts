@@ -6,7 +6,7 @@ import { formatIso, type Ms } from "../model/units.ts";
 import type { Series } from "../model/wire.ts";
 import { ApiError, getJson } from "./api.ts";
 
-/** With the newest ones beside them they are fewer than a series may hold. */
+/** With the newest ones of a page that was just opened they are fewer than a series may hold. */
 export const MOST_IN_RANGE = 3_000;
 
 export interface Range {

@@ -63,7 +63,9 @@ export class Hub {
       hiddenSince: null,
       usedAt: ++this.#uses,
     });
-    post({ type: "link", link: this.#client.link });
+    const { link, epoch } = this.#client;
+    post({ type: "link", link });
+    if (epoch !== null) post({ type: "epoch", epoch });
     return id;
   }
 
@@ -111,9 +113,10 @@ export class Hub {
   }
 
   #subscribe(page: Page, wanted: Subscription): void {
+    const { keys } = page;
     page.wanted = wanted;
     page.keys = new Set(wanted.subjects.flatMap((s) => wanted.resolutions.map((r) => seriesKey(s, r))));
-    this.#refilter();
+    this.#refilter([...page.keys].some((key) => !keys.has(key)));
     page.post({ type: "attached", version: wanted.version, accepted: page.accepted });
     if (this.#running) return;
     this.#running = true;
@@ -121,7 +124,7 @@ export class Hub {
   }
 
   /** Serves pages from the most recently used on, hidden ones last, as long as the union is within the server's limit. */
-  #refilter(): void {
+  #refilter(again = false): void {
     let subjects = new Set<Subject>();
     let resolutions = new Set<ResolutionId>();
     const rank = (page: Page): number => (page.hiddenSince === null ? page.usedAt + this.#uses : page.usedAt);
@@ -136,7 +139,7 @@ export class Hub {
       subjects = moreSubjects;
       resolutions = moreResolutions;
     }
-    this.#client.setFilters({ subjects: [...subjects].sort(), resolutions: [...resolutions].sort() });
+    this.#client.setFilters({ subjects: [...subjects].sort(), resolutions: [...resolutions].sort() }, again);
   }
 
   #broadcast(message: WorkerMessage): void {

@@ -19,31 +19,35 @@ function dateOf(response: Response): Ms | null {
   return Number.isNaN(at) ? null : ms(at);
 }
 
-/** One call of the stream's polling twin. Null when there was no usable answer; the caller backs off. */
+/** No usable answer; `retryAfter` is the header of that name, if there was one. */
+export interface Refusal {
+  readonly retryAfter: string | null;
+}
+
+/** One call of the stream's polling twin. After a refusal the caller backs off. */
 export async function poll(
   get: typeof fetch,
   url: string,
   cursor: string | null,
   signal: AbortSignal,
-): Promise<PollAnswer | null> {
+): Promise<PollAnswer | Refusal> {
   try {
     const at = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
     const response = await get(url + at, { signal, cache: "no-store" });
-    if (response.status !== 200) return null;
+    if (response.status !== 200) return { retryAfter: response.headers.get("Retry-After") };
     const answer = raw<Changes>(await response.json());
     const events = rawList<ChangeEvent>(answer.events).map((wire) => parseStreamEvent(textOf(wire.event), wire.data));
-    const refused = events.some((event) => event.kind === "hello" && !event.resumed);
     return {
       epoch: textOf(answer.epoch),
       cursor: textOf(answer.cursor),
-      resumed: cursor !== null && answer.resumed !== false && !refused,
+      resumed: cursor !== null && answer.resumed !== false,
       events,
       more: answer.more === true,
       serverTime: dateOf(response),
     };
   } catch (error) {
     // No network, a cut answer and a page of HTML instead of JSON all mean the same: try again later.
-    if (error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError) return null;
+    if (error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError) return { retryAfter: null };
     throw error;
   }
 }

@@ -25,6 +25,8 @@ export const POLL_EVERY = ms(2_000);
 export const STREAM_RETRY_WHILE_POLLING = ms(60_000);
 /** How long the first connection waits for the position of the page's first REST answer. */
 export const SEED_WAIT = ms(1_500);
+/** An answer with candles may be as old as the server keeps one (a second) and somewhat more; the stream makes up for it. */
+export const KEPT_FOR = ms(2_000);
 
 export interface Filters {
   readonly subjects: readonly Subject[];
@@ -56,6 +58,8 @@ export class StreamClient {
   #epoch: string | null = null;
   /** The id of the last event, or where the page's first answer says that the stream goes on. */
   #position: string | null = null;
+  /** The positions of the last seconds, oldest first; the first one is older, unless there was none. */
+  #passed: { readonly at: Ms; readonly position: string }[] = [];
   #seeded = false;
   #link: Link = INITIAL_LINK;
   #serverWait: Ms | null = null;
@@ -75,9 +79,21 @@ export class StreamClient {
     return this.#link;
   }
 
-  setFilters(filters: Filters): void {
-    if (JSON.stringify(filters) === JSON.stringify(this.#filters)) return;
+  /** The live generation as the stream has named it; null before it has. */
+  get epoch(): string | null {
+    return this.#epoch;
+  }
+
+  /** Follows these from now on; goes back for what is new among them, or with `again` for somebody new to the same. */
+  setFilters(filters: Filters, again = false): void {
+    if (!again && JSON.stringify(filters) === JSON.stringify(this.#filters)) return;
     this.#filters = filters;
+    const until = this.#deps.clock.now() - KEPT_FOR;
+    const back = this.#passed.findLast(({ at }) => at <= until) ?? this.#passed[0];
+    if (back !== undefined) {
+      this.#position = back.position;
+      this.#passed = [back];
+    }
     this.interrupt();
   }
 
@@ -85,7 +101,7 @@ export class StreamClient {
   seed(cursor: string | null): void {
     if (this.#seeded) return;
     this.#seeded = true;
-    this.#position ??= cursor;
+    if (this.#position === null && cursor !== null) this.#moveTo(cursor);
     this.interrupt();
   }
 
@@ -244,14 +260,15 @@ export class StreamClient {
       const url = this.url("/api/v2/changes");
       const answer = await this.#inTime(signal, (signal) => poll(this.#deps.fetch, url, this.#position, signal));
       if (signal.aborted) return;
-      if (answer === null) {
+      if ("retryAfter" in answer) {
         this.#pollFailures += 1;
-        await this.#wait(backoff(this.#pollFailures, clock.random()), "The server cannot be reached.");
+        const wait = retryAfter(answer.retryAfter, clock.now()) ?? backoff(this.#pollFailures, clock.random());
+        await this.#wait(wait, "The server cannot be reached.");
         break;
       }
       this.#pollFailures = 0;
-      this.#position = positionIn(answer.epoch, answer.cursor);
       this.#follow(answer.epoch, answer.resumed);
+      this.#moveTo(positionIn(answer.epoch, answer.cursor));
       const clockOffset = this.#offsetBy(answer.serverTime);
       this.#update({ phase: "polling", retryAt: null, heardAt: clock.now(), clockOffset });
       this.#deliver(answer.events);
@@ -271,7 +288,18 @@ export class StreamClient {
   #follow(epoch: string, resumed: boolean): void {
     const changed = this.#epoch !== null && this.#epoch !== epoch;
     this.#epoch = epoch;
-    if (!resumed || changed) this.#sink.resync(epoch);
+    if (resumed && !changed) return;
+    this.#passed = [];
+    this.#sink.resync(epoch);
+  }
+
+  #moveTo(position: string): void {
+    const at = this.#deps.clock.now();
+    this.#position = position;
+    // One for each millisecond, also when the clock was set back.
+    while ((this.#passed.at(-1)?.at ?? 0) >= at) this.#passed.pop();
+    this.#passed.push({ at, position });
+    while ((this.#passed[1]?.at ?? at) <= at - KEPT_FOR) this.#passed.shift();
   }
 
   #accept(messages: readonly EventSourceMessage[]): void {
@@ -286,14 +314,14 @@ export class StreamClient {
     this.#deliver(events);
   }
 
-  /** Moves the position forward only after the message was understood, so that a damaged one is asked for again. */
+  /** Moves the position to a message that was understood; a damaged one is passed over with the next. */
   #advance(id: string | undefined, event: StreamEvent): void {
     if (event.kind === "hello") {
       this.#greeted = true;
       this.#follow(event.epoch, event.resumed);
       this.#update({ phase: "open", detail: null, retryAt: null });
     }
-    if (id) this.#position = id;
+    if (id) this.#moveTo(id);
   }
 
   #deliver(events: readonly StreamEvent[]): void {
