@@ -4,6 +4,7 @@ import re
 from typing import Literal
 
 from contracts.errors import BadEvent, BadRequest
+from contracts.identity import series_of
 from contracts.instants import MAX_MS, parse_ms
 from contracts.resolution import NAMES
 from contracts.subjects import parse_subject
@@ -20,9 +21,9 @@ _LOST_PLUS = re.compile(r" (\d{2}:?\d{2})\Z")
 
 
 def subject_of(text: str) -> str:
-    """A canonical subject. Raises `BadRequest`."""
+    """A canonical subject, by the name of its series. Raises `BadRequest`."""
     try:
-        return parse_subject(text)
+        return series_of(parse_subject(text))
     except BadEvent as error:
         raise BadRequest(error.detail) from None
 

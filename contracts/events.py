@@ -10,7 +10,7 @@ import msgspec
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from contracts.errors import BadEvent
-from contracts.identity import article_id
+from contracts.identity import article_id, series_of
 from contracts.instants import MIN_MS, iso_ms, parse_ms
 from contracts.resolution import MINUTE_MS
 from contracts.subjects import is_tag, parse_subject
@@ -22,6 +22,8 @@ SCORED_SCHEMA: Final = "scored-article/1"
 MAX_EVENT_BYTES: Final = 256 * 1024
 MAX_SNIPPET_CHARACTERS: Final = 200
 MAX_TITLE_CHARACTERS: Final = 1_000
+MAX_TICKERS: Final = 100
+MAX_TAGS: Final = 50
 FUTURE_TOLERANCE_MS: Final = 5 * MINUTE_MS
 
 Label = Literal["positive", "neutral", "negative"]
@@ -46,8 +48,8 @@ class RawArticle(BaseModel):
     language: str | None = Field(None, max_length=20)
     published_at: str
     ingested_at: str
-    tickers: tuple[str, ...] = Field((), max_length=100)
-    tags: tuple[str, ...] = Field((), max_length=50)
+    tickers: tuple[str, ...] = Field((), max_length=MAX_TICKERS)
+    tags: tuple[str, ...] = Field((), max_length=MAX_TAGS)
     raw_key: str | None = None
 
     @field_validator("published_at", "ingested_at")
@@ -58,7 +60,7 @@ class RawArticle(BaseModel):
     @field_validator("tickers")
     @classmethod
     def _canonical_tickers(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(parse_subject(value) for value in values))
+        return tuple(dict.fromkeys(series_of(parse_subject(value)) for value in values))
 
     @field_validator("tags")
     @classmethod
@@ -120,7 +122,8 @@ def validate_raw(fields: object) -> RawArticle:
         cause = first.get("ctx", {}).get("error")
         if isinstance(cause, BadEvent):
             raise BadEvent(cause.reason, f"{place}: {cause.detail}") from None
-        reason = "missing_field" if first["type"] == "missing" else "bad_value"
+        is_empty = first["type"] == "string_too_short" and first["input"] == ""
+        reason = "missing_field" if first["type"] == "missing" or is_empty else "bad_value"
         raise BadEvent(reason, f"{place}: {first['msg']}") from None
 
 
@@ -185,7 +188,7 @@ def decode_with(decoder: "msgspec.json.Decoder[Struct]", data: bytes) -> Struct:
 
 
 def _reason_of(message: str) -> str:
-    if "missing required field" in message:
+    if "missing required field" in message or "length >= 1 " in message:
         return "missing_field"
     if "$.schema" in message:
         return "unknown_schema"

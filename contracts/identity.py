@@ -1,4 +1,4 @@
-"""Identity of articles: canonical URLs and the ids made from them (design section 4)."""
+"""Identity of articles and series: canonical URLs, the ids made from them, one name a series (design section 4)."""
 
 import hashlib
 import re
@@ -23,6 +23,8 @@ _UNSEEN: Final = re.compile(
 _LETTERS: Final = re.compile(r"[^\W_]+")
 _GAP: Final = re.compile(r"[\W_]+")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_SHARE_CLASS: Final = re.compile(r"\A([A-Z][A-Z0-9]*)-(P?[A-Z])\Z", re.ASCII)
+_WEB: Final = re.compile(r"\s*https?://[^\s/]", re.IGNORECASE)
 
 
 def canonical_url(url: str) -> str:
@@ -49,9 +51,15 @@ def canonical_url(url: str) -> str:
 
 
 def article_id(source: str, url: str | None, title: str, published_ms: int) -> str:
-    """`source#` + first 16 hex of SHA-256 over the canonical URL; without a URL, over title + published minute."""
-    text = canonical_url(url) if url else f"{title.strip()}\n{published_ms // MINUTE_MS}"
+    """`source#` + first 16 hex of SHA-256 over the canonical URL; without one, or with what only stands for none
+    (`N/A`, `-`, `nan`), over title + published minute."""
+    text = canonical_url(url) if url and _WEB.match(url) else f"{title.strip()}\n{published_ms // MINUTE_MS}"
     return f"{source}#{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+
+
+def series_of(subject: str) -> str:
+    """A subject under the name of its series: `BRK-B` and `BRK.B` are one share, which some write so, others so."""
+    return _SHARE_CLASS.sub(r"\1.\2", subject) if "-" in subject else subject
 
 
 def event_id(article: str, subject: str) -> str:

@@ -12,6 +12,7 @@ import msgspec
 
 from contracts.errors import BadEvent, Unusable
 from contracts.events import RAW_STREAM, SCORED_STREAM
+from contracts.instants import date_of
 
 AGGREGATE_MAGIC: Final = b"\xf3\x89\x9a\xc2"
 _DIGEST_BYTES: Final = 16
@@ -226,3 +227,9 @@ def _base64() -> Callable[[str], bytes]:
     except ImportError:
         return partial(msgspec.convert, type=bytes)
     return partial(b64decode, altchars=None, validate=True)
+
+
+def raw_prefix(source: str, record: StreamRecord) -> str:
+    """The key of a raw record's object up to the range of sequence numbers."""
+    folder = "unknown_" if source == "unknown" else source
+    return f"raw/source={folder}/date={date_of(record.arrival_ms)}/{record.shard_id}-"

@@ -20,12 +20,15 @@ from stores.home import Home, open_home
 
 #: Polled every second, a process that stays up need not wait: what comes later is taken by the next poll.
 EMBEDDED_ROUND_MS: Final = 500.0
+#: Half of what lies between two runs on AWS: a source is asked by the run that is nearest to its turn.
+SCHEDULE_EARLY_MS: Final = 150_000
 logger = logging.getLogger(__name__)
 _opening = threading.Lock()
 
 
 @functools.lru_cache(maxsize=4)
 def _service(settings: ProducerSettings, home: Home) -> ProducerService:
+    is_embedded = settings.home == "embedded"
     return ProducerService(
         log=home.log,
         control=home.control,
@@ -34,7 +37,8 @@ def _service(settings: ProducerSettings, home: Home) -> ProducerService:
         clock=home.clock,
         web=Web(home.clock, settings.user_agent, Reach(settings.networks)),
         sources=load_sources(settings.sources_file),
-        round_ms=EMBEDDED_ROUND_MS if settings.home == "embedded" else ROUND_MS,
+        round_ms=EMBEDDED_ROUND_MS if is_embedded else ROUND_MS,
+        early_ms=0 if is_embedded else SCHEDULE_EARLY_MS,
     )
 
 

@@ -34,8 +34,10 @@ from contracts.events import (
     validate_raw,
 )
 from contracts.hashing import member_hash
+from contracts.identity import series_of
 from contracts.instants import iso_ms, parse_ms
 from contracts.ports import MAX_PUT_RECORDS, Entry, EventLog, Lake
+from contracts.resolution import DAY_MS
 from contracts.subjects import is_subject
 from producers.publisher import Publisher
 from producers.sources.files import Row, read_rows
@@ -104,33 +106,44 @@ class Publication:
         """Publish the whole file. Raises `BadRequest` when it cannot be read at all, `Transient` when the log fails
         for good: what was published stays, and the file may be published again."""
         shard = _shard_name(path)
-        for row in read_rows(path, self._columns, stdin):
-            self._read += 1
-            try:
-                made = self._maker.make(row, self._kind, self._clock.now_ms())
-            except BadEvent as error:
-                self._reject(path, shard, row, error)
-                continue
-            if self._speed is not None:
-                self._pace(made.event_ms, self._speed)
-            pending = self._pending[made.stream]
-            pending.append(made.entry)
-            if len(pending) >= MAX_PUT_RECORDS:
-                self._flush()
+        try:
+            for row in read_rows(path, self._columns, stdin, self._flush):
+                self._read += 1
+                self._take(path, shard, row)
+        except KeyboardInterrupt:
+            self._flush()
+            self._on_problem(f"{path}: stopped; {self._published} published, {self._rejected} rejected so far")
+            raise
         self._flush()
         if self._read == 0:
             self._on_problem(f"{path}: empty, nothing to publish")
         return self._report()
 
-    def _pace(self, event_ms: int, speed: float) -> None:
-        """Wait until the event's turn; what is pending goes out before."""
-        now_ms = self._clock.monotonic_ms()
-        if self._first is None:
-            self._first = (event_ms, now_ms)
-        ahead_ms = (event_ms - self._first[0]) / speed - (now_ms - self._first[1])
-        if ahead_ms > 1:
+    def _take(self, path: str, shard: str, row: Row) -> None:
+        try:
+            made = self._maker.make(row, self._kind, self._clock.now_ms())
+            if self._speed is not None and self._pace(made.event_ms, self._speed):
+                made = self._maker.make(row, self._kind, self._clock.now_ms())  # stamped when it goes out
+        except BadEvent as error:
+            self._reject(path, shard, row, error)
+            return
+        pending = self._pending[made.stream]
+        pending.append(made.entry)
+        if len(pending) >= MAX_PUT_RECORDS:
             self._flush()
-            self._clock.wait(threading.Event(), ahead_ms)
+
+    def _pace(self, event_ms: int, speed: float) -> bool:
+        """Wait until the event's turn; what is pending goes out before. Whether there was anything to wait for."""
+        if self._first is None:
+            self._first = (event_ms, self._clock.monotonic_ms())
+        due_ms = self._first[1] + (event_ms - self._first[0]) / speed
+        has_waited = False
+        while (ahead_ms := due_ms - self._clock.monotonic_ms()) > 1:
+            if not has_waited:
+                self._flush()
+            has_waited = True
+            self._clock.wait(threading.Event(), min(ahead_ms, DAY_MS))
+        return has_waited
 
     def _reject(self, path: str, shard: str, row: Row, error: BadEvent) -> None:
         self._rejected += 1
@@ -212,9 +225,9 @@ class Maker:
         _check_past(event_ms, ingested_ms, now_ms)
         if not _is_known_subject(event.subject):
             raise BadEvent("bad_subject", f"{event.subject[:60]!r} is neither a ticker nor tag:name")
-        ingested_at = iso_ms(ingested_ms)  # of other spellings the aggregator reads few
-        if event.ingested_at != ingested_at:
-            event = msgspec.structs.replace(event, ingested_at=ingested_at)
+        ingested_at, subject = iso_ms(ingested_ms), series_of(event.subject)
+        if (event.ingested_at, event.subject) != (ingested_at, subject):  # the aggregator reads few other spellings
+            event = msgspec.structs.replace(event, ingested_at=ingested_at, subject=subject)
             data = encode_scored(event)
         key = event.subject
         if self._lanes > 1:

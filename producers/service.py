@@ -9,7 +9,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -22,6 +21,8 @@ from contracts.instants import date_of
 from contracts.ports import ControlStore, Entry, EventLog, Lake, Secrets
 from contracts.resolution import DAY_MS, HOUR_MS
 from contracts.telemetry import record
+from contracts.watched import WATCH_KIND as WATCH_KIND
+from contracts.watched import watched_subjects
 from producers.fetch import FetchFailed, OverBudget, Web
 from producers.fetch_round import ROUND_MS, Done, FetchRound
 from producers.publisher import Publisher
@@ -44,7 +45,6 @@ SETTING_KIND: Final = "source-setting"
 NAMES_KIND: Final = "source-names"
 #: What keys have spent: {"calls": [ms, …]} by the key's name.
 PACE_KIND: Final = "source-pace"
-WATCH_KIND: Final = "watch"
 #: A key that was put into Secrets, or another process' poll, is noticed within it.
 LOOK_AGAIN_MS: Final = 60_000
 _ASIDE_STREAM: Final = "sources"
@@ -68,12 +68,13 @@ class Polled(NamedTuple):
 
 class Known(NamedTuple):
     """A source, its state, and the version that guards the state's next write; `watched`: what of the watch lists it is
-    asked for this time."""
+    asked for this time; `asked_ms`: when it was."""
 
     source: Source
     state: dict[str, Any]
     version: int
     watched: frozenset[str] = frozenset()
+    asked_ms: int = 0
 
 
 class ProducerService:
@@ -90,8 +91,10 @@ class ProducerService:
         web: Web,
         sources: Sequence[Source],
         round_ms: float = ROUND_MS,
+        early_ms: int = 0,
     ) -> None:
-        """`round_ms`: how long one poll waits for answers; what comes later is taken by the next poll."""
+        """`round_ms`: how long one poll waits for answers; what comes later is taken by the next poll. `early_ms`: so
+        much before its turn a source is asked already, as the next poll may be much later than its turn."""
         self._publisher = Publisher(log, clock)
         self._control = control
         self._lake = lake
@@ -99,6 +102,7 @@ class ProducerService:
         self._clock = clock
         self._web = web
         self._sources = sources
+        self._early_ms = early_ms
         self._round: FetchRound[Fetched] = FetchRound(clock, round_ms)
         self._asked: dict[str, Known] = {}
         self._failing: set[str] = set()
@@ -123,7 +127,7 @@ class ProducerService:
         if not due and not self._round.is_expecting:
             return Polled()
         answering = {each.source.name for each in due if each.state["state"] == "healthy"}
-        self._asked |= {each.source.name: each for each in due}
+        self._asked |= {each.source.name: each._replace(asked_ms=self._clock.now_ms()) for each in due}
         self._web.pace.merge({name: value["calls"] for name, value in self._control.list(PACE_KIND).items()})
         totals = Polled()
         bugs: list[BaseException] = []
@@ -194,7 +198,7 @@ class ProducerService:
             if following is not state and following["state"] in _SLEEPING:
                 version = self._remember(source, following, version)
             self._expect(source, following)
-            yield Known(source, following, version, asked_for(source, watched))
+            yield Known(source, following, version, frozenset(asked_for(source, watched)))
 
     def _woken(self, source: Source, state: dict[str, Any], enabled: bool) -> dict[str, Any]:
         """The state, after an operator's wish and the presence of the key; the same object when nothing changed."""
@@ -208,7 +212,8 @@ class ProducerService:
         state, now_ms = known.state, self._clock.now_ms()
         if state["state"] in _SLEEPING:
             return False
-        return next_due_ms(state, now_ms) <= now_ms or asks_early(state, known.watched, now_ms)
+        early_ms = self._early_ms if state["state"] == "healthy" else 0
+        return next_due_ms(state, now_ms) <= now_ms + early_ms or asks_early(state, known.watched, now_ms)
 
     def _fetch(self, known: Known, watched: Sequence[str]) -> Fetched:
         source, cursor = known.source, known.state.get("cursor") or {}
@@ -226,7 +231,7 @@ class ProducerService:
         source, error = known.source, done.error
         state = asked(known.state, known.watched, self._clock.now_ms())
         if done.answer is not None:
-            return self._finish(source, state, known.version, done.answer)
+            return self._finish(known._replace(state=state), done.answer)
         if isinstance(error, TimeoutError):
             error = FetchFailed(source.name, str(error))
         elif not isinstance(error, FetchFailed):
@@ -237,9 +242,9 @@ class ProducerService:
         self._note(source, error)
         return Polled(polled=1, failed=0 if isinstance(error, OverBudget) else 1)
 
-    def _finish(self, source: Source, state: dict[str, Any], version: int, fetched: Fetched) -> Polled:
+    def _finish(self, known: Known, fetched: Fetched) -> Polled:
         """Publish first, remember second."""
-        now_ms = self._clock.now_ms()
+        source, state, now_ms = known.source, known.state, self._clock.now_ms()
         seen = set(state.get("seen", ()))
         chosen, folded = newest_of_each(fetched.articles)
         articles = {remembered(each.article_id): each for each in chosen}
@@ -252,7 +257,8 @@ class ProducerService:
         put_asides(self._lake, [_aside(source, key, each, now_ms) for key, each in bad.items()])
         self._keep_opinions(source, [each for each in fetched.opinions if each["article_id"] in fresh], now_ms)
         fetched = fetched._replace(note=notes(fetched.note, folded))
-        self._remember(source, after_answer(state, fetched, [*articles, *rejects], published, now_ms), version)
+        following = after_answer(state, fetched, [*articles, *rejects], published, known.asked_ms, now_ms)
+        self._remember(source, following, known.version)
         self._note(source, fetched.trouble)
         failed = fetched.trouble is not None and not isinstance(fetched.trouble, OverBudget)
         return Polled(1, int(failed), len(fetched.articles), published, len(bad))
@@ -303,13 +309,6 @@ def newest_of_each(articles: Sequence[RawArticle]) -> tuple[list[RawArticle], st
             kept[article.article_id] = article
     note = f"{folded} entries have the link of another one; the newest was taken" if folded else None
     return list(kept.values()), note
-
-
-def watched_subjects(control: ControlStore) -> tuple[str, ...]:
-    """The subjects of all watch lists: one of everybody, then a second of everybody, and so on; where there is not room
-    for all, somebody who watches many leaves room for others. Raises `Transient`."""
-    in_turns = zip_longest(*(each.get("subjects", ()) for each in control.list(WATCH_KIND).values()))
-    return tuple(dict.fromkeys(subject for turn in in_turns for subject in turn if subject is not None))
 
 
 def _aside(source: Source, key: str, rejected: Rejected, now_ms: int) -> Aside:

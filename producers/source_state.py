@@ -46,10 +46,11 @@ def set_up(state: Mapping[str, Any] | None, source: Source, every_s: int) -> dic
 
 
 def after_answer(
-    state: Mapping[str, Any], fetched: Fetched, told: Sequence[str], published: int, now_ms: int
+    state: Mapping[str, Any], fetched: Fetched, told: Sequence[str], published: int, asked_ms: int, now_ms: int
 ) -> dict[str, Any]:
     """A source's state after an answer, whole or in part. `told`: what is remembered of all that was in it, known or
-    new: who goes on telling something is not to have it forgotten."""
+    new: who goes on telling something is not to have it forgotten. `asked_ms`: when it was asked, from where its next
+    turn is counted."""
     newest_ms = max((article.published_ms for article in fetched.articles), default=0)
     walked, is_whole = int(state.get("walked", 0)) + len(told), not fetched.more and fetched.trouble is None
     walk = max(walked, int(state.get("walk", 0)))
@@ -66,13 +67,12 @@ def after_answer(
         following |= {"last_success_ms": now_ms, "failures": []}
     if fetched.trouble is not None:
         return after_failure(following, fetched.trouble, now_ms)
-    every_ms = 0 if fetched.more else int(state["every_s"]) * 1000
     forgotten = f"tells {walked:,} records each time; {MAX_SEEN:,} are remembered, all others are published again"
     return _rated(following, now_ms) | {
         "state": "gone" if fetched.gone else "healthy",
         "last_attempt_ms": now_ms,
         "last_success_ms": now_ms,
-        "next_due_ms": now_ms + every_ms,
+        "next_due_ms": now_ms if fetched.more else asked_ms + int(state["every_s"]) * 1000,
         "failures": [],
         "error": "the source says it is gone (HTTP 410)" if fetched.gone else None,
         "note": _short(notes(fetched.note, forgotten if walked > MAX_SEEN else None)),

@@ -1,6 +1,7 @@
 """`/sources`: see, enable, disable and pace news sources."""
 
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,13 +37,18 @@ def source_rows(control: ControlStore) -> list[dict[str, Any]]:
     return [_row(name, state, settings.get(name, {})) for name, state in sorted(control.list(KIND).items())]
 
 
+def _without_question(url: str | None) -> str | None:
+    """An address as anybody may see it: what is asked of it may hold a key."""
+    return urlsplit(url)._replace(query="", fragment="").geturl() if url else None
+
+
 def _row(name: str, state: dict[str, Any], setting: dict[str, Any]) -> dict[str, Any]:
     success_ms, attempt_ms = state.get("last_success_ms"), state.get("last_attempt_ms")
     newest_ms, due_ms = state.get("newest_published_ms"), state.get("next_due_ms")
     return {
         "name": name,
         "kind": state.get("kind"),
-        "url": state.get("url"),
+        "url": _without_question(state.get("url")),
         "state": str(state.get("state", "new")),
         "enabled": bool(setting.get("enabled", state.get("state") != "paused")),
         "every_s": setting.get("every_s", state.get("every_s")),

@@ -22,7 +22,7 @@ import msgspec
 
 from contracts.events import SCORED_STREAM
 from contracts.instants import date_of, iso_ms
-from contracts.kinesis import StreamRecord
+from contracts.kinesis import StreamRecord, raw_prefix
 from contracts.ports import Lake
 
 _SUFFIX: Final = ".jsonl.gz"
@@ -87,8 +87,7 @@ def _place(record: StreamRecord) -> tuple[bool, str]:
         return True, f"raw/source=unknown/date={date}/{record.stream}-{record.shard_id}-"
     if record.stream.endswith(SCORED_STREAM):
         return False, f"scored/date={date}/{record.shard_id}-"
-    folder = "unknown_" if source == "unknown" else source
-    return False, f"raw/source={folder}/date={date}/{record.shard_id}-"
+    return False, raw_prefix(source, record)
 
 
 def _source_of(data: bytes) -> str | None:

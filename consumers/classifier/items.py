@@ -7,8 +7,8 @@ from consumers.classifier.models.registry import Score
 from consumers.classifier.text import clean
 from contracts.bucket import E4
 from contracts.events import RawArticle
-from contracts.instants import date_of, iso_ms
-from contracts.kinesis import StreamRecord
+from contracts.instants import iso_ms
+from contracts.kinesis import StreamRecord, raw_prefix
 from contracts.ports import Item
 from contracts.subjects import TAG_PREFIX
 
@@ -58,7 +58,7 @@ def source_entry(article_id: str, source: str) -> dict[str, Any]:
 def raw_place(source: str, record: StreamRecord) -> str:
     """Where the lake holds the raw record: partition, shard and sequence number; the object of that partition and
     shard whose range of sequence numbers includes it (the archiver names its objects so)."""
-    return f"raw/source={source}/date={date_of(record.arrival_ms)}/{record.shard_id}-{record.sequence_number}"
+    return raw_prefix(source, record) + record.sequence_number
 
 
 def display_text(text: str) -> str:

@@ -15,7 +15,7 @@ import msgspec
 from consumers.classifier.emit import emit
 from consumers.classifier.items import primary_item
 from consumers.classifier.models.registry import Model, Score
-from consumers.classifier.stories import Claim, Claimant, claim_all, is_marked, links, mark
+from consumers.classifier.stories import Claim, Claimant, claim_all, documents, is_marked, links, mark
 from consumers.classifier.subjects import Symbols, subjects_of
 from consumers.classifier.text import clean, model_text
 from contracts.aside import Aside, aside_of, digest_key, put_asides
@@ -35,10 +35,9 @@ from contracts.hashing import member_hash
 from contracts.identity import event_id
 from contracts.instants import iso_ms
 from contracts.kinesis import StreamRecord
-from contracts.ports import ControlStore, Entry, EventLog, Item, ItemStore, Lake
+from contracts.ports import ControlStore, Entry, EventLog, Item, ItemStore, Lake, Versioned
 from contracts.trouble import tell
-
-WATCH_KIND: Final = "watch"
+from contracts.watched import watched_subjects
 
 
 class _Identity(msgspec.Struct):
@@ -122,7 +121,7 @@ class ClassifierService:
             return batch.outcome()
         try:
             self._drop_known(batch)
-            watched = self._watched()
+            watched = watched_subjects(self._control)
         except Transient as error:
             tell(error)
             batch.fail(0)
@@ -161,23 +160,20 @@ class ClassifierService:
         seen = set(stored)
         fresh = []
         for work in batch.works:
-            if work.article.article_id in seen:
+            article, now_ms = work.article, self._clock.now_ms()
+            if article.article_id in seen:
                 batch.counts["duplicates"] += 1
-                if item := stored.pop(work.article.article_id, None):
+                if item := stored.pop(article.article_id, None):
                     batch.known.append((work.position, item))
                 continue
-            if is_marked(self._control, work.article.article_id, work.article.published_ms, self._clock.now_ms()):
+            if is_marked(self._control, article.article_id, article.published_ms, article.ingested_ms, now_ms):
                 batch.counts["duplicates"] += 1
                 continue
-            seen.add(work.article.article_id)
+            seen.add(article.article_id)
             fresh.append(work)
         batch.works = fresh
 
-    def _watched(self) -> frozenset[str]:
-        lists = self._control.list(WATCH_KIND).values()
-        return frozenset(subject for each in lists for subject in each.get("subjects", ()))
-
-    def _claim(self, batch: _Batch, watched: frozenset[str]) -> None:
+    def _claim(self, batch: _Batch, watched: Sequence[str]) -> None:
         claimants = [self._claimant(work.article, watched) for work in batch.works]
         claims = claim_all(self._control, claimants, self._clock.now_ms())
         for work, claimed in zip(list(batch.works), claims, strict=True):
@@ -186,7 +182,7 @@ class ClassifierService:
                 batch.fail(work.position)
                 return
 
-    def _claimant(self, article: RawArticle, watched: frozenset[str]) -> Claimant:
+    def _claimant(self, article: RawArticle, watched: Sequence[str]) -> Claimant:
         text = f"{clean(article.title)}\n{clean(article.snippet)}"
         subjects = subjects_of(article.source, article.tickers, article.tags, text, watched, self._symbols)
         return Claimant(
@@ -250,19 +246,26 @@ class ClassifierService:
             except Transient as error:
                 tell(error)
                 batch.fail(scored[0].position)
+        keys = [item["story_key"] for _, item in batch.known] + [_claimed(work).story_key for work in batch.works]
+        try:
+            stories = documents(self._control, list(dict.fromkeys(keys)))
+        except Transient as error:
+            tell(error)
+            batch.fail(min([at for at, _ in batch.known] + [work.position for work in batch.works]))
+            return
         for position, item in batch.known:
-            self._link(batch, position, item["story_key"], item["source_id"])
+            self._link(batch, position, stories[item["story_key"]], item["source_id"])
         for work in list(batch.works):
-            if not self._link(batch, work.position, _claimed(work).story_key, work.article.article_id):
+            if not self._link(batch, work.position, stories[_claimed(work).story_key], work.article.article_id):
                 return
             if _is_copy(work) and not self._mark(batch, work):
                 return
             batch.counts["duplicates" if _is_copy(work) else "scored"] += 1
 
-    def _link(self, batch: _Batch, position: int, story_key: str, article_id: str) -> bool:
+    def _link(self, batch: _Batch, position: int, stories: Versioned, article_id: str) -> bool:
         """Add to the item of the story's first article what is missing there; false when a store failed."""
         try:
-            first_id, sources = links(self._control, story_key, article_id)
+            first_id, sources = links(stories, article_id)
             for source in sources:
                 self._items.add_source(first_id, source)
         except Transient as error:

@@ -98,15 +98,13 @@ def _decide(
     control: ControlStore, claimants: Sequence[tuple[int, Claimant]], now_ms: int
 ) -> tuple[dict[int, Claim], dict[str, ControlWrite]]:
     """What every claimant gets if the writes succeed."""
-    stored: dict[str, Versioned] = {}
-    entries: dict[str, list[dict[str, Any]]] = {}
+    names = {index: story_key(claimant.title) for index, claimant in claimants}
+    stored = documents(control, list(dict.fromkeys(names.values())))
+    entries = {name: (found.value or {}).get("entries", []) for name, found in stored.items()}
     changed: set[str] = set()
     claims: dict[int, Claim] = {}
     for index, claimant in claimants:
-        name = story_key(claimant.title)
-        if name not in stored:
-            stored[name] = control.get(KIND, name)
-            entries[name] = (stored[name].value or {}).get("entries", [])
+        name = names[index]
         known = next((entry for entry in entries[name] if claimant.article_id in entry["articles"]), None)
         if known is not None:
             claims[index] = _claim_of(name, known, claimant.article_id)
@@ -124,6 +122,16 @@ def _decide(
         for name in changed
     }
     return claims, writes
+
+
+def documents(control: ControlStore, names: Sequence[str]) -> dict[str, Versioned]:
+    """The headlines' documents. A store that is far away offers `get_many`: it is not asked for one after the other.
+    Raises `Transient`."""
+    get_many = getattr(control, "get_many", None)
+    if get_many is None:
+        return {name: control.get(KIND, name) for name in names}
+    found: dict[str, Versioned] = get_many(KIND, names)
+    return found
 
 
 def _newest(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -144,10 +152,10 @@ def _write(control: ControlStore, writes: Mapping[str, ControlWrite]) -> Collect
     return control.put_many(KIND, writes)
 
 
-def links(control: ControlStore, key: str, article_id: str) -> tuple[str, list[dict[str, Any]]]:
+def links(stories: Versioned, article_id: str) -> tuple[str, list[dict[str, Any]]]:
     """Whose item lists a story's sources, and which of them this article has to see to: the first article to all
-    others, any other to itself."""
-    entries = (control.get(KIND, key).value or {}).get("entries", [])
+    others, any other to itself. `stories`: the document of its headline."""
+    entries = (stories.value or {}).get("entries", [])
     entry = next((entry for entry in entries if article_id in entry["articles"]), None)
     if entry is None:  # expired: whoever was to be linked has been
         return article_id, []
@@ -162,10 +170,11 @@ def mark(control: ControlStore, article_id: str, first_id: str, now_ms: int) -> 
     control.put(COPY_KIND, article_id, {"first_id": first_id}, expires_ms=now_ms + COPY_TTL_MS)
 
 
-def is_marked(control: ControlStore, article_id: str, published_ms: int, now_ms: int) -> bool:
+def is_marked(control: ControlStore, article_id: str, published_ms: int, ingested_ms: int, now_ms: int) -> bool:
     """Whether an article is known as a copy of a story that may be forgotten by now: of younger ones the story itself
-    tells, and nothing is read. Raises `Transient`."""
-    return published_ms <= now_ms - CLAIM_TTL_MS and control.get(COPY_KIND, article_id).value is not None
+    tells, and nothing is read. One without a time of its own is as young as its last fetch. Raises `Transient`."""
+    may_be_old = published_ms <= now_ms - CLAIM_TTL_MS or published_ms == ingested_ms
+    return may_be_old and control.get(COPY_KIND, article_id).value is not None
 
 
 def _join(

@@ -25,11 +25,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from contracts.errors import Unusable
-from contracts.identity import normalised_headline
+from contracts.identity import normalised_headline, series_of
 from contracts.subjects import TAG_PREFIX, is_ticker
 
 #: Sources whose tickers are guesses of their own: kept only when the symbol table knows them.
 NOISY_SOURCES: Final = frozenset({"tiingo"})
+#: Tags of watch lists one article counts for: anybody may watch words that are in every text.
+MAX_WATCHED_TAGS: Final = 20
 
 _WORD: Final = re.compile(r"[^\W_]+(?:[.&'][^\W_]+)*|&")
 _CASHTAG: Final = re.compile(r"(?<![\w$])\$([A-Z][A-Z0-9]{0,5}(?:[.\-][A-Z])?)(?![\w])")
@@ -54,7 +56,7 @@ _BODIES: Final = _word_set("Corp Corporation Ltd Limited")
 _NO_TICKERS: Final = _word_set("US USA UK EU CEO CFO CTO COO IPO ETF SEC FDA UAE PR HK NZ CA AU IN DE FR JP")
 _SUFFIXES: Final = _word_set(
     """
-    inc inc. corp corp. co co. ltd ltd. plc llc holdings group incorporated corporation shares share stock stocks
+    inc corp co ltd plc llc holdings group incorporated corporation shares share stock stocks
     ceo cfo investors earnings
     """
 )
@@ -71,8 +73,8 @@ _BUSINESS_WORDS: Final = _word_set(
     """
     shares stock stocks investors investor earnings revenue revenues profit profits ceo cfo analyst analysts nasdaq
     nyse dow s&p quarter quarterly q1 q2 q3 q4 guidance dividend valuation ipo upgrade upgrades downgrade downgrades
-    lawsuit antitrust billion trillion buyback rally selloff sell-off tech company companies merger acquisition
-    regulators sec ftc shareholder shareholders startup layoffs market-cap bullish bearish faang etf sales fined
+    lawsuit antitrust billion trillion buyback rally selloff tech company companies merger acquisition
+    regulators sec ftc shareholder shareholders startup layoffs bullish bearish faang etf sales fined
     litigation subscribers traders trader demand supplier suppliers
     """
 )
@@ -131,14 +133,19 @@ def parse_symbols(lines: Iterable[str]) -> Symbols:
                     if not words:
                         raise Unusable(f"symbol table, line {reader.line_num}: the alias {name!r} has no words")
                     aliases.append(Alias(ticker, words, weak, name.startswith("?")))
-            cues[ticker] = tuple(filter(None, row["cues"].split("|")))
-            never[ticker] = tuple(filter(None, row["never_with"].split("|")))
+            cues[ticker] = _phrases(row["cues"])
+            never[ticker] = _phrases(row["never_with"])
     except csv.Error as error:
         raise Unusable(f"symbol table, line {reader.reader.line_num}: {error}") from None
     index: dict[str, list[Alias]] = {}
     for alias in sorted(aliases, key=lambda alias: -len(alias.words)):
         index.setdefault(alias.words[0], []).append(alias)
     return Symbols(frozenset(tickers), {word: tuple(found) for word, found in index.items()}, cues, never)
+
+
+def _phrases(column: str) -> tuple[str, ...]:
+    """Cues as they are looked for in a text: its words, in lower case."""
+    return tuple(filter(None, (_flat(_words(cue)) for cue in column.split("|"))))
 
 
 @cache
@@ -158,11 +165,11 @@ def read_symbols(path: Path) -> Symbols:
 
 def recognise(text: str, symbols: Symbols, watched: Collection[str] = ()) -> set[str]:
     """The tickers a text names. What only looks like one counts when the table knows it or somebody watches it."""
-    looks, found = (_as_in_table(written, symbols) for written in _written(text))
+    looks, found = ({series_of(ticker) for ticker in written} for written in _written(text))
     found |= {ticker for ticker in looks if ticker in symbols.tickers or ticker in watched}
     words = _words(text)
     lower = {word.text.lower() for word in words}
-    flat = f" {' '.join(word.text.lower() for word in words)} "
+    flat = f" {_flat(words)} "
     mentions = [
         (alias, after)
         for alias, after in _mentions(words, symbols)
@@ -201,14 +208,6 @@ def _written(text: str) -> tuple[set[str], set[str]]:
     return looks, told
 
 
-def _as_in_table(tickers: Iterable[str], symbols: Symbols) -> set[str]:
-    """Tickers with share classes as the table writes them: some write `BRK-B`, others `BRK.B`."""
-    dotted = {ticker: ticker.replace("-", ".") for ticker in tickers}
-    return {
-        dotted[each] if dotted[each] in symbols.tickers and each not in symbols.tickers else each for each in dotted
-    }
-
-
 def _is_only_rating(words: Sequence[_Word], first: int, after: int, lower: Collection[str]) -> bool:
     """Whether who is named between two positions only has an opinion of somebody else: `UBS upgrades …`, `… cut at
     UBS`."""
@@ -217,10 +216,10 @@ def _is_only_rating(words: Sequence[_Word], first: int, after: int, lower: Colle
     return following in _RATES or (before in ("at", "by") and bool(_RATED & set(lower)))
 
 
-def matched_tags(text: str, tags: Iterable[str]) -> set[str]:
+def matched_tags(text: str, tags: Iterable[str]) -> list[str]:
     """The tags all of whose words occur in the text as words (`ai-regulation`: "ai" and "regulation")."""
     words = set(normalised_headline(text).split())
-    return {tag for tag in tags if words.issuperset(filter(None, tag.split("-")))}
+    return [tag for tag in tags if words.issuperset(filter(None, tag.split("-")))]
 
 
 def subjects_of(
@@ -233,14 +232,16 @@ def subjects_of(
 ) -> tuple[str, ...]:
     """The subjects of an article, ascending: its own tickers and tags, and what its text names or matches.
 
-    `watched`: subjects of the watch lists; their tags are searched for. Its own tags count only when the text has
-    their words too, as a source's tags say what it was asked for.
+    `watched`: subjects of the watch lists; their tags are searched for, and the first `MAX_WATCHED_TAGS` found count.
+    Its own tags count only when the text has their words too, as a source's tags say what it was asked for.
     """
     noisy = re.split(r"[-_]", source)[0] in NOISY_SOURCES  # `tiingo`, `tiingo-europe`
-    subjects = {each for each in _as_in_table(tickers, symbols) if not noisy or each in symbols.tickers}
+    subjects = {each for each in map(series_of, tickers) if not noisy or each in symbols.tickers}
     subjects |= recognise(text, symbols, watched)
-    wanted = {subject[len(TAG_PREFIX) :] for subject in watched if subject.startswith(TAG_PREFIX)}
-    subjects |= {TAG_PREFIX + tag for tag in matched_tags(text, wanted | set(tags))}
+    wanted = [subject.removeprefix(TAG_PREFIX) for subject in watched if subject.startswith(TAG_PREFIX)]
+    found = matched_tags(text, dict.fromkeys([*tags, *wanted]))  # its own come first
+    own = sum(tag in tags for tag in found)
+    subjects |= {TAG_PREFIX + tag for tag in found[: own + MAX_WATCHED_TAGS]}
     return tuple(sorted(subjects))
 
 
@@ -250,6 +251,10 @@ def _words(text: str) -> list[_Word]:
         plain = written[:-2] if written.endswith(("'s", "'S")) else written
         words.append(_Word(plain, written, plain is not written))
     return words
+
+
+def _flat(words: Iterable[_Word]) -> str:
+    return " ".join(word.text.lower() for word in words)
 
 
 def _mentions(words: Sequence[_Word], symbols: Symbols) -> Iterator[tuple[Alias, int]]:

@@ -8,9 +8,10 @@ import codecs
 import csv
 import gzip
 import io
+import select
 import sys
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 import msgspec
@@ -38,15 +39,21 @@ class Row(NamedTuple):
     error: BadEvent | None = None
 
 
-def read_rows(path: str, columns: Mapping[str, str] | None = None, stdin: BinaryIO | None = None) -> Iterator[Row]:
-    """The rows of a file, or of standard input (`-`). `columns`: our field → its column or JSON name.
+def read_rows(
+    path: str,
+    columns: Mapping[str, str] | None = None,
+    stdin: BinaryIO | None = None,
+    before_wait: Callable[[], None] = lambda: None,
+) -> Iterator[Row]:
+    """The rows of a file, or of standard input (`-`). `columns`: our field → its column or JSON name. `before_wait` is
+    called before what is not written yet is waited for.
 
     Raises `BadRequest` in one line when there is no such file or it is nothing that can be read. An empty file has
     no rows.
     """
     if path != STDIN and path.lower().endswith(".parquet"):
         return _parquet_rows(path, columns or {})
-    head, stream = _opened(path, stdin)
+    head, stream = _opened(path, stdin, before_wait)
     if not head.strip() and len(head) < _SNIFF_BYTES:
         stream.close()
         return iter(())
@@ -66,14 +73,17 @@ def _is_named_csv(path: str) -> bool:
 class _Again(io.RawIOBase):
     """A stream from its beginning, though its first bytes have been read."""
 
-    def __init__(self, head: bytes, rest: io.BufferedReader) -> None:
+    def __init__(self, head: bytes, rest: io.BufferedReader, before_wait: Callable[[], None]) -> None:
         self._head = head
         self._rest = rest
+        self._before_wait = before_wait
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
+        if not self._head and not is_at_hand(self._rest):
+            self._before_wait()
         data = self._head[: len(buffer)] or self._rest.read1(len(buffer))
         self._head = self._head[len(data) :]
         buffer[: len(data)] = data
@@ -84,13 +94,22 @@ class _Again(io.RawIOBase):
         super().close()
 
 
-def _opened(path: str, stdin: BinaryIO | None) -> tuple[bytes, io.BufferedReader]:
+def is_at_hand(stream: BinaryIO | io.BufferedReader) -> bool:
+    """Whether reading on waits for nobody; what the system does not know as a file is at hand."""
+    try:
+        return bool(select.select([stream], [], [], 0)[0])
+    except (OSError, ValueError):
+        return True
+
+
+def _opened(path: str, stdin: BinaryIO | None, before_wait: Callable[[], None]) -> tuple[bytes, io.BufferedReader]:
     """The first bytes of a file's text, and all of it. Raises `BadRequest` for what is no text."""
     try:
         raw = (stdin or sys.stdin.buffer) if path == STDIN else open(path, "rb")  # noqa: SIM115  # closed by the rows
     except OSError as error:
         raise BadRequest(f"{path}: {error.strerror}") from None
-    head, stream = _begun(raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, raw)))
+    plain = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, raw))
+    head, stream = _begun(plain, before_wait)
     if head.startswith(_GZIP_MAGIC):
         try:
             head, stream = _begun(io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=stream))))
@@ -100,7 +119,9 @@ def _opened(path: str, stdin: BinaryIO | None) -> tuple[bytes, io.BufferedReader
     return head.removeprefix(codecs.BOM_UTF8), stream
 
 
-def _begun(stream: io.BufferedReader) -> tuple[bytes, io.BufferedReader]:
+def _begun(
+    stream: io.BufferedReader, before_wait: Callable[[], None] = lambda: None
+) -> tuple[bytes, io.BufferedReader]:
     """The first bytes, up to the end of a line that holds something, and the stream with them. What is written piece by
     piece is waited for; what comes after it is not."""
     head = b""
@@ -109,7 +130,7 @@ def _begun(stream: io.BufferedReader) -> tuple[bytes, io.BufferedReader]:
         if not piece:
             break
         head += piece
-    return head, io.BufferedReader(_Again(head, stream), _BUFFER_BYTES)
+    return head, io.BufferedReader(_Again(head, stream, before_wait), _BUFFER_BYTES)
 
 
 def _check_text(head: bytes, path: str) -> None:
@@ -164,29 +185,75 @@ def _mapped_json(row: Row, columns: Mapping[str, str]) -> Row:
     return row._replace(fields=_mapped(fields, columns))
 
 
+class _Lines:
+    """Numbered lines that may be taken again."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self._again: list[str] = []
+        self._row: list[str] = []
+        #: Of the line the row at hand begins with.
+        self.number = 1
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.pop() if self._again else next(self._lines)
+        self._row.append(line)
+        return line
+
+    def begin_row(self) -> None:
+        """What was taken so far was a row, or none."""
+        self.number += len(self._row)
+        self._row.clear()
+
+    def give_back(self) -> str:
+        """The row's first line; those after it are taken again."""
+        self._again += reversed(self._row[1:])
+        del self._row[1:]
+        return self._row[0] if self._row else ""
+
+
 def _csv_rows(stream: io.BufferedReader, columns: Mapping[str, str]) -> Iterator[Row]:
     # Bytes that are no UTF-8 come through as lone surrogates, so that they spoil their own row only.
-    with io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-        reader = csv.DictReader(lines)
+    with io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        lines = _Lines(text)
+        reader = csv.reader(lines, strict=True)
+        names: list[str] | None = None
         while True:
+            lines.begin_row()
             try:
-                fields = next(reader)
+                values = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Row(reader.line_num, error=BadEvent("unparseable", str(error)))
+                if names is None:
+                    detail = f"the first line names no columns, nothing after this is read: {error}"
+                    yield Row(lines.number, error=BadEvent("unparseable", detail))
+                    return
+                # Perhaps a quote that is never closed: what was taken for the rest of the row may be rows.
+                yield _bad_csv(lines, str(error))
                 continue
             except (OSError, EOFError, zlib.error) as error:
                 damage = BadEvent("unparseable", f"damaged gzip, nothing after this is read: {error}")
-                yield Row(reader.line_num + 1, error=damage)
+                yield Row(lines.number, error=damage)
                 return
-            yield _csv_row(reader.line_num, fields, columns)
+            if values and names is None:
+                names = values
+            elif values and names is not None and len(values) != len(names):
+                yield _bad_csv(lines, "not as many columns as the first line names")
+            elif values and names is not None:
+                yield _csv_row(lines.number, dict(zip(names, values, strict=True)), columns)
 
 
-def _csv_row(line: int, fields: dict[Any, Any], columns: Mapping[str, str]) -> Row:
+def _bad_csv(lines: _Lines, detail: str) -> Row:
+    data = lines.give_back().strip().encode("utf-8", "surrogateescape")
+    return Row(lines.number, data, error=BadEvent("unparseable", detail))
+
+
+def _csv_row(line: int, fields: dict[str, str], columns: Mapping[str, str]) -> Row:
     data = repr(fields).encode("utf-8", "backslashreplace")
-    if None in fields or None in fields.values():
-        return Row(line, data, error=BadEvent("unparseable", "not as many columns as the first line names"))
     if any("\udc80" <= character <= "\udcff" for value in fields.values() for character in value):
         return Row(line, data, error=BadEvent("unparseable", "not UTF-8"))
     return Row(line, data, _mapped({name: value for name, value in fields.items() if value != ""}, columns))

@@ -10,16 +10,15 @@ from pydantic import PositiveInt
 from requests.structures import CaseInsensitiveDict
 
 from contracts.errors import BadEvent
-from contracts.events import MAX_TITLE_CHARACTERS, RawArticle, make_raw
+from contracts.events import MAX_TICKERS, MAX_TITLE_CHARACTERS, RawArticle, make_raw
 from contracts.instants import iso_ms
 from contracts.resolution import MINUTE_MS
 from contracts.subjects import is_ticker
 from producers.fetch import MAX_ERROR_BYTES, Answer, FetchFailed, OverBudget, is_sendable
 from producers.pace import MAX_CALLS_COUNTED, Key, Limit
-from producers.sources.registry import Fetched, Rejected, Request, notes
+from producers.sources.registry import Fetched, Rejected, Request, asked_for, notes, own_symbols
 from producers.sources.text import plain_text
 
-MAX_SYMBOLS: Final = 200
 MAX_ROW_TICKERS: Final = 50
 #: An answer with more rows, or more rows that are no articles, is not the one that is expected.
 MAX_ROWS: Final = 20_000
@@ -176,7 +175,8 @@ def articles_of(
                 raise BadEvent("unparseable", f"expected a JSON object, got {type(row).__name__}")
             fields = fields_of(row)
             if fields is not None:
-                articles.append(make_raw(request.source.name, shared | dict(fields)))
+                tickers = _distinct(request.source.tickers, fields.get("tickers", ()))
+                articles.append(make_raw(request.source.name, shared | dict(fields) | {"tickers": tickers}))
         except BadEvent as error:
             if len(rejected) == MAX_REJECTED:
                 raise FetchFailed(host, f"answered with over {MAX_REJECTED:,} rows like this: {error}", 422) from None
@@ -189,19 +189,16 @@ def text_of(value: object, limit: int = MAX_TITLE_CHARACTERS) -> str:
     return plain_text(str(value))[:limit] if value is not None else ""
 
 
-def tickers_of(values: Iterable[object], *more: str) -> tuple[str, ...]:
+def tickers_of(values: Iterable[object]) -> tuple[str, ...]:
     """Those that are tickers, upper-cased, each once."""
-    found = dict.fromkeys([*more, *(str(value).strip().upper() for value in values)])
+    found = dict.fromkeys(str(value).strip().upper() for value in values)
     return tuple(ticker for ticker in found if is_ticker(ticker))[:MAX_ROW_TICKERS]
 
 
 def symbols_of(request: Request) -> tuple[str, ...]:
     """What a source that is asked by ticker asks for: its own symbols, and those of the watch lists there is room
     for."""
-    own = dict.fromkeys([str(each).upper() for each in request.source.options.get("symbols", ())])
-    own |= dict.fromkeys(request.source.tickers)
-    watched = [each for each in dict.fromkeys(request.watched_tickers) if each not in own]
-    return (*own, *sorted(watched[: max(0, MAX_SYMBOLS - len(own))]))[:MAX_SYMBOLS]
+    return (*own_symbols(request.source), *sorted(asked_for(request.source, request.watched)))
 
 
 def left_out_note(asked: Collection[str], watched: Collection[str]) -> str | None:
@@ -269,4 +266,9 @@ def is_about_the_question(error: FetchFailed) -> bool:
 
 
 def _with_tickers(known: RawArticle, other: RawArticle) -> RawArticle:
-    return known.model_copy(update={"tickers": tuple(dict.fromkeys([*known.tickers, *other.tickers]))})
+    return known.model_copy(update={"tickers": _distinct(known.tickers, other.tickers)})
+
+
+def _distinct(some: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
+    """Both, each once, as many as an article may have."""
+    return tuple(dict.fromkeys([*some, *others]))[:MAX_TICKERS]

@@ -9,8 +9,8 @@
 
 A record's identity is its own id and the content of its mapped fields: the same record again is known, a changed one is
 one new article, and the rest of its page is not touched. Without `time` it is news when it is first met. Cursor: `etag`
-and `modified` (without paging), `since_ms` (with `since`), and of an unfinished walk its `place`, `newest_ms` and how
-many `pages` it had.
+and `modified` (without paging), `since_ms` (with `since`), and of an unfinished walk its `place`, `newest_ms`, how many
+`pages` it had, and `asked_ms` (what they were asked from).
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 from urllib.parse import unquote_plus, urljoin
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.instants import iso_ms, parse_ms
 from contracts.resolution import DAY_MS
@@ -72,6 +72,12 @@ class Paging(BaseModel):
     size_parameter: str | None = None
     next: str | None = None
 
+    @model_validator(mode="after")
+    def _whole(self) -> "Paging":
+        if self.by == "next" and not self.next:
+            raise ValueError("paging by next needs `next`: where the next page's address or token is")
+        return self
+
 
 class Since(BaseModel):
     """The parameter that asks for what is newer than a time, and how it is written."""
@@ -117,6 +123,15 @@ class _Feed:
         self._secret_params = {n: self._params[n] for n, v in options.params.items() if isinstance(v, FromSecrets)}
         self._api = JsonApi(request, hidden=secrets)
         self._since_ms = int(self._cursor.get("since_ms", 0))
+        self._asked_ms = int(self._cursor.get("asked_ms", 0)) or self._fresh_ms()
+
+    def _fresh_ms(self) -> int:
+        """What a walk that begins now asks from; 0 when it asks for everything."""
+        since = self._options.since
+        if since is None:
+            return 0
+        first_ms = self._request.now_ms - since.days_back * DAY_MS
+        return self._since_ms - OVERLAP_MS if self._since_ms else first_ms
 
     def fetch(self) -> Fetched:
         """One round: at most so many pages; the cursor of an unfinished walk says where the next goes on."""
@@ -163,7 +178,7 @@ class _Feed:
         return {"since_ms": since_ms} if self._options.since and since_ms else {}
 
     def _unfinished(self, place: Any, newest_ms: int, pages: int) -> dict[str, Any]:
-        kept = {"place": place, "newest_ms": newest_ms, "pages": pages}
+        kept = {"place": place, "newest_ms": newest_ms, "pages": pages, "asked_ms": self._asked_ms}
         return kept | ({"since_ms": self._since_ms} if self._since_ms else {})
 
     def _page(self, place: Any) -> tuple[list[Any] | None, Any, dict[str, Any]]:
@@ -183,7 +198,7 @@ class _Feed:
         if paging is None:
             return rows, None, seen
         if paging.by == "next":
-            following = str(_at(document, paging.next or "") or "")
+            following = str(_at(document, str(paging.next)) or "")
             if paging.parameter is None:
                 # It repeats the question, key and all; the place is kept where a key may not be.
                 following = _without(following, self._secret_params)
@@ -207,9 +222,7 @@ class _Feed:
     def _question(self, place: Any) -> tuple[str, dict[str, str]]:
         options, url, params = self._options, self._request.source.url, dict(self._params)
         if options.since:
-            days_back_ms = self._request.now_ms - options.since.days_back * DAY_MS
-            since_ms = self._since_ms - OVERLAP_MS if self._since_ms else days_back_ms
-            params[options.since.parameter] = _written(since_ms, options.since.form)
+            params[options.since.parameter] = _written(self._asked_ms, options.since.form)
         if options.paging:
             if options.paging.size_parameter:
                 params[options.paging.size_parameter] = str(options.paging.size)
@@ -251,7 +264,7 @@ class _Feed:
             "publisher": text_of(told.get("publisher"), 200) or self._request.source.title,
             "author": text_of(told.get("author"), 300) or None,
             "published_at": published_at,
-            "tickers": tickers_of(re.split(r"[\s,|;]+", tickers), *self._request.source.tickers),
+            "tickers": tickers_of(re.split(r"[\s,|;]+", tickers)),
         }
 
 

@@ -19,7 +19,7 @@ from producers.fetch import FetchFailed
 from producers.pace import Limit
 from producers.sources.json_api import JsonApi, Limits, articles_of, left_out_note, message_of, text_of
 from producers.sources.paging import MAX_PAGES_A_POLL, Page, Walk
-from producers.sources.registry import Fetched, Request, notes
+from producers.sources.registry import Fetched, Request, asked_for, notes
 
 LIMITS: Final = (Limit(100, DAY_MS),)
 MAX_QUERY_CHARACTERS: Final = 500
@@ -75,7 +75,7 @@ def fetch(request: Request) -> Fetched:
 
 
 def _walked(request: Request, options: Options, api: JsonApi) -> Fetched:
-    chosen = () if options.query else chosen_of(request)
+    chosen = asked_for(request.source, request.watched)
     query = options.query or query_of(chosen)
     walk = Walk(request, options.days_back * DAY_MS)
     asked = left_out = 0
@@ -118,10 +118,10 @@ def _walked(request: Request, options: Options, api: JsonApi) -> Fetched:
     return fetched._replace(note=notes(fetched.note, older, no_room))
 
 
-def chosen_of(request: Request) -> tuple[str, ...]:
+def chosen_of(watched: Iterable[str]) -> tuple[str, ...]:
     """The watched subjects there is room for in one query: tags, then tickers, ascending."""
     chosen: list[str] = []
-    for subject in request.watched:
+    for subject in watched:
         if len(query_of([*chosen, subject])) <= MAX_QUERY_CHARACTERS:
             chosen.append(subject)
     return tuple(sorted(chosen, key=lambda subject: (not subject.startswith(TAG_PREFIX), subject)))

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from contracts.errors import BadEvent, Unusable
-from contracts.events import RawArticle
+from contracts.events import MAX_TAGS, MAX_TICKERS, RawArticle
 from contracts.ports import Secrets
 from contracts.subjects import TAG_PREFIX, is_tag, parse_subject
 from producers.fetch import FetchFailed, Web
@@ -50,6 +50,10 @@ KINDS: Final[dict[str, Kind]] = {
 }
 
 
+#: A source that is asked by symbol asks for so many.
+MAX_SYMBOLS: Final = 200
+
+
 class Source(BaseModel):
     """One source that is polled. `tags`: watch tags its articles are searched for; `tickers`: what all of its
     articles are about; `options`: what its kind needs beyond that; `secret`: the name of its key in Secrets, when it
@@ -61,8 +65,8 @@ class Source(BaseModel):
     kind: str
     url: str = Field(pattern=r"^https?://")
     title: str | None = None
-    tags: tuple[str, ...] = ()
-    tickers: tuple[str, ...] = ()
+    tags: tuple[str, ...] = Field((), max_length=MAX_TAGS)
+    tickers: tuple[str, ...] = Field((), max_length=MAX_TICKERS)
     every_s: int = Field(300, ge=1, le=86_400)
     enabled: bool = True
     options: dict[str, Any] = Field(default_factory=dict)
@@ -90,6 +94,8 @@ class Source(BaseModel):
         parts = urlsplit(value)  # `ValueError` for an address or a port that is none
         if not parts.hostname or parts.port == 0:
             raise ValueError("no host")
+        if "@" in parts.netloc:
+            raise ValueError("a user or a password in the address is not sent; an API's key goes into Secrets")
         return value
 
     @field_validator("kind")
@@ -170,12 +176,22 @@ def adapter(kind: str) -> Fetch:
     return cast(Fetch, import_module(KINDS[kind].module).fetch)
 
 
-def asked_for(source: Source, watched: Iterable[str]) -> frozenset[str]:
-    """Those of the watched subjects that a source asks for."""
+def own_symbols(source: Source) -> tuple[str, ...]:
+    """The symbols that the settings of a source name, whoever watches what."""
+    symbols = [str(each).upper() for each in source.options.get("symbols", ())]
+    return tuple(dict.fromkeys([*symbols, *source.tickers]))[:MAX_SYMBOLS]
+
+
+def asked_for(source: Source, watched: Iterable[str]) -> tuple[str, ...]:
+    """Those of the watched subjects that a source asks for besides its own: as many as there is room for."""
     watches = KINDS[source.kind].watches
     if watches == "nothing" or source.options.get("query"):
-        return frozenset()
-    return frozenset(each for each in watched if watches == "subjects" or not each.startswith(TAG_PREFIX))
+        return ()
+    if watches == "subjects":
+        return cast(tuple[str, ...], import_module(KINDS[source.kind].module).chosen_of(watched))
+    own = own_symbols(source)
+    others = [each for each in dict.fromkeys(watched) if not each.startswith(TAG_PREFIX) and each not in own]
+    return tuple(others[: MAX_SYMBOLS - len(own)])
 
 
 def read_sources(text: str, origin: str) -> tuple[Source, ...]:

@@ -1,11 +1,14 @@
 """RSS and Atom feeds: conditional GET, permanent moves remembered, HTML reduced to text.
 
-Cursor: `etag` and `modified` of the last answer, `url` where a 301 led.
+An entry is known by its link. Links that several entries had under different guids, as notes on one page have, are
+remembered, and their entries are known by their guids.
+Cursor: `etag` and `modified` of the last answer, `url` where a 301 led, `shared` links.
 """
 
 import io
 import re
 from calendar import timegm
+from collections.abc import Collection
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -13,8 +16,8 @@ import feedparser
 from feedparser.mixin import _FeedParserMixin
 
 from contracts.errors import BadEvent
-from contracts.events import MAX_TITLE_CHARACTERS, make_raw
-from contracts.identity import article_id
+from contracts.events import MAX_SNIPPET_CHARACTERS, MAX_TITLE_CHARACTERS, make_raw
+from contracts.identity import article_id, canonical_url
 from contracts.instants import iso_ms
 from contracts.resolution import DAY_MS
 from producers.fetch import Answer, FetchFailed, conditions, validators
@@ -25,6 +28,8 @@ from producers.sources.times import zoned_ms
 
 ACCEPT: Final = "application/rss+xml, application/atom+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.1"
 MAX_ENTRIES: Final = 1_000
+#: Links that several entries had, of which so many are remembered.
+MAX_SHARED: Final = 200
 _ROOT_ENDS: Final = re.compile(rb"</(?:\w+:)?(?:rss|feed|rdf)\s*>", re.IGNORECASE)
 _END_BYTES: Final = 1_000
 #: Authors up to here may be searched for an e-mail address.
@@ -59,7 +64,7 @@ def fetch(request: Request) -> Fetched:
         if moved_to is None or not fetched.gone:
             return fetched
     # Where a move led there is no feed any more: perhaps it is back where it was, or moved once more.
-    return _asked(request._replace(cursor={}), request.source.url)
+    return _asked(request._replace(cursor={"shared": request.cursor.get("shared", [])}), request.source.url)
 
 
 def _asked(request: Request, url: str) -> Fetched:
@@ -74,7 +79,7 @@ def _asked(request: Request, url: str) -> Fetched:
     whole = _ROOT_ENDS.search(answer.body[-_END_BYTES:].replace(b"\0", b"")) is not None
     moved_to = answer.moved_to or cursor.get("url")
     following = (validators(answer) if whole else {}) | ({"url": moved_to} if moved_to else {})
-    return _fetched(request, feed, following)
+    return _fetched(request, feed, following | _shared(request, feed))
 
 
 def parse_feed(answer: Answer, url: str) -> Any:
@@ -103,7 +108,7 @@ def parse_feed(answer: Answer, url: str) -> Any:
 def _fetched(request: Request, feed: Any, cursor: dict[str, Any]) -> Fetched:
     articles, rejected = [], []
     for entry in feed.entries[:MAX_ENTRIES]:
-        fields = _fields(request, feed, entry)
+        fields = _fields(request, feed, entry, cursor.get("shared", ()))
         try:
             articles.append(make_raw(request.source.name, fields))
         except BadEvent as error:
@@ -139,14 +144,36 @@ def _published_at(entry: Any, url: str | None, now_ms: int) -> str:
     return first_met if url and abs(guess_ms - now_ms) <= DAY_MS else guessed_at
 
 
-def _fields(request: Request, feed: Any, entry: Any) -> dict[str, Any]:
+def _shared(request: Request, feed: Any) -> dict[str, Any]:
+    """The links that several entries have under different guids, those of earlier answers with them."""
+    guids: dict[str, set[str]] = {}
+    for entry in feed.entries[:MAX_ENTRIES]:
+        link, guid = _address(entry)
+        if guid:
+            guids.setdefault(_identity(request.source.name, _permalink(guid, link)), set()).add(_own_name(guid))
+    now = [identity for identity, each in guids.items() if len(each) > 1]
+    shared = list(dict.fromkeys([*request.cursor.get("shared", ()), *now]))[-MAX_SHARED:]
+    return {"shared": shared} if shared else {}
+
+
+def _address(entry: Any) -> tuple[str, str]:
+    """An entry's link and guid, "" for what it has not."""
+    return str(entry.get("link") or ""), str(entry.get("id") or "")
+
+
+def _fields(request: Request, feed: Any, entry: Any, shared: Collection[str]) -> dict[str, Any]:
     source = request.source
-    link, guid = str(entry.get("link") or ""), str(entry.get("id") or "")
+    link, guid = _address(entry)
     url = link or (guid if _is_web(guid) else None)
+    identity = _identity(source.name, _permalink(guid, link)) if url else None
+    if guid and identity in shared:
+        identity = article_id(source.name, None, _own_name(guid), 0)
+    summary = plain_text(str(entry.get("summary") or ""))
+    title = plain_text(str(entry.get("title") or "")) or summary[:MAX_SNIPPET_CHARACTERS]  # RSS asks for one of the two
     return {
-        "article_id": article_id(source.name, _permalink(guid, link), "", 0) if url else None,
-        "title": plain_text(str(entry.get("title") or ""))[:MAX_TITLE_CHARACTERS],
-        "snippet": plain_text(str(entry.get("summary") or "")),
+        "article_id": identity,
+        "title": title[:MAX_TITLE_CHARACTERS],
+        "snippet": summary,
         "url": url,
         "publisher": (source.title or plain_text(str(feed.feed.get("title") or "")) or source.name)[:200],
         "author": plain_text(str(entry.get("author") or ""))[:300] or None,
@@ -158,11 +185,21 @@ def _fields(request: Request, feed: Any, entry: Any) -> dict[str, Any]:
     }
 
 
+def _identity(source: str, address: str) -> str:
+    """By the address an entry keeps; one that is no web address (`urn:…`) stands for the title."""
+    return article_id(source, address, address, 0)
+
+
 def _permalink(guid: str, link: str) -> str:
     """The address an entry keeps: a guid that is one, on the link's own site, else the link."""
     if _is_web(guid) and (not link or _host(guid) == _host(link)):
         return guid
     return link
+
+
+def _own_name(guid: str) -> str:
+    """A guid as it names one entry: an address with what follows its `#`, without what tracks readers."""
+    return f"{canonical_url(guid)}#{guid.partition('#')[2]}" if _is_web(guid) else guid
 
 
 def _is_web(text: str) -> bool:

@@ -1,11 +1,13 @@
 """Tiingo news: many tickers a call, newest crawl first.
 
 Docs: https://www.tiingo.com/documentation/news. News is a paid add-on. Tickers are lower-case guesses: the classifier
-keeps those its symbol table knows. Some refusals come with HTTP 200.
+keeps those its symbol table knows when the source is called `tiingo` or `tiingo-…`; of one with another name only those
+that were asked for are told. Some refusals come with HTTP 200.
 Cursor: see `paging.Walk`, by crawl date.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Container, Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,6 +32,7 @@ from producers.sources.registry import Fetched, Request, notes
 LIMITS: Final = (Limit(50, HOUR_MS), Limit(1_000, DAY_MS))
 #: Tickers one call may name; more are asked for in a further call.
 TICKERS_A_CALL: Final = 50
+_NAMED: Final = re.compile(r"tiingo([_\-]|\Z)")
 
 
 class Options(BaseModel):
@@ -51,6 +54,7 @@ def fetch(request: Request) -> Fetched:
     groups = [symbols[at : at + TICKERS_A_CALL] for at in range(0, len(symbols), TICKERS_A_CALL)] or [()]
     walk = Walk(request, options.days_back * DAY_MS)
     headers = {"Authorization": f"Token {api.secret}"}
+    believed = None if _NAMED.match(request.source.name) else frozenset(symbols)
 
     def ask(group: int, page: int) -> Page:
         params = {
@@ -66,7 +70,7 @@ def fetch(request: Request) -> Fetched:
             raise api.refused(message_of(rows) or "answered with no list of news")
         crawled = [at_ms for row in rows if (at_ms := _crawled_ms(row)) is not None]
         return Page(
-            *articles_of(request, rows, _fields),
+            *articles_of(request, rows, lambda row: _fields(row, believed)),
             newest_ms=max(crawled, default=0),
             last=len(rows) < options.page_size or min(crawled, default=0) < walk.since_ms,
         )
@@ -82,13 +86,15 @@ def _crawled_ms(row: Any) -> int | None:
         return None
 
 
-def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
-    tickers = row.get("tickers")
+def _fields(row: Mapping[str, Any], believed: Container[str] | None) -> dict[str, Any]:
+    """`believed`: the guesses that are told (None: all)."""
+    told = row.get("tickers")
+    tickers = tickers_of(told if isinstance(told, list) else ())
     return {
         "title": text_of(row.get("title")),
         "snippet": text_of(row.get("description")),
         "url": row.get("url") or None,
         "publisher": text_of(row.get("source"), 200) or None,
         "published_at": str(row.get("publishedDate") or ""),
-        "tickers": tickers_of(tickers if isinstance(tickers, list) else ()),
+        "tickers": tuple(each for each in tickers if believed is None or each in believed),
     }

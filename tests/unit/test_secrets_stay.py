@@ -7,14 +7,17 @@ from urllib.parse import parse_qs, quote, quote_plus, urlsplit
 
 import pytest
 
+from api.routes.sources import source_rows
 from contracts.clock import ManualClock
+from contracts.errors import Unusable
 from contracts.settings import AggregatorSettings
 from producers.fetch import Web
 from producers.service import KIND, ProducerService
-from producers.sources.registry import Source
+from producers.source_state import set_up
+from producers.sources.registry import Source, read_sources
 from stores.home import open_home
 from tests.e2e.harness import ROOT, Up, candlewick, environment
-from tests.fakes.stores import FakeSecrets
+from tests.fakes.stores import FakeControl, FakeSecrets
 from tests.fakes.web import HERE, FakeSite, Reply, fake_site
 
 KEY = "a-secret-nobody-may-see-4711"
@@ -101,6 +104,23 @@ def test_a_source_that_tells_the_key_back_puts_it_nowhere(
     told = json.dumps(state) + caplog.text + repr((service, source)) + everything_in(tmp_path).decode("utf-8", "ignore")
     for form in (ODD_KEY, quote(ODD_KEY), quote_plus(ODD_KEY), quote(ODD_KEY, safe="")):
         assert form not in told
+
+
+def test_the_key_in_the_address_of_a_private_feed_is_told_to_nobody() -> None:
+    control = FakeControl()
+    settings = json.dumps([{"name": "desk", "kind": "rss", "url": f"https://a.example/x.xml?k={KEY}"}])
+    (desk,) = read_sources(settings, "f")
+    control.put(KIND, "desk", set_up(None, desk, 300))
+    (row,) = source_rows(control)
+    assert row["url"] == "https://a.example/x.xml"
+    assert KEY not in json.dumps(row)
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
+    settings = json.dumps([{"name": "desk", "kind": "rss", "url": f"https://me:{KEY}@a.example/x.xml"}])
+    with pytest.raises(Unusable, match="a user or a password") as refused:
+        read_sources(settings, "f")
+    assert KEY not in str(refused.value)
 
 
 def test_keys_of_the_environment_and_of_the_env_file_are_in_no_output(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from consumers.archiver.service import Archiver
+from consumers.classifier.items import raw_place
 from contracts.errors import BadEvent, Transient
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.kinesis import StreamRecord, records_of
@@ -69,6 +70,7 @@ def test_a_source_called_unknown_is_not_among_what_cannot_be_read() -> None:
     told = article(source="unknown")
     Archiver(lake).archive([record(1, told), record(2, b"no JSON")])
     assert lake.objects[f"raw/source=unknown_/date=2025-12-21/{SHARD}-1-1.jsonl.gz"] == [told]
+    assert raw_place("unknown", record(1, told)) == f"raw/source=unknown_/date=2025-12-21/{SHARD}-1"
     assert f"raw/source=unknown/date=2025-12-21/{RAW_STREAM}-{SHARD}-2-2.jsonl.gz" in lake.objects
 
 

@@ -1,11 +1,13 @@
 """Raw articles in, scored events and items out: every article once, nothing lost on a crash."""
 
 import json
+from itertools import combinations
 from typing import Any
 
 import pytest
 
 from consumers.classifier.stories import Claimant
+from consumers.classifier.subjects import MAX_WATCHED_TAGS
 from contracts.clock import ManualClock
 from contracts.errors import Transient
 from contracts.events import SCORED_STREAM, decode_scored
@@ -94,6 +96,18 @@ def test_a_watched_tag_matches_from_the_next_batch_on() -> None:
     assert [event["subject"] for event in line.scored] == ["tag:ai-regulation"]
     (first, _) = line.items.primary.values()
     assert first["matched_tags"] == ["ai-regulation"]
+
+
+def test_tags_of_many_tokens_neither_flood_an_article_nor_make_its_story_count_twice() -> None:
+    line = Line()
+    text = "the to of and in a is for on that by as from its it with was at has will be"
+    common = ["-".join(each) for each in combinations(text.split(), 5)]
+    for token in range(300):
+        line.control.put("watch", f"u{token}", {"subjects": [f"tag:{tag}" for tag in common[25 * token :][:25]]})
+    line.process(article("Good news", snippet=text, source="a"))
+    assert len(line.scored) == MAX_WATCHED_TAGS
+    told_again = line.process(article("Good news", snippet=text, source="b"), first_sequence=2)
+    assert (told_again.counts["duplicates"], told_again.counts["events"]) == (1, 0)
 
 
 def test_a_story_from_two_sources_counts_once_and_lists_both() -> None:

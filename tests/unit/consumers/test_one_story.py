@@ -55,6 +55,17 @@ def test_a_copy_that_is_told_again_when_its_story_is_forgotten_counts_no_second_
     get = line.control.get
     monkeypatch.setattr(line.control, "get", lambda kind, name: asked.append(kind) or get(kind, name))
     now_ms = line.clock.now_ms()
-    line.process(article(title="Microsoft has a good day", published_ms=now_ms, ingested_at=iso_ms(now_ms)))
+    line.process(article(title="Microsoft has a good day", published_ms=now_ms - 1, ingested_at=iso_ms(now_ms)))
     assert "story" in asked
     assert "story-copy" not in asked, "of what is new its story tells"
+
+
+def test_a_copy_without_a_time_of_its_own_counts_once_however_often_it_is_met() -> None:
+    line = Line()
+    for hours in (0, 49, 49):
+        line.clock.advance(hours * HOUR_MS)
+        now_ms = line.clock.now_ms()
+        for source in ("reuters", "cnbc"):
+            url = f"https://{source}.example/1"
+            line.process(article(source=source, url=url, published_ms=now_ms, ingested_at=iso_ms(now_ms)))
+        assert len(line.event_ids) == 1

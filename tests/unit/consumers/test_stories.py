@@ -26,7 +26,7 @@ NOON_MS = 1_766_310_000_000 // BUCKET_MS * BUCKET_MS
 def claimant(
     name: str, at_ms: int = NOON_MS, subjects: tuple[str, ...] = ("AAPL",), title: str = "Apple rises"
 ) -> Claimant:
-    return Claimant(name, "Apple rises", name.partition("#")[0], at_ms, at_ms + 10, subjects)
+    return Claimant(name, title, name.partition("#")[0], at_ms, at_ms + 10, subjects)
 
 
 def test_the_first_owns_the_others_are_its_sources() -> None:
@@ -36,9 +36,9 @@ def test_the_first_owns_the_others_are_its_sources() -> None:
     assert (first.owned, second.owned) == (("AAPL", "MSFT"), ("NVDA",))
     assert second.first_id == "a#1"
     b_as_source = {"article_id": "b#1", "source": "b"}
-    assert links(control, first.story_key, "a#1") == ("a#1", [b_as_source])
-    assert links(control, first.story_key, "b#1") == ("a#1", [b_as_source])
-    assert links(control, first.story_key, "c#1") == ("c#1", [])
+    assert links(control.get("story", first.story_key), "a#1") == ("a#1", [b_as_source])
+    assert links(control.get("story", first.story_key), "b#1") == ("a#1", [b_as_source])
+    assert links(control.get("story", first.story_key), "c#1") == ("c#1", [])
 
 
 def test_a_retry_gets_the_answer_of_the_first_try() -> None:
@@ -96,7 +96,7 @@ def test_a_batch_is_claimed_in_order_with_one_write_a_headline() -> None:
     batch = [
         claimant("a#1"),
         claimant("b#1", subjects=("AAPL", "MSFT")),
-        claimant("c#1")._replace(title="Another"),
+        claimant("c#1", title="Another"),
         claimant("d#1"),
     ]
     claims = claim_all(control, batch, NOON_MS)
@@ -111,7 +111,7 @@ def test_parallel_batches_own_each_subject_once() -> None:
 
     def race(number: int) -> list[str]:
         batch = [
-            claimant(f"s{number}#{story}")._replace(title=f"Story {story}", subjects=(f"T{story}", f"U{story}"))
+            claimant(f"s{number}#{story}", title=f"Story {story}", subjects=(f"T{story}", f"U{story}"))
             for story in range(20)
         ]
         start.wait()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from consumers.classifier.subjects import (
+    MAX_WATCHED_TAGS,
     Symbols,
     matched_tags,
     parse_symbols,
@@ -19,6 +20,7 @@ from contracts.subjects import is_ticker
 from tests.bench.recognition import PARTS, measure, read_sample
 
 SYMBOLS = shipped_symbols()
+TEXT_WORDS = ["there", "is", "nothing", "much", "for", "us", "to", "see"]
 HEADER = "ticker,exchange,name,aliases,weak_aliases,cues,never_with"
 
 CASES = {
@@ -92,14 +94,40 @@ def test_what_looks_like_a_ticker_counts_when_somebody_watches_it() -> None:
 
 def test_a_tag_matches_when_all_its_words_occur() -> None:
     text = "AI: Brussels wants regulation"
-    assert matched_tags(text, ["ai-regulation", "ai", "regulation-brussels", "ai-regulations", "said"]) == {
+    assert matched_tags(text, ["ai-regulation", "ai", "regulation-brussels", "ai-regulations", "said"]) == [
         "ai-regulation",
         "ai",
         "regulation-brussels",
-    }
-    assert matched_tags("They said it", ["ai"]) == set()
-    assert matched_tags("E-Mail öffnen", ["e-mail"]) == {"e-mail"}
-    assert matched_tags("AI chips are sold", ["ai--chips", "-ai---chips-"]) == {"ai--chips", "-ai---chips-"}
+    ]
+    assert matched_tags("They said it", ["ai"]) == []
+    assert matched_tags("E-Mail öffnen", ["e-mail"]) == ["e-mail"]
+    assert matched_tags("AI chips are sold", ["ai--chips", "-ai---chips-"]) == ["ai--chips", "-ai---chips-"]
+
+
+def test_of_watched_tags_the_first_that_match_count_and_an_articles_own_always() -> None:
+    watched = [f"tag:{word}-{other}" for word in TEXT_WORDS for other in TEXT_WORDS]
+    found = subjects_of("file", (), ("see", "gone"), " ".join(TEXT_WORDS), ["tag:absent", *watched], SYMBOLS)
+    assert set(found) == {"tag:see", *watched[:MAX_WATCHED_TAGS]}
+
+
+@pytest.mark.parametrize(
+    ("text", "ticker"),
+    [
+        ("Visa's H-1B rules: companies fear delays", "V"),
+        ("Visa-free travel: Visa says yes", "V"),
+        ("Meta-analysis: Meta's drug trial companies", "META"),
+        ("At arm's length: Arm's companies", "ARM"),
+    ],
+)
+def test_words_with_hyphens_and_apostrophes_exclude_too(text: str, ticker: str) -> None:
+    assert ticker not in recognise(text, SYMBOLS)
+
+
+def test_cues_are_kept_as_texts_are_read() -> None:
+    row = "F,NYSE,Ford,,Ford,F-150|Dealer's lot,harrison"
+    symbols = parse_symbols([HEADER, row])
+    assert symbols.cues["F"] == ("f 150", "dealer lot")
+    assert recognise("Ford adds a shift for the F-150", symbols) == {"F"}
 
 
 def test_a_noisy_sources_tickers_must_be_in_the_table() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from contracts.errors import BadEvent
 from contracts.events import make_raw
+from contracts.identity import series_of
 from contracts.subjects import parse_subject
 
 NOW = "2025-12-21T09:00:00.000Z"
@@ -20,6 +21,12 @@ def test_a_field_that_is_no_text_is_named(field: str, value: object) -> None:
         make_raw("wire", ROW | {field: value})
 
 
+@pytest.mark.parametrize("title", ["", "  ", None])
+def test_an_empty_title_is_a_missing_field(title: str | None) -> None:
+    with pytest.raises(BadEvent, match="missing_field: title: "):
+        make_raw("wire", ROW | {"title": title})
+
+
 @pytest.mark.parametrize("text", ["ﬁ", "aß", "ſ", "Å", "ﬀ.b"])
 def test_a_ticker_is_ascii_before_it_is_upper_cased(text: str) -> None:
     with pytest.raises(BadEvent, match="bad_subject"):
@@ -28,3 +35,22 @@ def test_a_ticker_is_ascii_before_it_is_upper_cased(text: str) -> None:
 
 def test_a_ticker_is_upper_cased_on_entry() -> None:
     assert [parse_subject(text) for text in (" aapl ", "brk.b", "tag:ai")] == ["AAPL", "BRK.B", "tag:ai"]
+
+
+@pytest.mark.parametrize("url", ["", " ", "N/A", "-", "nan", "none", "#", "https://", "/news/7", None])
+def test_what_is_no_address_is_no_identity(url: str | None) -> None:
+    told = [make_raw("wire", ROW | {"url": url, "title": title}).article_id for title in ("Apple good", "Apple bad")]
+    assert told == [make_raw("wire", ROW | {"title": title}).article_id for title in ("Apple good", "Apple bad")]
+    assert len(set(told)) == 2
+
+
+@pytest.mark.parametrize("url", ["https://a.example/1", " HTTP://a.example/1", "http://[id]/7", "http://a.example:x/1"])
+def test_an_address_is_an_identity_whatever_the_title(url: str) -> None:
+    assert len({make_raw("wire", ROW | {"url": url, "title": title}).article_id for title in ("A", "B")}) == 1
+
+
+def test_a_share_class_is_one_series_however_it_is_written() -> None:
+    written = ("BRK-B", "BRK.B", "brk-b", "NE-WS", "BTC-USD", "A.B-C")
+    assert make_raw("wire", ROW | {"tickers": written}).tickers == ("BRK.B", "NE-WS", "BTC-USD", "A.B-C")
+    assert series_of("BAC-PK") == "BAC.PK"
+    assert series_of("tag:plan-b") == "tag:plan-b"

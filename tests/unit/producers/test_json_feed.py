@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from contracts.errors import Unusable
-from contracts.instants import iso_ms
+from contracts.instants import iso_ms, parse_ms
+from contracts.resolution import DAY_MS
 from producers.fetch import FetchFailed
 from producers.sources.json_api import limits_of
 from producers.sources.registry import read_sources
-from tests.fakes.web import FakeSite
+from tests.fakes.web import FakeSite, Reply
 from tests.unit.producers.asking import KEY, NOW_MS, POSTS, Asking, golden, told
 from tests.unit.producers.test_json_sources import query
 
@@ -85,6 +86,28 @@ def test_json_asks_for_what_is_new_and_takes_headers_from_secrets(site: FakeSite
         asking.ask()
 
 
+def test_a_first_walk_over_many_rounds_asks_from_one_instant(site: FakeSite) -> None:
+    times = {"fields": {"id": "id", "title": "t", "time": "at"}, "since": {"parameter": "after", "form": "ms"}}
+    asking = Asking(site, "json", times | {"paging": {"by": "offset", "size": 10}})
+    rows = [{"id": n, "t": f"Row {n}", "at": iso_ms(NOW_MS - DAY_MS + n * 172_800)} for n in range(1, 500)]
+
+    def reply(path: str, headers: dict[str, str]) -> Reply:
+        asked = query(path)
+        found = [row for row in rows if parse_ms(str(row["at"])) >= int(asked["after"])]
+        return told(found[int(asked["offset"]) :][:10])
+
+    site.reply = reply
+    titles: set[str] = set()
+    is_going_on = True
+    while is_going_on:
+        fetched = asking.ask()
+        titles |= {each.title for each in fetched.articles}
+        is_going_on = fetched.more
+        asking.clock.advance(3_600_000)
+    assert titles == {row["t"] for row in rows}
+    assert asking.cursor == {"since_ms": parse_ms(str(rows[-1]["at"]))}
+
+
 # ---- settings -------------------------------------------------------------------------------------------------------
 def test_a_plan_of_many_calls_is_kept_to_by_a_stricter_limit() -> None:
     (limit,) = limits_of({"limits": [[10_000, 3_600]]}, ())
@@ -101,6 +124,7 @@ def test_a_plan_of_many_calls_is_kept_to_by_a_stricter_limit() -> None:
         ("alphavantage", {"min_relevance": 7}, "min_relevance"),
         ("json", {}, "fields"),
         ("json", {"fields": {"title": "t"}, "paging": {"by": "magic"}}, "paging"),
+        ("json", {"fields": {"title": "t"}, "paging": {"by": "next"}}, "needs `next`"),
         ("rss", {"x": 1}, "no options"),
     ],
 )

@@ -250,7 +250,7 @@ def test_tiingo_fields_with_and_without_fractions_and_noisy_tickers(site: FakeSi
     assert (second.published_at, second.tickers) == ("2021-06-07T21:00:00.000Z", ("AAPL", "C", "NE-WS"))
     assert second.snippet == "Stocks were little changed & volumes low."
     assert (third.snippet, third.published_at) == ("", "2021-06-07T20:11:38.894Z")
-    assert [each.error.reason for each in fetched.rejected] == ["bad_value", "bad_time"]
+    assert [each.error.reason for each in fetched.rejected] == ["missing_field", "bad_time"]
     assert query(asking.asked[0]) == {
         "tickers": "aapl,c,msft", "startDate": "2021-06-07", "limit": "1000", "offset": "0", "sortBy": "crawlDate",
     }  # fmt: skip
@@ -291,7 +291,7 @@ def test_newsapi_removed_articles_are_passed_over_and_missing_titles_rejected(si
     asking.put(told(golden("newsapi_everything.json")))
     fetched = asking.ask("tag:ai-regulation", "tag:chips", "AAPL")
     assert not any("Removed" in each.title for each in fetched.articles)
-    assert [each.error.reason for each in fetched.rejected] == ["bad_value"]
+    assert [each.error.reason for each in fetched.rejected] == ["missing_field"]
     assert "Apple's new 'private relay' feature will not be available in China" in [e.title for e in fetched.articles]
     assert not any(each.title.endswith(" - Reuters") for each in fetched.articles)
     asked = query(asking.asked[0])

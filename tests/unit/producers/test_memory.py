@@ -186,7 +186,7 @@ def test_a_source_with_a_shorter_limit_does_not_forget_the_calls_of_another(rest
 # ---- entries with one link ------------------------------------------------------------------------------------------
 def test_of_entries_with_one_link_the_newest_is_taken_and_the_others_are_noted(site: FakeSite) -> None:
     entries = "".join(
-        f"<item><title>{title}</title><link>https://x.example/live</link><guid isPermaLink='false'>{title}</guid>"
+        f"<item><title>{title}</title><link>https://x.example/live</link>"
         f"<pubDate>Sun, 21 Dec 2025 09:{minute}:00 GMT</pubDate></item>"
         for title, minute in (("Second", "10"), ("Third", "20"), ("First", "00"), ("Third", "20"))
     )

@@ -13,6 +13,7 @@ import pytest
 
 from aggregation.event import decode
 from aggregation.gather import gather
+from api.params import subject_of
 from contracts.aside import list_asides
 from contracts.clock import ManualClock
 from contracts.errors import BadRequest, Transient
@@ -78,6 +79,12 @@ def test_scored_lines_go_out_as_they_are_keyed_by_subject(run: Publishing) -> No
     assert run.publish(run.file("x.jsonl", SCORED), kind="scored") == Report(1, 1, 0)
     assert run.log.data(SCORED_STREAM) == [json.dumps(SCORED).encode()]
     assert run.log.records[SCORED_STREAM][0].partition_key == "AAPL"
+
+
+def test_a_share_class_goes_to_the_series_that_is_shown(run: Publishing) -> None:
+    run.publish(run.file("x.jsonl", SCORED | {"subject": "BRK-B"}))
+    assert [event["subject"] for event in run.scored] == ["BRK.B"] == [subject_of("brk-b")]
+    assert [record.partition_key for record in run.log.records[SCORED_STREAM]] == ["BRK.B"]
 
 
 def test_missing_stamps_are_filled_in_and_given_ones_stay(run: Publishing) -> None:
@@ -185,7 +192,7 @@ def test_a_bad_line_is_one_clear_line_and_kept(run: Publishing, name: str) -> No
 
 
 BAD_RAW = {
-    "no title": (without(RAW, "title"), "bad_value: title"),
+    "no title": (without(RAW, "title"), "missing_field: title"),
     "no time": (without(RAW, "published_at"), "missing_field: published_at"),
     "bad ticker": (RAW | {"tickers": ["AA#PL"]}, "bad_subject: 'AA#PL'"),
     "a list of addresses": (RAW | {"url": ["https://x.example/1"]}, "bad_value: url"),

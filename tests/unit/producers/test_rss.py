@@ -211,6 +211,13 @@ def test_what_is_no_feed_is_a_failure(site: FakeSite, body: bytes) -> None:
         ask(site.put("/feed", page(body, "text/html; charset=utf-8")))
 
 
+def test_an_entry_without_a_title_has_the_beginning_of_its_description(site: FakeSite) -> None:
+    entry = "<item><description>&lt;b&gt;Apple&lt;/b&gt; rises {}</description><guid>https://a.example/1</guid></item>"
+    body = f"<rss version='2.0'><channel><title>c</title>{entry.format('x' * 300)}</channel></rss>"
+    fetched = ask(site.put("/feed", page(body.encode())))
+    assert [each.title for each in fetched.articles] == [f"Apple rises {'x' * 300}"[:200]]
+
+
 def test_a_cut_feed_gives_what_it_has(site: FakeSite) -> None:
     body = (GOLDEN / "rss_cnbc.xml").read_bytes()
     fetched = ask(site.put("/feed", page(body[: body.index(b'<guid isPermaLink="true"')])))

@@ -1,15 +1,15 @@
 """Watch lists and what they may cost: anybody may edit one, and the keys' calls are counted."""
 
+import json
 import threading
 from typing import Any
 
 import pytest
 
-from producers.service import WATCH_KIND, watched_subjects
+from contracts.watched import WATCH_KIND, watched_subjects
 from producers.sources import finnhub
-from producers.sources.json_api import MAX_SYMBOLS
 from producers.sources.newsapi import MAX_QUERY_CHARACTERS
-from producers.sources.registry import Fetched, Request, Source, asked_for
+from producers.sources.registry import MAX_SYMBOLS, Fetched, Request, Source, asked_for
 from tests.fakes.web import FakeSite
 from tests.unit.producers.asking import SECRETS, Asking, told
 from tests.unit.producers.test_json_sources import query
@@ -76,8 +76,20 @@ def test_a_poll_by_name_does_not_make_others_overlook_what_is_new(site: FakeSite
 
 def test_a_source_with_a_query_of_its_own_asks_for_nobody(site: FakeSite) -> None:
     source = Source(name="n", kind="newsapi", options={"query": "chips"})
-    assert asked_for(source, ["AAPL", "tag:ai"]) == frozenset()
-    assert asked_for(source.model_copy(update={"options": {}}), ["AAPL", "tag:ai"]) == {"AAPL", "tag:ai"}
+    assert asked_for(source, ["AAPL", "tag:ai"]) == ()
+    assert asked_for(source.model_copy(update={"options": {}}), ["AAPL", "tag:ai"]) == ("tag:ai", "AAPL")
+
+
+@pytest.mark.parametrize("kind", ["newsapi", "tiingo"])
+def test_a_sources_state_keeps_what_it_was_asked_for_and_not_all_that_is_watched(site: FakeSite, kind: str) -> None:
+    polling = polling_of(site, kind)
+    for token in range(300):
+        tags = [f"tag:{token:05}-{number:02}-{'x' * 40}" for number in range(24)]
+        watch(polling, f"A{token}", *tags, user=f"u{token}")
+    polling.service.poll()
+    state = polling.state(kind)
+    assert len(json.dumps(state)) < 10_000
+    assert 1 < len(state["watched"]) <= MAX_SYMBOLS
 
 
 def test_what_is_watched_while_a_source_is_asked_is_asked_for_next(

@@ -1,0 +1,54 @@
+"""What all articles of a source are about, of every kind of source, and how many subjects an article may have."""
+
+import json
+
+import pytest
+
+from consumers.classifier.subjects import shipped_symbols, subjects_of
+from contracts.errors import Unusable
+from contracts.events import MAX_TAGS, MAX_TICKERS, decode_raw
+from producers.sources.registry import read_sources
+from tests.fakes.web import FakeSite
+from tests.unit.producers.asking import PAGES, Asking, golden, told
+from tests.unit.producers.test_json_sources import query
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_the_tickers_of_a_source_are_those_of_all_its_articles(site: FakeSite, kind: str) -> None:
+    asking = Asking(site, kind, tickers=("ZTS",), tags=("chips",))
+    asking.put(told(golden(PAGES[kind][0])))
+    articles = asking.ask().articles
+    assert articles
+    assert {(each.tickers[0], each.tags) for each in articles} == {("ZTS", ("chips",))}
+
+
+@pytest.mark.parametrize("name", ["tiingo", "tiingo-europe", "wire", "tiingos"])
+def test_what_tiingo_guesses_is_no_subject_whatever_the_source_is_called(site: FakeSite, name: str) -> None:
+    asking = Asking(site, "tiingo", {"symbols": ["NVDA", "BRK-B"]})
+    asking.source = asking.source.model_copy(update={"name": name})
+    row = golden("tiingo_news.json")[0]
+    asking.put(told([row | {"title": "Markets drift", "description": "", "tickers": ["nvda", "the", "zzzq", "brk-b"]}]))
+    (article,) = asking.ask().articles
+    subjects = subjects_of(article.source, article.tickers, (), article.title, (), shipped_symbols())
+    assert subjects == ("BRK.B", "NVDA")
+
+
+@pytest.mark.parametrize(("field", "most"), [("tickers", MAX_TICKERS), ("tags", MAX_TAGS)])
+def test_settings_that_would_reject_every_article_are_refused(field: str, most: int) -> None:
+    def text(count: int) -> str:
+        values = [f"{'T' if field == 'tickers' else 't'}{number}" for number in range(count)]
+        return json.dumps([{"name": "a", "kind": "rss", "url": "https://x.example/", field: values}])
+
+    assert len(getattr(read_sources(text(most), "x")[0], field)) == most
+    with pytest.raises(Unusable, match=field):
+        read_sources(text(most + 1), "x")
+
+
+def test_an_article_that_is_told_for_very_many_symbols_is_kept_for_those_there_is_room_for(site: FakeSite) -> None:
+    symbols = [f"S{number}" for number in range(MAX_TICKERS + 20)]
+    asking = Asking(site, "finnhub", {"symbols": symbols, "category": None, "limits": [[5_000, 1]]})
+    row = golden("finnhub_company_news.json")[0]
+    asking.put(told([row]))
+    (article,) = asking.ask().articles
+    assert len(asking.asked) == len(symbols) == len({query(path)["symbol"] for path in asking.asked})
+    assert decode_raw(article.encode()).tickers == tuple(symbols[:MAX_TICKERS])
