@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from api import problems
 from api.context import Home, Services
+from api.duties import end, kept_up
 from api.logs import note
 from api.middleware import BodyLimit, SecurityHeaders
 from api.negotiation import Negotiation
@@ -88,7 +89,7 @@ def create_app(
         generate_unique_id_function=operation_id,
     )
     app.state.services = services
-    problems.install(app)
+    problems.install(app, options.behind_tls)
     for noun in NOUNS:
         app.include_router(noun.router, prefix=PREFIX)
     app.include_router(health.bare)
@@ -116,17 +117,16 @@ def _life(services: Services, live: bool) -> Callable[[FastAPI], AbstractAsyncCo
             services.fleet.report,
             partial(tell_metrics, services),
         )
-        tasks = [asyncio.create_task(duty()) for duty in duties] if live else []
+        tasks = [asyncio.create_task(kept_up(duty)) for duty in duties] if live else []
         try:
             yield
         finally:
-            await services.connections.stop()
-            for task in tasks:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-            with suppress(Transient):
-                await services.run("control", services.fleet.leave)
+            leave = partial(services.run, "control", services.fleet.leave)
+            for farewell in (services.connections.stop, partial(end, tasks), leave):
+                try:
+                    await farewell()
+                except Exception as error:  # noqa: BLE001 — logged; the rest of the farewell follows
+                    note(logging.WARNING, "part of the farewell is left out", cause=repr(error))
             services.offload.close()
 
     return lifespan

@@ -13,3 +13,8 @@ SECURITY_HEADERS = [
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
 ]
 HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+
+
+def headers_of(behind_tls: bool) -> list[tuple[bytes, bytes]]:
+    """The headers of a process, by whether it is reached through TLS."""
+    return [*SECURITY_HEADERS, HSTS] if behind_tls else SECURITY_HEADERS

@@ -1,12 +1,13 @@
 """Reading articles: from the read model, or from the primary table while the read model is down.
 
 The primary has no order by time, so it is scanned: slower, but what it answers has the same keys, so that a page begun
-on one goes on upon the other. A scan serves everybody for ten seconds.
+on one goes on upon the other. A scan serves everybody for ten seconds, or as long as it took.
 """
 
 import logging
 import threading
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 from api.circuit import Circuit
@@ -30,6 +31,7 @@ class ItemReads:
         self._clock = clock
         self._circuit = Circuit(clock)
         self._lock = threading.Lock()
+        #: Until when it serves, and what was found.
         self._scanned: tuple[float, list[Item]] | None = None
 
     @property
@@ -79,6 +81,15 @@ class ItemReads:
             return None
         return self._tried(store.ingestion_range)
 
+    def days_before(self, day: str) -> list[str]:
+        """The days before one that have articles, newest first, as far as the store's counters tell."""
+        ends = self.ingestion_range()
+        if ends is None or ends[0][:10] >= day:
+            return []
+        kept = self.tally(0)
+        dates = kept.of("date") if kept is not None else {}
+        return sorted((each for each, count in dates.items() if count and each < day), reverse=True)
+
     def _read(self, ask: Callable[[], list[Item]], among: Callable[[list[Item]], list[Item]]) -> list[Item]:
         if self._circuit.allows():
             found = self._tried(ask)
@@ -107,11 +118,14 @@ class ItemReads:
         if not isinstance(store, Scanning):
             raise Transient("items", "the read model is down")
         with self._lock:  # one scan at a time, and whoever waited takes its result
-            now_ms = self._clock.monotonic_ms()
-            if self._scanned is None or not 0 <= now_ms - self._scanned[0] < SCAN_FRESH_MS:
-                items = [_keyed(item) for _, item in zip(range(MAX_SCANNED), store.scan_primary(), strict=False)]
+            began_ms = self._clock.monotonic_ms()
+            if self._scanned is None or began_ms >= self._scanned[0]:
+                items = [_keyed(item) for item in islice(store.scan_primary(), MAX_SCANNED)]
+                if len(items) == MAX_SCANNED:
+                    log.warning("of the primary table %d articles were looked at: there may be more", MAX_SCANNED)
                 found = sorted((item for item in items if item is not None), key=_key, reverse=True)
-                self._scanned = (now_ms, found)
+                ended_ms = self._clock.monotonic_ms()
+                self._scanned = (ended_ms + max(SCAN_FRESH_MS, ended_ms - began_ms), found)
             return self._scanned[1]
 
 

@@ -8,10 +8,11 @@ and rotated by themselves.
 import logging
 import secrets
 import threading
+from contextlib import suppress
 
 from api.logs import note
 from contracts.clock import Clock
-from contracts.errors import Conflict, Unusable
+from contracts.errors import Conflict, Transient, Unusable
 from contracts.ports import ControlStore, Secrets
 from contracts.resolution import DAY_MS
 
@@ -36,7 +37,9 @@ class Keyring:
         self._keys: dict[str, bytes] = {}
         self._read_ms = float("-inf")
         self._secrets = secret_store
-        self._of_operator()
+        # A secret that is none is told at the start; one that cannot be read now is asked for at the first use.
+        with suppress(Transient):
+            self._of_operator()
 
     def keys(self, must_hold: str | None = None) -> dict[str, bytes]:
         """The keys. Another process may have made the one a token names: then the store is asked at once, though not

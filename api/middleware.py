@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
 
-from api.headers import HSTS, SECURITY_HEADERS
+from api.headers import headers_of
 from api.logs import take_request_id
 from api.problems import problem
 from api.sse.stream import HANDOVER
@@ -25,7 +25,7 @@ class SecurityHeaders:
 
     def __init__(self, app: App, behind_tls: bool) -> None:
         self._app = app
-        self._headers = [*SECURITY_HEADERS, HSTS] if behind_tls else SECURITY_HEADERS
+        self._headers = headers_of(behind_tls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

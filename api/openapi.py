@@ -24,6 +24,7 @@ EVERYWHERE = {
 NOT_FOUND = "no such thing"
 #: Further errors by operation.
 MORE = {
+    "anonymous": {403: "another site's page asks"},
     "articles": {404: "no such bucket"},
     "item": {404: "no such article"},
     "item_candles": {404: "no such article"},

@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Mount
 
-from api.headers import SECURITY_HEADERS
-from api.logs import note
+from api.headers import headers_of
+from api.logs import note, request_id
 from contracts.errors import BadEvent, BadRequest, Conflict, Transient
 
 MEDIA_TYPE = "application/problem+json"
@@ -136,7 +136,7 @@ def _methods_at(app: FastAPI, request: Request) -> list[str]:
     return [method for method in METHODS if leads(method)]
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, behind_tls: bool) -> None:
     """Answer every error of the application as a problem document."""
 
     async def ours(request: Request, error: Exception) -> Response:
@@ -156,7 +156,8 @@ def install(app: FastAPI) -> None:
     async def unexpected(request: Request, error: Exception) -> Response:
         note(logging.ERROR, "unexpected error", error, path=request.url.path)
         # This answer is made outside all middleware, so it brings its own headers.
-        headers = {name.decode(): value.decode() for name, value in SECURITY_HEADERS}
+        guarding = {name.decode(): value.decode() for name, value in headers_of(behind_tls)}
+        headers = guarding | {"X-Request-ID": request_id.get()}
         return problem(500, "our fault; it has been logged", request.url.path, headers)
 
     for kind in (HttpProblem, BadRequest, BadEvent, Conflict, Transient):

@@ -17,7 +17,8 @@ from contracts.tally import COPY_PREFIX
 
 MAX_LOOKED_AT = 5_000
 CHUNK = 500
-#: The read model keeps seven days from ingestion; a day more for the edges. Older ones are asked for with `since`.
+#: Days that are looked into one by one: on DynamoDB the read model keeps seven from ingestion, and a day more for the
+#: edges; with `since` up to a hundred. Older ones are looked into where the store's counters tell of articles.
 DAYS_BACK = 8
 MAX_DAYS_BACK = 100
 #: DynamoDB takes no longer sort key.
@@ -38,14 +39,17 @@ class ItemPage(NamedTuple):
     next_cursor: str | None
 
 
-def _days(newest_ms: int, since_ms: int | None) -> Iterator[str]:
+def _days(store: ItemReads, newest_ms: int, since_ms: int | None) -> Iterator[str]:
+    """Days, newest first, back to the oldest that may hold an article."""
     oldest_ms = since_ms if since_ms is not None else newest_ms - DAYS_BACK * DAY_MS
-    oldest_ms = max(oldest_ms, newest_ms - MAX_DAYS_BACK * DAY_MS)
-    oldest = date_of(oldest_ms)
+    oldest = date_of(max(oldest_ms, newest_ms - MAX_DAYS_BACK * DAY_MS))
     at_ms = newest_ms
     while (day := date_of(at_ms)) >= oldest:
         yield day
         at_ms -= DAY_MS
+    since = date_of(since_ms) if since_ms is not None else ""
+    if since < oldest:
+        yield from (day for day in store.days_before(oldest) if day >= since)
 
 
 def _place_of(cursor: str, question: str, tag: str | None) -> Place:
@@ -82,7 +86,7 @@ def walk(
     looked_at = 0
     # One day ahead: an article may carry the stamp of a machine whose clock is fast.
     newest_ms = now_ms + DAY_MS if until_ms is None else min(now_ms + DAY_MS, until_ms)
-    partitions = [tag] if tag is not None else list(_days(newest_ms, since_ms))
+    partitions = [tag] if tag is not None else _days(store, newest_ms, since_ms)
     since = iso_ms(since_ms) if since_ms is not None else None
     # Keys begin with the instant, a tag's copies with the tag before it: this is the first key not wanted.
     below = "" if until_ms is None else (f"{COPY_PREFIX}{tag}#" if tag is not None else "") + iso_ms(until_ms)

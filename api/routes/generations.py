@@ -26,11 +26,19 @@ Before = Annotated[str, Path(description="name of the generation to compare with
 
 
 def known_generations(services: Services) -> list[dict[str, Any]]:
-    """The live generation and those that replays recorded. Blocking. Raises `Transient`."""
+    """The live generation and those that replays recorded, as anybody may know them. Blocking. Raises `Transient`."""
     live = services.epoch.current()
-    recorded = {name: value for name, value in services.home.control.list("generation").items() if name != "live"}
+    listed = services.home.control.list("generation").items()
+    recorded = {name: discreet(value) for name, value in listed if name != "live"}
     names = sorted({live, *recorded})
     return [{"name": name, "live": name == live, "detail": recorded.get(name, {})} for name in names]
+
+
+def discreet(run: dict[str, Any]) -> dict[str, Any]:
+    """A run as anybody may know it: its error can name files and accounts, so only of what kind it was."""
+    if not run.get("error"):
+        return run
+    return run | {"error": f"{run.get('error_kind', 'error')}: `candlewick runs show {run.get('id')}` says what it was"}
 
 
 def swaps_of(services: Services) -> list[dict[str, Any]]:

@@ -142,7 +142,7 @@ def _watermarks(services: Services) -> list[dict[str, Any]]:
 async def status(request: Request, services: Use) -> Response:
     """Sources, counts, lag and watermarks; what other stages of the process report is merged in."""
     hub = services.hub
-    newest = hub.newest
+    newest = hub.newest if services.live else (await services.run("buckets", hub.read_head))[2]
     document: dict[str, Any] = {
         "sources": await services.run("control", source_rows, services.home.control),
         "counts": {"articles": await services.run("items", services.home.items.count_primary)},

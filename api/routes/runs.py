@@ -10,7 +10,7 @@ from api.context import Services, Use
 from api.problems import HttpProblem
 from api.replay_answers import CompareReport, RunDetail, Runs
 from api.respond import json_answer
-from api.routes.generations import act
+from api.routes.generations import act, discreet
 from contracts.generation import AUDIT_KIND, COMPARE_KIND, RUN_KIND
 
 router = APIRouter(tags=["generations"])
@@ -27,7 +27,8 @@ def _all(services: Services) -> dict[str, Any]:
 
 
 def _told(services: Services) -> list[dict[str, Any]]:
-    """Every run. Which is live the pointer says: a swap that was cut short is in no run's document yet. Blocking."""
+    """Every run, as anybody may know it. Which is live the pointer says: a swap that was cut short is in no run's
+    document yet. Blocking."""
     live = services.epoch.current()
     runs = list(services.home.control.list(RUN_KIND).values())
     for run in runs:
@@ -35,7 +36,7 @@ def _told(services: Services) -> list[dict[str, Any]]:
             run["state"] = "live"
         elif run["state"] == "live":
             run["state"] = "retired"
-    return runs
+    return [discreet(run) for run in runs]
 
 
 @router.get("/runs", response_model=Runs, summary="Replay runs")

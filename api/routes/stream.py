@@ -98,7 +98,7 @@ async def open_stream(
     if over and start.again and opening.resumed and not opening.parts(wanted):
         connections.release()
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
-    return Handover(EventStream(connections, wanted, opening, until_ms, configuration))
+    return Handover(EventStream(connections, wanted, opening, until_ms, configuration, over))
 
 
 @router.get(

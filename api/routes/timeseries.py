@@ -129,8 +129,9 @@ async def timeseries(
     generation: Named = None,
 ) -> Response:
     """Buckets of one subject at one resolution, ascending. Windows without articles are absent, never invented; the
-    window that contains now is `partial_bucket`, never in `buckets`. Without `start` the newest 1,440/288/144/168/112/
-    120/120/90 buckets (by resolution), and `next_cursor` leads to older ones; with it, `next_cursor` leads to newer."""
+    window that contains now is `partial_bucket`, never in `buckets`. Without `start` `next_cursor` leads to older ones,
+    with it to newer. A page has as many as `limit` says, else 1,000 (1,440 at 1m); without `start` and `end` the newest
+    1,440/288/144/168/112/120/120/90 (by resolution)."""
     began_ms = services.clock.monotonic_ms()
     start_ms, end_ms = range_of(start, end)
     question = ask(subject_of(subject), resolution, start_ms, end_ms, limit, cursor)

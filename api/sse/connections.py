@@ -1,10 +1,10 @@
 """All open streams of this process: the cap, heartbeats, planned ends, clients that do not read, and the farewell."""
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+from api.duties import end, kept_up
 from api.logs import note
 from api.sse.hub import Hub
 from api.sse.opening import Run
@@ -79,7 +79,7 @@ class Connections:
             if self.hub.started:
                 return
             self.hub.start(*await self._run("buckets", self.hub.read_head))
-            self._tasks += [asyncio.create_task(self._heartbeats()), asyncio.create_task(self._tidy())]
+            self._tasks += [asyncio.create_task(kept_up(duty)) for duty in (self._heartbeats, self._tidy)]
 
     async def start_when_up(self) -> None:
         """Start as soon as the store answers."""
@@ -104,10 +104,7 @@ class Connections:
     async def stop(self) -> None:
         """Drain, and stop the timers and the poller."""
         self.drain()
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end(self._tasks)
         self._tasks.clear()
         await asyncio.get_running_loop().run_in_executor(None, self.hub.stop)
 

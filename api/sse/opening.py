@@ -74,9 +74,11 @@ def find_since(store: BucketStore, since_ms: int, now_ms: int) -> Vector | None:
     """The position just before the first change written at or after an instant, by bisection in every lane (changes
     of a lane are written in order). None when changes since then may be trimmed: those that are, are older than a day.
     """
+    heads = store.changes_head()
     tail = store.changes_tail()
     vector: Vector = {}
-    for lane, head in store.changes_head().items():
+    # A lane that is born meanwhile is not among the heads, and so it is read from its beginning.
+    for lane, head in heads.items():
         low, high = tail.get(lane, head + 1), head + 1
         trimmed = low > 1 and since_ms < now_ms - DAY_MS
         if trimmed and (low > head or _written_ms(store, lane, low) >= since_ms):
@@ -103,21 +105,21 @@ def _written_ms(store: BucketStore, lane: str, sequence: int) -> int:
 
 def missed_changes(store: BucketStore, start: Vector, until: Vector) -> list[StoredChange] | None:
     """The changes in `(start, until]` of every lane, in each lane's order; None when some are trimmed, the position
-    lies beyond the log's head (another log), or there are too many to replay."""
-    tail, head = store.changes_tail(), store.changes_head()
-    for lane, newest in head.items():
-        if start.get(lane, 0) < tail.get(lane, newest + 1) - 1:
-            return None
-    if any(sequence > head.get(lane, 0) for lane, sequence in start.items()):
+    lies beyond the log's head (another log), or there are too many to replay. Numbers have no gaps, so what is missing
+    shows in what is found."""
+    if not covers(until, start) and not covers(store.changes_head(), start):
         return None
     found: list[StoredChange] = []
     vector = dict(start)
     while not covers(vector, until):
         page = store.changes_after(vector, PAGE)
-        vector = advanced(vector, page)
+        for stored in page:
+            if stored.sequence != vector.get(stored.lane, 0) + 1:
+                return None
+            vector[stored.lane] = stored.sequence
         found += [stored for stored in page if stored.sequence <= until.get(stored.lane, 0)]
-        if len(page) < PAGE:
-            break
+        if len(page) < PAGE and not covers(vector, until):
+            return None
         if len(found) > MAX_REPLAY_CHANGES:
             return None
     return found

@@ -19,8 +19,6 @@ from contracts.documents import bucket_document, end_ms, partial_document
 from contracts.instants import iso_ms
 from contracts.ports import Change, NewEvent, StoredChange
 
-#: Newly scored articles told of per change; the buckets hold them all.
-MAX_ITEMS_PER_CHANGE = 200
 #: Events of each kind that are kept encoded: after a restart everybody comes back and asks for the same ones.
 EVENTS_KEPT = 4_096
 #: Of windows that have ended there is one a series and minute, not one an article: a quarter is as long a time.
@@ -169,15 +167,12 @@ def _newest_event(subject: str, event: NewEvent, origin_ms: int, title: str | No
 
 
 def item_events(change: Change, titles: Mapping[str, str]) -> list[StreamEvent]:
-    """`new_item` for each newly scored article (the newest ones), and one `sentiment_update`: the subject's newest."""
+    """`new_item` for each newly scored article, and one `sentiment_update`: the subject's newest."""
     if not change.events:
         return []
     ordered = sorted(change.events, key=lambda event: (event.event_time, event.event_id))
     subject, origin_ms, newest = change.subject, change.origin_ms, ordered[-1]
-    items = [
-        _item_event(subject, event, origin_ms, titles.get(event.article_id))
-        for event in ordered[-MAX_ITEMS_PER_CHANGE:]
-    ]
+    items = [_item_event(subject, event, origin_ms, titles.get(event.article_id)) for event in ordered]
     last = _newest_event(subject, newest, origin_ms, titles.get(newest.article_id), len(ordered))
     return [*items, last]
 

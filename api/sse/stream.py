@@ -114,7 +114,8 @@ class Edit(NamedTuple):
 
 class EventStream:
     """The stream of one client. `index` is its place in the ring; `ending` is set by others: the reason for a farewell.
-    One whose `until` lies in the past is `over` with its opening: what the ring holds was written later."""
+    One whose `until` was past when it was asked for is `over` with its opening: what the ring holds was written
+    later."""
 
     __slots__ = (
         "_chunked",
@@ -144,6 +145,7 @@ class EventStream:
         opening: Opening,
         until_ms: int | None,
         configuration: tuple[str, str] | None = None,
+        over: bool = False,
     ) -> None:
         self._connections = connections
         self._hub = connections.hub
@@ -155,8 +157,8 @@ class EventStream:
         lifetime_s = self._hub.options.max_lifetime_s
         self._lifetime_s = lifetime_s
         self.expires_ms = self._hub.clock.monotonic_ms() + planned_lifetime_ms(lifetime_s)
-        self.over = until_ms is not None and self._hub.clock.now_ms() >= until_ms
-        self.ending: str | None = "until" if self.over else None
+        self.over = over
+        self.ending: str | None = "until" if over else None
         self.gone = False
         self.sending_since_ms: float | None = None
         self._edit: Edit | None = None

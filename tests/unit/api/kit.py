@@ -15,6 +15,7 @@ import httpx
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.keyring import Keyring
 from api.options import ApiOptions
 from api.server import bind, make_server
 from api.stream_answers import EVENTS
@@ -119,6 +120,10 @@ def summary_of(events: Sequence[Told], model: str = "model-1") -> Summary:
         sources=("test",),
         model_versions=(model,),
     )
+
+
+def keyring(home: TestHome, secrets: FakeSecrets | None = None, days: int = 30) -> Keyring:
+    return Keyring(home.control, secrets or FakeSecrets(), home.clock, days)
 
 
 class Line:

@@ -186,7 +186,7 @@ async def test_who_was_away_from_a_promotion_to_its_rollback_loads_afresh(
             assert (await ask(page["stream_cursor"]))["resumed"]
             opening = await services.opener.open(Start(decode_point(place), None), WANTED)
             assert (opening.resumed, opening.reason) == (False, "epoch_changed")
-            hello, *_ = await heard(EventStream(services.connections, WANTED, opening, NOW_MS))
+            hello, *_ = await heard(EventStream(services.connections, WANTED, opening, NOW_MS, over=True))
             assert b'"epoch":"g1"' in hello
         await swap(home, services, "g1", NOW_MS + 2)
         assert not (await ask(answer["cursor"]))["resumed"], "rolled back and promoted again"

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from aggregation.changes import MAX_CHANGE_EVENTS
 from api.app import NOUNS
-from api.sse.slots import MAX_ITEMS_PER_CHANGE
 from api.sse.stream import RECONNECT_MS
 from api.stream_answers import EVENTS, Bye
 from contracts.errors import QUARANTINE_REASONS
@@ -78,7 +78,8 @@ def test_every_reason_event_and_farewell_is_in_the_page() -> None:
         assert f"| `{reason}` | {text} |" in PAGE, reason
     for name in EVENTS:
         assert f"| `{name}` |" in PAGE, name
-    assert f"the newest {MAX_ITEMS_PER_CHANGE} of a change |" in PAGE
+    assert f"the newest {MAX_CHANGE_EVENTS} of a change |" in PAGE
+    assert f"with their `count`, at most {MAX_CHANGE_EVENTS} |" in PAGE
     for reason in RECONNECT_MS:
         assert f"`{reason}`" in PAGE, reason
     assert set(Bye.model_fields["reason"].annotation.__args__) == set(RECONNECT_MS)  # type: ignore[union-attr]

@@ -27,7 +27,7 @@ def many(line: Line) -> None:
 async def greeting_of(services: Any, wanted: Filter) -> list[tuple[bytes, float]]:
     """What a stream sends until its first pause, write by write, and since when each was under way."""
     opening = await services.opener.open(Start(None, None), wanted)
-    stream = EventStream(services.connections, wanted, opening, NOW_MS)
+    stream = EventStream(services.connections, wanted, opening, NOW_MS, over=True)
     writes = []
 
     async def receive() -> dict[str, Any]:

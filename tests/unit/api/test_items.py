@@ -79,6 +79,30 @@ async def test_items_come_newest_first_and_pages_hold_while_articles_arrive(home
 
 
 @live
+async def test_pages_lead_to_every_article_that_is_counted_however_old(home: TestHome) -> None:
+    """Across days without any, and further back than the days that are looked at unasked."""
+    days = [0, 1, 7, 8, 9, 20, 30, 150]
+    for number, ago in enumerate(days):
+        read_model(home, number, NOW_MS - ago * DAY_MS, matched_tags=["chips"])
+    async with calling(create_app(home, options())) as client:
+        assert (await client.get("/api/v2/analytics")).json()["summary"]["total_records"] == len(days)
+        for url, key, cursor_key, parameter in (
+            ("/api/v2/items?limit=3", "items", "next_cursor", "cursor"),
+            ("/api/v2/items?limit=3&tag=chips", "items", "next_cursor", "cursor"),
+            (f"/api/v2/items?limit=3&since={iso_ms(NOW_MS - 151 * DAY_MS)}", "items", "next_cursor", "cursor"),
+            ("/api/v2/records?limit=3", "records", "lastKey", "lastKey"),
+        ):
+            found = [each for page in await pages(client, url, key, cursor_key, parameter) for each in page]
+            assert found == [article(number) for number in range(len(days))], url
+        for query, numbers in (
+            (f"until={iso_ms(NOW_MS - 25 * DAY_MS)}", [6, 7]),
+            (f"since={iso_ms(NOW_MS - 25 * DAY_MS)}", [0, 1, 2, 3, 4, 5]),
+        ):
+            rows = (await client.get(f"/api/v2/items?{query}")).json()["items"]
+            assert [row["source_id"] for row in rows] == [article(number) for number in numbers], query
+
+
+@live
 async def test_every_filter_applies(home: TestHome) -> None:
     read_model(home, 1, NOW_MS - 1_000, sentiment="positive", matched_tags=["chips"])
     read_model(home, 2, NOW_MS - 2_000, sentiment="negative", matched_tickers=["MSFT"], matched_tags=["chips", "law"])
@@ -238,7 +262,7 @@ async def test_our_own_fault_is_a_500_without_a_traceback(
     def broken() -> None:
         raise AssertionError("the details")
 
-    app = create_app(home, options())
+    app = create_app(home, options(behind_tls=True))
     async with calling(app) as client:
         monkeypatch.setattr(app.state.services.home.items._inner, "count_primary", broken)
         answer = await client.get("/api/v2/status", headers={"X-Request-ID": "abc-123"})
@@ -253,6 +277,8 @@ async def test_our_own_fault_is_a_500_without_a_traceback(
         assert answer.headers["content-type"] == "application/problem+json"
         assert "the details" not in answer.text
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-request-id"] == "abc-123"
+        assert "strict-transport-security" in answer.headers
 
 
 @live

@@ -146,6 +146,51 @@ def test_the_lambda_answers_an_http_api_event(shared: Home, tmp_path: Path, monk
         adapter.cache_clear()
 
 
+def test_both_programs_know_the_names_of_companies(
+    shared: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from api.handler import adapter
+    from api.stream_app import make_app
+
+    monkeypatch.setenv("CANDLEWICK_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("CANDLEWICK_SYNCHRONOUS", "normal")
+    adapter.cache_clear()
+    try:
+        for app in (adapter().app, make_app()):
+            assert app.state.services.names["AAPL"] == "Apple Inc."  # type: ignore[attr-defined]
+    finally:
+        adapter.cache_clear()
+
+
+def test_an_answer_that_lambda_would_not_take_says_how_to_ask_for_less(
+    shared: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from api import handler
+
+    monkeypatch.setenv("CANDLEWICK_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("CANDLEWICK_SYNCHRONOUS", "normal")
+    Writer(shared).write()
+    event = _http_event("/api/v2/timeseries", "tickers=AAPL&resolution=1m")
+    handler.adapter.cache_clear()
+    try:
+        whole = handler.lambda_handler(event, None)
+        size = len(json.dumps(whole, ensure_ascii=False))
+        # It tells how long it took, so the next one may be a little shorter or longer.
+        monkeypatch.setattr(handler, "MAX_ANSWER_BYTES", size + 20)
+        assert handler.lambda_handler(event, None)["statusCode"] == 200
+        monkeypatch.setattr(handler, "MAX_ANSWER_BYTES", size - 20)
+        refused = handler.lambda_handler(event, None)
+    finally:
+        handler.adapter.cache_clear()
+    problem = json.loads(refused["body"])
+    assert (refused["statusCode"], problem["status"], problem["instance"]) == (400, 400, "/api/v2/timeseries")
+    assert "limit" in problem["detail"]
+    assert refused["headers"]["content-type"] == "application/problem+json"
+    assert refused["headers"]["x-request-id"]
+    assert int(refused["headers"]["content-length"]) == len(refused["body"])
+    assert "etag" not in refused["headers"]
+
+
 def _http_event(path: str, query: str) -> dict[str, Any]:
     """An event of an API Gateway HTTP API, payload format 2.0."""
     return {

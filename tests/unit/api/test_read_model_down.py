@@ -136,6 +136,42 @@ def test_without_a_scan_the_outage_is_told() -> None:
             reads.dashboard_day("2025-12-21", None, 10)
 
 
+def test_a_scan_serves_for_ten_seconds_or_as_long_as_it_took_and_tells_when_it_was_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = ManualClock(NOW_MS)
+    store = HalfDown(SqliteItemStore(tmp_path / "items.db", clock, "normal"))
+    fill(store, 3)
+    store.down = True
+    takes_ms, scans = 12_000, []
+    scan = store.scan_primary
+
+    def slowly() -> Any:
+        scans.append(clock.now_ms())
+        clock.advance(takes_ms)
+        return scan()
+
+    store.scan_primary = slowly  # type: ignore[method-assign]
+    reads = ItemReads(store, clock)  # type: ignore[arg-type]
+
+    def rows() -> int:
+        return len(reads.dashboard_day("2025-12-21", None, 10))
+
+    assert (rows(), rows(), len(scans)) == (3, 3, 1)
+    clock.advance(takes_ms - 1)
+    assert (rows(), len(scans)) == (3, 1)
+    clock.advance(1)
+    takes_ms = 0
+    assert (rows(), len(scans)) == (3, 2)
+    clock.advance(9_999)
+    assert (rows(), len(scans)) == (3, 2)
+    clock.advance(1)
+    assert not any("looked at" in record.getMessage() for record in caplog.records)
+    monkeypatch.setattr("api.item_reads.MAX_SCANNED", 2)
+    assert (rows(), len(scans)) == (2, 3)
+    assert any("looked at" in record.getMessage() for record in caplog.records)
+
+
 def test_counters_equal_a_recount_above_one_megabyte(tmp_path: Path) -> None:
     store = SqliteItemStore(tmp_path / "items.db", ManualClock(NOW_MS), "normal")
     fill(store, 3_000, "x" * 400, step_ms=3 * MINUTE_MS + 11)

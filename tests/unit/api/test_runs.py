@@ -75,3 +75,17 @@ async def test_a_series_of_a_generation_that_is_not_live(home: TestHome, line: L
         refused = await client.get("/api/v2/timeseries/AAPL?resolution=1m&generation=g9")
         assert refused.status_code == 404
         assert "g9 is no known generation" in refused.json()["detail"]
+
+
+@live
+async def test_what_a_run_failed_of_names_no_file_and_no_account(home: TestHome) -> None:
+    for more in ({"error_kind": "Altered"}, {}):
+        failed = RUN | {"state": "failed", "error": "file /srv/secret of arn:aws:s3:::mine is gone"} | more
+        home.control.put("replay-run", "r1", failed)
+        home.control.put("generation", "g2", failed)
+        async with calling(create_app(home, options())) as client:
+            for path in ("runs", "runs/r1", "runs/g2", "generations"):
+                text = (await client.get(f"/api/v2/{path}")).text
+                assert "/srv/secret" not in text
+                assert "arn:" not in text
+                assert f"{more.get('error_kind', 'error')}: `candlewick runs show r1` says what it was" in text

@@ -354,6 +354,8 @@ async def test_changes_needs_no_poller(home: TestHome, line: Line) -> None:
         refused = await client.get("/api/v2/stream")
         assert refused.status_code == 501
         assert (await client.get("/ready")).status_code == 200
+        status = (await client.get("/api/v2/status")).json()
+        assert (status["lag_ms"], status["newest_ingest_at"]) == (1_000, iso_ms(NOW_MS - 1_000))
 
 
 @live

@@ -211,7 +211,7 @@ async def test_what_is_written_after_an_until_in_the_past_is_not_told(home: Test
         services = app.state.services
         opening = await services.opener.open(Start(None, NOW_MS), APPLE, NOW_MS + 1)
         home.clock.instant_ms += 1_000
-        stream = EventStream(services.connections, APPLE, opening, NOW_MS + 1)
+        stream = EventStream(services.connections, APPLE, opening, NOW_MS + 1, over=True)
         line.tell(told(2))
         await taken_in(home, services)
         async with listening(services, stream) as reader:

@@ -297,6 +297,32 @@ def test_lanes_that_were_trimmed_hide_no_instant_of_the_last_day(tmp_path: Path)
     store.close()
 
 
+def test_a_lane_that_is_born_while_an_instant_is_looked_for_is_missed_from_its_first_change(tmp_path: Path) -> None:
+    store = SqliteBucketStore(tmp_path / "buckets.db", "normal")
+
+    def write(lane: str) -> None:
+        store.commit("g1", [], [Change("g1", "AAPL", (), (), NOW_MS, NOW_MS)], lane)
+
+    class Splitting:
+        born = False
+
+        def __getattr__(self, name: str) -> Any:
+            def read(*arguments: Any) -> Any:
+                found = getattr(store, name)(*arguments)
+                if not self.born:
+                    self.born = True
+                    write("new")
+                return found
+
+            return read
+
+    write("old")
+    vector = find_since(Splitting(), NOW_MS, NOW_MS)  # type: ignore[arg-type]
+    assert vector is not None
+    assert [stored.lane for stored in missed_changes(store, vector, store.changes_head()) or ()] == ["new", "old"]
+    store.close()
+
+
 def test_a_broken_last_event_id_gets_a_snapshot_and_a_broken_cursor_a_word() -> None:
     assert start_of("nonsense", None, None).point == ("", {})
     assert start_of("g1.0:5", "0:3", None).point == ("g1", {"shardId-000000000000": 5})

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
+import pytest
 
 from api.sse.connections import Connections
 from api.sse.ring import Ring
@@ -189,3 +190,24 @@ def test_who_is_let_in_goes_on_from_where_it_began_to_be() -> None:
     assert connections.reserve()
     let_in(5)  # by what was read before the last turn
     assert first_after_two_turns() == 5
+
+
+@live
+async def test_what_is_written_before_an_end_that_passes_while_the_stream_is_opened_is_heard(
+    home: TestHome, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(home) as (base, app), httpx.AsyncClient(base_url=base) as rest:
+        opener = app.state.services.opener
+        opened = opener.open
+
+        async def slowly(*arguments: Any) -> Any:
+            opening = await opened(*arguments)
+            line.tell(told(1))
+            await taken_in(home, app)
+            home.clock.instant_ms += 1_000
+            return opening
+
+        monkeypatch.setattr(opener, "open", slowly)
+        until = iso_ms(home.clock.now_ms() + 500)
+        heard = (await rest.get("/api/v2/stream", params={"tickers": "AAPL", "until": until})).text
+        assert (heard.count("event: new_item"), heard.count('"reason":"until"')) == (1, 1)
