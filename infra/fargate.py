@@ -1,7 +1,7 @@
 """The event stream as one small Fargate service: many connections a process, for when streams outgrow the function.
 
-About 0.25 vCPU and 512 MB (arm64) hold 1,000 watchers; 24 h of it cost 7.08 a month, an application load balancer 16.43
-more: cheaper than the function from three always-open streams on.
+About 0.25 vCPU and 512 MB (arm64) hold 1,000 watchers. Balancer, public addresses and Container Insights included, it
+costs what some always-open streams of the function cost: docs/cost.md says how many.
 """
 
 from pathlib import Path

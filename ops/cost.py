@@ -3,20 +3,27 @@
 Sizes of bucket items are taken from the code that writes them, so a change of format changes the estimate.
 """
 
-from itertools import pairwise
+from itertools import count, pairwise
 from math import ceil
 from typing import Final, Literal, NamedTuple
 
+from aggregation.finalizer import LOOK_BACK_MS
+from api.fleet import REPORT_EVERY_S
+from api.options import ApiOptions
+from api.sse.poller import EPOCH_EVERY_S
 from contracts.bucket import Bucket, Summary, pack_members
 from contracts.events import LABELS
 from contracts.metrics import METRICS
-from contracts.resolution import FINEST, HOUR_MS, MINUTE_MS, RESOLUTIONS
+from contracts.resolution import CHILD, FINEST, HOUR_MS, MINUTE_MS, RESOLUTIONS, WIDTH_MS
 from contracts.tally import DELAY_BINS, SCORE_BINS, Cell
+from producers.source_state import MIN_SEEN, remembered
+from producers.sources.registry import load_sources
 from stores.dynamo_bucket_item import bucket_row
 from stores.dynamo_tallies import counter_bytes
 
 DAYS: Final = 30
 HOURS: Final = 730
+SECONDS: Final = HOURS * 3600
 BUDGET_USD: Final = 60.0
 
 #: USD, us-east-1, read from AWS' price list; check again before relying on them.
@@ -31,7 +38,7 @@ PRICES: Final[dict[str, float]] = {
     "lambda million invocations": 0.20,
     "lambda arm gb second": 0.0000133334,
     "s3 gb month": 0.023,
-    "s3 thousand puts": 0.005,
+    "s3 thousand puts": 0.005,  # and lists
     "logs gb": 0.50,
     "metric month": 0.30,
     "alarm month": 0.10,
@@ -41,18 +48,35 @@ PRICES: Final[dict[str, float]] = {
     "cloudfront gb": 0.085,
     "fargate arm month": 7.08,
     "balancer month": 16.43,
+    "public address month": 3.65,
     "dax t3.small month": 29.20,
 }
 FREE_METRICS: Final = 10
 FREE_ALARMS: Final = 10
 FREE_CLOUDFRONT_GB: Final = 1_000
 FREE_TRACES: Final = 100_000
+TRACED_PAST_ONE_A_SECOND: Final = 0.05
 TABLES_GB: Final = 1.5
+READ_UNIT_BYTES: Final = 4_096
+#: Between two runs of the producers, and of the finaliser (infra/pipeline_stack.py).
+RUN_EVERY_S: Final = 300
+#: Between two questions of a page that has no stream (web/src/stream/stream_client.ts), and what one reads: the live
+#: generation, the lanes twice and one of them.
+POLL_EVERY_S: Final = 2
+POLL_READ_UNITS: Final = 4
+WATCHERS_A_TASK: Final = 1_000
+#: Of the balancer, one a zone (infra/network.py); a task has one too.
+BALANCER_ADDRESSES: Final = 2
+#: What Container Insights tells of a cluster, of a service and of a task's family.
+INSIGHTS_METRICS: Final = 8 + 11 + 6
+#: What a source's state holds beside what it has told.
+STATE_BYTES: Final = 600
 
 
 class Load(NamedTuple):
     """What the installation has to do. `viewers`: watching at once, on average.
-    `subjects_per_article`: events an article becomes."""
+    `subjects_per_article`: events an article becomes. `requests_per_viewer_hour`: beside polls; a page asks for
+    `/subjects` every minute, and other questions read less."""
 
     articles_per_hour: float = 60
     subjects_per_article: float = 2.0
@@ -144,12 +168,37 @@ def units_per_counted_batch(load: Load) -> int:
     return sum(2 * ceil(counter_bytes(cells) / 1024) for cells in (minute, hour))
 
 
+def subjects_read_units(tickers: int) -> int:
+    """Read units of one answer of `/subjects`: the list, and of each the hours of a day."""
+    children = HOUR_MS // WIDTH_MS[CHILD["1h"]]
+    return 1 + tickers * ceil(24 * item_bytes(children, 0, "1h") / READ_UNIT_BYTES)
+
+
+def finalizer_read_units(tickers: int, events: float) -> float:
+    """Read units of one run at so many events a month: of what was touched or is not over, the bookkeeping, the bucket
+    and every child it may have."""
+    units = 0.0
+    for resolution in RESOLUTIONS:
+        fine = CHILD.get(resolution.name)
+        children = resolution.width_ms // WIDTH_MS[fine] if fine else 0
+        seen_s = max(LOOK_BACK_MS, resolution.width_ms) / 1000
+        units += _subjects_hit(tickers, events * seen_s / SECONDS) * (2 + children)
+    return units
+
+
+def sources_write_units() -> float:
+    """Write units a month of the states of the shipped sources that need no key: each poll writes one."""
+    state = ceil((MIN_SEEN * (len(remembered("")) + 3) + STATE_BYTES) / 1024)
+    paces = [max(each.every_s, RUN_EVERY_S) for each in load_sources(None) if each.enabled and not each.secret]
+    return sum(state * SECONDS / pace_s for pace_s in paces)
+
+
 def estimate(load: Load) -> list[Line]:
     """The lines, dearest first."""
     articles = load.articles_per_hour * HOURS
     events = articles * load.subjects_per_article
     lines = [*_streams(load, articles, events), *_tables(load, articles, events), *_functions(load, articles, events)]
-    lines += [*_watchers(load), *_rest(load, articles, events)]
+    lines += [*_steady(load, events), *_open_streams(load), *_watchers(load), *_rest(load, articles, events)]
     lines.append(_traces(lines))
     return sorted((line for line in lines if line.usd > 0), key=lambda line: (-line.usd, line.name))
 
@@ -161,9 +210,12 @@ def total_usd(lines: list[Line]) -> float:
 
 def batches_of_subjects(load: Load, events: float) -> float:
     """(batch, subject) pairs a month: never more than events, nor than a batch a second and subject."""
-    rate = events / (HOURS * 3600)
-    per_second = load.tickers * (1 - (1 - 1 / load.tickers) ** rate) if rate < 1e4 else load.tickers
-    return min(events, per_second * HOURS * 3600)
+    return min(events, _subjects_hit(load.tickers, events / SECONDS) * SECONDS)
+
+
+def _subjects_hit(tickers: int, events: float) -> float:
+    """How many of the subjects some events are about."""
+    return tickers * (1 - (1 - 1 / tickers) ** events) if tickers else 0.0
 
 
 def _streams(load: Load, articles: float, events: float) -> list[Line]:
@@ -189,11 +241,9 @@ def _tables(load: Load, articles: float, events: float) -> list[Line]:
     articles_units = articles * (2 + load.subjects_per_article + 1)  # item, mentions, story claim
     # Article and copies, 2 KB, each with an index; the article in a transaction with its counters (double).
     model = articles * (4 + 2 + load.tags_per_article * 2 * 2)
-    counters = min(articles, HOURS * 3600 / 2) * units_per_counted_batch(load)
-    watermarks = load.shards * HOURS * 3600 / 10
-    # Buckets and, of each article, what it was counted for; then the watchers' questions.
-    reads = pairs * 8 * 0.5 + articles + load.viewers * HOURS * load.requests_per_viewer_hour * 20
-    changes_read = HOURS * 3600 * 2 * 0.5 * (1 if load.stream != "poll" else 0.25)
+    counters = min(articles, SECONDS / 2) * units_per_counted_batch(load)
+    watermarks = load.shards * SECONDS / 10
+    reads = pairs * 8 * 0.5 + articles  # buckets and, of each article, what it was counted for
     return [
         Line("DynamoDB: buckets", (buckets + index) * copies * write / 1e6, buckets + index, "write units", "8 each"),
         Line("DynamoDB: changes", changes * copies * write / 1e6, changes, "write units", "for watchers"),
@@ -201,7 +251,7 @@ def _tables(load: Load, articles: float, events: float) -> list[Line]:
         Line("DynamoDB: read model", model * copies * write / 1e6, model, "write units", "days, tags, labels"),
         Line("DynamoDB: counters", counters * copies * write / 1e6, counters, "write units", "of the read model"),
         Line("DynamoDB: watermarks", watermarks * copies * write / 1e6, watermarks, "write units", "shards' progress"),
-        Line("DynamoDB: reads", (reads + changes_read) * read / 1e6, reads + changes_read, "read units", "all"),
+        Line("DynamoDB: reads", reads * read / 1e6, reads, "read units", "buckets, articles"),
         Line("DynamoDB: storage", TABLES_GB * copies * PRICES["dynamodb gb month"], TABLES_GB, "GB", "TTL bounds it"),
         Line(
             "DynamoDB: recovery", TABLES_GB * PRICES["dynamodb recovery gb month"], TABLES_GB, "GB",
@@ -210,17 +260,37 @@ def _tables(load: Load, articles: float, events: float) -> list[Line]:
     ]  # fmt: skip
 
 
+def _steady(load: Load, events: float) -> list[Line]:
+    """What the schedules ask and write, and the watchers' questions."""
+    write, read = PRICES["dynamodb million write units"], PRICES["dynamodb million read units"]
+    states = sources_write_units()
+    checked = finalizer_read_units(load.tickers, events) * SECONDS / RUN_EVERY_S
+    asked = load.viewers * HOURS * load.requests_per_viewer_hour * subjects_read_units(load.tickers)
+    asked += _polls(load) * POLL_READ_UNITS
+    copies = 1 + load.replicas
+    return [
+        Line("DynamoDB: sources", states * copies * write / 1e6, states, "write units", "where each left off"),
+        Line("DynamoDB: finalizer", checked * read / 1e6, checked, "read units", "what was touched, and its children"),
+        Line("DynamoDB: questions", asked * read / 1e6, asked, "read units", "REST, as if all were /subjects"),
+    ]
+
+
+def _polls(load: Load) -> float:
+    return load.viewers * SECONDS / POLL_EVERY_S if load.stream == "poll" else 0.0
+
+
 def _functions(load: Load, articles: float, events: float) -> list[Line]:
-    seconds = HOURS * 3600
+    seconds = SECONDS
+    requests = load.viewers * HOURS * load.requests_per_viewer_hour + _polls(load)
     rows = (
         # name, invocations a month, seconds each, GB
         ("classifier", min(articles, seconds / 2), 0.4, 2.0),
         ("aggregator", min(events, seconds / 2) + load.shards * seconds / 60, 0.15, 1.0),
         ("read-model", min(articles, seconds / 2), 0.05, 0.25),
         ("archiver", load.shards * seconds / 60, 0.2, 0.5),
-        ("producers", seconds / 300, 20.0, 0.5),
-        ("finalizer", seconds / 300, 1.0, 0.5),
-        ("api", load.viewers * HOURS * load.requests_per_viewer_hour, 0.05, 0.5),
+        ("producers", seconds / RUN_EVERY_S, 20.0, 0.5),
+        ("finalizer", seconds / RUN_EVERY_S, 1.0, 0.5),
+        ("api", requests, 0.05, 0.5),
     )
     million, gb_second = PRICES["lambda million invocations"], PRICES["lambda arm gb second"]
     return [
@@ -231,31 +301,59 @@ def _functions(load: Load, articles: float, events: float) -> list[Line]:
 
 
 def _traces(lines: list[Line]) -> Line:
-    """Every invocation leaves one: sampling begins above one a second."""
-    count = sum(line.quantity for line in lines if line.unit == "invocations")
-    usd = max(0.0, count - FREE_TRACES) / 1e6 * PRICES["million traces"]
-    return Line("Traces", usd, count, "traces", "the first 100,000 are free")
+    """Every invocation leaves one: sampling begins above one a second and function."""
+    calls = [line.quantity for line in lines if line.unit == "invocations"]
+    traces = sum(min(each, SECONDS) + max(0.0, each - SECONDS) * TRACED_PAST_ONE_A_SECOND for each in calls)
+    usd = max(0.0, traces - FREE_TRACES) / 1e6 * PRICES["million traces"]
+    return Line("Traces", usd, traces, "traces", "the first 100,000 are free")
+
+
+def stream_usd(stream: Literal["lambda", "fargate"], viewers: int) -> float:
+    """What so many streams cost that are always open."""
+    return sum(line.usd for line in _open_streams(Load(viewers=viewers, stream=stream)))
+
+
+def cheaper_on_fargate() -> int:
+    """From how many streams on that are always open."""
+    return next(n for n in count(1) if stream_usd("fargate", n) < stream_usd("lambda", n))
+
+
+def _open_streams(load: Load) -> list[Line]:
+    """Each process looks at the lanes and at the live generation, and says that it is there."""
+    if load.stream == "lambda":
+        processes = load.viewers
+        usd = processes * SECONDS * 0.25 * PRICES["lambda arm gb second"]
+        line = Line("Event streams (Lambda)", usd, processes, "open streams", "each holds 256 MB")
+    elif load.stream == "fargate":
+        processes = max(1, ceil(load.viewers / WATCHERS_A_TASK))
+        usd = processes * PRICES["fargate arm month"] + PRICES["balancer month"]
+        usd += (processes + BALANCER_ADDRESSES) * PRICES["public address month"]
+        usd += INSIGHTS_METRICS * PRICES["metric month"]
+        line = Line("Event streams (Fargate)", usd, processes, "tasks", "a balancer, addresses, Container Insights")
+    else:
+        return []
+    looks_s = 1000 / ApiOptions.model_construct(home="aws").poll_every_ms + 1 / EPOCH_EVERY_S
+    looks, reports = processes * SECONDS * looks_s, processes * SECONDS / REPORT_EVERY_S
+    read, write = PRICES["dynamodb million read units"], PRICES["dynamodb million write units"]
+    return [
+        line,
+        Line("DynamoDB: streams' looks", looks * read / 1e6, looks, "read units", "lanes, live generation"),
+        Line(
+            "DynamoDB: streams' reports", reports * (1 + load.replicas) * write / 1e6, reports, "write units",
+            "how many are open",
+        ),
+    ]  # fmt: skip
 
 
 def _watchers(load: Load) -> list[Line]:
     open_hours = load.viewers * HOURS
     gigabytes = open_hours * 3600 * 0.2e3 / 1e9 + open_hours * load.requests_per_viewer_hour * 20e3 / 1e9
     paid = max(0.0, gigabytes - FREE_CLOUDFRONT_GB)
-    lines = [
+    requests = open_hours * load.requests_per_viewer_hour + _polls(load)
+    return [
         Line("CloudFront", paid * PRICES["cloudfront gb"], gigabytes, "GB", "the first 1,000 GB are free"),
-        Line(
-            "HTTP API", open_hours * load.requests_per_viewer_hour / 1e6 * PRICES["http api million requests"],
-            open_hours * load.requests_per_viewer_hour, "requests", "REST",
-        ),
-    ]  # fmt: skip
-    if load.stream == "lambda":
-        held = open_hours * 3600 * 0.25 * PRICES["lambda arm gb second"]
-        lines.append(Line("Event streams (Lambda)", held, load.viewers, "open streams", "each holds 256 MB"))
-    elif load.stream == "fargate":
-        tasks = max(1, ceil(load.viewers / 1_000))
-        usd = tasks * PRICES["fargate arm month"] + PRICES["balancer month"]
-        lines.append(Line("Event streams (Fargate)", usd, tasks, "tasks", "1,000 watchers each, and a balancer"))
-    return lines
+        Line("HTTP API", requests / 1e6 * PRICES["http api million requests"], requests, "requests", "REST, polls"),
+    ]
 
 
 def _rest(load: Load, articles: float, events: float) -> list[Line]:
@@ -267,6 +365,7 @@ def _rest(load: Load, articles: float, events: float) -> list[Line]:
     return [
         Line("Logs", logs_gb * PRICES["logs gb"], logs_gb, "GB", "one line a batch"),
         Line("Lake: puts", puts * PRICES["s3 thousand puts"], puts * 1e3, "objects", "one a minute and shard"),
+        Line("Lake: lists", puts * PRICES["s3 thousand puts"], puts * 1e3, "lists", "what is there, before each"),
         Line("Lake: storage", lake_gb * PRICES["s3 gb month"], lake_gb, "GB a month", "gzip JSON lines"),
         Line("Custom metrics", metrics * PRICES["metric month"], load.custom_metrics, "metrics", "10 are free"),
         Line("Alarms", alarms * PRICES["alarm month"], load.alarms, "alarms", "10 are free"),

@@ -5,7 +5,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts.errors import BadRequest
-from ops.cost import BUDGET_USD, Line, Load, documents_figure, estimate, total_usd, units_per_bucket_batch
+from ops.cost import (
+    BUDGET_USD,
+    WATCHERS_A_TASK,
+    Line,
+    Load,
+    cheaper_on_fargate,
+    documents_figure,
+    estimate,
+    stream_usd,
+    total_usd,
+    units_per_bucket_batch,
+)
 from ops.made_page import replaced
 
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "cost.md"
@@ -73,9 +84,22 @@ def page(text: str) -> str:
             "loads": ["| load | USD a month |", "|---|---|", *loads],
             "default": ["| position | USD a month | how much | why |", "|---|---|---|---|", *default],
             "caps": ["| stage | open streams at most | USD a month when all always are |", "|---|---|---|", *caps],
+            "streams": [
+                f"A stream that is open all the time holds a function all the time, {stream_usd('lambda', 1):.2f} a"
+                f" month each; from {cheaper_on_fargate()} on Fargate is cheaper, {stream_usd('fargate', 1):.2f} for up"
+                f" to {WATCHERS_A_TASK:,}. A page that polls, since there is no room for its stream, costs"
+                f" {_polling_usd():.2f}."
+            ],
             "units": [f"One batch on one subject writes 8 buckets and takes {units_per_bucket_batch()} write units."],
         },
     )
+
+
+def _polling_usd() -> float:
+    """What one page a month costs by its polls alone."""
+    loads = (Load(viewers=viewers, requests_per_viewer_hour=0, stream="poll") for viewers in (1, 0))
+    one, none = (total_usd(estimate(load)) for load in loads)
+    return one - none
 
 
 def _row(line: Line) -> str:

@@ -1,5 +1,5 @@
-"""The numbers of docs/scale.md, computed: shards, lanes, hot subjects, fan-out, replicas, failover. Deterministic; run
-`python -m ops.scale` to write them into the page.
+"""The numbers of docs/scale.md, computed: shards, the classifier, lanes, hot subjects, fan-out, replicas, failover.
+Deterministic; run `python -m ops.scale` to write them into the page.
 """
 
 from math import ceil
@@ -9,8 +9,10 @@ from typing import Final, NamedTuple
 from contracts.bucket import MEMBER_BYTES
 from contracts.hashing import HASH_KEY_COUNT, hash_key
 from contracts.member_parts import PART_LIMIT_BYTES
-from ops.cost import PRICES, units_per_bucket_batch
+from ops.cost import HOURS, PRICES, WATCHERS_A_TASK, cheaper_on_fargate, stream_usd, units_per_bucket_batch
 from ops.made_page import replaced
+from stores.dynamo import MAX_BATCH_GET, MAX_BATCH_WRITE, MAX_WORKERS
+from stores.kinesis_aggregate import MAX_AGGREGATE_BYTES
 
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "scale.md"
 SHARD_RECORDS_S: Final = 1_000
@@ -20,8 +22,15 @@ EVENT_BYTES: Final = 420
 PARTITION_WRITES_S: Final = 1_000
 SUBJECTS: Final = 500
 ZIPF: Final = 1.1
-#: Functions that read the busiest stream (scored-articles has two, raw-articles two; four when replays read along).
-STREAM_READERS: Final = 4
+#: Functions that read a stream always: what it is for, and the archiver (infra/pipeline_stack.py).
+STREAM_READERS: Final = 2
+#: What Lambda brings the classifier at once, and how long it may take (infra/).
+CLASSIFIER_RECORDS: Final = 100
+CLASSIFIER_TIMEOUT_S: Final = 120
+ARTICLE_BYTES: Final = 700
+#: Of DynamoDB in the same region, and of the model for one text (docs/benchmarks.md); the first is a guess.
+CALL_MS: Final = 6.0
+SCORE_MS: Final = 2.2
 
 
 class Spread(NamedTuple):
@@ -81,15 +90,36 @@ def lane_rows() -> list[str]:
     return rows
 
 
+def classifier_ms(subjects: int = 2) -> float:
+    """Milliseconds of one new story of its own, in a batch of many: its calls go together as far as they can."""
+    claim = 1 / MAX_BATCH_GET + 1 / MAX_WORKERS
+    items = 2 / MAX_BATCH_GET + (1 + subjects) / MAX_BATCH_WRITE
+    return (claim + items) * CALL_MS + SCORE_MS
+
+
+def classifier() -> list[str]:
+    """What the classifier does in one invocation and in a second."""
+    each_ms = classifier_ms()
+    brought = CLASSIFIER_RECORDS * (MAX_AGGREGATE_BYTES // ARTICLE_BYTES)
+    done = CLASSIFIER_TIMEOUT_S * 1000 / each_ms
+    return [
+        f"A new story takes the classifier about {each_ms:.0f} ms at {CALL_MS:g} ms a call of DynamoDB, so a shard of"
+        f" raw-articles takes {1000 / each_ms:,.0f} articles a second. An invocation brings at most"
+        f" {CLASSIFIER_RECORDS} aggregates, {brought:,} articles of {ARTICLE_BYTES} bytes, and has"
+        f" {CLASSIFIER_TIMEOUT_S} s, enough for {done:,.0f}; a batch that does not come to its end is halved by Lambda"
+        f" until it does. Claims share a partition: all shards together make {PARTITION_WRITES_S:,} a second."
+    ]
+
+
 def fanout_rows() -> list[str]:
     rows = ["| watchers | tier | USD a month |", "|---|---|---|"]
-    lambda_stream = 0.25 * 730 * 3600 * PRICES["lambda arm gb second"]
-    fargate, balancer = PRICES["fargate arm month"], PRICES["balancer month"]
+    first = cheaper_on_fargate()
     for watchers in (1, 3, 10, 1_000, 10_000, 100_000):
-        tasks = ceil(watchers / 1_000)
-        on_lambda, on_fargate = watchers * lambda_stream, tasks * fargate + balancer
-        name, usd = ("function", on_lambda) if on_lambda <= on_fargate else (f"{tasks} Fargate tasks", on_fargate)
-        rows.append(f"| {watchers:,} | {name} | {usd:,.2f} |")
+        if watchers < first:
+            rows.append(f"| {watchers:,} | function | {stream_usd('lambda', watchers):,.2f} |")
+        else:
+            tasks = ceil(watchers / WATCHERS_A_TASK)
+            rows.append(f"| {watchers:,} | {tasks} Fargate tasks | {stream_usd('fargate', watchers):,.2f} |")
     return rows
 
 
@@ -97,7 +127,7 @@ def replica_rows(events_s: float = 10.0) -> list[str]:
     rows = ["| replicas | bucket write units/s at 10 events/s | USD a month |", "|---|---|---|"]
     for replicas in (0, 1, 2, 3):
         units = events_s * units_per_bucket_batch() * (1 + replicas)
-        usd = units * 730 * 3600 / 1e6 * PRICES["dynamodb million write units"]
+        usd = units * HOURS * 3600 / 1e6 * PRICES["dynamodb million write units"]
         rows.append(f"| {replicas} | {units:,.0f} | {usd:,.2f} |")
     return rows
 
@@ -117,8 +147,8 @@ def readers() -> str:
     """What the consumers of one shard share."""
     each_kb = SHARD_BYTES_S * 2 // STREAM_READERS // 1000
     return (
-        f"{STREAM_READERS} functions share a shard's 2 MB/s and 5 reads/s, which is {each_kb} KB/s each: once more"
-        " than that comes in, use enhanced fan-out or split."
+        f"{STREAM_READERS} functions share a shard's 2 MB/s and 5 reads/s, which is {each_kb:,} KB/s each, all that a"
+        " shard takes in: with a third reader use enhanced fan-out or split."
     )
 
 
@@ -134,6 +164,7 @@ def page(text: str) -> str:
             "replicas": replica_rows(),
             "failover": failover_rows(),
             "readers": [readers()],
+            "classifier": classifier(),
         },
     )
 

@@ -57,6 +57,7 @@ class AwsHome:
         """Let the writing threads go."""
         self.buckets.close()
         self.items.close()
+        self.control.close()
 
     def _table(self, name: str) -> Table:
         return Table(self._dynamodb, physical_name(self._environment, name))

@@ -12,6 +12,7 @@ no gaps, and of two writers of a lane one is refused and numbers again.
 """
 
 import heapq
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -124,14 +125,16 @@ class DynamoChanges:
         ]
         return list(heapq.merge(*found, key=lambda stored: stored.change.written_ms))[:limit]
 
-    def trim(self, before_ms: int) -> int:
-        """Drop changes written before an instant, up to the first that was not; returns how many."""
+    def trim(self, before_ms: int, now_ms: int | None = None) -> int:
+        """Drop changes written before an instant, up to the first that was not; returns how many. With `now_ms` those
+        stamped later than it count as old."""
+        last_ms = math.inf if now_ms is None else now_ms
         dropped = 0
         for lane, head, tail in self._lanes():
             keys, new_tail = [], tail
             for row in self._rows(lane, tail - 1):
                 bodies = _decode(bytes(row["body"]["B"]))
-                if any(decode_change(body).written_ms >= before_ms for body in bodies):
+                if any(before_ms <= decode_change(body).written_ms <= last_ms for body in bodies):
                     break
                 keys.append(_key(lane, int(row["position"]["S"])))
                 new_tail = int(row["position"]["S"]) + 1

@@ -4,6 +4,10 @@ from typing import Any
 
 import pytest
 
+from api.sse.cursor import Point
+from api.sse.filters import make_filter
+from api.sse.opening import Start, missed_changes
+from api.sse.polling import Poll, _missed
 from contracts.resolution import DAY_MS
 from stores.bucket_codec import encode_change
 from stores.dynamo import PASSING_REASONS, Table
@@ -76,6 +80,28 @@ def test_a_change_is_found_by_reading_that_alone(world: World, table: Table):
         found = world.aws.buckets.changes_after({"a": after}, len(wanted))
         assert [stored.sequence for stored in found] == wanted
         assert len(items) <= 1 + len(wanted)
+
+
+def test_a_poll_asks_for_the_lanes_twice_and_for_each_lane_that_moved_once(world: World, table: Table):
+    head = EXPIRED + KEPT
+    for behind in (0, 1, 7):
+        world.faults.calls.clear()
+        poll = Poll(Start(Point("g1", {"a": head - behind}), None), make_filter(None, ("1m",)), 500)
+        _, reason, answer = _missed(world.aws.buckets, "g1", poll, world.clock.now_ms())
+        assert answer is not None
+        assert reason == "ok"
+        assert world.faults.calls == {"Query": 3 if behind else 1}
+
+
+def test_a_place_of_which_something_is_gone_is_not_gone_on_from(world: World, table: Table):
+    store, head = world.aws.buckets, EXPIRED + KEPT
+    for start, found in ((head, []), (head - 7, list(range(head - 6, head + 1))), (head - 8, None), (0, None)):
+        missed = missed_changes(store, {"a": start}, {"a": head})
+        assert (missed and [stored.sequence for stored in missed]) == found
+    assert missed_changes(store, {"a": head + 1}, {"a": head}) is None
+    table.write_many(deletes=[_key("a", head)])
+    assert missed_changes(store, {"a": head - 1}, {"a": head}) is None
+    assert missed_changes(store, {"a": head}, {"a": head}) == []
 
 
 @pytest.mark.parametrize("reason", sorted(PASSING_REASONS - {"None"}))
