@@ -14,7 +14,7 @@ RATE ?= 200
 CLIENTS ?= 1000
 DATA ?= ../shared/data
 
-.PHONY: help setup run test test-web lint types format web bench bench-engine bench-sse bench-model bench-web bench-replay bench-recognition fuzz sim sim-canaries model test-train eval soak chaos infra-venv test-infra infra-golden line-aws docs pages screenshots lock sbom audit clean browser
+.PHONY: help setup run test test-web lint types format web bench bench-engine bench-sse bench-model bench-web bench-replay bench-page bench-recognition fuzz sim sim-canaries model test-train eval soak chaos infra-venv test-infra infra-golden line-aws docs pages screenshots lock sbom audit clean browser
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -100,6 +100,9 @@ bench-replay: $(VENV)/.dev ## rebuilding from the lake, beside the live path: bu
 bench-model: $(VENV)/.baselines ## the sentiment model's speed: build/bench/model.json
 	@$(PY) tests/bench/bench_model.py
 
+bench-page: $(VENV)/.dev ## docs/benchmarks.json and .md from what the benchmarks measured last
+	@$(PY) -m tests.bench.benchmarks_page
+
 bench-recognition: $(VENV)/.dev ## precision and recall of recognising companies in labelled headlines
 	@$(PY) -m tests.bench.recognition $(ARGS)
 
@@ -131,7 +134,7 @@ infra-golden: infra-venv ## write the golden templates anew
 line-aws: $(VENV)/.dev ## 50,000 events through the AWS adapters with throttling, a split and a merge
 	@$(PY) -m tests.aws.line 50000
 
-docs: $(VENV)/.dev ## docs/reference/ and the licence table from the code, docs/faults.md and docs/soak.md from their results
+docs: $(VENV)/.dev ## docs/reference/ and the licence table from the code, the pages of docs/ that have results from them
 	@$(PY) -m ops.reference && $(PY) -m tests.docs.make_pages
 
 pages: $(VENV)/.dev ## docs/cost.md and docs/scale.md from their scripts

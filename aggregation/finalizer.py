@@ -8,7 +8,7 @@ import itertools
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -21,7 +21,8 @@ from aggregation.rollup import ancestors, is_lane, past_ttl, summary_of
 from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary
 from contracts.clock import Clock
 from contracts.documents import end_ms
-from contracts.generation import live_generation
+from contracts.generation import FIRST_GENERATION, POINTER
+from contracts.instants import parse_ms
 from contracts.logs import invoked
 from contracts.ports import BucketStore, ControlStore
 from contracts.resolution import CHILD, FINEST, MINUTE_MS, WIDTH_MS
@@ -32,6 +33,8 @@ from stores.home import open_home
 log = logging.getLogger(__name__)
 
 LOOK_BACK_MS = 15 * MINUTE_MS
+#: Between two writes of a commit law 2 does not hold; the aggregator's function lives no longer (infra/functions.py).
+IN_FLIGHT_MS = 2 * MINUTE_MS
 MAX_COMMIT_ATTEMPTS = 20
 LANE = "finalizer"
 #: Buckets read together: what a quarter of an hour touched has no bound, and its members come with it.
@@ -62,29 +65,38 @@ class Finalizer:
         self._expire = expire
 
     def run(self, look_back_ms: int = LOOK_BACK_MS) -> Findings:
-        """One pass over what was touched in the last `look_back_ms` of processing time, or is still marked partial."""
-        generation = live_generation(self._control)
+        """One pass over what was touched in the last `look_back_ms` of processing time, or is still marked partial.
+        What may still be in the middle of a commit is left to the next."""
         now_ms = self._clock.now_ms()
-        touched = self._buckets.touched_since(generation, now_ms - look_back_ms)
+        pointer = self._control.get(*POINTER).value or {}
+        generation = str(pointer.get("generation", FIRST_GENERATION))
+        since_ms = now_ms - look_back_ms
+        if "swapped_at" in pointer:
+            # What a replay wrote can be millions of buckets; what it or the swap left torn, they mend themselves.
+            since_ms = max(since_ms, parse_ms(pointer["swapped_at"]))
+        touched = self._buckets.touched_since(generation, since_ms)
         family: dict[BucketKey, None] = {}
         for key in touched:
             for member in (key, *ancestors(key)):
                 if not (self._expire and past_ttl(member, now_ms)):
                     family[member] = None
         repaired = unsettled = 0
+        own: set[BucketKey] = set()  # mended by this run, so in the middle of no commit
         ended: list[BucketKey] = []
         for _, level in itertools.groupby(sorted(family, key=_level), key=_level):
             for keys in _some_together(list(level)):
-                stored, torn = self._look(generation, keys)
+                stored, torn = self._look(generation, keys, own)
                 for key in torn:
-                    mended = self._mend(generation, key)
+                    mended = self._mend(generation, key, own)
                     repaired += mended == 1
                     unsettled += mended == -1
                 ended += [key for key in keys if key in stored and _to_be_marked(stored[key], now_ms)]
         marked = sum(self._mark_ended(generation, keys) for keys in _some_together(ended))
         return Findings(len(family), repaired, marked, unsettled)
 
-    def _look(self, generation: str, keys: list[BucketKey]) -> tuple[dict[BucketKey, Bucket], dict[BucketKey, Bucket]]:
+    def _look(
+        self, generation: str, keys: list[BucketKey], own: Container[BucketKey]
+    ) -> tuple[dict[BucketKey, Bucket], dict[BucketKey, Bucket]]:
         """Some buckets of one level: (as they are, and as law 2 wants them where that is something else)."""
         lanes = self._lanes.of(generation)
         children = {key: _possible_children(key, lanes) for key in keys}
@@ -93,21 +105,24 @@ class Finalizer:
         stored = self._buckets.get_many(generation, keys)
         below = self._buckets.get_many(generation, [at for each in children.values() for at in each.values()])
         now_ms = self._clock.now_ms()
+        still = {key for key, each in below.items() if key in own or each.last_updated_ms <= now_ms - IN_FLIGHT_MS}
         mended = {
-            key: _mended(key, stored.get(key), {n: below[at].summary for n, at in each.items() if at in below}, now_ms)
+            key: _mended(key, stored.get(key), {n: below[at].summary for n, at in each.items() if at in still}, now_ms)
             for key, each in children.items()
         }
         return stored, {key: bucket for key, bucket in mended.items() if bucket is not None}
 
-    def _mend(self, generation: str, key: BucketKey) -> int:
+    def _mend(self, generation: str, key: BucketKey, own: set[BucketKey]) -> int:
         """1: the bucket was mended; 0: nothing to do; −1: others kept winning the race (the next run looks again)."""
         for _ in range(MAX_COMMIT_ATTEMPTS):
-            mended = self._look(generation, [key])[1].get(key)
+            mended = self._look(generation, [key], own)[1].get(key)
             if mended is None:
                 return 0
             changes = changes_of(generation, [mended], {}, self._clock.now_ms())
             if not self._buckets.commit(generation, [BucketWrite(mended, mended.rev - 1)], changes, LANE):
                 log.warning(json.dumps({"message": "law 2 mended", "bucket": str(key), "rev": mended.rev}))
+                record({"FinalizerRepairs": 1})
+                own.add(key)
                 return 1
         return -1
 
@@ -190,8 +205,9 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     settings = load(AggregatorSettings, os.environ)
     open_home(settings)
     invoked(event, context)
-    settle_swap(settings)
-    findings = finalizer(settings).run()
-    record({"FinalizerRepairs": findings.repaired})
-    log.info(json.dumps({"message": "finaliser", **findings._asdict()}))
+    try:
+        settle_swap(settings)
+    finally:  # a swap that cannot be finished is an error of this run, and holds nothing else up
+        findings = finalizer(settings).run()
+        log.info(json.dumps({"message": "finaliser", **findings._asdict()}))
     return findings._asdict()

@@ -79,4 +79,4 @@ def handle(service: Aggregator, event: dict[str, Any]) -> dict[str, Any]:
             service.finish(shard_id, window)
         except Transient as error:
             log.warning(json.dumps({"message": "progress not published", "shard": shard_id, "cause": str(error)}))
-    return {"state": service.window_state(shard_id), "batchItemFailures": failures}
+    return {"state": service.window_state(shard_id) or window, "batchItemFailures": failures}

@@ -16,6 +16,8 @@ whichever of the two brought it: so the result is a function of the log and K. T
 says `settled`; whoever comes first does it again, and the finaliser looks every five minutes.
 """
 
+import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -32,6 +34,8 @@ from contracts.generation import POINTER
 from contracts.kinesis import user_data
 from contracts.ports import BucketStore, ControlStore, EventLog, Position, PositionKind, Record
 from contracts.settings import AggregatorSettings
+
+log = logging.getLogger(__name__)
 
 LANE: Final = "replay"
 MAX_COMMIT_ATTEMPTS: Final = 50
@@ -53,7 +57,7 @@ class Handover:
         self._log = log
         self._clock = clock
         self._settings = settings
-        self._lanes = Lanes(control, settings.lanes)
+        self._lanes = Lanes(control, settings.lanes, settings.allowed_lateness_ms)
         self._limits = Limits(settings.out_of_orderness_ms, settings.idle_after_ms, settings.expire)
 
     def catch_up(
@@ -64,17 +68,20 @@ class Handover:
         tell: bool = False,
         still_mine: Callable[[], None] = lambda: None,
         inclusive: bool = False,
+        expired: Callable[[list[Event]], None] = lambda events: None,
     ) -> tuple[dict[str, str], int]:
         """Add everything past `after` (shards it does not name: from their oldest record) up to the log's tips as they
         are now; returns the position reached and how many records were read. `tell`: log the changes, so that
         watchers see them. `still_mine` is asked before each batch and raises to stop. `inclusive`: with the records at
-        `after` themselves; what is there already counts no second time."""
+        `after` themselves; what is there already counts no second time. `expired` is told of events that cannot be
+        added, their minute being past its TTL, and may raise."""
         reached = dict(after)
         count = 0
         for shard in self._log.shards(SCORED_STREAM):
             for records in self._pages(shard.shard_id, after.get(shard.shard_id), inclusive):
                 still_mine()
-                self._apply(generation, shard.shard_id, records, rescore, tell)
+                if found := self._apply(generation, shard.shard_id, records, rescore, tell):
+                    expired(found)
                 reached[shard.shard_id] = records[-1].sequence_number
                 count += len(records)
         return reached, count
@@ -84,7 +91,10 @@ class Handover:
         pointer, version = self._control.get(*POINTER)
         if pointer is None or pointer.get("settled", True):
             return False
-        self.catch_up(pointer["generation"], pointer["handover"], tell=True)
+        # The pointer may be the copy of another region's, whose places mean nothing here. A shard without a place is
+        # read from its oldest record: what is there already counts no second time.
+        places = {name: place for name, place in pointer["handover"].items() if is_of(self._log, name, place)}
+        self.catch_up(pointer["generation"], places, tell=True, expired=_left_out)
         try:
             self._control.put(*POINTER, {**pointer, "settled": True}, expected_version=version)
         except Conflict:
@@ -106,8 +116,9 @@ class Handover:
 
     def _apply(
         self, generation: str, shard_id: str, records: Sequence[Record], rescore: Rescore | None, tell: bool
-    ) -> None:
-        """What may not count was set aside by the aggregator; here it is only left out."""
+    ) -> list[Event]:
+        """What may not count was set aside by the aggregator; here it is only left out. But what expired by now may
+        have counted in its time: it is the answer."""
         events: list[Event] = []
         for record in records:
             for data in user_data(record.data):
@@ -125,14 +136,29 @@ class Handover:
             decided = step(EMPTY, Batch(shard_id, gathered, stored), now_ms, self._limits)
             if appeared(self._buckets, generation, decided, stored):
                 continue
+            expired = [aside.event for aside in decided.too_late if aside.reason == "expired"]
             if not decided.writes and not tell:
-                return
+                return expired
             # With nothing to write there may still be watchers to tell: of what was written before a crash.
             fresh = decided.newest(MAX_CHANGE_EVENTS)
             changes = changes_of(generation, decided.buckets, fresh, now_ms) if tell else []
             if not self._buckets.commit(generation, decided.writes, changes, LANE):
-                return
+                return expired
         raise Transient("bucket store", f"{MAX_COMMIT_ATTEMPTS} commits in a row lost against other writers")
+
+
+def is_of(log: EventLog, shard_id: str, place: str) -> bool:
+    """Whether a shard that the log has gave out a place, and not one of the same name in another region."""
+    try:
+        log.iterator(SCORED_STREAM, shard_id, Position("AFTER_SEQUENCE_NUMBER", place))
+    except BadRequest:
+        return False
+    return True
+
+
+def _left_out(events: list[Event]) -> None:
+    """After a swap nothing can be refused any more."""
+    log.warning(json.dumps({"message": "events past their time to live were left out of a swap", "count": len(events)}))
 
 
 def check_retention(log: EventLog, after: Positions, since_ms: int) -> None:

@@ -6,7 +6,7 @@ lost guard re-reads and decides again. `now_ms` only marks `is_partial`, `last_u
 
 import itertools
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 from aggregation.event import Event
@@ -49,12 +49,13 @@ DEFAULT_LIMITS = Limits()
 class State(NamedTuple):
     """What the operator knows between steps. Losing it costs nothing but a later "final": the store is the truth.
 
-    `open` holds the touched windows that end after the watermark, by their end, in the order they were touched.
+    `open` holds the touched windows that end after the watermark, by their end, in the order they were touched: the
+    keys of a dictionary, which is copied at every step and hashes nothing again.
     """
 
     shards: Mapping[str, ShardProgress]
     watermark_ms: int
-    open: Mapping[int, Sequence[BucketKey]]
+    open: Mapping[int, Mapping[BucketKey, None]]
 
 
 EMPTY = State({}, NEVER_MS, {})
@@ -380,11 +381,12 @@ def _remembers(parent: Bucket, name: int) -> bool:
 
 def _windows(
     state: State, opened: Mapping[int, list[BucketKey]], watermark_ms: int
-) -> tuple[dict[int, Sequence[BucketKey]], list[BucketKey]]:
+) -> tuple[dict[int, Mapping[BucketKey, None]], list[BucketKey]]:
     """(windows still open, windows that became final now)."""
     still_open = dict(state.open)
     for end_ms, keys in opened.items():
-        still_open[end_ms] = list(dict.fromkeys((*still_open[end_ms], *keys))) if end_ms in still_open else keys
+        known, more = still_open.get(end_ms), dict.fromkeys(keys)
+        still_open[end_ms] = {**known, **more} if known else more
     finals: list[BucketKey] = []
     for end_ms in sorted([end for end in still_open if end <= watermark_ms]):
         finals += still_open.pop(end_ms)

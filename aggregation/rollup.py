@@ -10,7 +10,7 @@ from typing import Final
 
 from aggregation.summary import merge_all
 from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, Summary
-from contracts.resolution import BY_NAME, FINEST, RESOLUTIONS, Resolution, window_start_ms
+from contracts.resolution import BY_NAME, CHILD, FINEST, PARENT, RESOLUTIONS, WIDTH_MS, Resolution, window_start_ms
 
 Children = tuple[tuple[int, Summary], ...]
 
@@ -50,13 +50,10 @@ def parent_of(key: BucketKey) -> tuple[BucketKey, int] | None:
     if is_lane(key):
         subject, _, lane = key.subject.partition(LANE_SEPARATOR)
         return BucketKey(subject, key.resolution, key.start_ms), int(lane)
-    parent = _PARENT.get(key.resolution)
+    parent = PARENT.get(key.resolution)
     if parent is None:
         return None
-    return BucketKey(key.subject, parent.name, window_start_ms(key.start_ms, parent.width_ms)), key.start_ms
-
-
-_PARENT: Final[dict[str, Resolution]] = {fine.name: coarse for fine, coarse in CASCADE}
+    return BucketKey(key.subject, parent, window_start_ms(key.start_ms, WIDTH_MS[parent])), key.start_ms
 
 
 def ancestors(key: BucketKey) -> list[BucketKey]:
@@ -93,7 +90,4 @@ def child_key(bucket: Bucket, name: int) -> BucketKey:
     """The key of a bucket's child by its name among the children."""
     if bucket.resolution == FINEST.name:
         return BucketKey(f"{bucket.subject}{LANE_SEPARATOR}{name}", bucket.resolution, bucket.start_ms)
-    return BucketKey(bucket.subject, _CHILD[bucket.resolution].name, name)
-
-
-_CHILD: Final[dict[str, Resolution]] = {coarse.name: fine for fine, coarse in CASCADE}
+    return BucketKey(bucket.subject, CHILD[bucket.resolution], name)

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from aggregation.changes import MAX_CHANGE_EVENTS, changes_of
 from aggregation.event import Event, decode, decode_all
 from aggregation.gather import Gathered, gather_chunks, in_lanes
-from aggregation.group import Group, Single, newest_of, newest_of_subjects
+from aggregation.group import Group, Single, newest_of_subjects
 from aggregation.lanes import Lanes
-from aggregation.operator import EMPTY, Batch, Limits, State, Step, keys_needed, step
+from aggregation.operator import Batch, Limits, State, Step, keys_needed, step
 from aggregation.rollup import ancestors
 from aggregation.verdict import SetAside
 from aggregation.warm import Warm
@@ -25,13 +25,14 @@ from contracts.clock import Clock
 from contracts.errors import BadEvent, Conflict, Transient
 from contracts.generation import live_generation
 from contracts.kinesis import Chunk, StreamRecord
-from contracts.ports import BucketStore, Change, ControlStore, Lake
-from contracts.resolution import MINUTE_MS
+from contracts.ports import BucketStore, ControlStore, Lake
+from contracts.resolution import HOUR_MS, MINUTE_MS
 from contracts.settings import AggregatorSettings
 
 MAX_COMMIT_ATTEMPTS = 20
 PROGRESS_EVERY_MS = 1_000
-MAX_UNTOLD_SUBJECTS = 10_000
+#: A shard that had nothing for so long may be closed; one that was not is read up again.
+FORGET_AFTER_MS = HOUR_MS
 
 
 class Processed(NamedTuple):
@@ -69,10 +70,9 @@ class Aggregator:
         self._clock = clock
         self._settings = settings
         self._limits = Limits(settings.out_of_orderness_ms, settings.idle_after_ms, settings.expire)
-        self._lanes = Lanes(control, settings.lanes)
+        self._lanes = Lanes(control, settings.lanes, settings.allowed_lateness_ms)
         self._warm: dict[str, Warm] = {}
         self._states: dict[str, State] = {}
-        self._untold: dict[str, dict[str, list[Event]]] = {}  # by shard and subject; kept until a commit succeeds
         self._doubtful: dict[str, bool] = {}  # by shard: whether the next batch is to be told whole
         self._published: dict[str, tuple[float, int]] = {}  # when (monotonic), and the watermark
 
@@ -93,8 +93,11 @@ class Aggregator:
         self._publish_progress(shard_id)
 
     def window_state(self, shard_id: str) -> dict[str, Any]:
-        """What travels in the Lambda window state: watermark and progress only, so losing it costs nothing."""
-        state = self._states.get(shard_id, EMPTY)
+        """What travels in the Lambda window state: watermark and progress only, so losing it costs nothing. Empty while
+        nothing is known of a shard."""
+        state = self._states.get(shard_id)
+        if state is None:
+            return {}
         progress = state.shards.get(shard_id, ShardProgress())
         return {
             "watermark_ms": state.watermark_ms,
@@ -105,7 +108,9 @@ class Aggregator:
     def _commit(self, shard_id: str, gathered: Gathered, window: dict[str, Any]) -> tuple[Step, int]:
         doubtful = self._doubtful.get(shard_id, True)
         found_some = False
-        untold = self._untold.get(shard_id, {})
+        # What the attempt before may have written, although it lost a guard above it, and in which generation.
+        before: dict[BucketKey, Single | Group] = {}
+        lost_in, written = "", 0
         for attempt in range(MAX_COMMIT_ATTEMPTS):
             generation = live_generation(self._control)
             warm = self._warm_of(shard_id, generation)
@@ -113,34 +118,30 @@ class Aggregator:
             read = self._load(generation, batch.gathered, warm)
             now_ms = self._clock.now_ms()
             decided = step(self._state(shard_id, window), batch, now_ms, self._limits)
-            # Another process may have died over the batch before it told of it: so may it be with the first one of a
-            # shard, with one that is found in part, and with the next, its other half. All of it is told.
+            written = written + _no_longer_new(before, decided) if generation == lost_in else 0
+            before = {}
+            # Another process may have died over the batch before it told of it, or this one failed half-way: so may it
+            # be with the first one of a shard, with one that is found in part, and with the next, its other half. All
+            # of it is told.
             found_some = found_some or _had_some(read, batch.gathered, decided)
             told = _held(batch.gathered, decided) if doubtful or found_some else decided.added
-            for subject, events in newest_of_subjects(told, MAX_CHANGE_EVENTS).items():
-                known = untold.get(subject)
-                more = events if known is None else [*known, *[event for event in events if event not in known]]
-                untold[subject] = newest_of(more, MAX_CHANGE_EVENTS)
-            self._untold[shard_id] = untold
             if appeared(self._buckets, generation, decided, warm):
                 warm.clear()
                 continue
-            changes = changes_of(generation, decided.buckets, untold, now_ms)
-            if not self._buckets.commit(generation, decided.writes, changes, shard_id):
+            news = newest_of_subjects(told, MAX_CHANGE_EVENTS)
+            changes = changes_of(generation, decided.buckets, news, now_ms)
+            lost = set(self._buckets.commit(generation, decided.writes, changes, shard_id))
+            if not lost:
                 decided.put_into(warm)
                 warm.tidy(decided.state.watermark_ms)
-                self._forget_told(untold, changes)
                 self._doubtful[shard_id] = found_some
+                if written:
+                    counted, duplicates = decided.counted + written, decided.duplicates - written
+                    decided = decided._replace(counted=counted, duplicates=duplicates)
                 return decided, attempt
+            lost_in, before = generation, {key: group for key, group in decided.added.items() if key not in lost}
             warm.clear()
         raise Transient("bucket store", f"{MAX_COMMIT_ATTEMPTS} commits in a row lost against other writers")
-
-    def _forget_told(self, untold: dict[str, list[Event]], changes: Sequence[Change]) -> None:
-        """What is left are other subjects of a batch that failed and now comes in parts."""
-        for change in changes:
-            untold.pop(change.subject, None)
-        if len(untold) > MAX_UNTOLD_SUBJECTS:
-            untold.clear()
 
     def _warm_of(self, shard_id: str, generation: str) -> Warm:
         """What this process wrote last for a shard: one owner, so nobody clears it under another's feet."""
@@ -176,6 +177,13 @@ class Aggregator:
         if now_ms - saved_ms >= PROGRESS_EVERY_MS or state.watermark_ms - watermark_ms > MINUTE_MS:
             self._publish_progress(shard_id)
             self._published[shard_id] = (now_ms, state.watermark_ms)
+            self._forget_closed(now_ms)
+
+    def _forget_closed(self, now_ms: float) -> None:
+        for shard_id, (at_ms, _) in list(self._published.items()):
+            if now_ms - at_ms > FORGET_AFTER_MS:
+                for known in (self._warm, self._states, self._doubtful, self._published):
+                    known.pop(shard_id, None)
 
     def _publish_progress(self, shard_id: str) -> None:
         """At most once a second, but for a leap of more than a minute and the end of a window. A second invocation of
@@ -194,6 +202,12 @@ def _had_some(read: Iterable[BucketKey], gathered: Gathered, decided: Step) -> b
     """Whether a minute just read had events of the batch already."""
     groups, added = gathered.groups, decided.added
     return added is not groups and any(key in groups and added.get(key) is not groups[key] for key in read)
+
+
+def _no_longer_new(before: Mapping[BucketKey, Single | Group], decided: Step) -> int:
+    """How many events of an attempt that lost a guard were written by it all the same: they are there now."""
+    added = decided.added
+    return sum(group.count - (added[key].count if key in added else 0) for key, group in before.items())
 
 
 def _held(gathered: Gathered, decided: Step) -> Mapping[BucketKey, Single | Group]:

@@ -28,8 +28,7 @@ class Waking(Protocol):
         ...
 
     def wait(self, seen: Any, timeout_ms: float) -> bool:
-        """After reading nothing new: sleep until something was written since `seen` (true; writes of other processes
-        are noticed within 25 ms) or the time is over (false)."""
+        """Sleep until something was written since `seen` (true; by other processes: within 25 ms) or time is over."""
         ...
 
     def wake(self) -> None:
@@ -216,7 +215,8 @@ class BucketStore(Protocol):
         """Lane → oldest sequence still kept; a cursor below (tail − 1) is too old to resume."""
         ...
 
-    def trim_changes(self, before_ms: int) -> int: ...
+    #: Stamps later than `now_ms`, of a clock that was ahead, count as old.
+    def trim_changes(self, before_ms: int, now_ms: int | None = None) -> int: ...
 
 
 @runtime_checkable
@@ -273,7 +273,7 @@ class ItemStore(Protocol):
         ...
 
     def stream_read(self, shard_id: str, after: str, limit: int = 100) -> list[ItemChange]:
-        """Changes after a sequence number ("" = from the oldest kept); none and `stream_ended`: the shard is closed."""
+        """Changes after a number ("": the oldest kept; `BadRequest`: another's); none and `stream_ended`: closed."""
         ...
 
     def stream_ended(self, shard_id: str, after: str) -> bool: ...

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from contracts.errors import Unusable
-from contracts.resolution import DAY_MS, MINUTE_MS
+from contracts.resolution import DAY_MS, FINEST, MINUTE_MS
 
 PREFIX = "CANDLEWICK_"
 #: The variable that permits sources on private networks; named where one is refused.
@@ -53,6 +53,13 @@ class AggregatorSettings(Settings):
         if isinstance(given, dict) and given.get("home") == "aws":
             return {"expire": True} | given
         return given
+
+    @model_validator(mode="after")
+    def _lateness_within_ttl(self) -> "AggregatorSettings":
+        """Where its minute is gone, nothing can count, however late it may come."""
+        if self.expire and self.allowed_lateness_ms > FINEST.ttl_ms:
+            raise ValueError(f"{PREFIX}ALLOWED_LATENESS_MS may be at most {FINEST.ttl_ms}: a minute is kept no longer")
+        return self
 
 
 class ClassifierSettings(Settings):
@@ -111,11 +118,16 @@ def load(model: type[Model], env: Mapping[str, str]) -> Model:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{PREFIX}{str(fault['loc'][0]).upper()}={given.get(str(fault['loc'][0]))!r}: {fault['msg']}"
-            for fault in error.errors()
-        )
+        faults = "; ".join(_told(fault["loc"], given) + fault["msg"] for fault in error.errors())
         raise Unusable(f"bad settings: {faults}") from None
+
+
+def _told(place: tuple[int | str, ...], given: Mapping[str, str]) -> str:
+    """The variable a fault is in; of what does not go together the message names it."""
+    if not place:
+        return ""
+    name = str(place[0])
+    return f"{PREFIX}{name.upper()}={given.get(name)!r}: "
 
 
 def to_env(settings: Settings) -> dict[str, str]:

@@ -2,43 +2,55 @@
 
 import os
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from contracts.errors import Unusable
-from contracts.ports import Position
+from contracts.errors import BadRequest, Unusable
+from contracts.ports import MAX_GET_RECORDS
 from contracts.settings import AggregatorSettings
 from local.driver import MappingDriver, run_until_idle
-from local.driver_checkpoint import Checkpoints
+from local.driver_checkpoint import Checkpoints, foreign_checkpoint
+from local.driver_dynamo import DynamoSource
+from local.driver_source import KinesisSource, Source
 from local.line import ITEMS_TABLE, LINE, apply_settings, drivers_of
 from local.line_lease import line_lease
 from local.ready import check_line
+from local.retention import forget_old
 from stores.data_dir import DataDir, UpLock
 from stores.home import Home
 
-Ends = dict[tuple[str, str], str | None]  # (mapping, shard) → sequence number
+Heads = dict[tuple[str, str], str | None]  # (stream, shard) → sequence number
 Place = tuple[str, str, str | None]  # mapping, shard, sequence number
 
 POLL_MS: Final = 100
 TROUBLE_MS: Final = 1_000
 #: Twice as long as the line's longest batching window.
 STANDSTILL_MS: Final = 10_000
+#: What is done with one stream puts records on others, which put none.
+ROUNDS: Final = 2
 
 
 def drain_all(home: Home, settings: AggregatorSettings, say: Callable[[str], None]) -> None:
-    """Returns when nothing is pending. Beside a running `up`, which owns the line, it waits for that to finish."""
-    directory = DataDir(Path(settings.data_dir).expanduser().absolute())
-    lock: UpLock | None
-    try:
-        lock = UpLock(directory)
-    except Unusable as error:
-        say(f"candlewick: {error}".partition(";")[0] + ": waiting for it to process what is pending")
-        lock = _wait_for_owner(home, directory, say)
-    if lock is not None:
-        with lock:
-            _drain(home, settings, say)
+    """Returns when nothing is pending. Beside a running `up`, which owns the line, it waits until that is done with
+    what there is by now."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(_right(home, settings))
+        except Unusable as error:
+            say(f"candlewick: {error}".partition(";")[0] + ": waiting for it to process what is pending")
+            if not _wait_for_owner(home, settings, held, say):
+                return
+        _drain(home, settings, say)
+
+
+@contextmanager
+def _right(home: Home, settings: AggregatorSettings) -> Iterator[None]:
+    """To drive the line. Raises `Unusable` naming who does."""
+    folder = Path(settings.data_dir).expanduser().absolute()
+    with UpLock(DataDir(folder)) if settings.home == "embedded" else line_lease(home, settings):
+        yield
 
 
 def _drain(home: Home, settings: AggregatorSettings, say: Callable[[str], None]) -> None:
@@ -49,8 +61,7 @@ def _drain(home: Home, settings: AggregatorSettings, say: Callable[[str], None])
     told = threading.Thread(target=_tell_of_trouble, args=(drivers, home, finished, say), daemon=True)
     told.start()
     try:
-        with line_lease(home, settings):
-            run_until_idle(drivers, home.clock, final=True)
+        run_until_idle(drivers, home.clock, final=True)
     finally:
         finished.set()
         told.join()
@@ -60,6 +71,7 @@ def _drain(home: Home, settings: AggregatorSettings, say: Callable[[str], None])
             f"{status.name}: {shard.error}" for status in stopped for shard in status.shards if shard.error
         )
         raise Unusable(f"stopped before the end: {causes}")
+    forget_old(home, settings.expire)
 
 
 def _tell_of_trouble(
@@ -76,50 +88,68 @@ def _tell_of_trouble(
                     say(line)
 
 
-def _wait_for_owner(home: Home, directory: DataDir, say: Callable[[str], None]) -> UpLock | None:
-    """Until nothing is pending (None), or the owner is gone: then its lock, to do the rest. What does not move is named
-    once: its shard may have stopped."""
+def _wait_for_owner(home: Home, settings: AggregatorSettings, held: ExitStack, say: Callable[[str], None]) -> bool:
+    """Until what is on the streams now is processed, and what that put on them in turn; true when the owner is gone
+    before, whose right is `held` then, to do the rest. What does not move is named once: its shard may have stopped."""
     nobody = threading.Event()
-    before: Ends | None = None
     stuck: Place | None = None
     since_ms = home.clock.monotonic_ms()
-    while True:
-        ends, waiting = _done_with(home)
-        if ends is not None and ends == before:
-            return None
-        before = ends
-        if waiting != stuck:
-            stuck, since_ms = waiting, home.clock.monotonic_ms()
-        elif waiting and home.clock.monotonic_ms() - since_ms >= STANDSTILL_MS:
-            say(f"candlewick: {waiting[0]} has not moved for {STANDSTILL_MS // 1000} s; see `candlewick status`")
-            since_ms = float("inf")
-        home.clock.wait(nobody, POLL_MS)
-        with suppress(Unusable):
-            return UpLock(directory)
+    for _ in range(ROUNDS):
+        heads = _heads(home)
+        while waiting := _unfinished(home, heads):
+            if waiting != stuck:
+                stuck, since_ms = waiting, home.clock.monotonic_ms()
+            elif home.clock.monotonic_ms() - since_ms >= STANDSTILL_MS:
+                say(f"candlewick: {waiting[0]} has not moved for {STANDSTILL_MS // 1000} s; see `candlewick status`")
+                since_ms = float("inf")
+            home.clock.wait(nobody, POLL_MS)
+            with suppress(Unusable):
+                held.enter_context(_right(home, settings))
+                return True
+    return False
 
 
 def pending(home: Home) -> bool:
     """Whether any mapping of the line has records it is not done with."""
-    return _done_with(home)[0] is None
+    return _unfinished(home, _heads(home)) is not None
 
 
-def _done_with(home: Home) -> tuple[Ends | None, Place | None]:
-    """(Up to where each mapping is done with each shard, None), when there is nothing after that; else (None, the first
-    place that has more). Mappings are asked one after the other, and a record may slip through behind those asked
-    already: two answers that are equal have a moment between them at which nothing was pending anywhere."""
-    ends: Ends = {}
+def _heads(home: Home) -> Heads:
+    """The newest record of every shard of every stream."""
+    heads: Heads = {}
+    for row in LINE:
+        source = (
+            DynamoSource(home.items, row.stream) if row.stream == ITEMS_TABLE else KinesisSource(home.log, row.stream)
+        )
+        checkpoints = Checkpoints(home.control, row.name)
+        for shard in source.shards():
+            if (row.stream, shard.shard_id) not in heads:
+                done_with = checkpoints.load(shard.shard_id).sequence_number
+                try:
+                    heads[row.stream, shard.shard_id] = _newest(source, shard.shard_id, done_with)
+                except BadRequest as error:
+                    raise foreign_checkpoint(row.name, error) from None
+    return heads
+
+
+def _newest(source: Source, shard_id: str, after: str | None) -> str | None:
+    """The last record there is after a sequence number; that one when there is none."""
+    place: str | None = source.open(shard_id, after)
+    while place is not None:
+        page = source.read(shard_id, place, MAX_GET_RECORDS)
+        if page.records:
+            after = source.sequence_of(page.records[-1])
+        place = page.place if page.behind_ms else None
+    return after
+
+
+def _unfinished(home: Home, heads: Heads) -> Place | None:
+    """The first place at which a mapping is not done with a head."""
     for row in LINE:
         checkpoints = Checkpoints(home.control, row.name)
-        if row.stream == ITEMS_TABLE:
-            for shard_id in home.items.stream_shards():
-                end = ends[row.name, shard_id] = checkpoints.load(shard_id).sequence_number
-                if home.items.stream_read(shard_id, end or "", 1):
-                    return None, (row.name, shard_id, end)
-            continue
-        for shard in home.log.shards(row.stream):
-            end = ends[row.name, shard.shard_id] = checkpoints.load(shard.shard_id).sequence_number
-            start = Position("AFTER_SEQUENCE_NUMBER", end) if end else Position("TRIM_HORIZON")
-            page = home.log.get_records(home.log.iterator(row.stream, shard.shard_id, start), 1)
-            if page.records or (page.behind_ms and page.next_iterator is not None):
-                return None, (row.name, shard.shard_id, end)
-    return ends, None
+        for (stream, shard_id), head in heads.items():
+            if stream == row.stream and head is not None:
+                done_with = checkpoints.load(shard_id).sequence_number
+                if done_with is None or int(done_with) < int(head):
+                    return row.name, shard_id, done_with
+    return None

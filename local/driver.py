@@ -5,6 +5,7 @@ A `MappingDriver` is steppable and without threads; `driver_runner.py` runs one 
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from contracts.clock import Clock
@@ -40,6 +41,12 @@ class MappingDriver:
         self._due_ms = self._stepped_ms = 0
         self._error: str | None = None
         self._failures_in_row = 0
+
+    def check(self) -> None:
+        """Raises `Unusable` for a checkpoint of another log; to be asked before anything of the line writes."""
+        with suppress(Transient):  # what cannot be asked now is found at the first step
+            for shard_id, _ in self._source.shards():
+                self._reader(shard_id)
 
     def step(self, hurry: bool = False, close: bool = False) -> Step:
         """One step of every shard. Says whether anything was done, else what is next due. Raises `BadRequest`
@@ -90,9 +97,7 @@ class MappingDriver:
                 if any(parent in listed | before and parent not in done for parent in parent_ids):
                     blocked.append(shard_id)
                     continue
-                self._readers[shard_id] = ShardReader(
-                    self.mapping, self._source, shard_id, self._checkpoints, self._destination
-                )
+                self._readers[shard_id] = self._reader(shard_id)
             if self._readers[shard_id].done:
                 done.add(shard_id)
         self._blocked = tuple(blocked)
@@ -101,6 +106,9 @@ class MappingDriver:
         lagging = bool(childless) or (bool(done) and self._readers.keys() != before)
         self._look_again_ms = now_ms + LOOK_AGAIN_MS if lagging else None
         self._look = False
+
+    def _reader(self, shard_id: str) -> ShardReader:
+        return ShardReader(self.mapping, self._source, shard_id, self._checkpoints, self._destination)
 
 
 def kinesis_driver(mapping: Mapping, log: EventLog, control: ControlStore, lake: Lake, clock: Clock) -> MappingDriver:

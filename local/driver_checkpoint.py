@@ -2,6 +2,7 @@
 
 from typing import Any, Final, NamedTuple
 
+from contracts.errors import BadRequest, Unusable
 from contracts.ports import ControlStore
 from local.windows import OpenWindow, window_from
 
@@ -43,3 +44,12 @@ class Checkpoints:
 
     def _name(self, shard_id: str) -> str:
         return f"{self._mapping_name}/{shard_id}"
+
+
+def foreign_checkpoint(mapping_name: str, error: BadRequest) -> Unusable:
+    """What to tell where a stream never gave out the sequence number of a checkpoint."""
+    return Unusable(
+        f"the checkpoint of {mapping_name} is not of the streams here ({error}); log.db, items.db and control.db must"
+        " come from one data directory: restore all from the same backup, or make a new one from the lake with"
+        " `candlewick restore`"
+    )

@@ -28,6 +28,9 @@ class DynamoSource:
         return [SourceShard(shard_id, parent_ids) for shard_id, parent_ids in self._items.stream_shards().items()]
 
     def open(self, shard_id: str, after: str | None) -> str:
+        """Raises `BadRequest` when the stream says that it never gave out that sequence number."""
+        if after:
+            self._items.stream_read(shard_id, after, 1)
         return after or ""
 
     def read(self, shard_id: str, place: str, wanted: int) -> SourcePage:

@@ -2,8 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from contracts.clock import Clock
@@ -18,13 +17,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Schedule:
-    """A handler called every so often, with `detail` in its event; at once on start unless `at_start` is false."""
+    """A handler called every so often, and at once on start."""
 
     name: str
     handler: Handler
     every_ms: int
-    detail: Mapping[str, Any] = field(default_factory=dict)
-    at_start: bool = True
 
     def __post_init__(self) -> None:
         assert self.every_ms > 0, self.every_ms
@@ -48,7 +45,7 @@ class ScheduleDriver:
     def __init__(self, schedule: Schedule, clock: Clock) -> None:
         self.schedule = schedule
         self._clock = clock
-        self._next_ms = clock.now_ms() + (0 if schedule.at_start else schedule.every_ms)
+        self._next_ms = clock.now_ms()
         self._state: StepKind = "idle"
         self._firings = self._failures = 0
         self._error: str | None = None
@@ -102,5 +99,5 @@ def scheduled_event(schedule: Schedule, now_ms: int) -> dict[str, Any]:
         "time": iso_s(now_ms - now_ms % 1_000),
         "region": REGION,
         "resources": [f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{schedule.name}"],
-        "detail": dict(schedule.detail),
+        "detail": {},
     }

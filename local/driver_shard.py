@@ -16,7 +16,7 @@ from typing import Any, Final
 from contracts import trouble
 from contracts.errors import BadRequest, Transient, Unusable
 from local.driver_answers import Answer, judged
-from local.driver_checkpoint import Checkpoint, Checkpoints
+from local.driver_checkpoint import Checkpoint, Checkpoints, foreign_checkpoint
 from local.driver_context import LambdaContext, request_id
 from local.driver_failures import Condition, FailureDestination
 from local.driver_source import Source
@@ -82,10 +82,7 @@ class ShardReader:
         try:
             return self._source.open(self.shard_id, self._position)
         except BadRequest as error:
-            raise Unusable(
-                f"the checkpoint of {self._mapping.name} is not of this log ({error}); log.db and control.db must come "
-                "from one data directory: restore both from the same backup"
-            ) from None
+            raise foreign_checkpoint(self._mapping.name, error) from None
 
     @property
     def done(self) -> bool:

@@ -48,7 +48,7 @@ def entry_point(module: str) -> Callable[[dict[str, Any], Any], Any]:
 
 
 def drivers_of(home: Home) -> list[MappingDriver]:
-    """A driver for every row of the line."""
+    """A driver for every row of the line. Raises `Unusable` where a checkpoint is not of the home's streams."""
     drivers = []
     for row in LINE:
         mapping = Mapping(
@@ -66,4 +66,5 @@ def drivers_of(home: Home) -> list[MappingDriver]:
             drivers.append(dynamo_driver(mapping, home.items, home.control, home.lake, home.clock))
         else:
             drivers.append(kinesis_driver(mapping, home.log, home.control, home.lake, home.clock))
+        drivers[-1].check()
     return drivers

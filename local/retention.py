@@ -1,12 +1,13 @@
-"""What the embedded home forgets. Log, buckets, articles and lake are kept; this only helps others read them."""
+"""What the embedded home forgets. Log, articles and lake are kept, and buckets unless told to apply their TTL."""
 
 from typing import Final
 
 from contracts.ports import Tallying
-from contracts.resolution import DAY_MS
+from contracts.resolution import DAY_MS, RESOLUTIONS
 from local.driver_checkpoint import Checkpoints
 from local.line import ITEMS_TABLE, LINE
 from stores.home import Home
+from stores.sqlite_buckets import SqliteBucketStore
 from stores.sqlite_control import SqliteControlStore
 from stores.sqlite_items import SqliteItemStore
 
@@ -20,10 +21,13 @@ KEEP_ITEM_CHANGES_MS: Final = DAY_MS
 KEEP_EXPIRED_MS: Final = DAY_MS
 
 
-def forget_old(home: Home) -> None:
-    """Drop what nobody will ask for any more. Raises `Transient`; doing it again is harmless."""
+def forget_old(home: Home, expire: bool = False) -> None:
+    """Drop what nobody will ask for any more; with `expire` also buckets past their TTL, which on AWS go by themselves.
+    Raises `Transient`; doing it again is harmless."""
     now_ms = home.clock.now_ms()
-    home.buckets.trim_changes(now_ms - KEEP_CHANGES_MS)
+    home.buckets.trim_changes(now_ms - KEEP_CHANGES_MS, now_ms)
+    if expire and isinstance(home.buckets, SqliteBucketStore):
+        home.buckets.drop_before({row.name: now_ms - row.ttl_ms - row.width_ms + 1 for row in RESOLUTIONS})
     if isinstance(home.control, SqliteControlStore):
         home.control.sweep(now_ms - KEEP_EXPIRED_MS)
     if isinstance(home.items, Tallying):

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, cast
@@ -58,9 +59,10 @@ class Line:
         ] + [Runner(timer.schedule.name, timer, home.clock) for timer in self._timers]
 
     def _schedules(self, sources: bool) -> list[Schedule]:
+        expire = load(AggregatorSettings, os.environ).expire
         schedules = [
             Schedule("finalizer", entry_point("aggregation.finalizer"), FINALISE_MS),
-            Schedule("trim", lambda event, context: forget_old(self._home), HOUR_MS),
+            Schedule("trim", lambda event, context: forget_old(self._home, expire), HOUR_MS),
         ]
         if sources:
             schedules.append(Schedule("producers", entry_point("producers.handler"), POLL_SOURCES_MS))
@@ -75,6 +77,8 @@ class Line:
 
     def stop(self) -> None:
         """Let every stage finish its step; whoever does not is left to the end of the process (nothing is lost)."""
+        for runner in self._runners:
+            runner.stop(timeout_ms=0)  # all are told before any is waited for
         late = [runner.name for runner in self._runners if not runner.stop(timeout_ms=4_000)]
         if late:
             log.warning(json.dumps({"message": "stages still busy at the end", "stages": late}))
@@ -84,10 +88,12 @@ class Line:
         counted = totals()
         stages = [status._asdict() | {"shards": [s._asdict() for s in status.shards], "behind_ms": status.behind_ms}
                   for status in (driver.status() for driver in self._drivers)]  # fmt: skip
+        timers = [timer.status() for timer in self._timers]
         dead = [{"stage": r.name, "error": r.error} for r in self._runners if r.error or not r.running]
+        dead += [{"stage": timer.name, "error": timer.error} for timer in timers if timer.state == "stopped"]
         return {
             "stages": stages,
-            "timers": [timer.status()._asdict() for timer in self._timers],
+            "timers": [timer._asdict() for timer in timers],
             "faults": dead,
             "counts": {
                 "counted": int(counted.get("EventsCounted", 0)),
@@ -121,7 +127,8 @@ def run_up(
     if endpoint_url:
         env |= {"CANDLEWICK_HOME": "aws", "CANDLEWICK_ENDPOINT_URL": endpoint_url}
     settings = load(AggregatorSettings, env)
-    with UpLock(DataDir(Path(settings.data_dir))):
+    # On the AWS home the lease of the line keeps others away.
+    with UpLock(DataDir(Path(settings.data_dir))) if settings.home == "embedded" else nullcontext():
         listener = _listen(host, port)
         apply_settings(settings)
         home = open_home(settings, env=os.environ)

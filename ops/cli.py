@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ops.console import DIFFERENT, ERROR, PARTIAL, plain_errors, put_json, say
-from ops.home import DEFAULT_DATA_DIR, MAX_LIMIT, AlwaysJson, DataDir, Json, home_of, settings_of
+from ops.home import DEFAULT_DATA_DIR, MAX_LIMIT, AlwaysJson, DataDir, Json, home_of, settings_of, somebodys
 
 app = typer.Typer(
     name="candlewick",
@@ -139,12 +139,15 @@ def print_report(report: Any) -> None:
 
 @app.command()
 def restore(
-    source: Annotated[str, typer.Argument(metavar="FROM", help="The damaged data directory; its lake is read.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="FROM", help="The damaged data directory; its lake is read.", callback=somebodys),
+    ],
     data_dir: DataDir,
     as_json: Json = False,
 ) -> None:
-    """A new data directory from the lake of a damaged one; then `drain` and `verify` there. Exit 3 if the lake is
-    damaged too."""
+    """A new data directory from the lake of a damaged one; then `drain` and `verify` there. Exit 3 if the lake or
+    control.db is damaged too."""
     with plain_errors():
         from pathlib import Path
 
@@ -158,7 +161,7 @@ def restore(
         with counter("restoring", "records") as advance:
             found = run_restore(home, settings, damaged, advance)
         put_json(found._asdict()) if as_json else print_restored(found, data_dir, sys.stdout.write)
-        if found.damaged:
+        if found.damaged or found.settings is None:
             raise typer.Exit(PARTIAL)
 
 

@@ -34,8 +34,8 @@ EXIT_CODES: Final = {
 
 
 def say(text: str) -> None:
-    """A line for the person, on stderr."""
-    sys.stderr.write(text + "\n")
+    """A line for the person (or several), on stderr; what others wrote in it commands no terminal."""
+    sys.stderr.write("\n".join(map(printable, text.split("\n"))) + "\n")
 
 
 def put_json(value: Any) -> None:

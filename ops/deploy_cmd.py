@@ -258,7 +258,17 @@ def outputs(root: Path) -> dict[str, str]:
 
 
 def upload_site(plan: Plan, root: Path) -> None:
-    """The built dashboard into its bucket: hashed files for a year, pages never cached; what is gone stays a while."""
+    """The built dashboard into its bucket: hashed files for a year, pages never cached; what is gone stays a while.
+    Raises `Unusable` where AWS refuses it."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        _upload(plan, root)
+    except (BotoCoreError, ClientError) as error:
+        raise Unusable(f"the dashboard is not uploaded, or not shown yet ({error}); deploy again") from None
+
+
+def _upload(plan: Plan, root: Path) -> None:
     import boto3
 
     found = outputs(root)

@@ -13,6 +13,7 @@ from contracts.generation import POINTER, live_generation
 from contracts.resolution import MINUTE_MS
 from contracts.settings import AggregatorSettings, ClassifierSettings, ProducerSettings, load
 from local.ready import log_level
+from ops.console import printable
 from ops.home import is_there
 from ops.replay.runs import KIND as RUN_KIND
 from ops.replay.runs import RESUMABLE
@@ -201,6 +202,6 @@ def print_findings(findings: list[Finding], out: Callable[[str], Any]) -> None:
     """One line each, and the remedy below what is not well."""
     signs = {"ok": "ok     ", "warning": "warning", "fault": "FAULT  "}
     for finding in findings:
-        out(f"{signs[finding.state]}  {finding.check:<18} {finding.detail}\n")
+        out(f"{signs[finding.state]}  {finding.check:<18} {printable(finding.detail)}\n")
         if finding.remedy:
-            out(f"{'':<29}→ {finding.remedy}\n")
+            out(f"{'':<29}→ {printable(finding.remedy)}\n")

@@ -1,13 +1,13 @@
 """`candlewick export`: buckets, events, articles and what was set aside, as jsonl or parquet.
 
-A file appears whole or not at all: it is written beside its place and moved there at the end.
+A file appears whole or not at all: it is written beside its place and moved there at the end. What is no file, such as
+a pipe, is written into.
 """
 
 import itertools
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -23,6 +23,7 @@ from contracts.subjects import parse_subject
 from ops.asides import end_partial, standing
 from ops.export_columns import COLUMNS, row_of
 from ops.replay.stitch import Start, heads, pieces
+from stores.durable_files import write_atomically
 from stores.home import Home
 
 WHAT: Final = tuple(COLUMNS)
@@ -55,11 +56,16 @@ def export(
     except BadEvent as error:
         raise BadRequest(error.detail) from None
     if start_ms >= end_ms:
-        raise BadRequest(f"--start {start} is not before --end {end}")
+        raise BadRequest(f"--start {start} is not before --end {end}" if start else f"--end {end} is before everything")
     damaged: list[str] = []
     rows = _rows(home, what, wanted, start_ms, end_ms, damaged)
-    with _opened(out) as file:
+    count = 0
+
+    def fill(file: BinaryIO) -> None:
+        nonlocal count
         count = _write_jsonl(file, rows) if form == "jsonl" else _write_parquet(file, what, rows)
+
+    _write(out, fill)
     end_partial(damaged)
     return count
 
@@ -79,25 +85,20 @@ def _rows(
     return _set_aside(home, what, start_ms, end_ms, damaged)
 
 
-@contextmanager
-def _opened(out: str | None) -> Iterator[BinaryIO]:
+def _write(out: str | None, fill: Callable[[BinaryIO], None]) -> None:
     if out is None:
-        yield sys.stdout.buffer
+        fill(sys.stdout.buffer)
         return
-    place = Path(out)
-    if not place.name or place.is_dir():
+    place = Path(out).expanduser().resolve()
+    if not out or place.is_dir():
         raise BadRequest(f"--out {out!r} is no file")
-    waiting = place.with_name(f"{place.name}.part")
-    try:
-        file = waiting.open("wb")
-    except OSError as error:
-        raise BadRequest(f"{out}: {error.strerror}") from None
-    try:
-        with file:
-            yield file
-        waiting.replace(place)
-    finally:
-        waiting.unlink(missing_ok=True)
+    if not place.parent.is_dir():
+        raise BadRequest(f"--out {out!r}: there is no folder {place.parent}")
+    if place.exists() and not place.is_file():
+        with place.open("wb") as file:
+            fill(file)
+    else:
+        write_atomically(place, fill)
 
 
 def _buckets(home: Home, subject: str | None, start_ms: int, end_ms: int) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -13,6 +13,7 @@ from ops.home import DEFAULT_DATA_DIR, AlwaysJson, DataDir, JsonLines, home_of
 
 if TYPE_CHECKING:
     from contracts.settings import AggregatorSettings
+    from stores.aws_client import Service
     from stores.failed_batches import FailedBatch
     from stores.home import Home
 
@@ -27,10 +28,13 @@ def failed() -> None:
 
 @app.command("list")
 def list_failed(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: JsonLines = False) -> None:
-    """When, which function, from which stream, how many records, why."""
+    """When, which function, from which stream, how many records, why. Exit 3 where a batch is damaged."""
     with plain_errors():
+        from ops.asides import end_partial
+
         count = 0
-        for batch in batches(*home_of(data_dir)):
+        damaged: list[str] = []
+        for batch in batches(*home_of(data_dir), damaged.append):
             count += 1
             row = summary(batch)
             if as_json:
@@ -39,7 +43,8 @@ def list_failed(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: JsonLines = False
                 what = f"{row['records']:>5} records of {row['stream']} {row['shard']}"
                 why = printable(row["why"])
                 sys.stdout.write(f"{row['at']}  {row['function']:<22} {what}  {why}  [{row['place']}]\n")
-        say(f"{count} batches" if count else "no batch was given up on")
+        say(f"{count} batches" if count or damaged else "no batch was given up on")
+        end_partial(damaged)
 
 
 @app.command()
@@ -51,9 +56,13 @@ def fetch(
     """Write their records as JSON lines, for `publish FILE --as raw|scored`; prints how many of each stream.
 
     Records of the articles' change stream are only counted: they are of no stream that can be published to. What is
-    no JSON goes into one line, as it is, and `publish` rejects it."""
+    no JSON goes into one line, as it is, and `publish` rejects it. Exit 3 where a batch is damaged."""
     with plain_errors():
-        put_json(write_records(batches(*home_of(data_dir)), folder))
+        from ops.asides import end_partial
+
+        damaged: list[str] = []
+        put_json(write_records(batches(*home_of(data_dir), damaged.append), folder.expanduser()))
+        end_partial(damaged)
 
 
 def summary(batch: "FailedBatch") -> dict[str, Any]:
@@ -75,27 +84,28 @@ def summary(batch: "FailedBatch") -> dict[str, Any]:
 
 
 def write_records(batches: "Iterator[FailedBatch]", folder: Path) -> dict[str, int]:
-    """One file a stream, each record once however many batches hold it; how many records each has."""
+    """One file a stream, each record once however many batches hold it, and none that an earlier call left; how many
+    records each has."""
     from contracts.events import RAW_STREAM, SCORED_STREAM
-    from contracts.kinesis import records_of
 
     folder.mkdir(parents=True, exist_ok=True)
     lines: dict[str, dict[bytes, None]] = {RAW_STREAM: {}, SCORED_STREAM: {}}
     count = other = 0
     for batch in batches:
         count += 1
-        if not all("kinesis" in record for record in batch.event.get("Records", ())):
-            other += len(batch.event["Records"])
-            continue
-        for record in records_of(batch.event):
+        other += 0 if batch.records else len(batch.event.get("Records", ()))
+        for record in batch.records:
             stream = next((name for name in lines if record.stream.endswith(name)), None)
             if stream is None:
                 other += 1
             else:
                 lines[stream][record.data] = None
     for stream, found in lines.items():
+        file = folder / f"{stream}.jsonl"
         if found:
-            (folder / f"{stream}.jsonl").write_bytes(b"".join(_in_one_line(data) + b"\n" for data in found))
+            file.write_bytes(b"".join(_in_one_line(data) + b"\n" for data in found))
+        else:
+            file.unlink(missing_ok=True)
     return {"batches": count, **{stream: len(found) for stream, found in lines.items()}, "not_of_a_stream": other}
 
 
@@ -104,26 +114,28 @@ def _in_one_line(data: bytes) -> bytes:
     return data.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
-def batches(home: "Home", settings: "AggregatorSettings") -> "Iterator[FailedBatch]":
-    """All there are: our own driver's, and on AWS those of Lambda."""
-    from stores.failed_batches import in_lake
+def batches(home: "Home", settings: "AggregatorSettings", damaged: Callable[[str], None]) -> "Iterator[FailedBatch]":
+    """All there are: our own driver's, and on AWS those of Lambda. `damaged` is told of those that cannot be read."""
+    from stores.failed_batches import in_bucket, in_lake
 
-    return itertools.chain(in_lake(home.lake), _of_lambda(settings))
+    aws = _lambda_bucket(settings)
+    return itertools.chain(in_lake(home.lake, damaged), in_bucket(*aws, damaged) if aws else ())
 
 
 def count_batches(home: "Home", settings: "AggregatorSettings") -> int:
-    """How many there are; those in the lake without opening them, so that a damaged one counts too."""
-    from stores.failed_batches import LAKE_PREFIX
+    """How many there are, without opening them, so that a damaged one counts too."""
+    from stores.failed_batches import LAKE_PREFIX, places_in_bucket
 
-    return len(home.lake.keys(LAKE_PREFIX)) + sum(1 for _ in _of_lambda(settings))
+    aws = _lambda_bucket(settings)
+    return len(home.lake.keys(LAKE_PREFIX)) + (sum(1 for _ in places_in_bucket(*aws)) if aws else 0)
 
 
-def _of_lambda(settings: "AggregatorSettings") -> "Iterator[FailedBatch]":
+def _lambda_bucket(settings: "AggregatorSettings") -> "tuple[Service, str] | None":
+    """Where Lambda puts the batches it gives up on."""
     if settings.home != "aws":
-        return iter(())
+        return None
     from contracts.clock import SystemClock
     from stores.aws_home import AwsHome
-    from stores.failed_batches import in_bucket
 
     aws = AwsHome(settings, SystemClock())
-    return in_bucket(aws.s3, aws.bucket_name("failed"))
+    return aws.s3, aws.bucket_name("failed")

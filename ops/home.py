@@ -12,8 +12,21 @@ if TYPE_CHECKING:
     from contracts.settings import AggregatorSettings
     from stores.home import Home
 
+
+def somebodys(folder: str) -> str:
+    """A folder as it was given; a usage error when it is in the home of nobody (`~name`)."""
+    try:
+        Path(folder).expanduser()
+    except RuntimeError:
+        raise typer.BadParameter(f"{folder!r}: there is no such user") from None
+    return folder
+
+
 DEFAULT_DATA_DIR: Final = ".candlewick"
-DataDir = Annotated[str, typer.Option("--data-dir", envvar="CANDLEWICK_DATA_DIR", help="Folder of the embedded home.")]
+DataDir = Annotated[
+    str,
+    typer.Option("--data-dir", envvar="CANDLEWICK_DATA_DIR", help="Folder of the embedded home.", callback=somebodys),
+]
 #: More is no number of rows that anything here holds.
 MAX_LIMIT: Final = 1_000_000_000
 #: Every command has one of these.

@@ -12,8 +12,10 @@ import base64
 import json
 import shlex
 import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -22,7 +24,7 @@ import msgspec
 from api.keyring import KIND as SIGNING_KIND
 from consumers.classifier.stories import Claimant, claim_all
 from contracts.bucket import LANE_SEPARATOR
-from contracts.errors import BadEvent, BadRequest, CandlewickError, Transient
+from contracts.errors import BadEvent, BadRequest, Transient, Unusable
 from contracts.events import RAW_STREAM, SCORED_STREAM, decode_raw
 from contracts.generation import FIRST_GENERATION, POINTER, RUN_KIND, live_generation
 from contracts.hashing import member_hash
@@ -46,6 +48,8 @@ COPIED: Final = ("opinions/", f"quarantined/stream={FILE_LINES}/", f"quarantined
 #: Kinds of control documents and files that somebody made; with the signing keys users can reach their lists.
 KINDS: Final = (WATCH_KIND, SETTING_KIND, SIGNING_KIND)
 FILES: Final = (".env", "symbols.csv")
+#: The database, and what was not copied back into it yet.
+CONTROL: Final = ("control.db", "control.db-wal")
 CLAIMED_AT_ONCE: Final = 500
 Text = Annotated[str, msgspec.Meta(max_length=300)]
 
@@ -98,7 +102,7 @@ def check_places(source: Path, target: str) -> None:
 def restore(
     home: Home, settings: AggregatorSettings, source: Path, progress: Callable[[int], None] = lambda records: None
 ) -> Restored:
-    """Raises `Transient` when log or store refuse: do it again then."""
+    """Raises `Transient` when log or store refuse, `OSError` when a file may not be read: do it again then."""
     target = Path(settings.data_dir).expanduser().absolute()
     work = _Restoring(home, FilesLake(source / "lake", settings.synchronous), settings.lanes, progress)
     work.run()
@@ -227,6 +231,20 @@ class _OldControl(SqliteControlStore):
         }
 
 
+@contextmanager
+def _copied(source: Path, home: Home, target: Path) -> Iterator[_OldControl]:
+    """The old control store, as a copy: opening one writes, which the old folder may forbid or have no space for."""
+    with tempfile.TemporaryDirectory(prefix="restore-", dir=target if target.is_dir() else None) as folder:
+        for name in CONTROL:
+            if (source / name).exists():
+                shutil.copyfile(source / name, Path(folder, name))
+        control = _OldControl(Path(folder, CONTROL[0]), home.clock, "normal")
+        try:
+            yield control
+        finally:
+            control.close()
+
+
 def _carry_over(source: Path, home: Home, target: Path) -> Carried:
     """What the operator and the users made, as far as it can be read. What is there by now stays."""
     for name in FILES:
@@ -235,16 +253,13 @@ def _carry_over(source: Path, home: Home, target: Path) -> Carried:
     if home.control.get(*POINTER).value is None:
         # Its change log begins anew: whoever followed the old one loads afresh, as after a swap.
         home.control.put(*POINTER, {"generation": FIRST_GENERATION, "swapped_at": iso_ms(home.clock.now_ms())})
-    if not (source / "control.db").exists():
+    if not (source / CONTROL[0]).exists():
         return Carried()
     try:
-        control = _OldControl(source / "control.db", home.clock, "normal")
-        try:
+        with _copied(source, home, target) as control:
             found = {kind: control.writes(kind) for kind in KINDS}
             live, runs = live_generation(control), control.list(RUN_KIND).values()
-        finally:
-            control.close()
-    except (CandlewickError, ValueError):
+    except (Unusable, ValueError):
         return Carried()  # damaged too: the answer says that nothing was carried over
     for kind, writes in found.items():
         home.control.put_many(kind, writes)

@@ -71,9 +71,10 @@ def fetch_once(name: str, data_dir: str, sources_file: str | None, anew: bool) -
     from contracts.errors import BadRequest
     from contracts.ports import Secrets
     from contracts.settings import ProducerSettings, load
+    from contracts.watched import watched_subjects
     from producers.fetch import Web
     from producers.reach import Reach
-    from producers.service import KIND, PACE_KIND, watched_subjects
+    from producers.service import KIND, PACE_KIND
     from producers.source_state import set_up
     from producers.sources.registry import Request, adapter, load_sources
     from stores.env_secrets import EnvSecrets

@@ -12,13 +12,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from contracts.errors import Unusable
+from contracts.errors import BadRequest, Unusable
 from contracts.generation import live_generation
 from contracts.instants import iso_ms
 from contracts.ports import Position
 from contracts.resolution import COARSEST, DAY_MS
 from contracts.settings import AggregatorSettings, ProducerSettings, load
-from local.driver_checkpoint import Checkpoints
+from local.driver_checkpoint import Checkpoints, foreign_checkpoint
 from local.line import ITEMS_TABLE, LINE, Row
 from ops.asides import end_partial, standing
 from ops.console import put_json
@@ -95,20 +95,24 @@ def _sources(home: Home, now_ms: int) -> dict[str, dict[str, Any]]:
 
 
 def _behind_ms(home: Home, row: Row) -> int:
-    """How old the oldest record is that a mapping is not done with; 0: it is at the tip."""
-    checkpoints = Checkpoints(home.control, row.name)
-    behind_ms = 0
-    if row.stream == ITEMS_TABLE:
-        for shard_id in home.items.stream_shards():
-            left = home.items.stream_read(shard_id, checkpoints.load(shard_id).sequence_number or "", 1)
-            behind_ms = max([behind_ms] + [home.clock.now_ms() - change.at_ms for change in left])
-    else:
-        for shard in home.log.shards(row.stream):
-            done_with = checkpoints.load(shard.shard_id).sequence_number
-            start = Position("AFTER_SEQUENCE_NUMBER", done_with) if done_with else Position("TRIM_HORIZON")
-            page = home.log.get_records(home.log.iterator(row.stream, shard.shard_id, start), 1)
-            behind_ms = max([behind_ms] + [home.clock.now_ms() - record.arrival_ms for record in page.records])
-    return behind_ms
+    """How old the oldest record is that a mapping is not done with, at least 1 (its clock may have been ahead); 0: it
+    is at the tip. Raises `Unusable` for a checkpoint that is not of these stores."""
+    now_ms, checkpoints = home.clock.now_ms(), Checkpoints(home.control, row.name)
+    arrivals: list[int] = []
+    try:
+        if row.stream == ITEMS_TABLE:
+            for shard_id in home.items.stream_shards():
+                changes = home.items.stream_read(shard_id, checkpoints.load(shard_id).sequence_number or "", 1)
+                arrivals += [change.at_ms for change in changes]
+        else:
+            for shard in home.log.shards(row.stream):
+                done_with = checkpoints.load(shard.shard_id).sequence_number
+                start = Position("AFTER_SEQUENCE_NUMBER", done_with) if done_with else Position("TRIM_HORIZON")
+                records = home.log.get_records(home.log.iterator(row.stream, shard.shard_id, start), 1).records
+                arrivals += [record.arrival_ms for record in records]
+    except BadRequest as error:
+        raise foreign_checkpoint(row.name, error) from None
+    return max(1, now_ms - min(arrivals)) if arrivals else 0
 
 
 def show_status(home: Home, settings: AggregatorSettings, watch: bool, as_json: bool) -> None:

@@ -11,13 +11,14 @@ from rich.text import Text
 
 from contracts.bucket import E4
 from contracts.errors import BadEvent, BadRequest
-from contracts.generation import live_generation
 from contracts.ports import NewEvent, StoredChange, Waking
 from contracts.subjects import parse_subject
 from ops.console import printable, put_json, say
 from stores.home import Home
 
 POLL_MS: Final = 500
+EventKey = tuple[str, str]
+"""Subject and event id, which together name an event."""
 #: Events remembered, so that one is not shown again after a promote brought it a second time.
 MAX_KNOWN: Final = 20_000
 #: Changes of a lane that are looked through for history.
@@ -41,7 +42,7 @@ def tail(home: Home, subjects: list[str], history: int, follow: bool, as_json: b
 
 
 def _rows(home: Home, wanted: frozenset[str], history: int, follow: bool) -> Iterator[dict[str, Any]]:
-    known: OrderedDict[str, None] = OrderedDict()
+    known: OrderedDict[EventKey, None] = OrderedDict()
     cursor = home.buckets.changes_head()
     yield from _shown(home, _before(home, cursor, wanted, history), wanted, known, history)
     waking = home.buckets if isinstance(home.buckets, Waking) else None
@@ -62,19 +63,18 @@ def _rows(home: Home, wanted: frozenset[str], history: int, follow: bool) -> Ite
 
 def _before(home: Home, head: dict[str, int], wanted: frozenset[str], history: int) -> list[StoredChange]:
     """The newest changes, enough of them to hold `history` events of the subjects; looks further and further back, and
-    says so where it gives up before the beginning."""
+    says so where it gives up before the beginning. Whatever generation a change is of, it was live at the time."""
     found: list[StoredChange] = []
     if not history or not head:
         return found
-    live = live_generation(home.control)
     for reach in sorted({min(reach, MAX_LOOK_BACK) for reach in (history, 10 * history, MAX_LOOK_BACK)}):
         start = {lane: max(0, sequence - reach) for lane, sequence in head.items()}
         found = [
             stored
             for stored in home.buckets.changes_after(start, reach * len(head))
-            if stored.change.generation == live and (not wanted or stored.change.subject in wanted)
+            if not wanted or stored.change.subject in wanted
         ]
-        known = {event.event_id for stored in found for event in stored.change.events}
+        known = {(stored.change.subject, event.event_id) for stored in found for event in stored.change.events}
         if len(known) >= history or not any(start.values()):
             return found
     say(f"{len(known)} events in the newest {MAX_LOOK_BACK:,} changes; tail looks no further back")
@@ -85,16 +85,15 @@ def _shown(
     home: Home,
     changes: list[StoredChange],
     wanted: frozenset[str],
-    known: "OrderedDict[str, None]",
+    known: OrderedDict[EventKey, None],
     limit: int | None,
 ) -> Iterator[dict[str, Any]]:
-    live = live_generation(home.control)
     events: list[tuple[str, NewEvent]] = []
     for stored in changes:
-        change = stored.change
-        if change.generation == live and (not wanted or change.subject in wanted):
-            events += [(change.subject, event) for event in change.events if event.event_id not in known]
-            known.update(dict.fromkeys(event.event_id for event in change.events))
+        subject = stored.change.subject
+        if not wanted or subject in wanted:
+            events += [(subject, event) for event in stored.change.events if (subject, event.event_id) not in known]
+            known.update(dict.fromkeys((subject, event.event_id) for event in stored.change.events))
     while len(known) > MAX_KNOWN:
         known.popitem(last=False)
     events.sort(key=lambda pair: (pair[1].event_time, pair[1].event_id))

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from aggregation.event import Event, decode
 from aggregation.gather import gather
 from aggregation.lanes import KIND as LANES
+from aggregation.lanes import LATENESS
 from aggregation.operator import EMPTY, Batch, step
 from aggregation.rollup import child_key, past_ttl, violation
 from contracts.aside import list_asides
@@ -41,13 +42,16 @@ class Difference(NamedTuple):
 
 
 class Report(NamedTuple):
-    """`digest` is over the content of every stored bucket in key order: equal digests, equal stores."""
+    """`digest` is over the content of every stored bucket in key order: equal digests, equal stores. `being_written`
+    are buckets that were never seen equal, but something else at the last look than at the first: ask when it is
+    quieter."""
 
     buckets: int
     events: int
     differences: list[Difference]
     total_differences: int
     digest: str
+    being_written: int = 0
 
     def as_json(self) -> dict[str, Any]:
         return self._asdict() | {"differences": [difference._asdict() for difference in self.differences]}
@@ -151,6 +155,7 @@ def verify(home: Home, settings: AggregatorSettings, progress: Progress = lambda
         stored[bucket.key] = bucket
         digest.update(content_bytes(bucket))
     faults = _faults(_living(home, settings, {**stored, **rebuilt.buckets}), stored, rebuilt.buckets)
+    first = _versions(faults, stored, rebuilt.buckets)
     for _ in range(SECOND_LOOKS if faults else 0):
         home.clock.wait(threading.Event(), SECOND_LOOK_MS)
         newer = heads(home.log, SCORED_STREAM)
@@ -161,8 +166,37 @@ def verify(home: Home, settings: AggregatorSettings, progress: Progress = lambda
         faults = _faults(_living(home, settings, faults), stored, rebuilt.buckets)
         if not faults:
             break
-    differences = [Difference(key.subject, key.resolution, iso_s(key.start_ms), fault) for key, fault in faults.items()]
-    return Report(len(stored), rebuilt.counted, differences[:MAX_DIFFERENCES], len(differences), digest.hexdigest())
+    last = _versions(faults, stored, rebuilt.buckets)
+    being_written = len(faults)
+    faults = {key: fault for key, fault in faults.items() if last[key] == first[key]}
+    being_written -= len(faults)
+    note = _changed_lateness(home, settings, generation)
+    differences = [
+        Difference(key.subject, key.resolution, iso_s(key.start_ms), fault + note) for key, fault in faults.items()
+    ]
+    shown, total = differences[:MAX_DIFFERENCES], len(differences)
+    return Report(len(stored), rebuilt.counted, shown, total, digest.hexdigest(), being_written)
+
+
+def _changed_lateness(home: Home, settings: AggregatorSettings, generation: str) -> str:
+    """What makes a generation differ though nothing is damaged."""
+    then_ms, now_ms = (home.control.get(LANES, generation).value or {}).get(LATENESS), settings.allowed_lateness_ms
+    if then_ms in (None, now_ms):
+        return ""
+    return (
+        f"; the allowed lateness was {then_ms:,} ms when {generation} was begun and is {now_ms:,} now, so events "
+        "between the two may be judged otherwise"
+    )
+
+
+def _versions(
+    keys: Iterable[BucketKey], stored: Mapping[BucketKey, Bucket], expected: Mapping[BucketKey, Bucket]
+) -> dict[BucketKey, tuple[int, int]]:
+    """How far buckets have come, in the store and in the log."""
+    return {
+        key: (stored[key].rev if key in stored else 0, expected[key].summary.count if key in expected else 0)
+        for key in keys
+    }
 
 
 def _living(home: Home, settings: AggregatorSettings, keys: Iterable[BucketKey]) -> list[BucketKey]:

@@ -79,16 +79,21 @@ class UpLock:
     with the process, so a killed one leaves nothing behind. A context manager."""
 
     def __init__(self, directory: DataDir) -> None:
-        """Raises `Unusable` naming the process that holds it."""
+        """Raises `Unusable` naming the process that holds it, or why there can be no lock."""
         file = open(directory.lock, "a+b")  # noqa: SIM115 (held until release)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             file.seek(0)
             holder = file.read(32).decode("ascii", "replace").strip() or "unknown"
             file.close()
             raise Unusable(
                 f"{directory.path} is in use by process {holder}; stop that process or give another --data-dir"
+            ) from None
+        except OSError as error:
+            file.close()
+            raise Unusable(
+                f"{directory.lock} cannot be locked ({error.strerror}); give a --data-dir whose file system has locks"
             ) from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n".encode())

@@ -10,6 +10,7 @@ Two writers of one bucket, and why nobody loses an event:
 A refusal whose item carries the token of this very write is our own write, whose answer got lost: that is a success.
 """
 
+import itertools
 import secrets
 import threading
 from collections import OrderedDict
@@ -18,7 +19,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from contracts.bucket import Bucket, BucketKey, BucketWrite
+from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite
 from contracts.clock import Clock
 from contracts.errors import Transient
 from contracts.instants import iso_ms
@@ -46,6 +47,8 @@ from stores.dynamo_tables import NO_TABLE, await_table, create_table
 MAX_HANDED_BACK: Final = 1_000
 #: Member parts a process remembers to be stored.
 MAX_KNOWN_PARTS: Final = 4_096
+#: Candidates of the index `by_touch` whose items are read together.
+READ_TOGETHER: Final = 1_000
 _FIRST_S: Final = "0001-01-01T00:00:00Z"
 _LAST_S: Final = "9999-12-31T23:59:59Z"
 _BOOKKEEPING: Final = "PK, SK, is_partial, last_updated"
@@ -154,20 +157,19 @@ class DynamoBucketStore:
         """Keys of buckets last updated at or after an instant, or still marked partial; ascending. The index names
         candidates (eventually consistent: a bucket written in the last second may come with the next call)."""
         partial = [f"partial/{shard}" for shard in range(PARTIAL_SHARDS)]
+        since = iso_ms(max(since_ms, 0))
         table = self._table(generation)
-        found = []
+        found: set[BucketKey] = set()
         try:
-            rows: dict[tuple[str, str], Row] = {}
             for touched in partial + _hours(max(since_ms, 0), self._clock.now_ms() + HOUR_MS):
-                for row in table.query("touched = :t", {":t": {"S": touched}}, IndexName=BY_TOUCH.name):
-                    rows[row["PK"]["S"], row["SK"]["S"]] = {"PK": row["PK"], "SK": row["SK"]}
-            candidates = table.get_many(list(rows.values()), ProjectionExpression=_BOOKKEEPING)
+                rows = table.query("touched = :t", {":t": {"S": touched}}, IndexName=BY_TOUCH.name)
+                # Some at a time: after a replay an hour holds millions that were touched before.
+                while some := {key_of(row): row for row in itertools.islice(rows, READ_TOGETHER)}:
+                    for row in table.get_many([key_row(key) for key in some], ProjectionExpression=_BOOKKEEPING):
+                        if row["is_partial"]["BOOL"] or row["last_updated"]["S"] >= since:
+                            found.add(key_of(row))
         except TableMissing:
             return []
-        since = iso_ms(max(since_ms, 0))
-        for row in candidates:
-            if row["is_partial"]["BOOL"] or row["last_updated"]["S"] >= since:
-                found.append(key_of(row))
         return sorted(found)
 
     def _whole(self, table: Table, row: Row) -> Bucket | None:
@@ -294,9 +296,10 @@ class DynamoBucketStore:
         """Changes past a cursor (lanes it does not name: from their beginning), each lane in order."""
         return self._changes.after(cursor, limit)
 
-    def trim_changes(self, before_ms: int) -> int:
-        """Drop changes written before an instant; returns how many. On AWS the TTL does it too, later."""
-        return self._changes.trim(before_ms)
+    def trim_changes(self, before_ms: int, now_ms: int | None = None) -> int:
+        """Drop changes written before an instant (with `now_ms` also what is stamped later than it); returns how many.
+        On AWS the TTL does it too, later."""
+        return self._changes.trim(before_ms, now_ms)
 
     def close(self) -> None:
         """Let the writing threads go."""
@@ -311,7 +314,7 @@ def _waves(writes: Sequence[BucketWrite]) -> Iterator[list[BucketWrite]]:
     keys: set[BucketKey] = set()
     for write in writes:
         key = write.bucket.key
-        at = (WIDTH_MS[key.resolution], "~" in key.subject)
+        at = (WIDTH_MS[key.resolution], LANE_SEPARATOR in key.subject)
         if wave and (at != level or key in keys):
             yield wave
             wave, keys = [], set()

@@ -7,7 +7,7 @@ from typing import Final
 
 from contracts.errors import Unusable
 
-_LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)\Z", re.DOTALL)
+_LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)\Z", re.DOTALL)
 
 
 class EnvSecrets:
@@ -15,7 +15,8 @@ class EnvSecrets:
 
     def __init__(self, env: Mapping[str, str], file: Path | None = None) -> None:
         """Reads the file once; a missing one is empty. Raises `Unusable` naming the line that is not `NAME=value`."""
-        self._values = {name: value for name, value in (parse_dotenv(file) | dict(env)).items() if value != ""}
+        found = [*parse_dotenv(file).items(), *env.items()]
+        self._values = {name: value for name, value in found if value != ""}
 
     def get(self, name: str) -> str | None:
         """The secret, None when it is not set or empty."""
@@ -48,7 +49,8 @@ def parse_dotenv(file: Path | None) -> dict[str, str]:
 
 
 def _unquoted(value: str) -> str:
+    text = value.strip()
     for quote in "\"'":
-        if value.startswith(quote) and (end := value.find(quote, 1)) > 0:
-            return value[1:end]
-    return re.split(r"\s#", value, maxsplit=1)[0].rstrip()
+        if text.startswith(quote) and (end := text.find(quote, 1)) > 0:
+            return text[1:end]
+    return re.split(r"\s#", value, maxsplit=1)[0].strip()

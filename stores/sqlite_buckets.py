@@ -45,6 +45,9 @@ _SCHEMA: Final = Schema(
     ),
 )
 _KEY: Final = "generation = ? AND subject = ? AND resolution = ? AND start_ms = ?"
+_BEFORE: Final = "generation = ? AND subject = ? AND resolution = ? AND start_ms < ?"
+_NEXT_SERIES: Final = """SELECT generation, subject FROM buckets WHERE (generation, subject) > (?, ?)
+    ORDER BY generation, subject LIMIT 1"""
 _ALL: Final = "subject, resolution, start_ms, rev, updated_ms, partial, summary, children, members"
 _SEEN: Final = "subject, resolution, start_ms, rev, updated_ms, partial, summary"
 _UPSERT: Final = """INSERT INTO buckets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -179,17 +182,26 @@ class SqliteBucketStore(OnOneFile):
 
     def drop_generation(self, generation: str) -> int:
         """Delete a generation's buckets, in chunks so that live writers get between; returns how many."""
-        dropped = 0
-        while True:
-            with self._database.write() as connection:
-                keys = connection.execute(
-                    "SELECT generation, subject, resolution, start_ms FROM buckets WHERE generation = ? LIMIT ?",
-                    (generation, DROP_CHUNK),
-                ).fetchall()
-                connection.executemany(f"DELETE FROM buckets WHERE {_KEY}", keys)
-            dropped += len(keys)
-            if len(keys) < DROP_CHUNK:
-                return dropped
+        return self._drop("generation = ?", (generation,))
+
+    def drop_before(self, starts_ms: Mapping[str, int]) -> int:
+        """Retention: delete, in all generations, the buckets of each resolution named that start before an instant;
+        returns how many. In chunks, so that writers get between."""
+        dropped, after = 0, ("", "")
+        while found := self._database.read(_NEXT_SERIES, after):
+            after = found[0]
+            for resolution, start_ms in starts_ms.items():
+                series = (*after, resolution, start_ms)
+                if self._database.read(f"SELECT 1 FROM buckets WHERE {_BEFORE} LIMIT 1", series):
+                    dropped += self._drop(_BEFORE, series)
+        return dropped
+
+    def _drop(self, condition: str, parameters: Sequence[Any]) -> int:
+        return self._database.drop(
+            "DELETE FROM buckets WHERE (generation, subject, resolution, start_ms) IN"
+            f" (SELECT generation, subject, resolution, start_ms FROM buckets WHERE {condition} LIMIT ?)",
+            parameters,
+        )
 
     # ---- change log -------------------------------------------------------------------------------------------
     def changes_head(self) -> dict[str, int]:
@@ -216,15 +228,16 @@ class SqliteBucketStore(OnOneFile):
         rows = lanes[0] if len(lanes) == 1 else list(heapq.merge(*lanes, key=lambda row: row[0]))[:limit]
         return [StoredChange(lane, sequence, decode_change(body)) for _, lane, sequence, body in rows]
 
-    def trim_changes(self, before_ms: int) -> int:
-        """Drop changes written before an instant, up to the first that was not; returns how many. The lanes' heads
-        stay, so sequence numbers are never given out twice. In chunks, so that writers get between."""
+    def trim_changes(self, before_ms: int, now_ms: int | None = None) -> int:
+        """Drop changes written before an instant, up to the first that was not; returns how many. With `now_ms` those
+        stamped later than it, written while the clock was ahead, count as old. The lanes' heads stay, so sequence
+        numbers are never given out twice. In chunks, so that writers get between."""
         dropped = 0
         for (lane,) in self._database.read("SELECT lane FROM lanes"):
             chunk = DROP_CHUNK
             while chunk == DROP_CHUNK:
                 with self._database.write() as connection:
-                    chunk = _trim_chunk(connection, lane, before_ms)
+                    chunk = _trim_chunk(connection, lane, before_ms, MAX_INTEGER if now_ms is None else now_ms)
                 dropped += chunk
         return dropped
 
@@ -280,12 +293,13 @@ def _append(connection: sqlite3.Connection, lane: str, changes: Sequence[Change]
     )
 
 
-def _trim_chunk(connection: sqlite3.Connection, lane: str, before_ms: int) -> int:
+def _trim_chunk(connection: sqlite3.Connection, lane: str, before_ms: int, now_ms: int) -> int:
     """Drop the oldest of a lane, at most a chunk of them; returns how many."""
     head, tail = connection.execute("SELECT head, tail FROM lanes WHERE lane = ?", (lane,)).fetchone()
     end = min(tail + DROP_CHUNK, head + 1)
     kept = connection.execute(
-        "SELECT min(sequence) FROM changes WHERE lane = ? AND sequence < ? AND written_ms >= ?", (lane, end, before_ms)
+        "SELECT min(sequence) FROM changes WHERE lane = ? AND sequence < ? AND written_ms BETWEEN ? AND ?",
+        (lane, end, before_ms, now_ms),
     ).fetchone()[0]
     cut: int = end if kept is None else kept
     connection.execute("DELETE FROM changes WHERE lane = ? AND sequence < ?", (lane, cut))

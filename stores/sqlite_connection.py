@@ -92,10 +92,11 @@ class Database:
         self._committed = threading.Condition()
         self._commits = 0
         self._watching = threading.Lock()
-        self._closed = False
+        self._closed = self._opened = False
         with self._translating():
             self._create(schema)
             self._watch = self._connect()
+        self._opened = True
 
     # ---- reading and writing ----------------------------------------------------------------------------------
     def read(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
@@ -157,11 +158,21 @@ class Database:
             self._writing.release()
         self.wake()
 
+    def drop(self, statement: str, parameters: Sequence[Any]) -> int:
+        """Rows that a DELETE takes, whose last parameter is how many it may: a chunk a transaction, so that writers get
+        between."""
+        dropped, chunk = 0, DROP_CHUNK
+        while chunk == DROP_CHUNK:
+            with self.write() as connection:
+                chunk = connection.execute(statement, (*parameters, DROP_CHUNK)).rowcount
+            dropped += chunk
+        return dropped
+
     # ---- waking -----------------------------------------------------------------------------------------------
     def seen(self) -> Seen:
         """What there is to see now; take it before reading, and `wait` on it after finding nothing."""
         with self._translating(), self._watching:
-            version = self._watch.execute("PRAGMA data_version").fetchone()[0]
+            version = -1 if self._closed else self._watch.execute("PRAGMA data_version").fetchone()[0]
         return Seen(self._commits, version)
 
     def wait(self, seen: Seen, timeout_ms: float) -> bool:
@@ -174,7 +185,7 @@ class Database:
                     return True
                 if left_ms > 0:
                     self._committed.wait(min(POLL_MS, left_ms) / 1000)
-            if self._closed or self.seen() != seen:
+            if self.seen() != seen:
                 return True
             left_ms -= POLL_MS
             if left_ms <= 0:
@@ -208,9 +219,12 @@ class Database:
         return connection
 
     def _create(self, schema: Schema) -> None:
-        """Tables and format version, in one transaction, so that two processes may open a new file at once."""
+        """Tables and format version, in one transaction, so that two processes may open a new file at once. Nothing is
+        written to a file that has them: commands that only read do so on a full disk too."""
         connection = self.connection()
         self._use_wal(connection)
+        if connection.execute("PRAGMA user_version").fetchone()[0] == schema.version:
+            return
         connection.execute("BEGIN IMMEDIATE")
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -255,6 +269,9 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
+            if self._opened and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN:
+                cause = f"{self.path} cannot be opened again ({error}): too many open files, or the disk is away"
+                raise Transient(self.path.name, cause) from error
             raise translated(error, self.path) from error
 
 

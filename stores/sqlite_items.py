@@ -1,12 +1,13 @@
 """Articles in one SQLite file: the primary table, its change stream, and the dashboard's read model."""
 
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from contracts.clock import Clock
-from contracts.errors import BadEvent
+from contracts.errors import BadEvent, BadRequest
 from contracts.instants import parse_ms
 from contracts.ports import Item, ItemChange
 from contracts.resolution import MINUTE_MS
@@ -138,15 +139,17 @@ class SqliteItemStore(OnOneFile):
         return False
 
     def stream_read(self, shard_id: str, after: str, limit: int = 100) -> list[ItemChange]:
-        """Changes after a sequence number ("" = from the oldest kept)."""
+        """Changes after a sequence number ("" = from the oldest kept). Raises `BadRequest` for one that this file never
+        gave out."""
         assert shard_id == STREAM_SHARD, shard_id
-        rows = self._database.read(
-            "SELECT sequence, at_ms, new, old FROM stream WHERE sequence > ? ORDER BY sequence LIMIT ?",
-            (int(after or 0), limit),
-        )
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT sequence, at_ms, new, old FROM stream WHERE sequence > ? ORDER BY sequence LIMIT ?",
+                (_sequence_in(connection, after), limit),
+            ).fetchall()
         return [
             ItemChange(
-                f"{sequence:0{SEQUENCE_DIGITS}d}",
+                _number(sequence, at_ms, new, old),
                 "REMOVE" if new is None else "INSERT" if old is None else "MODIFY",
                 None if new is None else decode_item(new),
                 None if old is None else decode_item(old),
@@ -157,14 +160,17 @@ class SqliteItemStore(OnOneFile):
 
     def trim_stream(self, before_ms: int, read_through: str) -> int:
         """Retention: drop stream entries written before an instant that their reader is done with, up to the first that
-        was not; returns how many. In chunks, so that writers get between."""
+        was not; returns how many. What is stamped later than now was written while the clock was ahead and counts as
+        old. In chunks, so that writers get between. Raises `BadRequest` as `stream_read` does."""
+        now_ms = self._clock.now_ms()
         dropped, chunk = 0, DROP_CHUNK
         while chunk == DROP_CHUNK:
             with self._database.write() as connection:
                 first = connection.execute("SELECT min(sequence) FROM stream").fetchone()[0] or 0
-                end = min(first + DROP_CHUNK, int(read_through or 0) + 1)
+                end = min(first + DROP_CHUNK, _sequence_in(connection, read_through) + 1)
                 kept = connection.execute(
-                    "SELECT min(sequence) FROM stream WHERE sequence < ? AND at_ms >= ?", (end, before_ms)
+                    "SELECT min(sequence) FROM stream WHERE sequence < ? AND at_ms BETWEEN ? AND ?",
+                    (end, before_ms, now_ms),
                 ).fetchone()[0]
                 chunk = connection.execute(
                     "DELETE FROM stream WHERE sequence < ?", (end if kept is None else kept,)
@@ -221,11 +227,12 @@ class SqliteItemStore(OnOneFile):
         return None if None in ends else (ends[0][0].partition("#")[0], ends[1][0].partition("#")[0])
 
     def forget_minutes(self, before_ms: int) -> int:
-        """Drop the counters by minute of before an instant; returns how many."""
-        with self._database.write() as connection:
-            return connection.execute(
-                "DELETE FROM tallies WHERE width_ms = ? AND start_ms < ?", (MINUTE_MS, before_ms)
-            ).rowcount
+        """Drop the counters by minute of before an instant, a chunk a transaction; returns how many."""
+        return self._database.drop(
+            "DELETE FROM tallies WHERE (width_ms, start_ms, dimension, name) IN"
+            " (SELECT width_ms, start_ms, dimension, name FROM tallies WHERE width_ms = ? AND start_ms < ? LIMIT ?)",
+            (MINUTE_MS, before_ms),
+        )
 
     # ---- the read model is down (`contracts.ports.Scanning`) ----------------------------------------------------
     def scan_primary(self) -> Iterator[Item]:
@@ -275,6 +282,26 @@ class SqliteItemStore(OnOneFile):
 def _body(connection: sqlite3.Connection, source_id: str) -> bytes | None:
     found = connection.execute("SELECT body FROM items WHERE source_id = ?", (source_id,)).fetchone()
     return found[0] if found else None
+
+
+def _number(sequence: int, at_ms: int, new: bytes | None, old: bytes | None) -> str:
+    """A change's place and a mark of it, so that one of another file is told from this one's."""
+    return f"{sequence:0{SEQUENCE_DIGITS}d}{zlib.crc32(new or old or b'', at_ms & 0xFFFFFFFF):010d}"
+
+
+def _sequence_in(connection: sqlite3.Connection, number: str) -> int:
+    """The place a sequence number stands for (older ones have no mark), 0 for none. One that was never given out is
+    refused rather than waited for: a checkpoint of another file would skip changes in silence."""
+    sequence = int(number[:SEQUENCE_DIGITS] or 0)
+    row = connection.execute("SELECT sequence, at_ms, new, old FROM stream WHERE sequence = ?", (sequence,)).fetchone()
+    if row is None:
+        head = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'stream'").fetchone()
+        known = sequence <= (head[0] if head else 0)
+    else:
+        known = len(number) <= SEQUENCE_DIGITS or number == _number(*row)
+    if not known:
+        raise BadRequest(f"sequence number {number[:60]!r} is not of this stream of items")
+    return sequence
 
 
 def _mentions(body: bytes) -> list[tuple[str, int, str]]:

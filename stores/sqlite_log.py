@@ -2,11 +2,14 @@
 
 A record's row number is its shard's row number and its position in the shard, so a page is one range read. Positions
 are given out inside the write transaction, which holds the file's write lock: what a reader sees up to a position is
-all that will ever be there. Arrival times never go back within a shard, even when the clock does.
+all that will ever be there. Arrival times never go back within a shard, even when the clock does. A sequence number
+holds its record's arrival time and a mark of its data, so that one of another log, or of what a restored log had lost,
+is told from this one's.
 """
 
 import re
 import sqlite3
+import zlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,23 +37,32 @@ TRIM_CHUNK: Final = 10_000
 _POSITION_BITS: Final = 44
 _POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 _STREAM_NAME: Final = re.compile(r"[a-zA-Z0-9_.\-]{1,128}\Z", re.ASCII)
-_SEQUENCE: Final = re.compile(r"49(\d{34})(\d{20})\Z", re.ASCII)
+_SEQUENCE: Final = re.compile(r"49(\d{15})(\d{14})\d{5}(\d{20})\Z", re.ASCII)
+
+
+def _mark_shards(connection: sqlite3.Connection) -> None:
+    """From version 1: records that are there keep their numbers, which have only the position."""
+    connection.execute("ALTER TABLE shards ADD COLUMN marked_from INTEGER NOT NULL DEFAULT 0")
+    connection.execute("UPDATE shards SET marked_from = next_position")
+
 
 _SCHEMA: Final = Schema(
-    1,
+    2,
     (
         "CREATE TABLE streams (name TEXT PRIMARY KEY) WITHOUT ROWID",
         # Hash keys are 128-bit numbers: 32 hexadecimal digits sort as the numbers do.
         """CREATE TABLE shards (
             id INTEGER PRIMARY KEY, stream TEXT NOT NULL, shard_id TEXT NOT NULL, first_hash TEXT NOT NULL,
             last_hash TEXT NOT NULL, parents TEXT NOT NULL, closed INTEGER NOT NULL, first_position INTEGER NOT NULL,
-            next_position INTEGER NOT NULL, last_arrival_ms INTEGER NOT NULL, UNIQUE (stream, shard_id))""",
+            next_position INTEGER NOT NULL, last_arrival_ms INTEGER NOT NULL, marked_from INTEGER NOT NULL DEFAULT 0,
+            UNIQUE (stream, shard_id))""",
         """CREATE TABLE records (
             id INTEGER PRIMARY KEY, partition_key TEXT NOT NULL, arrival_ms INTEGER NOT NULL, data BLOB NOT NULL)""",
     ),
+    upgrades={1: _mark_shards},
 )
 _SHARD_COLUMNS: Final = (
-    "id, shard_id, first_hash, last_hash, parents, closed, first_position, next_position, last_arrival_ms"
+    "id, shard_id, first_hash, last_hash, parents, closed, first_position, next_position, last_arrival_ms, marked_from"
 )
 
 
@@ -64,6 +76,7 @@ class _ShardRow(NamedTuple):
     first_position: int
     next_position: int
     last_arrival_ms: int
+    marked_from: int
 
 
 def _row(columns: Sequence[Any]) -> _ShardRow:
@@ -71,9 +84,11 @@ def _row(columns: Sequence[Any]) -> _ShardRow:
     return _ShardRow(number, shard_id, int(first, 16), int(last, 16), tuple(parents.split()), bool(closed), *rest)
 
 
-def _sequence(position: int, shard_number: int) -> str:
+def _sequence(shard: _ShardRow, position: int, arrival_ms: int, data: bytes) -> str:
     """56 digits as Kinesis has them; they grow with the position, and from a parent shard to its children."""
-    return f"49{position:034d}{shard_number:020d}"
+    if position < shard.marked_from:
+        return f"49{position:034d}{shard.id:020d}"
+    return f"49{arrival_ms:015d}{position:014d}{zlib.crc32(data) % 100_000:05d}{shard.id:020d}"
 
 
 class SqliteEventLog(OnOneFile):
@@ -195,7 +210,7 @@ class SqliteEventLog(OnOneFile):
                 shard, position = shards[at], positions[at]
                 positions[at] = position + 1
                 rows.append((shard.id << _POSITION_BITS | position, entry.partition_key, arrivals[at], entry.data))
-                results.append(PutResult(shard.shard_id, _sequence(position, shard.id)))
+                results.append(PutResult(shard.shard_id, _sequence(shard, position, arrivals[at], entry.data)))
             connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?)", rows)
             for shard, position, arrival_ms in zip(shards, positions, arrivals, strict=True):
                 if position != shard.next_position:
@@ -219,7 +234,8 @@ class SqliteEventLog(OnOneFile):
             elif position.kind == "AT_TIMESTAMP":
                 start = self._first_at(connection, row, _whole_number(position.value))
             elif position.kind in ("AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER"):
-                start = _position_in(row, position.value) + (position.kind == "AFTER_SEQUENCE_NUMBER")
+                after = position.kind == "AFTER_SEQUENCE_NUMBER"
+                start = self._position_in(connection, row, position.value) + after
             else:
                 raise BadRequest(f"unknown position {position.kind!r}")
         return f"{row.id}:{start}"
@@ -242,7 +258,7 @@ class SqliteEventLog(OnOneFile):
             total = 0
             for row_id, partition_key, data, arrival_ms in rows:
                 position = row_id & _POSITION_MASK
-                records.append(Record(f"49{position:034d}{number:020d}", partition_key, data, arrival_ms))
+                records.append(Record(_sequence(shard, position, arrival_ms, data), partition_key, data, arrival_ms))
                 total += len(data)
                 if total >= MAX_GET_BYTES:
                     break
@@ -267,6 +283,21 @@ class SqliteEventLog(OnOneFile):
                 high = middle
         return low
 
+    def _position_in(self, connection: sqlite3.Connection, shard: _ShardRow, sequence_number: str) -> int:
+        """The position a sequence number stands for. One the shard never gave out is refused rather than waited for: a
+        checkpoint of another log would skip records in silence. Of what was trimmed only the position is looked at."""
+        found = _SEQUENCE.match(sequence_number)
+        if found and int(found[3]) == shard.id:
+            marked, position = int(found[1]) > 0, int(found[2])
+            if not marked and (position := int(sequence_number[2:36])) < shard.marked_from:
+                return position
+            if marked and shard.marked_from <= position < shard.next_position:
+                row_id = shard.id << _POSITION_BITS | position
+                record = connection.execute("SELECT arrival_ms, data FROM records WHERE id = ?", (row_id,)).fetchone()
+                if record is None or _sequence(shard, position, *record) == sequence_number:
+                    return position
+        raise BadRequest(f"sequence number {sequence_number[:60]!r} is not of {shard.shard_id} of this log")
+
     # ---- retention --------------------------------------------------------------------------------------------
     def trim(self, stream: str, before_ms: int) -> int:
         """Retention: drop records that arrived before; returns how many. In chunks, so that writers get between."""
@@ -285,15 +316,6 @@ class SqliteEventLog(OnOneFile):
                     chunk = cut - row.first_position
                     dropped += chunk
         return dropped
-
-
-def _position_in(row: _ShardRow, sequence_number: str) -> int:
-    """The position a sequence number stands for. One the shard never gave out is refused rather than waited for: a
-    checkpoint ahead of its log would skip records in silence."""
-    found = _SEQUENCE.match(sequence_number)
-    if not found or int(found[2]) != row.id or int(found[1]) >= row.next_position:
-        raise BadRequest(f"sequence number {sequence_number[:60]!r} is not of {row.shard_id} of this log")
-    return int(found[1])
 
 
 def _whole_number(text: str) -> int:

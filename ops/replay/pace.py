@@ -11,7 +11,7 @@ from typing import Final
 from contracts.clock import Clock
 from contracts.events import SCORED_STREAM
 from contracts.ports import Position
-from contracts.resolution import HOUR_MS
+from contracts.resolution import DAY_MS, HOUR_MS
 from local.driver_checkpoint import KIND as CHECKPOINT_KIND
 from local.driver_checkpoint import Checkpoints
 from local.line import LINE
@@ -24,6 +24,8 @@ LOOK_EVERY_MS: Final = 500
 FIRST_PAUSE_MS: Final = 100
 MAX_PAUSE_MS: Final = 1_600
 MAX_WAIT_MS: Final = 10_000
+#: A slower pace than the operating system can wait for is no pace.
+MAX_SLEEP_MS: Final = 365 * DAY_MS
 
 
 class Pace:
@@ -68,7 +70,7 @@ class Pace:
 
     def _sleep(self, milliseconds: float) -> None:
         if milliseconds > 0:
-            self._clock.wait(threading.Event(), milliseconds)
+            self._clock.wait(threading.Event(), min(milliseconds, MAX_SLEEP_MS))
 
 
 def is_driven(home: Home) -> bool:

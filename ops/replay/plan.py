@@ -4,7 +4,9 @@ The plan is kept in the lake under `replay/plans/<hash>.jsonl.gz`, where `run` o
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +20,7 @@ from contracts.instants import iso_ms, parse_ms
 from contracts.ports import BulkLoading, EventLog
 from contracts.settings import AggregatorSettings
 from contracts.subjects import parse_subject
-from ops.replay.scan import Census, Scan
+from ops.replay.scan import Census, Filter, Scan
 from ops.replay.sources import Digest, Segment, batches, read
 from ops.replay.stitch import Start, heads, is_of, pieces
 from stores.home import Home
@@ -68,6 +70,7 @@ class Plan(msgspec.Struct, frozen=True):
     tips: dict[str, str]
     groups: tuple[Group, ...]
     census: Census
+    without_sources: tuple[str, ...] = ()
 
     @property
     def units(self) -> int:
@@ -80,7 +83,8 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """What the operator asked for, parsed. Times bound the event time: `[start_ms, end_ms)`."""
+    """What the operator asked for, parsed. Times bound the event time: `[start_ms, end_ms)`. `sources` are where to
+    read, `without_sources` whose news to leave out."""
 
     sources: tuple[str, ...] = ("auto",)
     start_ms: int | None = None
@@ -89,6 +93,7 @@ class Wish(msgspec.Struct, frozen=True):
     model: str | None = None
     log_from_ms: int | None = None
     log_positions: dict[str, str] = {}
+    without_sources: frozenset[str] = frozenset()
 
 
 def wish_of(
@@ -99,6 +104,7 @@ def wish_of(
     model: str | None,
     log_from: str | None,
     positions: Sequence[str],
+    without_sources: Sequence[str],
 ) -> Wish:
     """Command-line words as a wish. Raises `BadRequest` naming what is allowed."""
     try:
@@ -116,7 +122,9 @@ def wish_of(
     places = dict(text.partition("=")[::2] for text in positions)
     if not all(places.values()):
         raise BadRequest("--from-position is SHARD=SEQUENCE_NUMBER")
-    return Wish(tuple(sources) or ("auto",), start_ms, end_ms, chosen, model, from_ms, places)
+    return Wish(
+        tuple(sources) or ("auto",), start_ms, end_ms, chosen, model, from_ms, places, frozenset(without_sources)
+    )
 
 
 def make_plan(
@@ -130,7 +138,8 @@ def make_plan(
     version = _model_version(wish.model)
     created_at = iso_ms(home.clock.now_ms())  # before the bounds: what arrives later is later
     tips = heads(home.log, SCORED_STREAM)
-    scan = Scan(settings.allowed_lateness_ms, wish.start_ms, wish.end_ms, wish.subjects)
+    wanted = Filter(wish.start_ms, wish.end_ms, wish.subjects, wish.without_sources)
+    scan = Scan(settings.allowed_lateness_ms, wanted)
     segments = []
     start = Start(wish.log_from_ms, wish.log_positions)
     failed_bucket = _failed_bucket(home, settings) if "failed" in wish.sources else None
@@ -141,7 +150,8 @@ def make_plan(
     census, groups = scan.result(segments)
     if not groups:
         raise BadRequest(f"nothing to replay: {census.records} records in {', '.join(wish.sources)}, none that counts")
-    filtered = wish.start_ms is not None or wish.end_ms is not None or bool(wish.subjects)
+    if unmet := wish.without_sources - scan.left_out:
+        raise BadRequest(f"--without-source: no event is of {', '.join(sorted(unmet))}")
     partial_log = wish.log_from_ms is not None or bool(wish.log_positions)
     plan = Plan(
         hash="",
@@ -154,11 +164,12 @@ def make_plan(
         model_version=version,
         allowed_lateness_ms=settings.allowed_lateness_ms,
         lanes=_lanes(home, settings),
-        complete=not filtered and not partial_log and bool({"auto", "log", "lake"} & set(wish.sources)),
+        complete=wanted.everything and not partial_log and bool({"auto", "log", "lake"} & set(wish.sources)),
         segments=tuple(segments),
         tips=_covered(home.log, wish.sources, segments, tips),
         groups=tuple(Group(subject, day, hours, records) for subject, day, hours, records in groups),
         census=census,
+        without_sources=tuple(sorted(wish.without_sources)),
     )
     return msgspec.structs.replace(plan, hash=plan_hash(plan))
 
@@ -223,14 +234,22 @@ def plan_hash(plan: Plan) -> str:
     """Over what decides the result, in a canonical encoding; 16 hex digits."""
     decides = (
         plan.segments, plan.start, plan.end, plan.subjects, plan.model, plan.model_version,
-        plan.allowed_lateness_ms, plan.lanes,
+        plan.allowed_lateness_ms, plan.lanes, *((plan.without_sources,) if plan.without_sources else ()),
     )  # fmt: skip
     return hashlib.sha256(msgspec.json.encode(decides, order="deterministic")).hexdigest()[:16]
 
 
-def save_plan(home: Home, plan: Plan) -> None:
-    """Keep it, so that `run` finds it by its hash."""
-    home.lake.put(f"{PLANS}{plan.hash}.jsonl.gz", [msgspec.json.encode(plan)])
+def save_plan(home: Home, plan: Plan) -> Plan:
+    """Keep it, so that `run` finds it by its hash; returns what is kept. Runs may go by one that is there already; it
+    reads the same, so it stays, unless only the new one knows that it leaves nothing out."""
+    key = f"{PLANS}{plan.hash}.jsonl.gz"
+    if key in home.lake.keys(key):
+        with suppress(BadEvent, BadRequest):  # a damaged one is replaced
+            kept = load_plan(home, plan.hash)
+            if kept.complete or not plan.complete:
+                return kept
+    home.lake.put(key, [msgspec.json.encode(plan)])
+    return plan
 
 
 def load_plan(home: Home, name: str) -> Plan:
@@ -238,9 +257,9 @@ def load_plan(home: Home, name: str) -> Plan:
     known = {key.removeprefix(PLANS).removesuffix(".jsonl.gz"): key for key in home.lake.keys(PLANS)}
     matching = [known[each] for each in known if each.startswith(name)]
     if len(matching) == 1 and len(name) >= 4:
-        body = next(iter(home.lake.read(matching[0])))
-    elif Path(name).is_file():
-        body = Path(name).read_bytes()
+        body = next(iter(home.lake.read(matching[0])), b"")
+    elif os.path.isfile(Path(name).expanduser()):  # false too for what can be no name
+        body = Path(name).expanduser().read_bytes()
     else:
         raise BadRequest(f"{'several plans begin with' if matching else 'no plan'} {name!r}", tuple(sorted(known)))
     try:

@@ -1,5 +1,6 @@
 """Workers of a run: this process alone, or several processes that take tasks in turn."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -65,10 +66,14 @@ class Workers:
                 "folder": str(folder),
             }
         )
+        # In the caller's folder, where relative paths mean the same; -P: its files are no modules of ours. Each in a
+        # group of its own, so that Ctrl-C reaches the parent alone, which ends them in order.
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         self._processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "ops.replay.worker"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(descriptor,), cwd=ROOT,
+                [sys.executable, "-P", "-m", "ops.replay.worker"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(descriptor,),
+                env=os.environ | {"PYTHONPATH": path}, process_group=0,
             )
             for _ in range(count)
         ]  # fmt: skip

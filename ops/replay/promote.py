@@ -1,11 +1,14 @@
 """`replay promote|rollback`: another generation goes live, no hole, no double count (see aggregation/handover.py)."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from aggregation.handover import Handover, check_retention, checkpoints_of
+from aggregation.event import Event
+from aggregation.handover import Handover, check_retention, checkpoints_of, is_of
 from aggregation.lanes import Lanes
+from contracts.aside import list_asides
 from contracts.errors import BadRequest, Conflict
 from contracts.events import SCORED_STREAM
 from contracts.generation import COMPARE_KIND, FIRST_GENERATION, POINTER
@@ -18,7 +21,6 @@ from ops.replay.lock import exclusive
 from ops.replay.plan import Plan, load_plan, settled_lanes
 from ops.replay.rescore import open_cache
 from ops.replay.runs import KIND, audit_record, check_model, file_audit, get_run, run_folder, update_run
-from ops.replay.stitch import is_of
 from ops.replay.tail import TailScores
 from stores.home import Home
 
@@ -41,7 +43,7 @@ def promote(
     tell: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Make a run's generation live; returns the audit record. Raises `Conflict` when the run is not ready for it, or
-    another promote is at it or won; `BadRequest` when retention has passed the plan."""
+    another promote is at it or won; `BadRequest` when retention has passed the plan, or a time to live an event."""
     with taking_turns(home, settings, tell) as handover:
         run = get_run(home.control, name)
         pointer, version = home.control.get(*POINTER)
@@ -113,7 +115,7 @@ def _cost(compared: dict[str, Any], plan: Plan) -> str:
 def _check_made_alike(home: Home, settings: AggregatorSettings, run: dict[str, Any], plan: Plan) -> None:
     """What arrived since is added by the same rules as the run was built by, or not at all: `--force` helps nothing.
     Raises `Conflict` or `Unusable`."""
-    lanes = Lanes(home.control, plan.lanes).of(run["generation"])
+    lanes = Lanes(home.control, plan.lanes, plan.allowed_lateness_ms).of(run["generation"])
     for name, planned, now in (
         ("lanes", plan.lanes, lanes),
         ("allowed lateness in ms", plan.allowed_lateness_ms, settings.allowed_lateness_ms),
@@ -142,6 +144,7 @@ def _catch_up(
     began_ms = since_ms = parse_ms(run["reached_at"]) if run.get("reached_at") else _covered_ms(plan)
     reached: dict[str, str] = dict(run.get("reached") or plan.tips)
     _check_places(home, reached, since_ms)
+    expired = _refuse_expired(home)
     cache = open_cache(run_folder(settings, run["id"]).parent)
     try:
         # Once it was live it holds events as the log has them, so those since then come as they are too.
@@ -150,7 +153,9 @@ def _catch_up(
         total = 0
         for _ in range(MAX_ROUNDS):
             began_ms = home.clock.now_ms()
-            reached, count = handover.catch_up(run["generation"], reached, scores, still_mine=still_mine)
+            reached, count = handover.catch_up(
+                run["generation"], reached, scores, still_mine=still_mine, expired=expired
+            )
             total += count
             tell(f"caught up with {total} records that arrived since the plan")
             if count <= NEARLY_THERE_RECORDS:
@@ -164,12 +169,30 @@ def _catch_up(
 def _check_places(home: Home, places: dict[str, str], since_ms: int) -> None:
     """Raises `BadRequest` unless the log has everything past `places`, which were read at `since_ms`."""
     kept = {shard.shard_id for shard in home.log.shards(SCORED_STREAM)} & places.keys()
-    if not all(is_of(home.log, SCORED_STREAM, shard_id, places[shard_id]) for shard_id in kept):
+    if not all(is_of(home.log, shard_id, places[shard_id]) for shard_id in kept):
         raise BadRequest(
             "it goes on from places in another log (of the region that was live before, say), and what came past them "
             "is not in this one: plan and run again (`auto` takes it from the copy of the lake)"
         )
     check_retention(home.log, places, since_ms)
+
+
+def _refuse_expired(home: Home) -> Callable[[list[Event]], None]:
+    """Raises `BadRequest` for events that cannot be added any more, but for those that did not count in their time
+    either: the aggregator set them aside."""
+    met: Counter[str] = Counter()
+
+    def refuse(events: list[Event]) -> None:
+        met.update(f"{event.subject} {event.event_id}" for event in events)
+        late = list_asides(home.lake, "late")
+        lost = met - Counter(line["event_key"] for line in late if line["reason"] == "expired")
+        if lost:
+            raise BadRequest(
+                f"{lost.total():,} events that arrived since are of minutes past their time to live, where nothing can "
+                "be added any more: plan and run again (or, while the aggregator is behind, try again when it is not)"
+            )
+
+    return refuse
 
 
 def _covered_ms(plan: Plan) -> int:
@@ -258,8 +281,8 @@ def rollback(
     only_from: str | None = None,
 ) -> dict[str, Any]:
     """Make the generation live again that was live before; returns the audit record. Raises `BadRequest` when there is
-    none or retention has passed the swap, `Conflict` when a promote is going on or `only_from` is not the live one: so
-    a wish that is told twice is done once."""
+    none, or retention has passed the swap, or a time to live an event; `Conflict` when a promote is going on or
+    `only_from` is not the live one: so a wish that is told twice is done once."""
     with taking_turns(home, settings, tell) as handover:
         pointer, version = home.control.get(*POINTER)
         if pointer is None or not pointer.get("previous"):
@@ -269,7 +292,9 @@ def rollback(
             raise Conflict(f"{only_from} is not live ({live} is), so there is nothing to roll back from it")
         _check_there(home, previous)
         _check_places(home, pointer["previous_floor"], parse_ms(pointer["swapped_at"]))
-        reached, records = handover.catch_up(previous, pointer["previous_floor"], inclusive=True)
+        reached, records = handover.catch_up(
+            previous, pointer["previous_floor"], inclusive=True, expired=_refuse_expired(home)
+        )
         tell(f"caught up with {records} records that arrived since {live} was promoted")
         record = audit_record(
             home, "rollback", generation=previous, previous=live, reason=reason, caught_up=records, handover=reached

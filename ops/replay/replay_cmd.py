@@ -29,6 +29,9 @@ Sources = Annotated[
 Start = Annotated[str | None, typer.Option(help="Only events at or after, ISO-8601 with Z.")]
 End = Annotated[str | None, typer.Option(help="Only events before.")]
 Subjects = Annotated[list[str] | None, typer.Option("--subject", help="Only these; repeatable.")]
+Without = Annotated[
+    list[str] | None, typer.Option("--without-source", help="Leave out the news of this source; repeatable.")
+]
 ModelName = Annotated[str | None, typer.Option("--model", help="Score again with this model (`models list`).")]
 LogFrom = Annotated[str | None, typer.Option("--from-time", help="Log: only what arrived at or after.")]
 LogAt = Annotated[
@@ -47,6 +50,7 @@ def plan_command(
     start: Start = None,
     end: End = None,
     subject: Subjects = None,
+    without_source: Without = None,
     from_time: LogFrom = None,
     from_position: LogAt = None,
     out: Annotated[str | None, typer.Option(help="Also write the plan's document here.")] = None,
@@ -58,7 +62,7 @@ def plan_command(
         from ops.replay.plan import outlook
 
         home, settings = home_of(data_dir)
-        wish = _wish(source, start, end, subject, model, from_time, from_position)
+        wish = _wish(source, start, end, subject, model, from_time, from_position, without_source)
         plan = _planned(home, settings, wish, out)
         found = outlook(home, plan)
         put_json(found) if as_json else _print_plan(found)
@@ -72,13 +76,14 @@ def _wish(
     model: str | None,
     from_time: str | None,
     from_position: list[str] | None,
+    without_source: list[str] | None,
 ) -> Any:
     from contracts.errors import BadRequest
     from ops.replay.plan import wish_of
 
     if (from_time or from_position) and "log" not in (source or []):
         raise BadRequest("--from-time and --from-position say where in the log to begin: they need --source log")
-    return wish_of(source or [], start, end, subject or [], model, from_time, from_position or [])
+    return wish_of(source or [], start, end, subject or [], model, from_time, from_position or [], without_source or [])
 
 
 def _planned(home: Any, settings: Any, wish: Any, out: str | None = None) -> Any:
@@ -94,9 +99,9 @@ def _planned(home: Any, settings: Any, wish: Any, out: str | None = None) -> Any
         raise BadRequest(f"--from-position: the log has no shard {', '.join(unknown)}", tuple(sorted(known)))
     with counter("planning", "records") as advance:
         plan = make_plan(home, settings, wish, advance)
-    save_plan(home, plan)
+    plan = save_plan(home, plan)
     if out:
-        Path(out).write_bytes(msgspec.json.encode(plan) + b"\n")
+        Path(out).expanduser().write_bytes(msgspec.json.encode(plan) + b"\n")
     return plan
 
 
@@ -133,6 +138,7 @@ def run_command(
     start: Start = None,
     end: End = None,
     subject: Subjects = None,
+    without_source: Without = None,
     from_time: LogFrom = None,
     from_position: LogAt = None,
     generation: Annotated[
@@ -152,15 +158,11 @@ def run_command(
         from ops.replay.screen import watching
 
         home, settings = home_of(data_dir)
-        wished = (source, model, start, end, subject, from_time, from_position)
+        wished = (source, start, end, subject, model, from_time, from_position, without_source)
         if plan is not None and any(wished):
             raise BadRequest("a plan is given, so it says what to read: leave the planning options out")
-        if plan is None:
-            chosen = _planned(home, settings, _wish(source, start, end, subject, model, from_time, from_position))
-        else:
-            chosen = load_plan(home, plan)
-            save_plan(home, chosen)
-        with _resumable(home), watching(home.clock, as_json) as watch:
+        chosen = _planned(home, settings, _wish(*wished)) if plan is None else save_plan(home, load_plan(home, plan))
+        with _resumable(), watching(home.clock, as_json) as watch:
             done = start_run(home, settings, chosen, _drive(rate, speed, concurrency), watch, generation)
         _print_run(done, as_json)
 
@@ -181,23 +183,21 @@ def resume_command(
         from ops.replay.screen import watching
 
         home, settings = home_of(data_dir)
-        with _resumable(home), watching(home.clock, as_json) as watch:
+        with _resumable(), watching(home.clock, as_json) as watch:
             found = get_run(home.control, run)
             done = execute(home, settings, found["id"], _drive(rate, speed, concurrency), watch)
         _print_run(done, as_json)
 
 
 @contextmanager
-def _resumable(home: Any) -> Iterator[None]:
+def _resumable() -> Iterator[None]:
     """Ctrl-C is no loss: say which run to resume."""
-    from ops.replay.runs import KIND
-
     try:
         yield
-    except KeyboardInterrupt:
-        stopped = [run for run in home.control.list(KIND).values() if run["state"] == "interrupted"]
-        newest = max(stopped, key=lambda run: str(run.get("started_at")), default={"id": "RUN"})
-        say(f"candlewick: interrupted; `candlewick replay resume {newest['id']}` goes on where it stopped")
+    except KeyboardInterrupt as stopped:
+        if not stopped.args:
+            raise  # before the run began
+        say(f"candlewick: interrupted; `candlewick replay resume {stopped.args[0]}` goes on where it stopped")
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -284,25 +284,42 @@ def compare_command(
         from ops.progress import counter
         from ops.replay.compare import Bounds, Limits, compare
         from ops.replay.report import write_report
+        from ops.replay.runs import FINISHED, all_runs
 
         home, settings = home_of(data_dir)
-        here, there = (a, b) if b is not None else (live_generation(home.control), a)
+        names = (a, b) if b is not None else (live_generation(home.control), a)
+        here, there = (_generation(home, name) for name in names)
+        folder = _folder(out or str(Path(settings.data_dir) / "replay"))
         with counter("comparing", "buckets") as advance:
             report = compare(
                 home,
-                _generation(home, here),
-                _generation(home, there),
+                here,
+                there,
                 Bounds(max_diffs, max_time),
                 Limits(max_lost, max_flips, max_close_change, max_psi),
                 advance,
                 settings.expire,
             )
-        folder = (Path(out) if out else Path(settings.data_dir) / "replay").expanduser()
         html, _document = write_report(report, folder)
         put_json(report) if as_json else _print_compare(report)
         say(f"report: {html}")
+        for run in all_runs(home.control).values():
+            if run["generation"] in (here, there) and run["state"] not in FINISHED:
+                say(f"run {run['id']} is {run['state']}: {run['generation']} is not whole")
         if report["breaches"]:
             raise typer.Exit(DIFFERENT)
+
+
+def _folder(name: str) -> Path:
+    """A folder to write to, before anything is worked out. Raises `BadRequest` where it cannot be one."""
+    from contracts.errors import BadRequest
+
+    folder = Path(name).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadRequest(f"--out {name}: {error.strerror}") from None
+    return folder
 
 
 def _generation(home: Any, name: str) -> str:

@@ -31,6 +31,7 @@ from ops.replay.runs import (
     get_run,
     run_folder,
     update_run,
+    working_name,
 )
 from ops.replay.spool import Spool, parts_of
 from ops.replay.units import SCORE_BINS, UnitStates, add_up, digest_of, task_name
@@ -79,7 +80,7 @@ def start_run(
 
 def execute(home: Home, settings: AggregatorSettings, run_id: str, drive: Drive, watch: Watch) -> dict[str, Any]:
     """Do what is missing of a run. Raises `Conflict` while another process is at it, `BadRequest` for a run that
-    cannot be resumed, `Altered` when the sources are not what was planned."""
+    cannot be resumed, `Altered` when the sources are not what was planned, `KeyboardInterrupt` with the run's id."""
     with exclusive(home, settings, run_id) as descriptor:
         run = get_run(home.control, run_id)
         if run["state"] == "completed":
@@ -87,18 +88,18 @@ def execute(home: Home, settings: AggregatorSettings, run_id: str, drive: Drive,
             return run
         if run["state"] not in RESUMABLE:
             raise BadRequest(f"run {run_id} is {run['state']}; only {', '.join(RESUMABLE)} can be resumed")
-        plan = load_plan(home, run["plan"])
-        check_model(plan)
-        if Lanes(home.control, plan.lanes).of(run["generation"]) != plan.lanes:
-            raise Conflict(f"{run['generation']} was begun with other lanes than planned; plan and run again")
-        run = update_run(home.control, run, state="running", error=None, started_at=iso_ms(home.clock.now_ms()))
         try:
+            run = update_run(home.control, run, state="running", error=None, started_at=iso_ms(home.clock.now_ms()))
+            plan = load_plan(home, run["plan"])
+            check_model(plan)
+            if Lanes(home.control, plan.lanes).of(run["generation"]) != plan.lanes:
+                raise Conflict(f"{run['generation']} was begun with other lanes than planned; plan and run again")
             return _Execution(home, settings, plan, run, drive, watch, descriptor).to_the_end()
         except KeyboardInterrupt:
             _note_end(home, run, state="interrupted")
-            raise
+            raise KeyboardInterrupt(run_id) from None
         except (CandlewickError, OSError) as error:
-            _note_end(home, run, state="failed", error=str(error))
+            _note_end(home, run, state="failed", error=str(error), error_kind=type(error).__name__)
             raise
 
 
@@ -118,9 +119,10 @@ def cancel_run(home: Home, settings: AggregatorSettings, name: str) -> dict[str,
             run = update_run(home.control, get_run(home.control, run["id"]), state="cancelled")
             dropped = home.buckets.drop_generation(run["generation"])
             UnitStates(home.control, run["id"]).drop()
-            shutil.rmtree(run_folder(settings, run["id"]), ignore_errors=True)
+            for folder in (working_name(run), f"{working_name(run)}-verify"):
+                shutil.rmtree(run_folder(settings, folder), ignore_errors=True)
             file_audit(home, audit_record(home, "cancel", run=run["id"], generation=run["generation"]))
-            return update_run(home.control, run, dropped_buckets=dropped)
+            return update_run(home.control, run, dropped_buckets=run.get("dropped_buckets", 0) + dropped)
 
 
 class _Execution:
@@ -141,7 +143,7 @@ class _Execution:
         self._plan = plan
         self._run = run
         self._watch = watch
-        self._folder = run_folder(settings, run["id"])
+        self._folder = run_folder(settings, working_name(run))
         self._clock: Clock = home.clock
         self._states = UnitStates(home.control, run["id"])
         self._parts = parts_of(plan.segments)

@@ -4,6 +4,7 @@ States: running → completed → live → retired (another generation was promo
 failed (both resumable), or cancelled.
 """
 
+import itertools
 import os
 import re
 from pathlib import Path
@@ -28,16 +29,18 @@ FINISHED: Final = ("completed", "live", "retired")
 
 
 def create_run(home: Home, plan: Plan, name: str | None = None) -> dict[str, Any]:
-    """A new run of a plan with a generation of its own: `r1` builds `g2`, and so on. Raises `Conflict` for a name in
-    use, `BadRequest` for one that none may have."""
+    """A new run of a plan with a generation of its own: `r1` builds `g2`, or the next free number. Raises `Conflict`
+    for a name in use, `BadRequest` for one that none may have."""
     if name is not None:
         _check_name(home, name)
     while True:
         known = home.control.list(KIND)
         number = 1 + max((int(run[1:]) for run in known if run[1:].isdecimal()), default=0)
-        generation = name or f"g{number + 1}"
-        if home.buckets.subjects(generation) or any(run["generation"] == generation for run in known.values()):
-            raise Conflict(f"generation {generation} exists already; give another --generation")
+        taken = {run["generation"] for run in known.values()}
+        wanted = [name] if name else (f"g{free}" for free in itertools.count(number + 1))
+        generation = next((each for each in wanted if each not in taken and not home.buckets.subjects(each)), None)
+        if generation is None:
+            raise Conflict(f"generation {name} exists already; give another --generation")
         run: dict[str, Any] = {
             "id": f"r{number}",
             "plan": plan.hash,
@@ -103,7 +106,7 @@ def tell_generation(control: ControlStore, run: dict[str, Any]) -> None:
 
 _SHOWN: Final = (
     "id", "plan", "state", "model", "planned_at", "created_at", "finished_at", "units_done", "units_total", "counts",
-    "flips", "seconds", "digest", "promoted_at", "previous", "retired_at", "error",
+    "flips", "seconds", "digest", "promoted_at", "previous", "retired_at", "error", "error_kind",
 )  # fmt: skip
 
 
@@ -128,6 +131,11 @@ def file_audit(home: Home, record: dict[str, Any]) -> None:
     home.control.put(AUDIT_KIND, f"{record['at']} {record['action']} {record['generation']}", record)
 
 
-def run_folder(settings: Settings, run_id: str) -> Path:
-    """Working files of a run; everything in it can be made again."""
-    return Path(settings.data_dir).expanduser().absolute() / "replay" / run_id
+def working_name(run: dict[str, Any]) -> str:
+    """What a run's working files go by. Stages that share a data directory count their runs from r1 each."""
+    return f"{run['id']}-{run['plan']}"
+
+
+def run_folder(settings: Settings, name: str) -> Path:
+    """Working files under a name; everything in it can be made again."""
+    return Path(settings.data_dir).expanduser().absolute() / "replay" / name

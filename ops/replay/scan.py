@@ -43,17 +43,20 @@ class Census(msgspec.Struct, frozen=True):
 
 
 class Filter:
-    """Which events a replay is about."""
+    """Which events a replay is about; `without`: those of no such news source."""
 
-    def __init__(self, start_ms: int | None, end_ms: int | None, subjects: frozenset[str]) -> None:
+    def __init__(
+        self, start_ms: int | None, end_ms: int | None, subjects: frozenset[str], without: frozenset[str]
+    ) -> None:
         self._start_ms = start_ms
         self._end_ms = end_ms
         self._subjects = subjects
-        self.everything = start_ms is None and end_ms is None and not subjects
+        self.without = without
+        self.everything = start_ms is None and end_ms is None and not subjects and not without
 
-    def passes(self, subject: str, event_time: str) -> bool:
+    def passes(self, subject: str, event_time: str, source: str) -> bool:
         """An unreadable time passes: it is judged, and quarantined, like everywhere else."""
-        if self._subjects and subject not in self._subjects:
+        if (self._subjects and subject not in self._subjects) or source in self.without:
             return False
         if self._start_ms is None and self._end_ms is None:
             return True
@@ -67,11 +70,11 @@ class Filter:
 class Scan:
     """Takes records in log order, answers with a census and the work units."""
 
-    def __init__(
-        self, allowed_lateness_ms: int, start_ms: int | None, end_ms: int | None, subjects: frozenset[str]
-    ) -> None:
+    def __init__(self, allowed_lateness_ms: int, wanted: Filter) -> None:
         self._allowed_lateness_ms = allowed_lateness_ms
-        self._filter = Filter(start_ms, end_ms, subjects)
+        self._filter = wanted
+        self.left_out: set[str] = set()
+        """News sources that were met and left out."""
         self._identities: list[numpy.ndarray] = []
         self._articles: list[numpy.ndarray] = []
         #: Subject → (minutes, records in each) of every batch.
@@ -99,7 +102,8 @@ class Scan:
                     self._quarantined += 1
         if self._filter.everything:
             return events
-        return [event for event in events if self._filter.passes(event.subject, event.event_time)]
+        self.left_out |= self._filter.without & {event.source for event in events}
+        return [event for event in events if self._filter.passes(event.subject, event.event_time, event.source)]
 
     def _take(self, gathered: Gathered) -> None:
         self._too_late += len(gathered.too_late)

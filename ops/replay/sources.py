@@ -10,9 +10,9 @@ import gzip
 import itertools
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 from xxhash import xxh3_128
@@ -20,7 +20,7 @@ from xxhash import xxh3_128
 from contracts.aside import MAX_KEPT_BYTES
 from contracts.errors import BadEvent, BadRequest, Transient
 from contracts.events import SCORED_STREAM
-from contracts.kinesis import records_of, user_data
+from contracts.kinesis import user_data
 from contracts.ports import EventLog, Position, Record
 from stores.home import Home
 
@@ -103,6 +103,8 @@ def read(home: Home, segment: Segment) -> Iterator[list[bytes]]:
 def _remedy(segment: Segment) -> str:
     if segment.kind == "log":
         return "the log's retention has passed it: plan again (`auto` takes from the lake what the log has lost)"
+    if segment.kind in ("failed", "quarantine") and segment.digest is None:
+        return "move it away and plan again"
     return "restore it and resume, or plan again"
 
 
@@ -113,12 +115,23 @@ def lines_of(home: Home, segment: Segment) -> Iterator[bytes]:
     if segment.kind == "lake":
         return home.lake.read(segment.place)
     if segment.kind == "unread":
-        return (base64.b64decode(json.loads(line)["data"]) for line in home.lake.read(segment.place))
+        return _decoded(segment, home.lake.read(segment.place), _unread)
     if segment.kind == "failed":
-        return _failed_lines(home, segment)
+        in_bucket = segment.place.startswith(IN_BUCKET)
+        lines = _of_bucket(home, segment.place) if in_bucket else home.lake.read(segment.place)
+        return _decoded(segment, lines, lambda line: _given_up(segment.place, line))
     if segment.kind == "quarantine":
-        return _quarantined_lines(home, segment)
+        return _decoded(segment, home.lake.read(segment.place), _quarantined)
     return _file_lines(Path(segment.place))
+
+
+def _decoded(segment: Segment, lines: Iterable[bytes], decode: Callable[[bytes], list[bytes]]) -> Iterator[bytes]:
+    """The records in the lines of an object. Raises `BadEvent` for a line that is not what its writer writes."""
+    for line in lines:
+        try:
+            yield from decode(line)
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadEvent("unparseable", f"{segment.place} is damaged: {error!r}") from None
 
 
 def _until(log: EventLog, iterator: str | None, last: int) -> Iterator[Record]:
@@ -143,11 +156,11 @@ def _log_lines(log: EventLog, segment: Segment) -> Iterator[bytes]:
 
 def failed_batches(home: Home, bucket: str | None) -> Iterator[Segment]:
     """Batches that were given up on: our own driver's, in the lake, and Lambda's, where there is a bucket of them."""
-    from stores.failed_batches import LAKE_PREFIX, in_bucket
+    from stores.failed_batches import LAKE_PREFIX, places_in_bucket
 
     places = home.lake.keys(LAKE_PREFIX)
     if bucket is not None:
-        places += [batch.place for batch in in_bucket(_s3(home), bucket)]
+        places += places_in_bucket(_s3(home), bucket)
     return (Segment("failed", SCORED_STREAM, place) for place in places)
 
 
@@ -173,19 +186,20 @@ def _of_bucket(home: Home, place: str) -> Iterator[bytes]:
         raise Transient("s3", f"{place}: {error}") from error
 
 
-def _failed_lines(home: Home, segment: Segment) -> Iterator[bytes]:
-    place = segment.place
-    for line in _of_bucket(home, place) if place.startswith(IN_BUCKET) else home.lake.read(place):
-        event: dict[str, Any] = json.loads(json.loads(line)["payload"])
-        if all("kinesis" in record for record in event["Records"]):  # others are changes of a table
-            yield from (record.data for record in records_of(event) if record.stream.endswith(SCORED_STREAM))
+def _unread(line: bytes) -> list[bytes]:
+    return [base64.b64decode(json.loads(line)["data"])]
 
 
-def _quarantined_lines(home: Home, segment: Segment) -> Iterator[bytes]:
-    for line in home.lake.read(segment.place):
-        document = json.loads(line)
-        if document["stream"].endswith(SCORED_STREAM) and document["bytes"] <= MAX_KEPT_BYTES:
-            yield base64.b64decode(document["data"])
+def _given_up(place: str, line: bytes) -> list[bytes]:
+    from stores.failed_batches import batch_of
+
+    return [record.data for record in batch_of(place, line).records if record.stream.endswith(SCORED_STREAM)]
+
+
+def _quarantined(line: bytes) -> list[bytes]:
+    document = json.loads(line)
+    whole = document["stream"].endswith(SCORED_STREAM) and document["bytes"] <= MAX_KEPT_BYTES
+    return [base64.b64decode(document["data"])] if whole else []
 
 
 def _file_lines(path: Path) -> Iterator[bytes]:

@@ -41,7 +41,14 @@ class _Place(msgspec.Struct, gc=False):
     article_id: str
 
 
+class _Origin(msgspec.Struct, gc=False):
+    """Asked for only where a news source is left out."""
+
+    source: str = ""
+
+
 _decode: Final = msgspec.json.Decoder(_Place).decode
+_decode_origin: Final = msgspec.json.Decoder(_Origin).decode
 #: Subject → day → (offset, bytes) of its pieces.
 Groups = dict[str, dict[str, list[tuple[int, int]]]]
 
@@ -91,7 +98,8 @@ class Spool:
 
     def fill(self, home: Home, plan: Plan, number: int, segments: Sequence[Segment]) -> int:
         """Read a part and write its file; returns how many records it has. Raises `Altered`, `Transient`, `OSError`."""
-        wanted = Filter(_ms(plan.start), _ms(plan.end), frozenset(plan.subjects))
+        left_out = frozenset(plan.without_sources)
+        wanted = Filter(_ms(plan.start), _ms(plan.end), frozenset(plan.subjects), left_out)
         part = _Part(plan.model is not None)
         groups: Groups = {}
         records = 0
@@ -178,9 +186,10 @@ class _Part:
                 place = _decode(line)
                 time = place.event_time
                 day = time[:_DAY_CHARACTERS] if time[_CANONICAL_CHARACTERS - 1 :] == "Z" else _day(time)
+                source = _decode_origin(line).source if wanted.without else ""
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, BadEvent):
                 continue  # counted as quarantined when planned; it never had a bucket
-            if len(line) > MAX_EVENT_BYTES or not (everything or wanted.passes(place.subject, time)):
+            if len(line) > MAX_EVENT_BYTES or not (everything or wanted.passes(place.subject, time, source)):
                 continue
             if b"\n" in line:
                 line = msgspec.json.format(line, indent=-1)

@@ -14,7 +14,7 @@ from contracts.settings import AggregatorSettings
 from ops.replay.lock import exclusive
 from ops.replay.plan import Plan, load_plan
 from ops.replay.rescore import ARTICLES, open_cache, rescore_articles
-from ops.replay.runs import FINISHED, check_model, get_run, run_folder
+from ops.replay.runs import FINISHED, check_model, get_run, run_folder, working_name
 from ops.replay.spool import Spool, parts_of
 from ops.replay.units import Score, build, digest_of, digests_of
 from stores.home import Home
@@ -33,7 +33,7 @@ def verify_run(
     plan = load_plan(home, run["plan"])
     check_model(plan)
     with exclusive(home, settings, f"{run['id']}-verify"):
-        folder = run_folder(settings, f"{run['id']}-verify")
+        folder = run_folder(settings, f"{working_name(run)}-verify")
         folder.mkdir(parents=True, exist_ok=True)
         try:
             rebuilt = digest_of(_rebuild(home, plan, folder, progress))

@@ -9,11 +9,12 @@ from typing import Final
 
 import msgspec
 
+from aggregation.rollup import past_ttl
 from contracts.bucket import Bucket, BucketWrite, content_bytes
 from contracts.clock import Clock
 from contracts.errors import Transient
 from contracts.ports import BucketStore, BulkLoading
-from contracts.resolution import BY_NAME, HOUR_MS, WIDTH_MS
+from contracts.resolution import HOUR_MS, WIDTH_MS
 
 #: Buckets of one write: a transaction of the embedded store holds the file for about 80 ms then.
 BULK_BUCKETS: Final = 12_000
@@ -61,11 +62,7 @@ class GenerationWriter:
         if not self._expire:
             return buckets
         now_ms = self._clock.now_ms()
-        return [
-            bucket
-            for bucket in buckets
-            if bucket.start_ms + WIDTH_MS[bucket.resolution] + BY_NAME[bucket.resolution].ttl_ms > now_ms
-        ]
+        return [bucket for bucket in buckets if not past_ttl(bucket.key, now_ms)]
 
     def _put(self, buckets: list[Bucket]) -> None:
         nobody = threading.Event()

@@ -143,4 +143,4 @@ def test_an_object_of_lambda_that_breaks_off_is_transient() -> None:
             return {"Body": Body()}
 
     with pytest.raises(Transient, match="aws/lambda/a"):
-        list(in_bucket(Service("s3", Client, ManualClock()), BUCKET))
+        list(in_bucket(Service("s3", Client, ManualClock()), BUCKET, print))

@@ -13,7 +13,7 @@ from consumers.archiver.service import Archiver
 from contracts.clock import ManualClock
 from contracts.errors import BadRequest
 from contracts.events import SCORED_STREAM
-from contracts.generation import FIRST_GENERATION
+from contracts.generation import FIRST_GENERATION, POINTER
 from contracts.ports import Entry, Position
 from contracts.settings import AggregatorSettings
 from local.driver import MappingDriver, kinesis_driver
@@ -142,6 +142,8 @@ def test_the_lakes_copy_is_read_there_and_places_in_the_old_streams_are_not_take
         promote(old.home, old.settings, replayed(old.home, old.settings)["id"], force=True, reason="drill")
         rollback(old.home, old.settings)
         replayed(old.home, old.settings)
+        pointer, version = old.home.control.get(*POINTER)
+        old.home.control.put(*POINTER, {**pointer, "settled": False}, expected_version=version)
         copy_tables(old, new, "g2")
         old.put(events[20:40])
         old.archive()
@@ -161,6 +163,7 @@ def test_the_lakes_copy_is_read_there_and_places_in_the_old_streams_are_not_take
         ):
             with pytest.raises(BadRequest, match=r"another log.*plan and run again"):
                 again()
+        assert new.home.control.get(*POINTER).value["settled"], "a swap that the old region did not finish"
         run = replayed(new.home, new.settings)
         assert fields(new.home, run["generation"]) == oracle.buckets(events[:55])
         new.archive()

@@ -3,6 +3,7 @@
 import itertools
 import json
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -15,12 +16,12 @@ from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.generation import FIRST_GENERATION
 from contracts.ports import Entry
 from contracts.settings import AggregatorSettings, Settings
-from local.drain import pending
+from local.drain import drain_all, pending
 from local.driver import MappingDriver, kinesis_driver
 from local.driver_checkpoint import Checkpoint, Checkpoints
 from local.driver_lease import Lease
 from local.line import LINE
-from local.line_lease import line_lease
+from local.line_lease import LEASE_MS, NAME, line_lease
 from local.mappings import Mapping
 from stores.aws_home import AwsHome
 from stores.dynamo_buckets import DynamoBucketStore
@@ -168,9 +169,38 @@ def test_what_lies_behind_a_checkpoint_or_an_empty_answer_is_pending():
                 Checkpoints(home.control, row.name).save(str(put.shard_id), Checkpoint(put.sequence_number))
             assert not pending(home)
 
+        home.log.put_records(SCORED_STREAM, [Entry("AAPL", b"2")])
+        empty = iter([True] * 50)
+
         def cross(service: str, operation: str, request: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-            return answer | ({"MillisBehindLatest": 5_000} if operation == "GetRecords" else {})
+            if operation != "GetRecords" or not next(empty, False):
+                return answer
+            return answer | {"Records": [], "NextShardIterator": request["ShardIterator"], "MillisBehindLatest": 5_000}
 
         faults.after.append(cross)
         assert pending(home), "more empty answers in a row than are asked again"
+        forget_homes()
+
+
+def test_drain_waits_for_whoever_has_the_line_and_takes_it_when_it_is_given_up(tmp_path):
+    clock = SteadyClock(BASE_MS)
+    settings = AggregatorSettings(home="aws", lake_bucket="lake", data_dir=str(tmp_path / "data"))
+    with moto_aws(clock):
+        AwsHome(settings, clock).provision({SCORED_STREAM: 1, RAW_STREAM: 1})
+        home = open_home(settings, clock)
+        lease = Lease(home.control, NAME, "another machine", LEASE_MS, clock)
+        said: list[str] = []
+        drain_all(home, settings, said.append)
+        assert said == ["candlewick: line is driven by another machine: waiting for it to process what is pending"]
+        home.log.put_records(SCORED_STREAM, [Entry("AAPL", b"{}")])
+        holders = []
+
+        def drain(*arguments: object) -> None:
+            holders.append((home.control.get("lease", NAME).value or {})["holder"])
+
+        with mock.patch("local.drain._drain", drain):
+            drain_all(home, settings, lambda line: lease.release())
+        assert len(holders) == 1
+        assert holders != ["another machine"]
+        assert not (tmp_path / "data").exists()
         forget_homes()

@@ -1,4 +1,4 @@
-"""`make bench-engine`: the window engine's figures → build/bench/engine.json and docs/benchmarks.md.
+"""`make bench-engine`: the window engine's figures → build/bench/engine.json and docs/benchmarks.*.
 
 Alternating runs in processes of their own, medians of five, CPU seconds; every result is compared with the exact
 answer. The job and, with PEERS=1, the peers' programs come from the folder `--peers`; without it the job is made here,
@@ -14,14 +14,14 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+from tests.bench.benchmarks_page import keep
 from tests.bench.engine_handler import MEASURED_INVOCATIONS, fresh_handler_ms, write_units
 from tests.bench.engine_job import expected, job
 from tests.bench.engine_memory import bytes_per_member
 from tests.bench.engine_operator import DEFAULT_BATCH
 from tests.bench.engine_peers import PeerRuns
 from tests.bench.engine_recovery import recovery
-from tests.bench.engine_report import write_page
-from tests.bench.report import machine, median, write
+from tests.bench.report import median, write
 from tests.e2e.harness import ROOT
 
 ROUNDS: Final = 5
@@ -173,7 +173,7 @@ def main() -> None:
     assert found["equal_to_oracle"], "the engine's result is not the exact answer"
     assert found["embedded_store"]["equal"], "the embedded store's result is not the exact answer"
     write("engine", found)
-    write_page(found | {"machine": machine()})
+    keep()
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from consumers.classifier.models.registry import DEFAULT, Model, ModelUnavailable, load  # noqa: E402
+from tests.bench.report import stamped  # noqa: E402
 
 GOLDEN = ROOT / "tests" / "golden" / "model"
 HEADLINES = GOLDEN / "headlines.csv.gz"
@@ -96,8 +97,9 @@ def main() -> int:
     if not options.quick:
         result["batch_invariance"] = invariance(options.model, titles[:5000])
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=2))
+    text = json.dumps(stamped(result), indent=2)
+    options.out.write_text(text + "\n", encoding="utf-8")
+    print(text)
     return 1 if result.get("batch_invariance", {}).get("differences") else 0
 
 

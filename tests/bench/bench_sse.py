@@ -25,6 +25,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from tests.bench.report import stamped  # noqa: E402
+
 LOADS = ((1_000, 10.0), (5_000, 1.0))
 BARS = {(1_000, 10.0): "p99 <= 100 ms, <= 0.25 core, <= 20 KB each", (5_000, 1.0): "p99 <= 1 s"}
 VARIANTS = ("candlewick", "sse-starlette")
@@ -328,7 +330,7 @@ def main() -> None:
             print(json.dumps(row), f"  bar: {BARS.get((int(clients), rate), '-')}", flush=True)
     output = Path(arguments.output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps({"runs": rows, "seconds": arguments.seconds}, indent=2) + "\n")
+    output.write_text(json.dumps(stamped({"runs": rows, "seconds": arguments.seconds}), indent=2) + "\n")
 
 
 if __name__ == "__main__":

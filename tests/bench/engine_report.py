@@ -1,17 +1,9 @@
-"""docs/benchmarks.md from measured JSON, never by hand."""
+"""The window engine's sections of docs/benchmarks.md."""
 
-import json
-from importlib.metadata import version
 from typing import Any, Final
 
-from contracts.clock import SystemClock
-from contracts.instants import date_of
-from tests.bench.report import FOLDER
-from tests.e2e.harness import ROOT
+from tests.bench.report import measured_on
 
-PAGE: Final = ROOT / "docs" / "benchmarks.md"
-PACKAGES: Final = ("msgspec", "xxhash", "onnxruntime", "fastapi", "uvicorn")
-OTHERS: Final = ("line", "sse", "model", "replay", "web")
 NAMES: Final = {
     "candlewick": "Candlewick", "plain_loop": "plain optimised loop (no verdicts, no watermarks, no buckets)",
     "bytewax": "Bytewax 0.21, cascaded windows", "flink_sql": "Flink SQL 2.3, cascade, steady state",
@@ -21,28 +13,9 @@ PLAIN_LOOP_OF_THE_BARS: Final = 1_060_000
 """Events a second of the peers' plain loop on the machine the bars were set on (their README)."""
 
 
-def write_page(engine: dict[str, Any]) -> None:
-    """Write the page from what was measured just now and the other benchmarks' files where they are. Whole or not at
-    all: an interrupted run leaves the page that was there."""
-    lines = [*_head(engine), *_figures(engine), *_peers(engine), *_batches(engine), *_curve(engine), *_others()]
-    part = PAGE.with_suffix(".part")
-    part.write_text("\n".join(lines) + "\n")
-    part.replace(PAGE)
-
-
-def _head(engine: dict[str, Any]) -> list[str]:
-    place = engine["machine"]
-    return [
-        "# Benchmarks",
-        "",
-        f"Written by `make bench-engine` on {date_of(SystemClock().now_ms())} from measured JSON (`build/bench/`). "
-        f"Python {place['python']}, {place['system']}, {place['cores']} cores ({place['processor']}), "
-        f"load {place['load_1m']} at the end; "
-        + ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-        + ". CPU seconds, medians. The machine is small and shared: ratios within one run say more than figures, and a "
-        "load above the number of cores makes every figure worse, the cache-friendly ones least.",
-        "",
-    ]
+def sections(engine: dict[str, Any]) -> list[str]:
+    """Lines of the page, from `build/bench/engine.json`."""
+    return [*_figures(engine), *_peers(engine), *_batches(engine), *_curve(engine)]
 
 
 def _figures(engine: dict[str, Any]) -> list[str]:
@@ -51,6 +24,8 @@ def _figures(engine: dict[str, Any]) -> list[str]:
     peak = memory["peak_bytes_5000_subjects_24h"]
     lines = [
         "## Window engine",
+        "",
+        measured_on(engine),
         "",
         "JSON in, buckets at eight resolutions out, one core, with membership, verdicts and watermarks. 1,000,000 "
         f"events of one day from {engine['job']}, medians of {engine['rounds']} rounds, alternating; every single "
@@ -168,13 +143,3 @@ def _curve(engine: dict[str, Any]) -> list[str]:
         ],
         "",
     ]
-
-
-def _others() -> list[str]:
-    lines: list[str] = []
-    for name in OTHERS:
-        file = FOLDER / f"{name}.json"
-        if file.exists():
-            body = json.dumps(json.loads(file.read_text()), indent=1)
-            lines += [f"## {name} (`build/bench/{name}.json`)", "", "```json", body, "```", ""]
-    return lines

@@ -5,9 +5,14 @@ import os
 import platform
 import statistics
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from contracts.clock import SystemClock
+from contracts.instants import date_of
+
+PACKAGES = ("msgspec", "xxhash", "onnxruntime", "fastapi", "uvicorn")
 FOLDER = Path(__file__).resolve().parents[2] / "build" / "bench"
 
 
@@ -44,9 +49,25 @@ def rss_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def stamped(document: dict[str, Any]) -> dict[str, Any]:
+    """With the day, the packages and the machine it was measured with."""
+    packages = {name: version(name) for name in PACKAGES}
+    return document | {"measured_on": date_of(SystemClock().now_ms()), "packages": packages, "machine": machine()}
+
+
+def measured_on(document: dict[str, Any]) -> str:
+    """The same, told."""
+    place = document["machine"]
+    packages = ", ".join(f"{name} {number}" for name, number in document["packages"].items())
+    return (
+        f"Measured on {document['measured_on']}: Python {place['python']}, {place['system']}, {place['cores']} cores "
+        f"({place['processor']}), load {place['load_1m']} at the end; {packages}."
+    )
+
+
 def write(name: str, document: dict[str, Any]) -> None:
     """Write build/bench/<name>.json and print it."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(document | {"machine": machine()}, indent=2)
+    text = json.dumps(stamped(document), indent=2)
     (FOLDER / f"{name}.json").write_text(text + "\n")
     print(text)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ops.made_page import replaced
+from tests.bench import benchmarks_page
 from tests.e2e import chaos_page, soak_page
 from tests.fuzz import page as fuzz_page
 from tests.house.source_tree import ROOT
@@ -32,6 +33,7 @@ def _index(folder: str, title: str, lead: str) -> Callable[[], str]:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "benchmarks.md": _from("benchmarks.json", benchmarks_page.page),
     "faults.md": _from("faults.json", chaos_page.page),
     "soak.md": _from("soak.json", soak_page.page),
     "fuzz.md": _from("fuzz.json", fuzz_page.page),
@@ -60,6 +62,7 @@ def figures() -> list[str]:
     return [
         "| | measured | with |",
         "|---|---|---|",
+        *benchmarks_page.figures(json.loads((DOCS / "benchmarks.json").read_text())),
         f"| {soak['clients']:,} watchers, {steady['articles_per_s']:.0f} articles a second for "
         f"{soak['asked']['minutes']:g} min, then {burst['articles_per_s']:,.0f} for {burst['seconds']:.0f} s | "
         f"{counted['items_received']:,} items told of, none missed, none twice; nothing pending "

@@ -135,6 +135,13 @@ def test_touched_since_names_recent_and_partial_buckets(store):
     assert store.touched_since("other", 0) == []
 
 
+def test_touched_since_names_each_bucket_once_however_many_there_are(store, monkeypatch):
+    monkeypatch.setattr("stores.dynamo_buckets.READ_TOGETHER", 2)
+    written = [bucket("A", at=at, partial=at == 3) for at in range(5)]
+    commit(store, *written)
+    assert store.touched_since("live", 0) == [each.key for each in written]
+
+
 def test_dropping_a_generation_leaves_the_others(installation, store):
     written = [bucket(at=at) for at in range(460 // installation.slowness)]
     commit(store, *written, generation="trial")
@@ -230,6 +237,14 @@ def test_trimming_keeps_the_numbers(store):
     assert store.trim_changes(START_MS + 100) == 2
     assert (store.changes_tail(), store.changes_head()) == ({"a": 5}, {"a": 4})
     store.commit("live", [], [change(subject="S")], "a")
+    assert [each.sequence for each in store.changes_after({})] == [5]
+
+
+def test_trimming_takes_what_was_stamped_while_the_clock_was_ahead(store):
+    for written_ms in (0, 1_000, 1_000, 1, 2):
+        store.commit("live", [], [change(subject="S", written_ms=START_MS + written_ms)], "a")
+    assert store.trim_changes(START_MS + 2) == 1
+    assert store.trim_changes(START_MS + 2, START_MS + 3) == 3
     assert [each.sequence for each in store.changes_after({})] == [5]
 
 

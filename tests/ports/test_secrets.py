@@ -26,6 +26,25 @@ def test_the_environment_wins_over_the_file(dotenv):
     assert EnvSecrets({"FINNHUB_API_KEY": "env"}, dotenv).get("FINNHUB_API_KEY") == "env"
 
 
+def test_an_empty_variable_counts_as_unset(dotenv):
+    assert EnvSecrets({"FINNHUB_API_KEY": ""}, dotenv).get("FINNHUB_API_KEY") == "abc"
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("A=   # get one at the shop", None),
+        ("A=\t#x", None),
+        ("A=#x", "#x"),
+        ("A= 'b' # x", "b"),
+        ("A = b#c # x", "b#c"),
+    ],
+)
+def test_a_comment_is_no_value(dotenv, line, value):
+    dotenv.write_text(line + "\n")
+    assert EnvSecrets({}, dotenv).get("A") == value
+
+
 def test_a_missing_file_is_empty(tmp_path):
     assert EnvSecrets({"A": "1"}, tmp_path / "none").get("A") == "1"
 

@@ -5,6 +5,7 @@ the simulator lets things go wrong or lets somebody else act in between.
 """
 
 import heapq
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
@@ -159,10 +160,11 @@ class MemoryBuckets:
             )
         return list(heapq.merge(*lanes, key=lambda stored: stored.change.written_ms))[:limit]
 
-    def trim_changes(self, before_ms: int) -> int:
+    def trim_changes(self, before_ms: int, now_ms: int | None = None) -> int:
+        last_ms = math.inf if now_ms is None else now_ms
         dropped = 0
         for lane, kept in self.lanes.items():
-            old = next((at for at, each in enumerate(kept) if each.written_ms >= before_ms), len(kept))
+            old = next((at for at, each in enumerate(kept) if before_ms <= each.written_ms <= last_ms), len(kept))
             self.dropped[lane] = self.dropped.get(lane, 0) + old
             del kept[:old]
             dropped += old

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aggregation.finalizer import Finalizer
+from aggregation.finalizer import IN_FLIGHT_MS, Finalizer
 from aggregation.service import Aggregator
 from contracts.bucket import BucketKey
 from contracts.clock import ManualClock
@@ -91,6 +91,66 @@ def test_the_finaliser_does_not_believe_a_child_of_the_past() -> None:
     findings = Finalizer(two.store, two.control, two.clock).run()
     assert findings.repaired == 0
     assert {two.count(key) for key in two.store.generations[FIRST_GENERATION]} == {2}
+
+
+@pytest.mark.parametrize("lanes", [1, 4])
+@pytest.mark.parametrize("at", range(1, 10))
+def test_the_finaliser_leaves_a_commit_that_is_under_way_alone(at: int, lanes: int) -> None:
+    """Between two writes of a batch law 2 does not hold, and that is no damage."""
+    two = Two(lanes)
+    finaliser = Finalizer(two.store, two.control, two.clock, lanes)
+    two.feed(0, _of_lane(0, lanes))
+    met, found = itertools.count(1), []
+
+    def look(operation: str) -> None:
+        if operation == "write" and next(met) == at:
+            two.store.on_operation = nothing_happens
+            found.append(finaliser.run())
+
+    two.store.on_operation = look
+    done = two.feed(0, scored(1_001, "AAPL", BASE_MS + 1, 0.5))
+    assert [each.repaired + each.unsettled for each in found] == [0] * (at <= (8 if lanes == 1 else 9))
+    assert done.counts()["counted"] == 1
+    assert done.conflicts == 0
+
+
+def test_the_finaliser_mends_what_nobody_can_be_writing_any_more() -> None:
+    """All levels in one run, though what it mended itself is young."""
+    two = Two()
+    met = itertools.count(1)
+
+    def die(operation: str) -> None:
+        if operation == "write" and next(met) == 2:
+            raise Transient("store", "down")
+
+    two.store.on_operation = die
+    with pytest.raises(Transient):
+        two.feed(0, scored(1, "AAPL", BASE_MS, 0.5))
+    two.store.on_operation = nothing_happens
+    finaliser = Finalizer(two.store, two.control, two.clock)
+    assert finaliser.run().repaired == 0
+    two.clock.advance(IN_FLIGHT_MS)
+    assert finaliser.run().repaired == 7
+    assert finaliser.run().repaired == 0
+
+
+@pytest.mark.parametrize("lanes", [1, 4])
+@pytest.mark.parametrize("at", range(2, 9))
+def test_what_a_commit_wrote_before_it_lost_counts_as_counted(at: int, lanes: int) -> None:
+    """Another process gets in between two writes of a batch: its events are no duplicates of themselves."""
+    two = Two(lanes)
+    met, other = itertools.count(1), []
+
+    def overtake(operation: str) -> None:
+        if operation == "write" and next(met) == at:
+            two.store.on_operation = nothing_happens
+            other.append(two.feed(1, _of_lane(0, lanes), shard="s1"))
+
+    two.store.on_operation = overtake
+    done = two.feed(0, _of_lane(1, lanes) if lanes > 1 else scored(1, "AAPL", BASE_MS + 1, 0.5))
+    assert done.conflicts == 1
+    for each in (done, *other):
+        assert (each.counts()["counted"], each.counts()["duplicates"]) == (1, 0)
 
 
 ENDED_MS = 15 * 60_000

@@ -19,6 +19,7 @@ from tests.ports.test_bucket_store import (
     test_subjects_are_those_with_a_day,  # noqa: F401
     test_touched_since_names_recent_and_partial_buckets,  # noqa: F401
     test_trimming_keeps_the_numbers,  # noqa: F401
+    test_trimming_takes_what_was_stamped_while_the_clock_was_ahead,  # noqa: F401
     test_writes_of_one_commit_guard_each_other_in_order,  # noqa: F401
 )
 from tests.sim.store import MemoryBuckets

@@ -325,6 +325,17 @@ def test_a_standby_is_told_the_change_stream_of_the_copied_articles():
     assert deploy_cmd.found_copies(given) == given
 
 
+def test_a_bucket_that_refuses_the_dashboard_is_one_line(tmp_path: Path):
+    from tests.aws.moto_aws import moto_aws
+
+    (tmp_path / "web" / "dist").mkdir(parents=True)
+    (tmp_path / "web" / "dist" / "index.html").write_text("page")
+    (tmp_path / deploy_cmd.OUTPUTS).parent.mkdir()
+    (tmp_path / deploy_cmd.OUTPUTS).write_text('{"site": {"SiteBucket": "nobodys"}}')
+    with moto_aws(ManualClock()), pytest.raises(Unusable, match=r"NoSuchBucket.*deploy again"):
+        deploy_cmd.upload_site(deploy_cmd.plan_of("dev", "us-east-1", []), tmp_path)
+
+
 # ---- dashboards --------------------------------------------------------------------------------------------------
 def test_a_dashboard_somebody_changed_by_hand_is_told_by_its_widgets():
     wanted = dashboards_cmd.wanted_widgets(GOLDEN / "dev-ops.json")

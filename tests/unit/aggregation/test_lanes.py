@@ -13,7 +13,7 @@ from contracts.clock import ManualClock
 from contracts.errors import Unusable
 from contracts.generation import FIRST_GENERATION, POINTER
 from contracts.ports import Record
-from contracts.resolution import NAMES
+from contracts.resolution import DAY_MS, NAMES
 from contracts.settings import AggregatorSettings
 from tests import oracle
 from tests.events import BASE_MS, scored
@@ -81,7 +81,8 @@ def test_a_generation_of_other_resolutions_is_not_written(monkeypatch: pytest.Mo
     line = Line()
     documents = [scored(n, "AAPL", BASE_MS + n, 0.5) for n in range(40)]
     line.feed(documents[:20])
-    assert line.control.get("lanes", FIRST_GENERATION).value == {"lanes": 1, "resolutions": list(NAMES)}
+    settled = {"lanes": 1, "resolutions": list(NAMES), "allowed_lateness_ms": DAY_MS}
+    assert line.control.get("lanes", FIRST_GENERATION).value == settled
     monkeypatch.setattr("aggregation.lanes.NAMES", ("1m", "5m", "10m", "30m", *NAMES[3:]))
     line.with_lanes(1)
     with pytest.raises(Unusable, match="add-a-resolution"):

@@ -97,6 +97,25 @@ def test_nothing_is_told_twice_by_a_process_that_goes_on() -> None:
     assert line.told() == [each["event_id"] for each in documents]
 
 
+def test_what_was_given_up_on_is_no_news() -> None:
+    """A batch that fails again and again goes to the failure destination; the next one is not told with its events."""
+    line = Line()
+    documents = [scored(n, "AAPL", BASE_MS + n, 0.5) for n in range(3)]
+    line.feed(documents[0])
+
+    def die(operation: str) -> None:
+        if operation == "write":
+            raise Transient("store", "disk full")
+
+    line.store.on_operation = die
+    for _ in range(3):
+        with pytest.raises(Transient):
+            line.feed(documents[1])
+    line.store.on_operation = nothing_happens
+    line.feed(documents[2])
+    assert line.told() == [documents[0]["event_id"], documents[2]["event_id"]]
+
+
 def test_news_is_told_and_chosen_by_its_instant() -> None:
     line = Line()
     first, last = scored(1, "AAPL", BASE_MS + 30_000, 0.5), scored(2, "AAPL", BASE_MS + 40_000, -0.5)

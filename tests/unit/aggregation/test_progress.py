@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from aggregation import handler
-from aggregation.service import Aggregator
+from aggregation.service import FORGET_AFTER_MS, Aggregator
 from contracts.clock import ManualClock
 from contracts.errors import Transient
 from contracts.ports import Record
 from contracts.resolution import DAY_MS, MINUTE_MS
 from contracts.settings import AggregatorSettings
 from tests.events import BASE_MS, scored
-from tests.fakes.kinesis import kinesis_event
+from tests.fakes.kinesis import batch_of, kinesis_event
 from tests.fakes.stores import FakeControl, FakeLake
 from tests.sim.store import MemoryBuckets
 from tests.unit.local.line import START_MS
@@ -72,6 +72,38 @@ def test_a_process_that_knows_nothing_publishes_the_state_of_its_window() -> Non
     state = line.invoke({}, BASE_MS + 30_000)["state"]
     line.restart()
     assert line.invoke(state, final=True)["state"] == state == line.published
+
+
+def test_a_process_that_knows_nothing_hands_the_state_of_its_window_on(monkeypatch: Any) -> None:
+    """Also when it cannot read what was published: "never" would be a step back."""
+    line = Line()
+    state = line.invoke({}, BASE_MS)["state"]
+    line.restart()
+
+    def down(*given: Any) -> Any:
+        raise Transient("control store", "down")
+
+    monkeypatch.setattr(line.control, "get", down)
+    answer = line.invoke(state, BASE_MS + 1)
+    assert answer["batchItemFailures"]
+    assert answer["state"] == state
+    assert line.invoke(state, final=True)["state"] == state
+
+
+def test_a_shard_that_was_closed_is_forgotten_after_a_while() -> None:
+    line = Line()
+    records = [Record("1", "AAPL", json.dumps(scored(1, "AAPL", BASE_MS, 0.5)).encode(), BASE_MS)]
+    state = line.process.process("parent", batch_of("scored-articles", records, "parent"), {}).step.state
+    for _ in range(3):
+        line.invoke({}, line.clock.now_ms())
+        assert "parent" in line.process._warm
+        line.clock.advance(FORGET_AFTER_MS // 2)
+    line.invoke({}, line.clock.now_ms())
+    for known in (line.process._warm, line.process._states, line.process._published, line.process._doubtful):
+        assert [*known] == ["s0"]
+    again = line.process.process("parent", batch_of("scored-articles", records, "parent"), {}).step
+    assert again.duplicates == 1
+    assert again.state.watermark_ms == state.watermark_ms
 
 
 def test_a_window_ends_though_the_control_store_is_down(monkeypatch: Any) -> None:

@@ -1,6 +1,7 @@
 """`drain` beside a running `up` or another `drain`: it waits, says what it is waiting for, and does what is left."""
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -8,14 +9,16 @@ from unittest import mock
 import pytest
 
 from contracts.clock import ManualClock
-from contracts.events import SCORED_STREAM
-from contracts.ports import Entry
+from contracts.events import RAW_STREAM, SCORED_STREAM
+from contracts.ports import Entry, Position
+from contracts.resolution import DAY_MS
 from contracts.settings import AggregatorSettings
 from local.drain import drain_all, pending
 from local.driver import run_until_idle
-from local.line import apply_settings, drivers_of
+from local.driver_checkpoint import Checkpoint, Checkpoints
+from local.line import ITEMS_TABLE, LINE, apply_settings, drivers_of
 from stores.data_dir import DataDir, UpLock
-from stores.home import close_home, open_home
+from stores.home import Home, close_home, open_home
 
 
 @pytest.fixture(autouse=True)
@@ -63,4 +66,64 @@ def test_an_owner_that_ends_when_all_is_done_is_no_trouble(tmp_path: Path) -> No
     drain_all(home, settings, say)
     assert len(said) == 1
     assert not pending(home)
+    close_home(settings)
+
+
+class FedOwner(ManualClock):
+    """Whenever it is waited on, every stage comes to the end of its stream, and one more article arrives."""
+
+    home: Home
+    polls = 0
+
+    def wait(self, wake: threading.Event, timeout_ms: float) -> bool:
+        self.polls += 1
+        assert self.polls < 20, "waited for what came meanwhile"
+        for row in LINE[1:]:
+            self.finish(row.name, row.stream)
+        self.finish("classifier", RAW_STREAM)
+        self.home.log.put_records(SCORED_STREAM, [Entry("AAPL", b"{}")])
+        self.home.items.put_primary({"source_id": f"item {self.polls}"})
+        self.home.log.put_records(RAW_STREAM, [Entry("x", b"{}")])
+        return super().wait(wake, timeout_ms)
+
+    def finish(self, name: str, stream: str) -> None:
+        for shard_id, sequence_numbers in self.records(stream).items():
+            if sequence_numbers:
+                Checkpoints(self.home.control, name).save(shard_id, Checkpoint(sequence_numbers[-1]))
+
+    def records(self, stream: str) -> dict[str, list[str]]:
+        log, items = self.home.log, self.home.items
+        if stream == ITEMS_TABLE:
+            return {
+                shard: [each.sequence_number for each in items.stream_read(shard, "")]
+                for shard in items.stream_shards()
+            }
+        pages = {
+            shard.shard_id: log.get_records(log.iterator(stream, shard.shard_id, Position("TRIM_HORIZON")))
+            for shard in log.shards(stream)
+        }
+        return {shard_id: [each.sequence_number for each in page.records] for shard_id, page in pages.items()}
+
+
+def test_beside_an_owner_it_waits_for_what_was_there_and_not_for_what_comes(tmp_path: Path) -> None:
+    settings, clock = AggregatorSettings(data_dir=str(tmp_path), synchronous="normal"), FedOwner()
+    home = clock.home = open_home(settings, clock)
+    home.log.put_records(RAW_STREAM, [Entry("x", b"{}")])
+    with UpLock(DataDir(tmp_path)):
+        drain_all(home, settings, lambda line: None)
+    assert pending(home), "what came meanwhile"
+    ((shard_id, scored),) = [(shard_id, found) for shard_id, found in clock.records(SCORED_STREAM).items() if found]
+    for name in ("aggregator", "archiver-scored"):
+        done_with = Checkpoints(home.control, name).load(shard_id).sequence_number
+        assert done_with in scored, "the event of the article that was there"
+    close_home(settings)
+
+
+def test_it_forgets_what_is_old_as_up_does(tmp_path: Path) -> None:
+    settings, clock = AggregatorSettings(data_dir=str(tmp_path), synchronous="normal"), ManualClock()
+    home = open_home(settings, clock)
+    home.control.put("story", "x", {}, expires_ms=clock.now_ms() + 1)
+    clock.advance(2 * DAY_MS)
+    drain_all(home, settings, lambda line: None)
+    assert home.control.put("story", "x", {}, expected_version=0) == 1, "not even its version is kept"
     close_home(settings)

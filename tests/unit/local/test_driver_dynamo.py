@@ -6,11 +6,13 @@ from decimal import Decimal
 
 import pytest
 
+from contracts.errors import BadRequest, Unusable
 from contracts.ports import ItemChange
 from local.driver import MappingDriver, dynamo_driver
+from local.driver_checkpoint import Checkpoint, Checkpoints
 from local.driver_dynamo import typed
 from local.mappings import Mapping
-from stores.sqlite_items import SqliteItemStore
+from stores.sqlite_items import STREAM_SHARD, SqliteItemStore
 from tests.unit.local.line import START_MS, Line
 
 TABLE = "dev-sentiment-items-primary"
@@ -51,9 +53,11 @@ def test_the_event_is_shaped_as_dynamodb_streams_are(line, items):
     insert, modify, remove = call["Records"]
     arn = f"arn:aws:dynamodb:us-east-1:000000000000:table/{TABLE}/stream/2026-01-01T00:00:00.000"
     size = insert["dynamodb"].pop("SizeBytes")
+    number = insert["dynamodb"]["SequenceNumber"]
     assert size > 0
+    assert number.startswith("000000000000000000001")
     assert insert == {
-        "eventID": "shardId-00000000000000000000-00000000:000000000000000000001",
+        "eventID": f"shardId-00000000000000000000-00000000:{number}",
         "eventName": "INSERT",
         "eventVersion": "1.1",
         "eventSource": "aws:dynamodb",
@@ -61,7 +65,7 @@ def test_the_event_is_shaped_as_dynamodb_streams_are(line, items):
         "dynamodb": {
             "ApproximateCreationDateTime": START_MS / 1000,
             "Keys": {"source_id": {"S": "a#1"}},
-            "SequenceNumber": "000000000000000000001",
+            "SequenceNumber": number,
             "StreamViewType": "NEW_AND_OLD_IMAGES",
             "NewImage": first,
         },
@@ -143,6 +147,30 @@ def test_a_batch_given_up_on_is_set_aside_whole(line, items):
     assert keys_of(document["payload"]) == ["a#1"]
     assert keys_of(line.calls[-1]) == ["a#2"]
     assert_nothing_left(line, items, driver)
+
+
+def test_the_checkpoint_of_another_file_is_refused_however_many_changes_it_has(line, items, tmp_path):
+    """And its retention takes nothing away that was not read."""
+    items.put_primaries([{"source_id": f"a#{number}"} for number in range(5)])
+    driver_of(line, items).run_until_idle()
+    read_through = items.stream_read(STREAM_SHARD, "")[-1].sequence_number
+    other = SqliteItemStore(tmp_path / "other.db", line.clock, "normal")
+    for number in range(8):
+        line.clock.advance(1)
+        other.put_primary({"source_id": f"b#{number}"})
+        with pytest.raises(Unusable, match=r"items\.db and control\.db"):
+            driver_of(line, other).check()
+        with pytest.raises(BadRequest, match="not of this stream"):
+            other.trim_stream(line.clock.now_ms() + 1, read_through)
+    assert len(other.stream_read(STREAM_SHARD, "")) == 8
+    other.close()
+
+
+def test_a_checkpoint_from_before_the_marks_is_known(line, items):
+    items.put_primaries([{"source_id": f"a#{number}"} for number in range(5)])
+    Checkpoints(line.control, "read-model").save(STREAM_SHARD, Checkpoint(f"{3:021d}"))
+    driver_of(line, items).run_until_idle()
+    assert names_seen(line) == ["a#3", "a#4"]
 
 
 # ---- shards ------------------------------------------------------------------------------------------------------

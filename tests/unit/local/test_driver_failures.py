@@ -1,11 +1,13 @@
 """The driver with failures: retries, back-off, age, bisecting, partial answers, the failure destination, stopping."""
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
 from contracts.errors import Transient, Unusable
-from tests.unit.local.line import START_MS, failing_from, names_of, raising_on, sequences_of
+from stores.sqlite_log import SqliteEventLog
+from tests.unit.local.line import START_MS, STREAM, failing_from, names_of, raising_on, sequences_of
 
 
 def test_a_failed_batch_is_retried_with_growing_pauses(line):
@@ -328,7 +330,34 @@ def test_a_checkpoint_of_another_log_is_refused(line, tmp_path):
     driver = line.driver()
     driver.run_until_idle()
     value = line.control.get("checkpoint", "m/shardId-000000000000").value
-    beyond = str(int(value["sequence_number"]) + 10**21)
+    beyond = str(int(value["sequence_number"]) + 10**25)
     line.control.put("checkpoint", "m/shardId-000000000000", value | {"sequence_number": beyond})
-    with pytest.raises(Unusable, match=r"log\.db and control\.db"):
-        line.driver().run_until_idle()
+    for step in (line.driver().check, line.driver().run_until_idle):
+        with pytest.raises(Unusable, match=r"control\.db must come from one data directory"):
+            step()
+
+
+@pytest.mark.parametrize("kept", [0, 2])
+def test_a_log_that_lost_records_is_refused_however_many_came_since(line, tmp_path, kept):
+    """`kept`: how many of the old records the log still has; with 0 it is a new one."""
+    line.put(*"abcde"[:kept])
+    line.driver().run_until_idle()
+    backup = sqlite3.connect(tmp_path / "backup.db")
+    with closing(sqlite3.connect(tmp_path / "log.db")) as log:
+        log.backup(backup)
+    line.put(*"abcde"[kept:])
+    line.driver().run_until_idle()
+    line.log.close()
+    for file in tmp_path.glob("log.db*"):
+        file.unlink()
+    if kept:
+        backup.execute("VACUUM INTO ?", (str(tmp_path / "log.db"),))
+    backup.close()
+    line.log = SqliteEventLog(tmp_path / "log.db", line.clock, "normal")
+    line.log.create_stream(STREAM, 1)
+    for name in "vwxyz":
+        line.clock.advance(1)
+        line.put(name)
+        with pytest.raises(Unusable, match=r"control\.db must come from one data directory"):
+            line.driver().check()
+    assert line.batches[-1] == "abcde"[kept:]

@@ -6,12 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from aggregation.rollup import past_ttl
+from contracts.bucket import BucketKey
 from contracts.clock import ManualClock
-from contracts.resolution import DAY_MS
+from contracts.resolution import DAY_MS, MINUTE_MS, NAMES
 from contracts.settings import AggregatorSettings
 from local.driver_checkpoint import Checkpoint, Checkpoints
 from local.retention import forget_old
+from local.runner import Line
+from ops.verify import verify
 from stores.home import Home, close_home, open_home
+from tests.events import scored
+from tests.unit.replay.kit import Live, settings_of
+from tests.unit.replay.kit import put as put_scored
 
 SHARD = "shardId-00000000000000000000-00000000"
 
@@ -73,3 +80,29 @@ def test_numbers_are_never_given_out_again(home: Home) -> None:
     assert sequences(home) == []
     put(home, 2)
     assert len(sequences(home, last)) == 1
+
+
+@pytest.mark.parametrize("expire", [False, True])
+def test_buckets_are_kept_unless_told_to_apply_their_time_to_live(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expire: bool
+) -> None:
+    monkeypatch.setenv("CANDLEWICK_EXPIRE", str(expire))
+    settings = settings_of(tmp_path, expire=expire)
+    clock = ManualClock()
+    home = open_home(settings, clock)
+    events = [scored(number, "AAPL", clock.now_ms() - number * MINUTE_MS, 0.2) for number in range(20)]
+    put_scored(home, events)
+    Live(home, settings).all()
+    before = keys(home)
+    (trim,) = [timer for timer in Line(home, False, False)._timers if timer.schedule.name == "trim"]
+    for days, left in ((1, NAMES), (4, NAMES[3:]), (85, NAMES[-1:]), (400, ())):
+        clock.advance(days * DAY_MS)
+        assert trim.step().kind == "worked"
+        assert keys(home) == [key for key in before if not expire or key.resolution in left]
+        assert all(past_ttl(key, clock.now_ms()) for key in set(before) - set(keys(home)))
+        assert verify(home, settings).total_differences == 0
+    close_home(settings)
+
+
+def keys(home: Home) -> list[BucketKey]:
+    return [bucket.key for bucket in home.buckets.scan("g1")]

@@ -133,3 +133,26 @@ def test_days_past_their_time_to_live_are_on_neither_side(
     found = account(home, LATENESS_MS, expire=True)
     assert found.balanced
     assert found.counted == 5
+
+
+def test_what_comes_while_one_counts_is_left_out_and_what_came_before_is_not(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that is never idle is always one event behind its log."""
+    live, coming = Live(home, settings), iter(aapl(range(100)))
+
+    def wait(event: object, wait_ms: float) -> bool:
+        live.aggregate()
+        put(home, [next(coming)])
+        return False
+
+    wait(None, 0)
+    monkeypatch.setattr(home.clock, "wait", wait)
+    found = account(home, LATENESS_MS)
+    assert found.balanced
+    assert found.counted > 1
+    monkeypatch.setattr(home.clock, "wait", lambda event, wait_ms: False)
+    live.all()
+    assert account(home, LATENESS_MS).balanced
+    put(home, [next(coming)])
+    assert not account(home, LATENESS_MS).balanced

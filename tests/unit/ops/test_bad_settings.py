@@ -235,3 +235,20 @@ def test_a_number_too_large_is_a_wrong_argument(data: Path, arguments: tuple[str
 @pytest.mark.parametrize("out", ["", ".", "/"])
 def test_export_names_a_file_it_cannot_write(data: Path, out: str) -> None:
     assert "--out" in complaint(data, {}, "export", "raw", "--out", out, code=2)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status", "--data-dir"),
+        ("drain", "--data-dir"),
+        ("up", "--port", "0", "--data-dir"),
+        ("symbols", "refresh", "--data-dir"),
+        ("replay", "plan", "--data-dir"),
+        ("restore", "--data-dir", "new"),
+    ],
+)
+def test_the_home_of_nobody_is_a_wrong_argument(arguments: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, [*arguments, "~nosuch/x"])
+    assert done.exit_code == 2, repr(done.exception)
+    assert "there is no such user" in done.stderr

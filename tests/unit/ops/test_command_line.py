@@ -27,7 +27,7 @@ from ops.failed_cmd import write_records
 from ops.status import snapshot
 from ops.tail import _line
 from stores.aws_home import AwsHome
-from stores.failed_batches import FailedBatch
+from stores.failed_batches import batch_of
 from stores.home import SHARD_COUNTS, Home, forget_homes, open_home
 from tests.aws.moto_aws import moto_aws
 from tests.aws.test_failed import BUCKET, document_of, event_of
@@ -153,7 +153,7 @@ def test_a_model_that_is_none_and_a_place_that_is_none_are_refused(tmp_path: Pat
 def test_a_record_that_holds_a_line_feed_stays_one_line(tmp_path: Path) -> None:
     record = json.dumps(scored(1, "AAPL", BASE_MS, 0.5), indent=1).encode()
     event = event_of([record])
-    write_records(iter([FailedBatch("one", document_of(event), event)]), tmp_path)
+    write_records(iter([batch_of("one", json.dumps(document_of(event)).encode())]), tmp_path)
     (line,) = (tmp_path / "scored-articles.jsonl").read_bytes().splitlines()
     assert json.loads(line) == json.loads(base64.b64decode(event["Records"][0]["kinesis"]["data"]))
 

@@ -8,7 +8,8 @@ import typer
 
 from contracts.clock import SystemClock
 from contracts.errors import BadEvent, BadRequest, Conflict, Transient
-from ops.console import plain_errors, printable
+from ops.console import plain_errors, printable, say
+from ops.doctor import Finding, print_findings
 from stores.aws_client import Service
 from tests.e2e.harness import CANDLEWICK, ROOT, environment
 from tests.events import BASE_MS, scored
@@ -49,6 +50,16 @@ def test_aws_without_credentials_or_rights_has_a_code_of_its_own() -> None:
         error = service.translated(cause)
         error.__cause__ = cause
         assert code_of(error) == code, cause
+
+
+def test_what_a_source_says_of_itself_commands_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of(Transient("rss", "text/\x1b[2J\x07 is no feed")) == 1
+    say("cannot deploy:\n  - Node \x9b is missing")
+    written: list[str] = []
+    print_findings([Finding("source rss", "warning", "text/\x1b[2J", "try `\x1b`")], written.append)
+    told = capsys.readouterr().err + "".join(written)
+    assert told.count("\n") == 5
+    assert all(each.isprintable() or each == "\n" for each in told)
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])

@@ -40,6 +40,13 @@ def damage(folder: Path, name: str, how: str = "cut") -> None:
     place.write_bytes(data[: len(data) // 2] if how == "cut" else gzip.compress(b"no JSON\n"))
 
 
+def put_failed(home: Home, name: str) -> None:
+    """A batch that was given up on, with the good event in it."""
+    from tests.aws.test_failed import document_of, event_of
+
+    home.lake.put(f"failed/mapping=aggregator/{name}.jsonl.gz", [json.dumps(document_of(event_of([GOOD]))).encode()])
+
+
 def run(folder: Path, *arguments: str) -> Result:
     return CliRunner().invoke(app, [*arguments, "--data-dir", str(folder)])
 
@@ -98,3 +105,37 @@ def test_who_does_not_ask_for_damage_does_not_read_past_it(home: Home, tmp_path:
     damage(tmp_path, "late", "no JSON")
     with pytest.raises(BadEvent, match="late/"):
         list(list_asides(home.lake, "late"))
+
+
+@pytest.mark.parametrize("how", ["cut", "no JSON"])
+def test_failed_batches_that_can_be_read_are_shown_and_those_that_cannot_are_named(
+    home: Home, tmp_path: Path, how: str
+) -> None:
+    for name in ("one", "two"):
+        put_failed(home, name)
+    out = tmp_path / "out"
+    assert run(tmp_path, "failed", "fetch", str(out)).exit_code == 0
+    damage(tmp_path, "failed", how)
+    done = run(tmp_path, "failed", "list", "--json")
+    assert (done.exit_code, len(done.stdout.splitlines())) == (PARTIAL, 1), done.output
+    assert "failed/mapping=aggregator/one" in done.stderr
+    done = run(tmp_path, "failed", "fetch", str(out))
+    assert (done.exit_code, json.loads(done.stdout)["scored-articles"]) == (PARTIAL, 1), done.output
+    for place in (tmp_path / "lake" / "failed").rglob("*.gz"):
+        place.unlink()
+    assert json.loads(run(tmp_path, "failed", "fetch", str(out)).stdout)["scored-articles"] == 0
+    assert list(out.iterdir()) == [], "nothing that an earlier call left"
+
+
+@pytest.mark.parametrize(("source", "folder"), [("failed", "failed"), ("quarantine", "quarantined")])
+@pytest.mark.parametrize("how", ["cut", "no JSON"])
+def test_a_plan_names_the_damaged_object_and_the_remedy(
+    home: Home, tmp_path: Path, source: str, folder: str, how: str
+) -> None:
+    put_failed(home, "one")
+    put(home, "quarantined", 1)
+    damage(tmp_path, folder, how)
+    done = run(tmp_path, "replay", "plan", "--source", source)
+    assert done.exit_code == 2, done.output
+    assert f"{folder}/" in done.stderr
+    assert "move it away and plan again" in done.stderr

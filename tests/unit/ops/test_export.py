@@ -1,6 +1,8 @@
 """`candlewick export`: everything there is, each once, in columns that do not depend on the first rows."""
 
 import json
+import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,7 +111,49 @@ def test_a_file_appears_whole_or_not_at_all(
     assert isinstance(CliRunner().invoke(app, ["export", "raw", "--out", str(out), "--data-dir", str(data)]).exception,
                       ZeroDivisionError)  # fmt: skip
     assert out.read_text() == "what was there before"
-    assert list(tmp_path.glob("*.part")) == []
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "raw.jsonl"}
+
+
+def test_what_is_no_file_is_written_into_and_a_link_stays_one(home: Home, data: Path, tmp_path: Path) -> None:
+    pipe, read = tmp_path / "pipe", list[bytes]()
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    run(data, "raw", "--out", str(pipe))
+    reader.join()
+    assert len(read[0].splitlines()) == 8
+    assert pipe.is_fifo()
+    (tmp_path / "link").symlink_to("file")
+    run(data, "raw", "--out", str(tmp_path / "link"))
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_bytes() == read[0]
+
+
+def test_of_two_at_once_each_writes_a_file_of_its_own(
+    home: Home, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that ends last wins; neither takes the other's unfinished file."""
+    out = tmp_path / "raw.jsonl"
+    decode, others = export_module.decode_raw, list[threading.Thread]()
+
+    def with_another(line: bytes) -> Any:
+        if not others:
+            others.append(threading.Thread(target=run, args=(data, "raw", "--out", str(out))))
+            others[0].start()
+            others[0].join()
+        return decode(line)
+
+    monkeypatch.setattr(export_module, "decode_raw", with_another)
+    run(data, "raw", "--out", str(out))
+    assert len(out.read_bytes().splitlines()) == 8
+
+
+def test_the_tilde_is_the_home_directory(
+    home: Home, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run(data, "raw", "--out=~/raw.jsonl")
+    assert (tmp_path / "raw.jsonl").is_file()
 
 
 @pytest.mark.parametrize(
@@ -121,6 +165,7 @@ def test_a_file_appears_whole_or_not_at_all(
         (("scored", "--subject", "not one"), "neither a ticker"),
         (("scored", "--start", "yesterday"), "yesterday"),
         (("scored", "--start", "2025-01-02T00:00:00Z", "--end", "2025-01-01T00:00:00Z"), "not before"),
+        (("scored", "--end", "1960-01-01T00:00:00Z"), "--end 1960-01-01T00:00:00Z is before everything"),
         (("scored", "--out", "/nowhere/at/all.jsonl"), "/nowhere/at/all.jsonl"),
     ],
 )

@@ -17,7 +17,7 @@ from api.watch_lists import KIND as WATCH_KIND
 from api.watch_lists import WatchLists
 from contracts.aside import aside_of, digest_key, list_asides, put_asides
 from contracts.clock import ManualClock, SystemClock
-from contracts.errors import BadRequest
+from contracts.errors import BadRequest, Transient
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.generation import POINTER, RUN_KIND
 from contracts.kinesis import StreamRecord
@@ -35,6 +35,7 @@ from ops.restore import check_places, print_restored, restore
 from ops.verify import verify
 from stores.files_lake import FilesLake
 from stores.home import Home, forget_homes, open_home
+from stores.sqlite_connection import Database
 from stores.sqlite_control import SqliteControlStore
 from tests.e2e.harness import answer, candlewick
 from tests.events import BASE_MS, lines, scored, stream
@@ -115,6 +116,19 @@ def test_a_damaged_object_is_named_and_the_rest_is_restored(old, tmp_path: Path)
     assert 0 < answer("drain", "--data-dir", str(tmp_path / "new"))["counted"] < counts["counted"] + 1
 
 
+def test_a_damaged_control_store_is_said_and_the_rest_is_restored(old, tmp_path: Path) -> None:
+    path = old[0] / "control.db"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:200] + random.Random(2).randbytes(20_000))
+    try:
+        done = candlewick("restore", str(old[0]), "--data-dir", str(tmp_path / "new"))
+    finally:
+        path.write_bytes(whole)
+    assert done.returncode == 3
+    assert "control.db cannot be read" in done.stdout.decode()
+    assert [each.name for each in (tmp_path / "new").glob("restore-*")] == []
+
+
 def test_a_folder_without_a_lake_and_the_same_folder_are_refused(old, tmp_path: Path) -> None:
     assert candlewick("restore", str(tmp_path), "--data-dir", str(tmp_path / "new")).returncode == 2
     (tmp_path / "link").symlink_to(old[0])
@@ -166,9 +180,8 @@ def drained(home: Home, settings: AggregatorSettings) -> tuple[dict[str, int], s
     drain_all(home, settings, lambda line: None)
     counts = account(home, settings.allowed_lateness_ms)
     assert counts.balanced
-    return {name: count for name, count in counts._asdict().items() if name != "duplicates"}, verify(
-        home, settings
-    ).digest
+    told = {name: getattr(counts, name) for name in ("received", "counted", "too_late", "quarantined")}
+    return told, verify(home, settings).digest
 
 
 @pytest.mark.parametrize("ran", [("archiver-raw", "archiver-scored"), ("archiver-raw", "classifier")])
@@ -260,3 +273,27 @@ def test_users_come_back_to_their_watch_lists_and_what_nobody_uses_expires(opene
     later = SqliteControlStore(tmp_path / "new" / "control.db", ManualClock(now_ms + 40 * DAY_MS), "normal")
     assert later.list(WATCH_KIND) == {}
     later.close()
+
+
+@pytest.mark.parametrize("full", ["old", "new"])
+def test_a_full_disk_loses_no_watch_list(opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str) -> None:
+    """Nothing can be opened in the old folder, which is full or read-only; or there is no space for a copy in the new
+    one, which is no reason to do without."""
+    old, settings = opened("old")
+    old.control.put(WATCH_KIND, "w1", {"name": "Chips", "subjects": ["NVDA"]})
+    (tmp_path / "old" / "lake").mkdir(exist_ok=True)
+    new, settings_of_new = opened("new")
+    plain = Database.__init__
+
+    def refusing(self: Database, path: Path, *rest: Any) -> None:
+        if path.is_relative_to(tmp_path / full):
+            raise Transient(path.name, f"no space left for {path}")
+        plain(self, path, *rest)
+
+    monkeypatch.setattr(Database, "__init__", refusing)
+    if full == "new":
+        with pytest.raises(Transient, match="no space"):
+            restore(new, settings_of_new, Path(settings.data_dir))
+    else:
+        assert restore(new, settings_of_new, Path(settings.data_dir)).settings == 1
+        assert new.control.list(WATCH_KIND).keys() == {"w1"}

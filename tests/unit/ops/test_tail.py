@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 from contracts.ports import StoredChange
 from ops import tail as tail_module
 from ops.cli import app
+from ops.replay.promote import promote, rollback
 from stores.home import Home, forget_homes
 from stores.sqlite_buckets import SqliteBucketStore
 from tests.events import BASE_MS, scored
-from tests.unit.replay.kit import Live, home_of, put, settings_of
+from tests.unit.replay.kit import Live, compared, home_of, put, replayed, settings_of
 
 EVENTS = 60
 MAX_LOOK_BACK = 50
@@ -65,3 +66,21 @@ def test_it_looks_further_and_further_back_and_not_beyond_the_limit(
 
 def test_what_there_is_is_found_within_the_limit(home: Home, tmp_path: Path, reaches: list[int]) -> None:
     assert shown(tmp_path, "-n", "30") == (["AAPL"] * 30, "")
+
+
+def test_what_was_counted_before_a_swap_is_shown_after_it(tmp_path: Path) -> None:
+    """And an id that two subjects share is an event of each."""
+    home, settings = home_of(tmp_path), settings_of(tmp_path)
+    event = scored(1, "AAPL", BASE_MS, 0.1)
+    put(home, [event, event | {"subject": "MSFT"}, scored(2, "AAPL", BASE_MS + 1, 0.2)])
+    live = Live(home, settings)
+    live.all()
+    run = replayed(home, settings)
+    compared(home, run)
+    promote(home, settings, run["id"])
+    assert sorted(shown(tmp_path, "-n", "10")[0]) == ["AAPL", "AAPL", "MSFT"]
+    put(home, [scored(3, "MSFT", BASE_MS + 2, 0.2)])
+    live.all()
+    rollback(home, settings)
+    assert sorted(shown(tmp_path, "-n", "10")[0]) == ["AAPL", "AAPL", "MSFT", "MSFT"], "each once"
+    forget_homes()

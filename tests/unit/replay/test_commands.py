@@ -137,3 +137,20 @@ def test_a_plan_travels_as_a_document(shell: Shell, tmp_path: Path) -> None:
     assert run["generation"] == "try-1"
     assert shell.type("replay", "run", str(out), "--generation", "try-1", code=5) == ""
     assert shell.type("replay", "run", str(out), "--model", "vader", code=2) == ""
+
+
+def test_where_to_write_is_looked_at_before_the_work_and_the_tilde_is_known(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    put(shell.home, [scored(1, "AAPL", 1_766_310_000_000, 0.1)])
+    shell.type("replay", "plan", "--out=~/plan.json")
+    run = shell.json("replay", "run", "~/plan.json", "--concurrency", "1")
+    shell.home.control.put("replay-run", "r1", run | {"state": "failed"})
+    said = CliRunner().invoke(app, ["replay", "compare", "r1", "--out=~/out", "--data-dir", shell.settings.data_dir])
+    assert "run r1 is failed: g2 is not whole" in said.stderr
+    assert (tmp_path / "out" / "compare-g1-g2.html").is_file()
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("ops.replay.compare.compare", lambda *given: 1 / 0)
+    assert shell.type("replay", "compare", "r1", "--out", str(tmp_path / "file"), code=2) == ""
+    assert shell.type("replay", "run", "x" * 300, code=2) == ""

@@ -1,11 +1,12 @@
 """Pace: never faster than told, and live traffic first; on a clock that moves when told to."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from contracts.clock import ManualClock
+from contracts.clock import ManualClock, SystemClock
 from local.driver_checkpoint import Checkpoint, Checkpoints
 from ops.replay import pace
 from ops.replay.pace import Pace
@@ -91,3 +92,20 @@ def _driven(home: Home, checkpoint: bool = True) -> None:
     home.control.put(pace.FLEET_KIND, "process", {"connections": 0})
     if checkpoint:
         home.control.put("checkpoint", "aggregator/other", {"sequence_number": None, "window": None, "done": False})
+
+
+@pytest.mark.parametrize("speed", [1e-300, 5e-324])
+def test_a_speed_slower_than_any_clock_can_wait_is_waited_for(tmp_path: Path, speed: float) -> None:
+    waits: list[float] = []
+
+    class Waiting(SystemClock):
+        def wait(self, wake: threading.Event, timeout_ms: float) -> bool:
+            waits.append(timeout_ms)
+            wake.set()
+            return super().wait(wake, timeout_ms)
+
+    limited = Pace(open_home(settings_of(tmp_path / "data"), Waiting()), rate=None, speed=speed)
+    limited.before(10, 1.0)
+    limited.before(10, 1.0)
+    assert max(waits) == pace.MAX_SLEEP_MS
+    forget_homes()

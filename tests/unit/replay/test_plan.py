@@ -5,13 +5,17 @@ import json
 import msgspec
 import pytest
 
+from contracts.errors import BadRequest
 from contracts.settings import AggregatorSettings
-from ops.replay.plan import MIN_TASKS, Group, outlook, tasks_of
+from ops.replay.plan import MIN_TASKS, Group, load_plan, outlook, tasks_of
+from ops.replay.promote import promote
+from ops.replay.run import Drive
 from ops.replay.runs import get_run, update_run
 from ops.replay.units import KIND, Tally, UnitStates
 from stores.home import Home
+from tests import oracle
 from tests.events import BASE_MS, scored, stream
-from tests.unit.replay.kit import planned, put, replayed
+from tests.unit.replay.kit import Live, compared, fields, planned, put, replayed
 
 
 def test_many_small_subjects_share_tasks_and_every_group_is_in_one(home: Home, settings: AggregatorSettings) -> None:
@@ -64,3 +68,47 @@ def test_the_time_foretold_is_that_of_the_last_run_at_full_speed(home: Home, set
     assert outlook(home, plan)["expected_seconds"] == 31.0
     update_run(home.control, get_run(home.control, "r1"), measured=False)
     assert outlook(home, plan)["expected_seconds"] <= 1.1, "a run that was paced or resumed says nothing"
+
+
+@pytest.mark.parametrize("partial_first", [False, True])
+def test_a_plan_that_reads_the_same_takes_nothing_from_a_run(
+    home: Home, settings: AggregatorSettings, partial_first: bool
+) -> None:
+    """`--from-time` before everything leaves out nothing, though it says that it may."""
+    put(home, stream(50, seed=6))
+    Live(home, settings).all()
+    if partial_first:
+        planned(home, settings, sources=("log",), log_from_ms=1)
+    run = replayed(home, settings)
+    compared(home, run)
+    assert planned(home, settings, sources=("log",), log_from_ms=1).hash == run["plan"]
+    assert load_plan(home, run["plan"]).complete
+    assert promote(home, settings, run["id"])["plan"] == run["plan"]
+
+
+@pytest.mark.parametrize("lines", [[b"no plan"], []])
+def test_a_damaged_plan_is_replaced(home: Home, settings: AggregatorSettings, lines: list[bytes]) -> None:
+    put(home, stream(50, seed=6))
+    plan = planned(home, settings)
+    home.lake.put(f"replay/plans/{plan.hash}.jsonl.gz", lines)
+    with pytest.raises(BadRequest, match="is no plan"):
+        load_plan(home, plan.hash)
+    planned(home, settings)
+    assert load_plan(home, plan.hash).segments == plan.segments
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_the_news_of_a_source_can_be_left_out(home: Home, settings: AggregatorSettings, concurrency: int) -> None:
+    events = [
+        event | {"source": ("good", "liar")[n % 2]}
+        for n, event in enumerate(stream(400, seed=7, hours=5, duplicates=0))
+    ]
+    put(home, events)
+    whole = planned(home, settings)
+    run = replayed(home, settings, Drive(concurrency=concurrency), without_sources=frozenset({"liar"}))
+    assert fields(home, run["generation"]) == oracle.buckets([event for event in events if event["source"] == "good"])
+    assert run["plan"] != whole.hash
+    assert load_plan(home, run["plan"]).without_sources == ("liar",)
+    assert not load_plan(home, run["plan"]).complete
+    with pytest.raises(BadRequest, match="--without-source: no event is of nobody"):
+        planned(home, settings, without_sources=frozenset({"liar", "nobody"}))

@@ -20,3 +20,13 @@ def test_a_worker_that_ended_while_it_had_nothing_to_do_is_named(tmp_path: Path)
         list(workers.each([{"build": "a"}]))
     workers.close()
     os.close(descriptor)
+
+
+def test_ctrl_c_reaches_no_worker_not_even_one_that_has_just_begun(tmp_path: Path) -> None:
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    workers = Workers(2, settings_of(tmp_path / "data"), "plan", "run", "g2", tmp_path / "work", descriptor)
+    assert os.getpgrp() not in {os.getpgid(process.pid) for process in workers._processes}
+    for process in workers._processes:
+        process.kill()
+    workers.close()
+    os.close(descriptor)

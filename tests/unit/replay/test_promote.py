@@ -12,7 +12,7 @@ from contracts.errors import BadRequest, Conflict, Transient
 from contracts.events import SCORED_STREAM
 from contracts.generation import POINTER, RUN_KIND, live_generation
 from contracts.instants import iso_ms
-from contracts.resolution import DAY_MS
+from contracts.resolution import DAY_MS, HOUR_MS
 from contracts.settings import AggregatorSettings
 from ops.replay import promote as promote_module
 from ops.replay.compare import Bounds, compare
@@ -270,6 +270,53 @@ def test_a_rollback_brings_the_one_record_of_a_quiet_shard(tmp_path: Path) -> No
     home.control.put(*POINTER, pointer | {"swapped_at": iso_ms(clock.now_ms())})
     rollback(home, settings)
     assert [bucket.summary.count for bucket in home.buckets.range("g1", "AAPL", "24h")] == [1, 1]
+    home.close()
+
+
+@pytest.mark.parametrize("action", ["promote", "rollback"])
+def test_what_counted_and_is_past_its_time_to_live_since_is_not_lost_silently(tmp_path: Path, action: str) -> None:
+    """Minutes live two days: three days on, nobody can add to them, so the other generation stays without them."""
+    clock, settings = ManualClock(AT_MS), settings_of(tmp_path, expire=True)
+    home = open_home(settings, clock)
+    live = Live(home, settings)
+
+    def arrive(number: int) -> None:
+        put(home, [scored(number, "AAPL", clock.now_ms(), 0.5, clock.now_ms())])
+        live.all()
+
+    arrive(1)
+    run = replayed(home, settings)
+    if action == "rollback":
+        compared(home, run)
+        promote(home, settings, run["id"])
+    before = live_generation(home.control)
+    clock.advance(HOUR_MS)
+    arrive(2)
+    clock.advance(3 * DAY_MS)
+    arrive(3)
+    if action == "promote":
+        compare(home, before, run["generation"], expire=True)
+    with pytest.raises(BadRequest, match=r"1 events.*time to live.*plan and run again"):
+        promote(home, settings, run["id"]) if action == "promote" else rollback(home, settings)
+    assert live_generation(home.control) == before
+    again = replayed(home, settings)
+    compare(home, before, again["generation"], expire=True)
+    promote(home, settings, again["id"])
+    assert [bucket.summary.count for bucket in home.buckets.range(again["generation"], "AAPL", "24h")] == [2, 1]
+    home.close()
+
+
+def test_what_was_set_aside_as_expired_does_not_hold_a_promote_up(tmp_path: Path) -> None:
+    clock, settings = ManualClock(AT_MS), settings_of(tmp_path, expire=True)
+    home = open_home(settings, clock)
+    put(home, [scored(9, "AAPL", AT_MS, 0.5, AT_MS)])
+    Live(home, settings).all()
+    run = replayed(home, settings)
+    clock.advance(3 * DAY_MS)
+    put(home, [scored(7, "AAPL", AT_MS - 1_000, 0.5, AT_MS)])
+    Live(home, settings).all()
+    compare(home, "g1", run["generation"], expire=True)
+    assert promote(home, settings, run["id"])["caught_up"] == 1
     home.close()
 
 

@@ -17,7 +17,7 @@ from ops.replay.lock import exclusive
 from ops.replay.plan import load_plan, outlook, tasks_of
 from ops.replay.promote import promote
 from ops.replay.run import Drive, cancel_run, execute, start_run
-from ops.replay.runs import KIND, create_run, get_run, run_folder
+from ops.replay.runs import KIND, create_run, get_run, run_folder, working_name
 from ops.replay.spool import Spool
 from ops.replay.units import UnitStates, decode_lines
 from ops.replay.verify_run import verify_run
@@ -331,12 +331,12 @@ def test_a_completed_run_leaves_nothing_behind(home: Home, settings: AggregatorS
     with pytest.raises(KeyboardInterrupt):
         replayed(home, settings)
     assert get_run(home.control, "r2")["state"] == "completed"
-    assert not run_folder(settings, "r2").exists()
+    assert not run_folder(settings, working_name(get_run(home.control, "r2"))).exists()
     again = execute(home, settings, "r2", ALONE, ignore)
     assert again["digest"] == run["digest"]
     for name in ("r1", "r2"):
         assert home.control.list(f"replay-units-{name}") == {}
-        assert not run_folder(settings, name).exists()
+        assert not run_folder(settings, working_name(get_run(home.control, name))).exists()
 
 
 def test_a_full_disk_stops_the_run_and_resume_goes_on(home: Home, settings: AggregatorSettings, monkeypatch) -> None:
@@ -374,7 +374,7 @@ def test_working_files_that_a_power_cut_emptied_are_made_again(
         patched.setattr("ops.replay.run._Execution._build", _cut)
         with pytest.raises(KeyboardInterrupt):
             start_run(home, settings, plan, ALONE, ignore)
-    folder = run_folder(settings, "r1")
+    folder = run_folder(settings, working_name(get_run(home.control, "r1")))
     whole = Spool(folder)
     assert whole.missing(1) == []
     (folder / "000000.records").write_bytes(b"")

@@ -1,5 +1,6 @@
 """`verify` beside a running line: what came while it read is no difference; damage is one, however often looked at."""
 
+import itertools
 from typing import Any
 
 import msgspec
@@ -12,14 +13,14 @@ from contracts.bucket import BucketWrite
 from contracts.clock import ManualClock
 from contracts.errors import Unusable
 from contracts.events import RAW_STREAM, SCORED_STREAM
-from contracts.resolution import DAY_MS
+from contracts.resolution import DAY_MS, HOUR_MS
 from contracts.settings import AggregatorSettings
 from ops.replay.promote import promote
 from ops.replay.run import Drive, start_run
 from ops.verify import SECOND_LOOKS, verify
 from stores.home import Home, forget_homes, open_home
 from tests import oracle
-from tests.events import stream
+from tests.events import BASE_MS, scored, stream
 from tests.unit.replay.kit import Live, archive_raw, expired_minutes, fields, ignore, planned, put, put_raw, raw
 from tests.unit.replay.test_promote import compared
 from tests.unit.replay.test_rescore import Lengths, again, news, title
@@ -55,6 +56,49 @@ def test_what_came_while_verify_read_is_no_difference(
     assert report.events == verify(home, settings).events
 
 
+def _never_idle(home: Home, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever one waits, the line counts what had come, and the next event is there."""
+    numbers = itertools.count(500)
+
+    def arrive() -> None:
+        number = next(numbers)
+        put(home, [scored(number, "AAPL", BASE_MS + number, 0.5)])
+
+    def wait(event: Any, wait_ms: float) -> bool:
+        live.aggregate()
+        arrive()
+        return False
+
+    arrive()
+    live.all()
+    arrive()
+    monkeypatch.setattr(home.clock, "wait", wait)
+
+
+def test_a_line_that_is_never_idle_is_not_damaged(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = Live(home, settings)
+    _never_idle(home, live, monkeypatch)
+    report = verify(home, settings)
+    assert report.differences == []
+    assert report.being_written == 8
+
+
+def test_damage_beside_a_line_that_is_never_idle_is_told(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = Live(home, settings)
+    put(home, [scored(1, "MSFT", BASE_MS, 0.5)])
+    live.all()
+    _never_idle(home, live, monkeypatch)
+    bucket = next(each for each in home.buckets.scan("g1") if each.subject == "MSFT" and each.resolution == "24h")
+    wrong = msgspec.structs.replace(bucket.summary, high_e4=bucket.summary.high_e4 + 1)
+    home.buckets.commit("g1", [BucketWrite(msgspec.structs.replace(bucket, summary=wrong, rev=2), 1)])
+    report = verify(home, settings)
+    assert [(each.subject, each.resolution) for each in report.differences] == [("MSFT", "24h")]
+
+
 def test_damage_stays_a_difference_however_often_it_is_looked_at(home: Home, settings: AggregatorSettings) -> None:
     live = Live(home, settings)
     put(home, stream(100, 3))
@@ -65,6 +109,19 @@ def test_damage_stays_a_difference_however_often_it_is_looked_at(home: Home, set
     assert home.buckets.commit("g1", [BucketWrite(damaged, bucket.rev)]) == []
     report = verify(home, settings)
     assert [(each.subject, each.resolution) for each in report.differences][:1] == [(bucket.subject, bucket.resolution)]
+
+
+def test_a_lateness_that_was_changed_is_named_with_what_it_makes_differ(
+    home: Home, settings: AggregatorSettings
+) -> None:
+    put(home, [scored(1, "AAPL", BASE_MS, 0.5, BASE_MS + 30 * HOUR_MS)])
+    put(home, [scored(2, "AAPL", BASE_MS, 0.5, BASE_MS)])
+    Live(home, settings).all()
+    assert verify(home, settings).differences == []
+    changed = settings.model_copy(update={"allowed_lateness_ms": 2 * DAY_MS})
+    faults = [each.fault for each in verify(home, changed).differences]
+    assert len(faults) == 8
+    assert all("allowed lateness was 86,400,000 ms when g1 was begun and is 172,800,000 now" in each for each in faults)
 
 
 def test_what_its_time_to_live_took_is_no_difference_and_damage_beside_it_is(

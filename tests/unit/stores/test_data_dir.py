@@ -1,5 +1,6 @@
 """The data directory: version, lock, and clear words when it cannot be used."""
 
+import errno
 import json
 import multiprocessing
 from pathlib import Path
@@ -81,6 +82,15 @@ def test_the_lock_is_for_one_and_names_its_holder(tmp_path):
     with UpLock(directory), pytest.raises(Unusable, match="in use"):
         UpLock(directory)
     UpLock(directory).release()
+
+
+def test_a_file_system_without_locks_is_told_as_such(tmp_path, monkeypatch):
+    def refuse(file, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(Unusable, match=r"cannot be locked \(No locks available\)"):
+        UpLock(DataDir(tmp_path))
 
 
 def test_a_home_is_shared_by_its_settings(tmp_path):

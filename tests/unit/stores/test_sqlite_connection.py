@@ -1,6 +1,10 @@
 """One SQLite file: what is told when it cannot be used, and that nothing half-done stays."""
 
+import resource
 import sqlite3
+import subprocess
+import sys
+import textwrap
 import threading
 
 import pytest
@@ -61,6 +65,68 @@ def test_a_locked_file_is_transient(database, tmp_path):
     other.close()
     with database.write() as connection:
         connection.execute("INSERT INTO t VALUES (1, NULL)")
+
+
+def test_opening_a_file_that_is_up_to_date_writes_nothing(database, tmp_path):
+    """So that commands which only read do so on a full disk, and beside a long write."""
+    insert(database, "INSERT INTO t VALUES (1, NULL)")
+    log, seen = tmp_path / "t.db-wal", database.seen()
+    size = log.stat().st_size
+    with database.write():
+        other = Database(tmp_path / "t.db", SCHEMA)
+        assert count(other) == 1
+        other.close()
+    assert log.stat().st_size == size
+    assert database.seen().data_version == seen.data_version
+
+
+def test_a_file_is_opened_and_read_on_a_full_disk(database, tmp_path):
+    """As `candlewick status` does beside a running line: no file may grow."""
+    insert(database, "INSERT INTO t VALUES (1, NULL)")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        other = Database(tmp_path / "t.db", SCHEMA)
+        assert count(other) == 1
+        with pytest.raises(Transient):
+            insert(other, "INSERT INTO t VALUES (2, randomblob(100000))")
+        assert count(other) == 1
+        other.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_too_many_open_files_for_a_moment_are_transient(database):
+    """In a process of its own, whose limit can be lowered."""
+    program = textwrap.dedent(
+        f"""
+        import resource, sys, threading
+        from pathlib import Path
+        from contracts.errors import Transient
+        from stores.sqlite_connection import Database
+        from tests.unit.stores.test_sqlite_connection import SCHEMA, count
+
+        database = Database(Path({str(database.path)!r}), SCHEMA)
+
+        def first_use():
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+            try:
+                count(database)
+            except Transient as error:
+                told.append(str(error))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            told.append(count(database))
+
+        told = []
+        thread = threading.Thread(target=first_use)
+        thread.start()
+        thread.join()
+        assert len(told) == 2 and "open files" in told[0] and told[1] == 0, told
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("lock", ["IMMEDIATE", "EXCLUSIVE"])
@@ -133,13 +199,15 @@ def test_each_thread_has_a_connection_that_ends_with_it(database):
     assert len(database._handles) == 1
 
 
-def test_closing_wakes_a_waiter(database):
+def test_closing_ends_a_wait(database):
+    """Whatever the waiter has seen: it would else ask a connection that is closed."""
+    ended = []
     seen = database.seen()
-    waiter = threading.Thread(target=database.wait, args=(seen, 60_000))
+    waiter = threading.Thread(target=lambda: ended.append(database.wait(seen, 60_000)))
     waiter.start()
     database.close()
     waiter.join(20)
-    assert not waiter.is_alive()
+    assert ended == [True]
 
 
 @pytest.mark.parametrize("synchronous", ["full", "normal"])
