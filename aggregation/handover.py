@@ -33,6 +33,7 @@ from contracts.events import SCORED_STREAM
 from contracts.generation import POINTER
 from contracts.kinesis import user_data
 from contracts.ports import BucketStore, ControlStore, EventLog, Position, PositionKind, Record
+from contracts.resolution import DAY_MS
 from contracts.settings import AggregatorSettings
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ BATCH_RECORDS: Final = 2_000
 
 Positions = Mapping[str, str]
 Rescore = Callable[[list[Event]], list[Event]]
+#: No log of Kinesis keeps less.
+KEPT_AT_LEAST_MS: Final = DAY_MS
 
 
 class Handover:
@@ -93,7 +96,9 @@ class Handover:
             return False
         # The pointer may be the copy of another region's, whose places mean nothing here. A shard without a place is
         # read from its oldest record: what is there already counts no second time.
-        places = {name: place for name, place in pointer["handover"].items() if is_of(self._log, name, place)}
+        places = {
+            name: place for name, place in pointer["handover"].items() if is_of(self._log, SCORED_STREAM, name, place)
+        }
         self.catch_up(pointer["generation"], places, tell=True, expired=_left_out)
         try:
             self._control.put(*POINTER, {**pointer, "settled": True}, expected_version=version)
@@ -147,10 +152,10 @@ class Handover:
         raise Transient("bucket store", f"{MAX_COMMIT_ATTEMPTS} commits in a row lost against other writers")
 
 
-def is_of(log: EventLog, shard_id: str, place: str) -> bool:
+def is_of(log: EventLog, stream: str, shard_id: str, place: str) -> bool:
     """Whether a shard that the log has gave out a place, and not one of the same name in another region."""
     try:
-        log.iterator(SCORED_STREAM, shard_id, Position("AFTER_SEQUENCE_NUMBER", place))
+        log.iterator(stream, shard_id, Position("AFTER_SEQUENCE_NUMBER", place))
     except BadRequest:
         return False
     return True
@@ -161,11 +166,12 @@ def _left_out(events: list[Event]) -> None:
     log.warning(json.dumps({"message": "events past their time to live were left out of a swap", "count": len(events)}))
 
 
-def check_retention(log: EventLog, after: Positions, since_ms: int) -> None:
-    """Raises `BadRequest` unless nothing past `after`, which was read at `since_ms`, can have left the log.
+def check_retention(log: EventLog, after: Positions, since_ms: int, now_ms: int) -> None:
+    """Raises `BadRequest` unless nothing past `after`, which was read at `since_ms`, can have left the log by now.
 
     Retention goes by arrival: while any shard keeps a record older than `since_ms`, no shard has lost a younger one.
-    Without such a record every position must still be there itself. A closed shard is listed until all its records have
+    Without such a record every position must still be there itself, and a shard that had none may have lost something
+    once the least that a log keeps has gone by. A closed shard is listed until all its records have
     expired: what came behind a position went with it, and what went into its children may have followed.
     """
     shards = {shard.shard_id: shard for shard in log.shards(SCORED_STREAM)}
@@ -181,7 +187,8 @@ def check_retention(log: EventLog, after: Positions, since_ms: int) -> None:
         if first is None or first > int(place):
             lost.append(shard_id)
     for shard_id, shard in shards.items():
-        if shard_id not in after and not shards.keys() >= set(shard.parent_ids):
+        unknown = not shard.parent_ids and now_ms - since_ms >= KEPT_AT_LEAST_MS
+        if shard_id not in after and (unknown or not shards.keys() >= set(shard.parent_ids)):
             lost.append(shard_id)
     if lost:
         raise BadRequest(

@@ -128,6 +128,8 @@ def verify(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: Json = False) -> None:
 def print_report(report: Any) -> None:
     """`verify` for a person: one line when all is well, else the first differences."""
     out = sys.stdout.write
+    if report.being_written:
+        out(f"{report.being_written} buckets were being written all the time: verify again when it is quieter\n")
     if not report.total_differences:
         out(f"ok: {report.buckets} buckets equal a rebuild of {report.events} events; digest {report.digest[:16]}\n")
         return

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from aggregation.handover import is_of
 from aggregation.lanes import KIND as LANES
 from contracts.errors import BadEvent, BadRequest
 from contracts.events import SCORED_STREAM
@@ -22,7 +23,7 @@ from contracts.settings import AggregatorSettings
 from contracts.subjects import parse_subject
 from ops.replay.scan import Census, Filter, Scan
 from ops.replay.sources import Digest, Segment, batches, read
-from ops.replay.stitch import Start, heads, is_of, pieces
+from ops.replay.stitch import Start, heads, pieces
 from stores.home import Home
 
 PLANS: Final = "replay/plans/"

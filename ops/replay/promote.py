@@ -145,6 +145,7 @@ def _catch_up(
     reached: dict[str, str] = dict(run.get("reached") or plan.tips)
     _check_places(home, reached, since_ms)
     expired = _refuse_expired(home)
+    run = update_run(home.control, run, added_to=True)  # from here on it holds more than was built
     cache = open_cache(run_folder(settings, run["id"]).parent)
     try:
         # Once it was live it holds events as the log has them, so those since then come as they are too.
@@ -169,12 +170,12 @@ def _catch_up(
 def _check_places(home: Home, places: dict[str, str], since_ms: int) -> None:
     """Raises `BadRequest` unless the log has everything past `places`, which were read at `since_ms`."""
     kept = {shard.shard_id for shard in home.log.shards(SCORED_STREAM)} & places.keys()
-    if not all(is_of(home.log, shard_id, places[shard_id]) for shard_id in kept):
+    if not all(is_of(home.log, SCORED_STREAM, shard_id, places[shard_id]) for shard_id in kept):
         raise BadRequest(
             "it goes on from places in another log (of the region that was live before, say), and what came past them "
             "is not in this one: plan and run again (`auto` takes it from the copy of the lake)"
         )
-    check_retention(home.log, places, since_ms)
+    check_retention(home.log, places, since_ms, home.clock.now_ms())
 
 
 def _refuse_expired(home: Home) -> Callable[[list[Event]], None]:
@@ -216,6 +217,10 @@ def _go_live(
     tell(f"{generation} is live; adding what arrived during the swap")
     handover.settle()
     return record
+
+
+def _cut_short(pointer: dict[str, Any], action: str) -> bool:
+    return not pointer.get("settled", True) and pointer.get("audit", {}).get("action") == action
 
 
 def _check_there(home: Home, generation: str) -> None:
@@ -282,9 +287,13 @@ def rollback(
 ) -> dict[str, Any]:
     """Make the generation live again that was live before; returns the audit record. Raises `BadRequest` when there is
     none, or retention has passed the swap, or a time to live an event; `Conflict` when a promote is going on or
-    `only_from` is not the live one: so a wish that is told twice is done once."""
+    `only_from` is not the live one: so a wish that is told twice is done once. One that was cut short is finished, and
+    that is all: another would make live again what was rolled back from."""
+    before = home.control.get(*POINTER).value or {}
     with taking_turns(home, settings, tell) as handover:
         pointer, version = home.control.get(*POINTER)
+        if pointer and _cut_short(before, "rollback") and pointer["swapped_at"] == before["swapped_at"]:
+            return dict(pointer["audit"])
         if pointer is None or not pointer.get("previous"):
             raise BadRequest("nothing was promoted, so there is nothing to roll back to")
         previous, live = pointer["previous"], pointer["generation"]

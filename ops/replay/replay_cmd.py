@@ -373,16 +373,21 @@ def promote_command(
 
 @app.command("rollback")
 def rollback_command(
+    only_from: Annotated[
+        str | None, typer.Argument(metavar="[FROM]", help="Only while this run or generation is live.")
+    ] = None,
     reason: Annotated[str, typer.Option(help="Kept in the audit record.")] = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: Json = False,
 ) -> None:
-    """Make the generation live again that was live before, with everything that arrived since."""
+    """Make the generation live again that was live before, with everything that arrived since. Exit 5 when FROM is not
+    live (any more)."""
     with plain_errors():
         from ops.replay.promote import rollback
 
         home, settings = home_of(data_dir)
-        record = rollback(home, settings, reason, say)
+        leaving = None if only_from is None else _generation(home, only_from)
+        record = rollback(home, settings, reason, say, leaving)
         put_json(record) if as_json else sys.stdout.write(
             f"{record['generation']} is live (was {record['previous']})\n"
         )

@@ -92,7 +92,7 @@ def execute(home: Home, settings: AggregatorSettings, run_id: str, drive: Drive,
             run = update_run(home.control, run, state="running", error=None, started_at=iso_ms(home.clock.now_ms()))
             plan = load_plan(home, run["plan"])
             check_model(plan)
-            if Lanes(home.control, plan.lanes).of(run["generation"]) != plan.lanes:
+            if Lanes(home.control, plan.lanes, plan.allowed_lateness_ms).of(run["generation"]) != plan.lanes:
                 raise Conflict(f"{run['generation']} was begun with other lanes than planned; plan and run again")
             return _Execution(home, settings, plan, run, drive, watch, descriptor).to_the_end()
         except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from aggregation.handover import is_of
 from contracts.errors import BadRequest
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.kinesis import user_data
@@ -204,15 +205,6 @@ class _Stitching:
 
 def _behind(number: str | None) -> Position:
     return Position("AFTER_SEQUENCE_NUMBER", number) if number else Position("TRIM_HORIZON")
-
-
-def is_of(log: EventLog, stream: str, shard_id: str, number: str) -> bool:
-    """Whether a shard that the log has gave out a sequence number, and not one of the same name in another region."""
-    try:
-        log.iterator(stream, shard_id, Position("AFTER_SEQUENCE_NUMBER", number))
-    except BadRequest:
-        return False
-    return True
 
 
 def lake_objects(lake: Lake, stream: str, tips: Mapping[str, str]) -> dict[str, list[Segment]]:

@@ -39,6 +39,7 @@ def verify_run(
             rebuilt = digest_of(_rebuild(home, plan, folder, progress))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+    run = get_run(home.control, run["id"])  # a promote may have begun meanwhile
     not_compared = _why_not(run, settings)
     stored = None if not_compared else digest_of(stored_digests(home, run["generation"]))
     recorded = run.get("digest")
@@ -59,6 +60,8 @@ def _why_not(run: dict[str, Any], settings: AggregatorSettings) -> str | None:
     """Why the stored buckets need not be those that were built."""
     if run["state"] != "completed" or run.get("promoted_at"):
         return "it has been live"
+    if run.get("added_to"):
+        return "a promote that was cut short has added to it"
     return "its buckets expire here" if settings.expire else None
 
 

@@ -235,13 +235,13 @@ def test_a_log_that_lists_the_shards_of_a_plan_no_more_has_lost_what_came_behind
     for shard in home.log.shards(SCORED_STREAM):
         home.log.split_shard(SCORED_STREAM, shard.shard_id, (shard.first_hash + shard.last_hash) // 2)
     put(home, [scored(2, "AAPL", AT_MS, 0.1)])
-    check_retention(home.log, tips, planned_ms)
+    check_retention(home.log, tips, planned_ms, planned_ms)
     home.log.trim(SCORED_STREAM, tick(home))
     put(home, [scored(3, "AAPL", AT_MS, 0.1)])
     listed = home.log.shards
     monkeypatch.setattr(home.log, "shards", lambda stream: [one for one in listed(stream) if not one.closed])
     with pytest.raises(BadRequest, match="the log has lost records"):
-        check_retention(home.log, tips if named else {}, planned_ms)
+        check_retention(home.log, tips if named else {}, planned_ms, planned_ms)
 
 
 def test_the_last_swap_says_how_far_the_scores_go(home: Home, settings: AggregatorSettings) -> None:
