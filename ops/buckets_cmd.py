@@ -3,6 +3,7 @@
 from contracts.documents import bucket_document
 from contracts.errors import BadEvent, BadRequest
 from contracts.generation import live_generation
+from contracts.identity import series_of
 from contracts.instants import parse_ms
 from contracts.resolution import NAMES
 from contracts.subjects import parse_subject
@@ -27,7 +28,7 @@ def print_buckets(
     if form not in FORMATS:
         raise BadRequest(f"no format {form!r}", FORMATS)
     try:
-        name = parse_subject(subject)
+        name = series_of(parse_subject(subject))
         start_ms = parse_ms(start) if start else None
         end_ms = parse_ms(end) if end else None
     except BadEvent as error:

@@ -17,6 +17,7 @@ from contracts.documents import bucket_document
 from contracts.errors import BadEvent, BadRequest, Unusable
 from contracts.events import RAW_STREAM, SCORED_STREAM, ScoredEvent, decode_raw, decode_scored
 from contracts.generation import live_generation
+from contracts.identity import series_of
 from contracts.instants import parse_ms
 from contracts.ports import Scanning
 from contracts.subjects import parse_subject
@@ -50,7 +51,7 @@ def export(
             f"--subject: {what} has no subjects", tuple(each for each in WHAT if each not in _WITHOUT_SUBJECT)
         )
     try:
-        wanted = parse_subject(subject) if subject is not None else None
+        wanted = series_of(parse_subject(subject)) if subject is not None else None
         start_ms = parse_ms(start) if start else 0
         end_ms = parse_ms(end) if end else 1 << 62
     except BadEvent as error:

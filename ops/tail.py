@@ -11,6 +11,7 @@ from rich.text import Text
 
 from contracts.bucket import E4
 from contracts.errors import BadEvent, BadRequest
+from contracts.identity import series_of
 from contracts.ports import NewEvent, StoredChange, Waking
 from contracts.subjects import parse_subject
 from ops.console import printable, put_json, say
@@ -29,7 +30,7 @@ STYLES: Final = {"positive": "green", "negative": "red", "neutral": ""}
 def tail(home: Home, subjects: list[str], history: int, follow: bool, as_json: bool) -> None:
     """The last `history` events, then (with `follow`) every new one until Ctrl-C. Raises `BadRequest`."""
     try:
-        wanted = frozenset(parse_subject(subject) for subject in subjects)
+        wanted = frozenset(series_of(parse_subject(subject)) for subject in subjects)
     except BadEvent as error:
         raise BadRequest(error.detail) from None
     console = Console(highlight=False, soft_wrap=True)

@@ -17,6 +17,7 @@ from aggregation.lanes import KIND as LANES
 from contracts.errors import BadEvent, BadRequest
 from contracts.events import SCORED_STREAM
 from contracts.generation import RUN_KIND, live_generation
+from contracts.identity import series_of
 from contracts.instants import iso_ms, parse_ms
 from contracts.ports import BulkLoading, EventLog
 from contracts.settings import AggregatorSettings
@@ -110,7 +111,7 @@ def wish_of(
     """Command-line words as a wish. Raises `BadRequest` naming what is allowed."""
     try:
         start_ms, end_ms, from_ms = (parse_ms(text) if text else None for text in (start, end, log_from))
-        chosen = frozenset(parse_subject(subject) for subject in subjects)
+        chosen = frozenset(series_of(parse_subject(subject)) for subject in subjects)
     except BadEvent as error:
         raise BadRequest(error.detail) from None
     if start_ms is not None and end_ms is not None and start_ms >= end_ms:

@@ -106,6 +106,15 @@ def test_a_watched_status_reaches_a_pipe_at_once(data: Path) -> None:
         program.wait()
 
 
+def test_a_share_is_found_under_both_its_names(data: Path) -> None:
+    home = open_home(settings_of(data))
+    put(home, [scored(2, "BRK.B", BASE_MS, 0.5)])
+    Live(home, settings_of(data)).all()
+    for name in ("brk-b", "BRK.B"):
+        assert json.loads(run("buckets", name, "-r", "1h", "--format", "json", "--data-dir", str(data)))[0]["count"] == 1
+        assert len(run("export", "buckets", "--subject", name, "--data-dir", str(data)).splitlines()) == 8
+
+
 def test_no_figure_is_cut_on_a_narrow_screen(data: Path) -> None:
     told = run("buckets", "AAPL", "-r", "1h", "--data-dir", str(data), COLUMNS="40", FORCE_COLOR="1")
     assert "-0.5000  -0.5000  -0.5000  -0.5000" in told
