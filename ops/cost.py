@@ -61,9 +61,9 @@ READ_UNIT_BYTES: Final = 4_096
 #: Between two runs of the producers, and of the finaliser (infra/pipeline_stack.py).
 RUN_EVERY_S: Final = 300
 #: Between two questions of a page that has no stream (web/src/stream/stream_client.ts), and what one reads: the live
-#: generation, the lanes twice and one of them.
+#: generation and the lanes; what is new to it comes on top, seldom.
 POLL_EVERY_S: Final = 2
-POLL_READ_UNITS: Final = 4
+POLL_READ_UNITS: Final = 2
 WATCHERS_A_TASK: Final = 1_000
 #: Of the balancer, one a zone (infra/network.py); a task has one too.
 BALANCER_ADDRESSES: Final = 2

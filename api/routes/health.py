@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -15,6 +16,7 @@ from api.logs import note
 from api.problems import problem
 from api.respond import json_answer
 from api.routes.sources import source_rows
+from api.sse.hub import Ingest
 from contracts.errors import Transient
 from contracts.instants import iso_ms
 
@@ -138,11 +140,19 @@ def _watermarks(services: Services) -> list[dict[str, Any]]:
     return rows
 
 
+async def _newest(services: Services) -> Ingest | None:
+    """Asked of the log; None while it is away, which is no reason to tell nothing else."""
+    with suppress(Transient):
+        _, _, newest = await services.run("buckets", services.hub.read_head)
+        return newest
+    return None
+
+
 @router.get("/status", response_model=Status, summary="How the line is doing")
 async def status(request: Request, services: Use) -> Response:
     """Sources, counts, lag and watermarks; what other stages of the process report is merged in."""
     hub = services.hub
-    newest = hub.newest if services.live else (await services.run("buckets", hub.read_head))[2]
+    newest = hub.newest if services.live else await _newest(services)
     document: dict[str, Any] = {
         "sources": await services.run("control", source_rows, services.home.control),
         "counts": {"articles": await services.run("items", services.home.items.count_primary)},

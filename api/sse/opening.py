@@ -1,14 +1,14 @@
 """How a stream begins: where the client stands, whether it can go on from there, and what it is told first."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 from api.epoch import generation_of
 from api.pieces import in_pieces
-from api.sse.cursor import Point, Vector, advanced, covers, decode_point, encode_vector, id_of
+from api.sse.cursor import Point, Vector, covers, decode_point, encode_vector, id_of
 from api.sse.filters import Filter
 from api.sse.hub import Hub
 from api.sse.latest import read_latest
@@ -125,7 +125,7 @@ def missed_changes(store: BucketStore, start: Vector, until: Vector) -> list[Sto
     return found
 
 
-def recent_changes(hub: Hub, start: Vector, wanted: Filter) -> list[StoredChange] | None:
+def recent_changes(hub: Hub, start: Vector, wanted: Filter) -> Iterator[StoredChange] | None:
     """The missed changes from memory; None when memory does not reach back so far or the place is ahead of ours."""
     return hub.recent.since(start, wanted) if covers(hub.vector, start) else None
 
@@ -150,16 +150,22 @@ class Missed(NamedTuple):
 
     def replay(self, changes: Iterable[StoredChange]) -> Opening | None:
         """How to go on with the changes that were missed, encoded; None when it is too much."""
-        changes = [each for each in changes if self.until_ms is None or each.change.written_ms < self.until_ms]
+        vector = dict(self.start)
+
+        def before_the_end() -> Iterator[StoredChange]:
+            for each in changes:
+                if self.until_ms is None or each.change.written_ms < self.until_ms:
+                    vector[each.lane] = max(each.sequence, vector.get(each.lane, 0))
+                    yield each
+
         slots: list[Slot] = []
         parts: list[bytes] = []
-        for slot in change_slots(changes, self.start, self.epoch, self.now_ms, self.wanted, self.titles):
+        for slot in change_slots(before_the_end(), self.start, self.epoch, self.now_ms, self.wanted, self.titles):
             slots.append(slot)
             parts += slot.parts(self.wanted)
             if len(parts) > PARTS * MAX_REPLAY_EVENTS:
                 return None
-        place = id_of(self.epoch, advanced(self.start, changes))
-        return Opening(self.epoch, True, "ok", slots, self.ring_index, place, parts)
+        return Opening(self.epoch, True, "ok", slots, self.ring_index, id_of(self.epoch, vector), parts)
 
 
 def _seen_ms(hub: Hub, start: Start, vector: Vector) -> int:

@@ -1,10 +1,12 @@
 """The newest changes of the log, for clients that come back a moment later.
 
 Packed: two thousand changes are some 16,000 buckets, which as objects were two fifths of all that a busy process had
-alive, and came and went within seconds. One takes 6 µs to pack, and 12 to unpack for the few who want its subject.
+alive, and came and went within seconds. One takes 6 µs to pack and 12 to unpack, of which only as many are as are asked
+for: who wants everything is soon told that it is too much.
 """
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -42,12 +44,12 @@ class Recent:
         change = stored.change
         self._kept.append(_Packed(stored.lane, stored.sequence, change.subject, change.written_ms, _pack(change)))
 
-    def since(self, start: Vector, wanted: Filter) -> list[StoredChange] | None:
-        """What came after a place; changes of subjects that are not wanted say nothing and only move the place. None
-        when memory does not reach back so far."""
+    def since(self, start: Vector, wanted: Filter) -> Iterator[StoredChange] | None:
+        """What came after a place, to be read before another is put; changes of subjects that are not wanted say
+        nothing and only move the place. None when memory does not reach back so far."""
         if not covers(start, self._from):
             return None
-        return [_change(each, wanted) for each in self._kept if each.sequence > start.get(each.lane, 0)]
+        return (_change(each, wanted) for each in self._kept if each.sequence > start.get(each.lane, 0))
 
     def seen_ms(self, vector: Vector) -> int:
         """When the newest change up to a place was written, as far as memory tells; else 0."""

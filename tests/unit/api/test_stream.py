@@ -356,6 +356,9 @@ async def test_changes_needs_no_poller(home: TestHome, line: Line) -> None:
         assert (await client.get("/ready")).status_code == 200
         status = (await client.get("/api/v2/status")).json()
         assert (status["lag_ms"], status["newest_ingest_at"]) == (1_000, iso_ms(NOW_MS - 1_000))
+        home.buckets.down = True
+        without = await client.get("/api/v2/status")
+        assert (without.status_code, without.json()["lag_ms"]) == (200, None), "it is asked when something is wrong"
 
 
 @live
