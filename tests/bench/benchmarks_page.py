@@ -46,8 +46,8 @@ def figures(found: dict[str, Any]) -> list[str]:
     """Rows of the README's table."""
     engine, again = found["engine"], found["replay"]["replay"][-1]
     ours = engine["cpu_s"]["candlewick"]
-    peers = "".join(
-        f"; {title} needs {engine['cpu_s'][name] / ours:.1f} times its CPU seconds"
+    peers = ", ".join(
+        f"{title} {engine['cpu_s'][name] / ours:.1f}"
         for name, title in (("bytewax", "Bytewax"), ("flink_sql", "Flink SQL"), ("pathway", "Pathway"))
         if name in engine["cpu_s"]
     )
@@ -58,7 +58,7 @@ def figures(found: dict[str, Any]) -> list[str]:
     beside = f" (sse-starlette {fan_out['sse-starlette']['p99_ms']:g} ms)" if "sse-starlette" in fan_out else ""
     return [
         f"| window engine, one core, JSON in, buckets out, exact | {engine['operator_events_per_s']['13']:,} events a "
-        f"second{peers} | {_with('engine')} |",
+        f"second{f'; times its CPU seconds on the same job: {peers}' if peers else ''} | {_with('engine')} |",
         f"| article accepted → in the stream, whole line on one machine | {told['p50']:g} ms (p50), {told['p95']:g} ms "
         f"(p95) | {_with('line')} |",
         f"| 1,000 watchers, 10 changes a second each | {fan_out['candlewick']['p99_ms']:g} ms (p99){beside} | "

@@ -56,13 +56,14 @@ def stamped(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def measured_on(document: dict[str, Any]) -> str:
-    """The same, told."""
-    place = document["machine"]
-    packages = ", ".join(f"{name} {number}" for name, number in document["packages"].items())
-    return (
-        f"Measured on {document['measured_on']}: Python {place['python']}, {place['system']}, {place['cores']} cores "
-        f"({place['processor']}), load {place['load_1m']} at the end; {packages}."
-    )
+    """The same, told, as far as it was noted."""
+    told = [f"measured on {document['measured_on']}"]
+    if place := document.get("machine"):
+        told.append(f"Python {place['python']}, {place['system']}, {place['cores']} cores")
+        told.append(f"load {place['load_1m']} at the end")
+        told += [place["processor"]] if place.get("processor") else []
+    told += [f"{name} {number}" for name, number in document.get("packages", {}).items()]
+    return f"M{', '.join(told)[1:]}."
 
 
 def write(name: str, document: dict[str, Any]) -> None:
