@@ -206,8 +206,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     open_home(settings)
     invoked(event, context)
     try:
-        settle_swap(settings)
-    finally:  # a swap that cannot be finished is an error of this run, and holds nothing else up
         findings = finalizer(settings).run()
         log.info(json.dumps({"message": "finaliser", **findings._asdict()}))
+    finally:  # last: nothing bounds what it reads, and neither holds the other up
+        settle_swap(settings)
     return findings._asdict()

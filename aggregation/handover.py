@@ -45,6 +45,8 @@ BATCH_RECORDS: Final = 2_000
 
 Positions = Mapping[str, str]
 Rescore = Callable[[list[Event]], list[Event]]
+#: Is told of events with the instants they arrived at.
+TellExpired = Callable[[list[tuple[Event, int]]], None]
 #: No log of Kinesis keeps less.
 KEPT_AT_LEAST_MS: Final = DAY_MS
 
@@ -71,13 +73,13 @@ class Handover:
         tell: bool = False,
         still_mine: Callable[[], None] = lambda: None,
         inclusive: bool = False,
-        expired: Callable[[list[Event]], None] = lambda events: None,
+        expired: TellExpired = lambda events: None,
     ) -> tuple[dict[str, str], int]:
         """Add everything past `after` (shards it does not name: from their oldest record) up to the log's tips as they
         are now; returns the position reached and how many records were read. `tell`: log the changes, so that
         watchers see them. `still_mine` is asked before each batch and raises to stop. `inclusive`: with the records at
         `after` themselves; what is there already counts no second time. `expired` is told of events that cannot be
-        added, their minute being past its TTL, and may raise."""
+        added, their minute being past its TTL."""
         reached = dict(after)
         count = 0
         for shard in self._log.shards(SCORED_STREAM):
@@ -121,16 +123,19 @@ class Handover:
 
     def _apply(
         self, generation: str, shard_id: str, records: Sequence[Record], rescore: Rescore | None, tell: bool
-    ) -> list[Event]:
+    ) -> list[tuple[Event, int]]:
         """What may not count was set aside by the aggregator; here it is only left out. But what expired by now may
-        have counted in its time: it is the answer."""
+        have counted in its time: it is the answer, with when it arrived first."""
         events: list[Event] = []
+        arrived: dict[tuple[str, str], int] = {}
         for record in records:
             for data in user_data(record.data):
                 try:
-                    events.append(decode(data))
+                    event = decode(data)
                 except BadEvent:
                     continue
+                events.append(event)
+                arrived.setdefault((event.subject, event.event_id), record.arrival_ms)
         if rescore is not None:
             events = rescore(events)
         gathered = gather(events, self._settings.allowed_lateness_ms, self._lanes.of(generation))
@@ -141,7 +146,8 @@ class Handover:
             decided = step(EMPTY, Batch(shard_id, gathered, stored), now_ms, self._limits)
             if appeared(self._buckets, generation, decided, stored):
                 continue
-            expired = [aside.event for aside in decided.too_late if aside.reason == "expired"]
+            gone = [aside.event for aside in decided.too_late if aside.reason == "expired"]
+            expired = [(event, arrived[event.subject, event.event_id]) for event in gone]
             if not decided.writes and not tell:
                 return expired
             # With nothing to write there may still be watchers to tell: of what was written before a crash.
@@ -161,7 +167,7 @@ def is_of(log: EventLog, stream: str, shard_id: str, place: str) -> bool:
     return True
 
 
-def _left_out(events: list[Event]) -> None:
+def _left_out(events: list[tuple[Event, int]]) -> None:
     """After a swap nothing can be refused any more."""
     log.warning(json.dumps({"message": "events past their time to live were left out of a swap", "count": len(events)}))
 

@@ -6,6 +6,7 @@
     ├── Conflict      somebody else wrote first: re-read, merge, write again
     ├── BadRequest    the asker must change the question (usage, HTTP 4xx, exit 2)
     └── Unusable      this installation cannot run as it stands (exit 1); the text names the remedy
+        └── InUse     another process has it
     AssertionError    our own bug: stop the shard, wake someone
 
 Never `except Exception` to carry on.
@@ -48,6 +49,10 @@ class BadRequest(CandlewickError):
 
 class Unusable(CandlewickError):
     """The installation, data directory or configuration is unusable; the text names cause and remedy."""
+
+
+class InUse(Unusable):
+    """Another process has the right that is needed here; the text names it."""
 
 
 #: Why an event was quarantined. A row here is a row in docs/formats.md.

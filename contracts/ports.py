@@ -215,7 +215,7 @@ class BucketStore(Protocol):
         """Lane → oldest sequence still kept; a cursor below (tail − 1) is too old to resume."""
         ...
 
-    #: Stamps later than `now_ms`, of a clock that was ahead, count as old.
+    #: Stamps later than `now_ms`, of a clock that was ahead, count as old. What is written meanwhile stays.
     def trim_changes(self, before_ms: int, now_ms: int | None = None) -> int: ...
 
 

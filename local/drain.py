@@ -7,22 +7,22 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from contracts.errors import BadRequest, Unusable
-from contracts.ports import MAX_GET_RECORDS
+from contracts.errors import BadRequest, InUse, Unusable
+from contracts.ports import ItemStore
 from contracts.settings import AggregatorSettings
 from local.driver import MappingDriver, run_until_idle
 from local.driver_checkpoint import Checkpoints, foreign_checkpoint
-from local.driver_dynamo import DynamoSource
-from local.driver_source import KinesisSource, Source
-from local.line import ITEMS_TABLE, LINE, apply_settings, drivers_of
+from local.driver_dynamo import MAX_PAGE
+from local.line import ITEMS_TABLE, LINE, Row, apply_settings, drivers_of
 from local.line_lease import line_lease
 from local.ready import check_line
 from local.retention import forget_old
 from stores.data_dir import DataDir, UpLock
 from stores.home import Home
+from stores.log_tip import newest
 
-Heads = dict[tuple[str, str], str | None]  # (stream, shard) → sequence number
-Place = tuple[str, str, str | None]  # mapping, shard, sequence number
+Heads = dict[tuple[Row, str], str]  # (mapping, shard) → sequence number
+Place = tuple[Row, str, str | None]  # mapping, shard, sequence number
 
 POLL_MS: Final = 100
 TROUBLE_MS: Final = 1_000
@@ -38,7 +38,7 @@ def drain_all(home: Home, settings: AggregatorSettings, say: Callable[[str], Non
     with ExitStack() as held:
         try:
             held.enter_context(_right(home, settings))
-        except Unusable as error:
+        except InUse as error:
             say(f"candlewick: {error}".partition(";")[0] + ": waiting for it to process what is pending")
             if not _wait_for_owner(home, settings, held, say):
                 return
@@ -47,7 +47,7 @@ def drain_all(home: Home, settings: AggregatorSettings, say: Callable[[str], Non
 
 @contextmanager
 def _right(home: Home, settings: AggregatorSettings) -> Iterator[None]:
-    """To drive the line. Raises `Unusable` naming who does."""
+    """To drive the line. Raises `InUse` naming who does."""
     folder = Path(settings.data_dir).expanduser().absolute()
     with UpLock(DataDir(folder)) if settings.home == "embedded" else line_lease(home, settings):
         yield
@@ -90,20 +90,25 @@ def _tell_of_trouble(
 
 def _wait_for_owner(home: Home, settings: AggregatorSettings, held: ExitStack, say: Callable[[str], None]) -> bool:
     """Until what is on the streams now is processed, and what that put on them in turn; true when the owner is gone
-    before, whose right is `held` then, to do the rest. What does not move is named once: its shard may have stopped."""
+    before, whose right is `held` then, to do the rest. What does not move is named once: its shard may have stopped, or
+    its stream have lost what was to be read."""
     nobody = threading.Event()
     stuck: Place | None = None
     since_ms = home.clock.monotonic_ms()
     for _ in range(ROUNDS):
         heads = _heads(home)
         while waiting := _unfinished(home, heads):
+            row, shard_id, _ = waiting
             if waiting != stuck:
                 stuck, since_ms = waiting, home.clock.monotonic_ms()
             elif home.clock.monotonic_ms() - since_ms >= STANDSTILL_MS:
-                say(f"candlewick: {waiting[0]} has not moved for {STANDSTILL_MS // 1000} s; see `candlewick status`")
+                if _head(home, row, shard_id) is None:
+                    del heads[row, shard_id]
+                    continue
+                say(f"candlewick: {row.name} has not moved for {STANDSTILL_MS // 1000} s; see `candlewick status`")
                 since_ms = float("inf")
             home.clock.wait(nobody, POLL_MS)
-            with suppress(Unusable):
+            with suppress(InUse):
                 held.enter_context(_right(home, settings))
                 return True
     return False
@@ -111,45 +116,47 @@ def _wait_for_owner(home: Home, settings: AggregatorSettings, held: ExitStack, s
 
 def pending(home: Home) -> bool:
     """Whether any mapping of the line has records it is not done with."""
-    return _unfinished(home, _heads(home)) is not None
+    return bool(_heads(home))
 
 
 def _heads(home: Home) -> Heads:
-    """The newest record of every shard of every stream."""
+    """The newest record of every shard that a mapping is not done with."""
     heads: Heads = {}
     for row in LINE:
-        source = (
-            DynamoSource(home.items, row.stream) if row.stream == ITEMS_TABLE else KinesisSource(home.log, row.stream)
-        )
-        checkpoints = Checkpoints(home.control, row.name)
-        for shard in source.shards():
-            if (row.stream, shard.shard_id) not in heads:
-                done_with = checkpoints.load(shard.shard_id).sequence_number
-                try:
-                    heads[row.stream, shard.shard_id] = _newest(source, shard.shard_id, done_with)
-                except BadRequest as error:
-                    raise foreign_checkpoint(row.name, error) from None
+        of_items = row.stream == ITEMS_TABLE
+        shard_ids = [*home.items.stream_shards()] if of_items else [one.shard_id for one in home.log.shards(row.stream)]
+        for shard_id in shard_ids:
+            head = _head(home, row, shard_id)
+            if head is not None:
+                heads[row, shard_id] = head
     return heads
 
 
-def _newest(source: Source, shard_id: str, after: str | None) -> str | None:
-    """The last record there is after a sequence number; that one when there is none."""
-    place: str | None = source.open(shard_id, after)
-    while place is not None:
-        page = source.read(shard_id, place, MAX_GET_RECORDS)
-        if page.records:
-            after = source.sequence_of(page.records[-1])
-        place = page.place if page.behind_ms else None
-    return after
+def _head(home: Home, row: Row, shard_id: str) -> str | None:
+    """The newest record of a shard; None when there is none that the mapping is not done with."""
+    done_with, _, ended = Checkpoints(home.control, row.name).load(shard_id)
+    if ended:
+        return None
+    try:
+        if row.stream == ITEMS_TABLE:
+            return _newest_change(home.items, shard_id, done_with or "")
+        return newest(home.log, row.stream, shard_id, done_with)
+    except BadRequest as error:
+        raise foreign_checkpoint(row.name, error) from None
+
+
+def _newest_change(items: ItemStore, shard_id: str, after: str) -> str | None:
+    """The last change there is after a number. A page may be short though more follow."""
+    found = None
+    while changes := items.stream_read(shard_id, found or after, MAX_PAGE):
+        found = changes[-1].sequence_number
+    return found
 
 
 def _unfinished(home: Home, heads: Heads) -> Place | None:
     """The first place at which a mapping is not done with a head."""
-    for row in LINE:
-        checkpoints = Checkpoints(home.control, row.name)
-        for (stream, shard_id), head in heads.items():
-            if stream == row.stream and head is not None:
-                done_with = checkpoints.load(shard_id).sequence_number
-                if done_with is None or int(done_with) < int(head):
-                    return row.name, shard_id, done_with
+    for (row, shard_id), head in heads.items():
+        done_with, _, ended = Checkpoints(home.control, row.name).load(shard_id)
+        if not ended and (done_with is None or int(done_with) < int(head)):
+            return row, shard_id, done_with
     return None

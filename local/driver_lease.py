@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Final
 
 from contracts.clock import Clock
-from contracts.errors import Conflict, Unusable
+from contracts.errors import Conflict, InUse
 from contracts.ports import ControlStore
 
 KIND: Final = "lease"
@@ -18,7 +18,7 @@ class Lease:
     """Held by one holder at a time, until it expires unrenewed. Renew at a third of `ttl_ms`."""
 
     def __init__(self, control: ControlStore, name: str, holder: str, ttl_ms: int, clock: Clock) -> None:
-        """Takes the lease. Raises `Unusable` naming the holder when somebody has it."""
+        """Takes the lease. Raises `InUse` naming the holder when somebody has it."""
         self._control = control
         self._name = name
         self._document = {"holder": holder, "token": secrets.token_hex(8)}
@@ -26,11 +26,11 @@ class Lease:
         self._clock = clock
         stored = control.get(KIND, name)
         if stored.value is not None:
-            raise Unusable(f"{name} is driven by {stored.value['holder']}; stop it, or wait until its lease runs out")
+            raise InUse(f"{name} is driven by {stored.value['holder']}; stop it, or wait until its lease runs out")
         try:
             self._version = self._write(0)
         except Conflict as error:
-            raise Unusable(f"{name} was taken by another process just now ({error})") from None
+            raise InUse(f"{name} was taken by another process just now ({error})") from None
 
     def renew(self) -> None:
         """Raises `Conflict` when it ran out and was taken: stop driving at once. One that merely ran out (the machine

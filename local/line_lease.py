@@ -58,7 +58,7 @@ def _end(message: str, error: Exception) -> None:
 
 @contextmanager
 def line_lease(home: Home, settings: Settings) -> Iterator[None]:
-    """Hold it meanwhile. Raises `Unusable` naming the holder."""
+    """Hold it meanwhile. Raises `InUse` naming the holder."""
     if settings.home != "aws":
         yield
         return

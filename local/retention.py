@@ -3,7 +3,7 @@
 from typing import Final
 
 from contracts.ports import Tallying
-from contracts.resolution import DAY_MS, RESOLUTIONS
+from contracts.resolution import DAY_MS, HOUR_MS, RESOLUTIONS
 from local.driver_checkpoint import Checkpoints
 from local.line import ITEMS_TABLE, LINE
 from stores.home import Home
@@ -25,7 +25,8 @@ def forget_old(home: Home, expire: bool = False) -> None:
     """Drop what nobody will ask for any more; with `expire` also buckets past their TTL, which on AWS go by themselves.
     Raises `Transient`; doing it again is harmless."""
     now_ms = home.clock.now_ms()
-    home.buckets.trim_changes(now_ms - KEEP_CHANGES_MS, now_ms)
+    # What the line writes meanwhile is stamped later than now, and is of no clock that was ahead.
+    home.buckets.trim_changes(now_ms - KEEP_CHANGES_MS, now_ms + HOUR_MS)
     if expire and isinstance(home.buckets, SqliteBucketStore):
         home.buckets.drop_before({row.name: now_ms - row.ttl_ms - row.width_ms + 1 for row in RESOLUTIONS})
     if isinstance(home.control, SqliteControlStore):

@@ -28,7 +28,7 @@ def print_buckets(
     if form not in FORMATS:
         raise BadRequest(f"no format {form!r}", FORMATS)
     try:
-        name = series_of(parse_subject(subject))
+        name = parse_subject(subject)
         start_ms = parse_ms(start) if start else None
         end_ms = parse_ms(end) if end else None
     except BadEvent as error:
@@ -36,6 +36,8 @@ def print_buckets(
     if start_ms is not None and end_ms is not None and start_ms >= end_ms:
         raise BadRequest(f"start {start} is not before end {end}")
     generation = live_generation(home.control)
+    if name != series_of(name) and name not in home.buckets.subjects(generation):  # of before both were one
+        name = series_of(name)
     found = home.buckets.range(generation, name, resolution, start_ms, end_ms, limit, newest=True)
     now_ms = home.clock.now_ms()
     write_buckets(

@@ -25,7 +25,7 @@ EXIT_CODES: Final = {
     OK: "ok",
     ERROR: "error",
     USAGE: "usage",
-    PARTIAL: "partial: some of the input was rejected",
+    PARTIAL: "partial: some of the input was rejected or is damaged, or was being written all the time",
     AUTH: "authentication: AWS does not know the credentials or refuses what they ask for",
     CONFLICT: "conflict",
     DIFFERENT: "a comparison failed",

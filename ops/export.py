@@ -9,7 +9,6 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from contracts.bucket import LANE_SEPARATOR
@@ -23,6 +22,7 @@ from contracts.ports import Scanning
 from contracts.subjects import parse_subject
 from ops.asides import end_partial, standing
 from ops.export_columns import COLUMNS, row_of
+from ops.home import expanded
 from ops.replay.stitch import Start, heads, pieces
 from stores.durable_files import write_atomically
 from stores.home import Home
@@ -90,22 +90,23 @@ def _write(out: str | None, fill: Callable[[BinaryIO], None]) -> None:
     if out is None:
         fill(sys.stdout.buffer)
         return
-    place = Path(out).expanduser().resolve()
+    place = expanded(out)
     if not out or place.is_dir():
         raise BadRequest(f"--out {out!r} is no file")
-    if not place.parent.is_dir():
-        raise BadRequest(f"--out {out!r}: there is no folder {place.parent}")
-    if place.exists() and not place.is_file():
+    if place.exists() and not place.is_file():  # before links are followed: that of an open pipe leads nowhere
         with place.open("wb") as file:
             fill(file)
-    else:
-        write_atomically(place, fill)
+        return
+    place = place.resolve()
+    if not place.parent.is_dir():
+        raise BadRequest(f"--out {out!r}: there is no folder {place.parent}")
+    write_atomically(place, fill)
 
 
 def _buckets(home: Home, subject: str | None, start_ms: int, end_ms: int) -> Iterator[dict[str, Any]]:
     now_ms = home.clock.now_ms()
     for bucket in home.buckets.scan(live_generation(home.control)):
-        if LANE_SEPARATOR in bucket.subject or subject not in (None, bucket.subject):
+        if LANE_SEPARATOR in bucket.subject or subject not in (None, series_of(bucket.subject)):
             continue
         if start_ms <= bucket.start_ms < end_ms:
             yield {"ticker": bucket.subject, "resolution": bucket.resolution} | bucket_document(bucket, now_ms)
@@ -136,7 +137,7 @@ def _scored(home: Home, subject: str | None, start_ms: int, end_ms: int) -> Iter
             at_ms = parse_ms(event.event_time)
         except BadEvent:
             continue
-        if start_ms <= at_ms < end_ms and subject in (None, event.subject):
+        if start_ms <= at_ms < end_ms and subject in (None, series_of(event.subject)):
             yield {name: getattr(event, name) for name in ScoredEvent.__struct_fields__}
 
 
@@ -145,7 +146,7 @@ def _items(home: Home, subject: str | None, start_ms: int, end_ms: int) -> Itera
     assert isinstance(home.items, Scanning), "both homes' item stores can be scanned"
     for item in home.items.scan_primary():
         subjects = [*(item.get("matched_tickers") or ()), *(f"tag:{tag}" for tag in item.get("matched_tags") or ())]
-        if start_ms <= parse_ms(item["ingested_at"]) < end_ms and subject in (None, *subjects):
+        if start_ms <= parse_ms(item["ingested_at"]) < end_ms and subject in (None, *map(series_of, subjects)):
             yield item
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from ops.console import plain_errors, printable, put_json, say
-from ops.home import DEFAULT_DATA_DIR, AlwaysJson, DataDir, JsonLines, home_of
+from ops.home import DEFAULT_DATA_DIR, AlwaysJson, DataDir, JsonLines, expanded, home_of
 
 if TYPE_CHECKING:
     from contracts.settings import AggregatorSettings
@@ -61,15 +61,15 @@ def fetch(
         from ops.asides import end_partial
 
         damaged: list[str] = []
-        put_json(write_records(batches(*home_of(data_dir), damaged.append), folder.expanduser()))
+        put_json(write_records(batches(*home_of(data_dir), damaged.append), expanded(str(folder))))
         end_partial(damaged)
 
 
 def summary(batch: "FailedBatch") -> dict[str, Any]:
     """What a list shows of a batch."""
     document = batch.document
-    info: dict[str, Any] = next((document[name] for name in _BATCH_INFO if name in document), {})
-    context = document.get("requestContext", {})
+    info: dict[str, Any] = next((document[name] for name in _BATCH_INFO if document.get(name)), {})
+    context = document.get("requestContext") or {}
     return {
         "at": document.get("timestamp", ""),
         "function": str(context.get("functionArn", "")).rpartition("function:")[2].partition(":")[0],
@@ -78,14 +78,14 @@ def summary(batch: "FailedBatch") -> dict[str, Any]:
         "first": info.get("startSequenceNumber", ""),
         "last": info.get("endSequenceNumber", ""),
         "records": len(batch.event.get("Records", ())),
-        "why": document.get("responseContext", {}).get("cause") or context.get("condition", ""),
+        "why": (document.get("responseContext") or {}).get("cause") or context.get("condition", ""),
         "place": batch.place,
     }
 
 
 def write_records(batches: "Iterator[FailedBatch]", folder: Path) -> dict[str, int]:
-    """One file a stream, each record once however many batches hold it, and none that an earlier call left; how many
-    records each has."""
+    """One file a stream that has any, each record once however many batches hold it; how many records each has. A file
+    of that name that was there already is written anew, or named when there is nothing to write."""
     from contracts.events import RAW_STREAM, SCORED_STREAM
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,8 +104,8 @@ def write_records(batches: "Iterator[FailedBatch]", folder: Path) -> dict[str, i
         file = folder / f"{stream}.jsonl"
         if found:
             file.write_bytes(b"".join(_in_one_line(data) + b"\n" for data in found))
-        else:
-            file.unlink(missing_ok=True)
+        elif file.exists():
+            say(f"candlewick: {file} is not of this call: no batch has a record of {stream}")
     return {"batches": count, **{stream: len(found) for stream, found in lines.items()}, "not_of_a_stream": other}
 
 

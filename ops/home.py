@@ -13,12 +13,20 @@ if TYPE_CHECKING:
     from stores.home import Home
 
 
-def somebodys(folder: str) -> str:
-    """A folder as it was given; a usage error when it is in the home of nobody (`~name`)."""
+def expanded(name: str) -> Path:
+    """A path with `~` spelt out. Raises `BadRequest` for the home of nobody (`~name`)."""
     try:
-        Path(folder).expanduser()
+        return Path(name).expanduser()
     except RuntimeError:
-        raise typer.BadParameter(f"{folder!r}: there is no such user") from None
+        raise BadRequest(f"{name!r}: there is no such user") from None
+
+
+def somebodys(folder: str) -> str:
+    """A folder as it was given; a usage error when it is in the home of nobody."""
+    try:
+        expanded(folder)
+    except BadRequest as error:
+        raise typer.BadParameter(str(error)) from None
     return folder
 
 

@@ -35,6 +35,7 @@ from contracts.settings import AggregatorSettings
 from producers.publish import ASIDE_STREAM as FILE_LINES
 from producers.publisher import Publisher
 from producers.service import SETTING_KIND, WATCH_KIND
+from stores.data_dir import unused
 from stores.failed_batches import LAKE_PREFIX
 from stores.files_lake import FilesLake
 from stores.home import Home
@@ -92,27 +93,33 @@ _NOT_OURS: Final = (ValueError, KeyError, TypeError)
 
 
 def check_places(source: Path, target: str) -> None:
-    """Raises `BadRequest` when there is no lake, or no other place to restore it to; before anything is made there."""
+    """Raises `BadRequest` when there is no lake, or no other place to restore it to, `InUse` when a process drives the
+    old directory; before anything is made there."""
     if not (source / "lake").is_dir():
         raise BadRequest(f"{source} has no folder `lake`; name the data directory that is to be restored")
     if source.resolve() == Path(target).expanduser().resolve():
         raise BadRequest("a directory is restored into another one: give a new folder with --data-dir")
+    with unused(source):
+        pass
 
 
 def restore(
     home: Home, settings: AggregatorSettings, source: Path, progress: Callable[[int], None] = lambda records: None
 ) -> Restored:
-    """Raises `Transient` when log or store refuse, `OSError` when a file may not be read: do it again then."""
+    """Raises `Transient` when log or store refuse, `OSError` when a file may not be read: do it again then; `InUse`
+    when a process drives the old directory, whose databases change while they are copied."""
     target = Path(settings.data_dir).expanduser().absolute()
     work = _Restoring(home, FilesLake(source / "lake", settings.synchronous), settings.lanes, progress)
-    work.run()
+    with unused(source):
+        work.run()
+        carried = _carry_over(source, home, target)
     counts = work.counts
     return Restored(
         counts[SCORED_STREAM],
         counts[RAW_STREAM],
         work.objects,
         sorted(work.damaged),
-        *_carry_over(source, home, target),
+        *carried,
     )
 
 

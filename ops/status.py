@@ -12,18 +12,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from contracts.errors import BadRequest, Unusable
+from contracts.errors import Unusable
 from contracts.generation import live_generation
 from contracts.instants import iso_ms
-from contracts.ports import Position
 from contracts.resolution import COARSEST, DAY_MS
 from contracts.settings import AggregatorSettings, ProducerSettings, load
-from local.driver_checkpoint import Checkpoints, foreign_checkpoint
-from local.line import ITEMS_TABLE, LINE, Row
+from local.line import LINE
 from ops.asides import end_partial, standing
 from ops.console import put_json
 from ops.failed_cmd import count_batches
-from ops.replay.pace import is_driven
+from ops.replay.pace import behind_ms, is_driven
 from ops.source_lines import age_text, source_lines, source_table, wide_console
 from producers.sources.registry import load_sources
 from stores.home import Home
@@ -57,7 +55,7 @@ def snapshot(home: Home, settings: AggregatorSettings) -> dict[str, Any]:
         "damaged": damaged,
         "given_up": count_batches(home, settings),
         "stages": [
-            {"stage": row.name, "stream": row.stream, "behind_ms": _behind_ms(home, row) if told else None}
+            {"stage": row.name, "stream": row.stream, "behind_ms": behind_ms(home, row) if told else None}
             for row in LINE
         ],
         "watermarks": {
@@ -92,27 +90,6 @@ def _sources(home: Home, now_ms: int) -> dict[str, dict[str, Any]]:
         for name, document in remembered.items()
         if name in names or int(document.get("last_attempt_ms") or 0) > now_ms - ASKED_MS
     }
-
-
-def _behind_ms(home: Home, row: Row) -> int:
-    """How old the oldest record is that a mapping is not done with, at least 1 (its clock may have been ahead); 0: it
-    is at the tip. Raises `Unusable` for a checkpoint that is not of these stores."""
-    now_ms, checkpoints = home.clock.now_ms(), Checkpoints(home.control, row.name)
-    arrivals: list[int] = []
-    try:
-        if row.stream == ITEMS_TABLE:
-            for shard_id in home.items.stream_shards():
-                changes = home.items.stream_read(shard_id, checkpoints.load(shard_id).sequence_number or "", 1)
-                arrivals += [change.at_ms for change in changes]
-        else:
-            for shard in home.log.shards(row.stream):
-                done_with = checkpoints.load(shard.shard_id).sequence_number
-                start = Position("AFTER_SEQUENCE_NUMBER", done_with) if done_with else Position("TRIM_HORIZON")
-                records = home.log.get_records(home.log.iterator(row.stream, shard.shard_id, start), 1).records
-                arrivals += [record.arrival_ms for record in records]
-    except BadRequest as error:
-        raise foreign_checkpoint(row.name, error) from None
-    return max(1, now_ms - min(arrivals)) if arrivals else 0
 
 
 def show_status(home: Home, settings: AggregatorSettings, watch: bool, as_json: bool) -> None:

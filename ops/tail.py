@@ -73,7 +73,7 @@ def _before(home: Home, head: dict[str, int], wanted: frozenset[str], history: i
         found = [
             stored
             for stored in home.buckets.changes_after(start, reach * len(head))
-            if not wanted or stored.change.subject in wanted
+            if not wanted or series_of(stored.change.subject) in wanted
         ]
         known = {(stored.change.subject, event.event_id) for stored in found for event in stored.change.events}
         if len(known) >= history or not any(start.values()):
@@ -92,7 +92,7 @@ def _shown(
     events: list[tuple[str, NewEvent]] = []
     for stored in changes:
         subject = stored.change.subject
-        if not wanted or subject in wanted:
+        if not wanted or series_of(subject) in wanted:
             events += [(subject, event) for event in stored.change.events if (subject, event.event_id) not in known]
             known.update(dict.fromkeys((subject, event.event_id) for event in stored.change.events))
     while len(known) > MAX_KNOWN:

@@ -3,11 +3,12 @@
 import fcntl
 import json
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final
 
-from contracts.errors import Unusable
+from contracts.errors import InUse, Unusable
 from stores.durable_files import write_atomically
 
 FORMAT: Final = 1
@@ -79,17 +80,13 @@ class UpLock:
     with the process, so a killed one leaves nothing behind. A context manager."""
 
     def __init__(self, directory: DataDir) -> None:
-        """Raises `Unusable` naming the process that holds it, or why there can be no lock."""
+        """Raises `InUse` naming the process that holds it, `Unusable` why there can be no lock."""
         file = open(directory.lock, "a+b")  # noqa: SIM115 (held until release)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
-            holder = file.read(32).decode("ascii", "replace").strip() or "unknown"
-            file.close()
-            raise Unusable(
-                f"{directory.path} is in use by process {holder}; stop that process or give another --data-dir"
-            ) from None
+            with file:
+                raise _in_use(directory.path, file, "stop that process or give another --data-dir") from None
         except OSError as error:
             file.close()
             raise Unusable(
@@ -111,6 +108,29 @@ class UpLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def unused(directory: Path) -> AbstractContextManager[object]:
+    """Nobody drives the data directory meanwhile, which is only read: its lock file may be missing or forbidden, or of
+    a file system without locks, where nothing can be told. Raises `InUse` naming the process that does."""
+    try:
+        file = open(directory / LOCK_FILE, "rb")  # noqa: SIM115 (held by the caller)
+    except OSError:
+        return nullcontext()
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with file:
+            raise _in_use(directory, file, "stop that process first") from None
+    except OSError:
+        pass  # no locks there
+    return file
+
+
+def _in_use(directory: Path, file: BinaryIO, remedy: str) -> InUse:
+    file.seek(0)
+    holder = file.read(32).decode("ascii", "replace").strip() or "unknown"
+    return InUse(f"{directory} is in use by process {holder}; {remedy}")
 
 
 def _write(file: BinaryIO, body: bytes) -> None:

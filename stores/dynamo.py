@@ -1,5 +1,6 @@
 """DynamoDB as the stores use it: reads in pages, batches whose leftovers are asked for again, guarded writes."""
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
@@ -39,6 +40,7 @@ class Table:
         self.name = name
         self.service = dynamodb
         self._may_miss = may_miss
+        self._lock = threading.Lock()
         self._workers: ThreadPoolExecutor | None = None
 
     # ---- reading ----------------------------------------------------------------------------------------------
@@ -135,15 +137,18 @@ class Table:
         """The action's results for all things, in their order, several at a time."""
         if len(things) <= 1:
             return [action(thing) for thing in things]
-        if self._workers is None:
-            self._workers = ThreadPoolExecutor(MAX_WORKERS, thread_name_prefix=f"write-{self.name}")
-        return list(self._workers.map(action, things))
+        with self._lock:
+            if self._workers is None:
+                self._workers = ThreadPoolExecutor(MAX_WORKERS, thread_name_prefix=f"write-{self.name}")
+            done = self._workers.map(action, things)
+        return list(done)
 
     def close(self) -> None:
         """Let the writing threads go."""
-        if self._workers is not None:
-            self._workers.shutdown()
-            self._workers = None
+        with self._lock:
+            workers, self._workers = self._workers, None
+        if workers is not None:
+            workers.shutdown()
 
     # ---- calling ----------------------------------------------------------------------------------------------
     def _guarded(self, operation: str, **parameters: Any) -> Any:

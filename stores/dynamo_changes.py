@@ -127,12 +127,14 @@ class DynamoChanges:
 
     def trim(self, before_ms: int, now_ms: int | None = None) -> int:
         """Drop changes written before an instant, up to the first that was not; returns how many. With `now_ms` those
-        stamped later than it count as old."""
+        stamped later than it count as old. What is written meanwhile stays."""
         last_ms = math.inf if now_ms is None else now_ms
         dropped = 0
         for lane, head, tail in self._lanes():
             keys, new_tail = [], tail
             for row in self._rows(lane, tail - 1):
+                if int(row["position"]["S"]) > head:
+                    break
                 bodies = _decode(bytes(row["body"]["B"]))
                 if any(before_ms <= decode_change(body).written_ms <= last_ms for body in bodies):
                     break

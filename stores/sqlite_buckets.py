@@ -230,14 +230,15 @@ class SqliteBucketStore(OnOneFile):
 
     def trim_changes(self, before_ms: int, now_ms: int | None = None) -> int:
         """Drop changes written before an instant, up to the first that was not; returns how many. With `now_ms` those
-        stamped later than it, written while the clock was ahead, count as old. The lanes' heads stay, so sequence
-        numbers are never given out twice. In chunks, so that writers get between."""
+        stamped later than it, written while the clock was ahead, count as old. What is written meanwhile stays, and so
+        do the lanes' heads: numbers are never given out twice. In chunks, so that writers get between."""
         dropped = 0
-        for (lane,) in self._database.read("SELECT lane FROM lanes"):
+        last_ms = MAX_INTEGER if now_ms is None else now_ms
+        for lane, head in self._database.read("SELECT lane, head FROM lanes"):
             chunk = DROP_CHUNK
             while chunk == DROP_CHUNK:
                 with self._database.write() as connection:
-                    chunk = _trim_chunk(connection, lane, before_ms, MAX_INTEGER if now_ms is None else now_ms)
+                    chunk = _trim_chunk(connection, lane, head, before_ms, last_ms)
                 dropped += chunk
         return dropped
 
@@ -293,13 +294,13 @@ def _append(connection: sqlite3.Connection, lane: str, changes: Sequence[Change]
     )
 
 
-def _trim_chunk(connection: sqlite3.Connection, lane: str, before_ms: int, now_ms: int) -> int:
-    """Drop the oldest of a lane, at most a chunk of them; returns how many."""
-    head, tail = connection.execute("SELECT head, tail FROM lanes WHERE lane = ?", (lane,)).fetchone()
-    end = min(tail + DROP_CHUNK, head + 1)
+def _trim_chunk(connection: sqlite3.Connection, lane: str, head: int, before_ms: int, last_ms: int) -> int:
+    """Drop the oldest of a lane up to its head, at most a chunk of them; returns how many."""
+    (tail,) = connection.execute("SELECT tail FROM lanes WHERE lane = ?", (lane,)).fetchone()
+    end = max(tail, min(tail + DROP_CHUNK, head + 1))
     kept = connection.execute(
         "SELECT min(sequence) FROM changes WHERE lane = ? AND sequence < ? AND written_ms BETWEEN ? AND ?",
-        (lane, end, before_ms, now_ms),
+        (lane, end, before_ms, last_ms),
     ).fetchone()[0]
     cut: int = end if kept is None else kept
     connection.execute("DELETE FROM changes WHERE lane = ? AND sequence < ?", (lane, cut))

@@ -1,5 +1,6 @@
 """Articles in one SQLite file: the primary table, its change stream, and the dashboard's read model."""
 
+import re
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ from stores.sqlite_connection import DROP_CHUNK, Database, OnOneFile, Schema
 
 STREAM_SHARD: Final = "shardId-00000000000000000000-00000000"
 SEQUENCE_DIGITS: Final = 21
+#: No file gets so far that a place has more than 18 digits.
+_SEQUENCE: Final = re.compile(r"000(\d{18})(\d{10})?\Z", re.ASCII)
 #: Keys of per-tag copies begin with this, so they sort after every article of the day.
 TAG_KEY_PREFIX: Final = "~"
 _TOP: Final = "\U0010ffff"
@@ -292,16 +295,20 @@ def _number(sequence: int, at_ms: int, new: bytes | None, old: bytes | None) -> 
 def _sequence_in(connection: sqlite3.Connection, number: str) -> int:
     """The place a sequence number stands for (older ones have no mark), 0 for none. One that was never given out is
     refused rather than waited for: a checkpoint of another file would skip changes in silence."""
-    sequence = int(number[:SEQUENCE_DIGITS] or 0)
-    row = connection.execute("SELECT sequence, at_ms, new, old FROM stream WHERE sequence = ?", (sequence,)).fetchone()
-    if row is None:
-        head = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'stream'").fetchone()
-        known = sequence <= (head[0] if head else 0)
-    else:
-        known = len(number) <= SEQUENCE_DIGITS or number == _number(*row)
-    if not known:
-        raise BadRequest(f"sequence number {number[:60]!r} is not of this stream of items")
-    return sequence
+    if not number:
+        return 0
+    if found := _SEQUENCE.match(number):
+        sequence = int(found[1])
+        query = "SELECT sequence, at_ms, new, old FROM stream WHERE sequence = ?"
+        row = connection.execute(query, (sequence,)).fetchone()
+        if row is None:
+            head = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'stream'").fetchone()
+            known = sequence <= (head[0] if head else 0)
+        else:
+            known = found[2] is None or number == _number(*row)
+        if known:
+            return sequence
+    raise BadRequest(f"sequence number {number[:60]!r} is not of this stream of items")
 
 
 def _mentions(body: bytes) -> list[tuple[str, int, str]]:

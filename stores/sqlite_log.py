@@ -41,9 +41,10 @@ _SEQUENCE: Final = re.compile(r"49(\d{15})(\d{14})\d{5}(\d{20})\Z", re.ASCII)
 
 
 def _mark_shards(connection: sqlite3.Connection) -> None:
-    """From version 1: records that are there keep their numbers, which have only the position."""
+    """From version 1: records that are there keep their numbers, which have only the position. At least the first of a
+    shard: the program before may still run, and name what it reads meanwhile by such numbers."""
     connection.execute("ALTER TABLE shards ADD COLUMN marked_from INTEGER NOT NULL DEFAULT 0")
-    connection.execute("UPDATE shards SET marked_from = next_position")
+    connection.execute("UPDATE shards SET marked_from = max(next_position, 1)")
 
 
 _SCHEMA: Final = Schema(
@@ -289,7 +290,7 @@ class SqliteEventLog(OnOneFile):
         found = _SEQUENCE.match(sequence_number)
         if found and int(found[3]) == shard.id:
             marked, position = int(found[1]) > 0, int(found[2])
-            if not marked and (position := int(sequence_number[2:36])) < shard.marked_from:
+            if not marked and shard.marked_from and (position := int(sequence_number[2:36])) < shard.next_position:
                 return position
             if marked and shard.marked_from <= position < shard.next_position:
                 row_id = shard.id << _POSITION_BITS | position

@@ -9,16 +9,17 @@ import threading
 from typing import Final
 
 from contracts.clock import Clock
-from contracts.events import SCORED_STREAM
+from contracts.errors import BadRequest
 from contracts.ports import Position
 from contracts.resolution import DAY_MS, HOUR_MS
 from local.driver_checkpoint import KIND as CHECKPOINT_KIND
-from local.driver_checkpoint import Checkpoints
-from local.line import LINE
+from local.driver_checkpoint import Checkpoints, foreign_checkpoint
+from local.line import ITEMS_TABLE, LINE, Row
 from stores.home import Home
 
 #: Every serving process reports under this kind (api/fleet.py, whose import would cost this command half a second).
 FLEET_KIND: Final = "stream-process"
+AGGREGATOR: Final = next(row for row in LINE if row.name == "aggregator")
 BEHIND_MS: Final = 2_000
 LOOK_EVERY_MS: Final = 500
 FIRST_PAUSE_MS: Final = 100
@@ -65,7 +66,7 @@ class Pace:
         now_ms = self._clock.monotonic_ms()
         if now_ms - self._looked_ms >= LOOK_EVERY_MS:
             self._looked_ms = now_ms
-            self._behind_ms = live_behind_ms(self._home) if is_driven(self._home) else 0
+            self._behind_ms = behind_ms(self._home, AGGREGATOR) if is_driven(self._home) else 0
         return self._behind_ms
 
     def _sleep(self, milliseconds: float) -> None:
@@ -80,14 +81,22 @@ def is_driven(home: Home) -> bool:
     return aggregator and bool(home.control.list(FLEET_KIND))
 
 
-def live_behind_ms(home: Home) -> int:
-    """Age of the oldest record the live aggregator is not done with; 0 at the tip."""
-    row = next(row for row in LINE if row.stream == SCORED_STREAM and row.name == "aggregator")
-    checkpoints = Checkpoints(home.control, row.name)
-    behind_ms = 0
-    for shard in home.log.shards(row.stream):
-        done_with = checkpoints.load(shard.shard_id).sequence_number
-        start = Position("AFTER_SEQUENCE_NUMBER", done_with) if done_with else Position("TRIM_HORIZON")
-        page = home.log.get_records(home.log.iterator(row.stream, shard.shard_id, start), 1)
-        behind_ms = max([behind_ms] + [home.clock.now_ms() - record.arrival_ms for record in page.records])
-    return behind_ms
+def behind_ms(home: Home, row: Row) -> int:
+    """How old the oldest record is that a mapping is not done with, at least 1 (its clock may have been ahead); 0: it
+    is at the tip. Raises `Unusable` for a checkpoint that is not of these stores."""
+    now_ms, checkpoints = home.clock.now_ms(), Checkpoints(home.control, row.name)
+    arrivals: list[int] = []
+    try:
+        if row.stream == ITEMS_TABLE:
+            for shard_id in home.items.stream_shards():
+                changes = home.items.stream_read(shard_id, checkpoints.load(shard_id).sequence_number or "", 1)
+                arrivals += [change.at_ms for change in changes]
+        else:
+            for shard in home.log.shards(row.stream):
+                done_with = checkpoints.load(shard.shard_id).sequence_number
+                start = Position("AFTER_SEQUENCE_NUMBER", done_with) if done_with else Position("TRIM_HORIZON")
+                records = home.log.get_records(home.log.iterator(row.stream, shard.shard_id, start), 1).records
+                arrivals += [record.arrival_ms for record in records]
+    except BadRequest as error:
+        raise foreign_checkpoint(row.name, error) from None
+    return max(1, now_ms - min(arrivals)) if arrivals else 0

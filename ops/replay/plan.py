@@ -7,7 +7,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +21,7 @@ from contracts.instants import iso_ms, parse_ms
 from contracts.ports import BulkLoading, EventLog
 from contracts.settings import AggregatorSettings
 from contracts.subjects import parse_subject
+from ops.home import expanded
 from ops.replay.scan import Census, Filter, Scan
 from ops.replay.sources import Digest, Segment, batches, read
 from ops.replay.stitch import Start, heads, pieces
@@ -111,7 +111,8 @@ def wish_of(
     """Command-line words as a wish. Raises `BadRequest` naming what is allowed."""
     try:
         start_ms, end_ms, from_ms = (parse_ms(text) if text else None for text in (start, end, log_from))
-        chosen = frozenset(series_of(parse_subject(subject)) for subject in subjects)
+        named = {parse_subject(subject) for subject in subjects}
+        chosen = frozenset(named | set(map(series_of, named)))  # events of before both were one have the other name
     except BadEvent as error:
         raise BadRequest(error.detail) from None
     if start_ms is not None and end_ms is not None and start_ms >= end_ms:
@@ -242,13 +243,16 @@ def plan_hash(plan: Plan) -> str:
 
 
 def save_plan(home: Home, plan: Plan) -> Plan:
-    """Keep it, so that `run` finds it by its hash; returns what is kept. Runs may go by one that is there already; it
-    reads the same, so it stays, unless only the new one knows that it leaves nothing out."""
+    """Keep it, so that `run` finds it by its hash; returns what is kept. Runs may go by one that is there already; both
+    read the same, so the later one, which retention has passed last, serves them as well. An older one stays, and one
+    that knows that it leaves nothing out where the new one does not."""
     key = f"{PLANS}{plan.hash}.jsonl.gz"
     if key in home.lake.keys(key):
         with suppress(BadEvent, BadRequest):  # a damaged one is replaced
             kept = load_plan(home, plan.hash)
-            if kept.complete or not plan.complete:
+            if kept.complete > plan.complete:
+                return kept
+            if kept.complete == plan.complete and plan.created_at <= kept.created_at:
                 return kept
     home.lake.put(key, [msgspec.json.encode(plan)])
     return plan
@@ -260,8 +264,8 @@ def load_plan(home: Home, name: str) -> Plan:
     matching = [known[each] for each in known if each.startswith(name)]
     if len(matching) == 1 and len(name) >= 4:
         body = next(iter(home.lake.read(matching[0])), b"")
-    elif os.path.isfile(Path(name).expanduser()):  # false too for what can be no name
-        body = Path(name).expanduser().read_bytes()
+    elif os.path.isfile(path := expanded(name)):  # false too for what can be no name
+        body = path.read_bytes()
     else:
         raise BadRequest(f"{'several plans begin with' if matching else 'no plan'} {name!r}", tuple(sorted(known)))
     try:

@@ -84,8 +84,7 @@ def _gate(
     same would cost; while that is not known, it is not offered."""
     if run["state"] not in ("completed", "retired"):
         raise Conflict(f"run {run['id']} is {run['state']}: only a completed run can be promoted")
-    if force and not reason.strip():
-        raise BadRequest("--force needs a --reason, which is kept in the audit record")
+    _check_reason(force, reason)
     compared = home.control.get(COMPARE_KIND, run["id"]).value
     faults, cost = [], ""
     if not plan.complete:
@@ -100,6 +99,11 @@ def _gate(
     if faults and not force:
         raise Conflict(f"{run['id']} is not promoted: {'; '.join(faults)}{cost}")
     return compared
+
+
+def _check_reason(force: bool, reason: str) -> None:
+    if force and not reason.strip():
+        raise BadRequest("--force needs a --reason, which is kept in the audit record")
 
 
 def _cost(compared: dict[str, Any], plan: Plan) -> str:
@@ -142,9 +146,10 @@ def _catch_up(
             raise Conflict("another generation was made live meanwhile; compare again")
 
     began_ms = since_ms = parse_ms(run["reached_at"]) if run.get("reached_at") else _covered_ms(plan)
-    reached: dict[str, str] = dict(run.get("reached") or plan.tips)
-    _check_places(home, reached, since_ms)
-    expired = _refuse_expired(home)
+    reached: dict[str, str] = dict(run["reached"] if run.get("reached_at") else plan.tips)
+    if run.get("reached_at") or {"auto", "log", "lake"} & set(plan.sources):  # others take what the log still has
+        _check_places(home, reached, since_ms)
+    expired = _Expired(home, tell)
     run = update_run(home.control, run, added_to=True)  # from here on it holds more than was built
     cache = open_cache(run_folder(settings, run["id"]).parent)
     try:
@@ -155,8 +160,10 @@ def _catch_up(
         for _ in range(MAX_ROUNDS):
             began_ms = home.clock.now_ms()
             reached, count = handover.catch_up(
-                run["generation"], reached, scores, still_mine=still_mine, expired=expired
+                run["generation"], reached, scores, still_mine=still_mine, expired=expired.add
             )
+            if expired.lost():
+                raise BadRequest(f"{expired} (or, while the aggregator is behind, try again when it is not)")
             total += count
             tell(f"caught up with {total} records that arrived since the plan")
             if count <= NEARLY_THERE_RECORDS:
@@ -178,22 +185,42 @@ def _check_places(home: Home, places: dict[str, str], since_ms: int) -> None:
     check_retention(home.log, places, since_ms, home.clock.now_ms())
 
 
-def _refuse_expired(home: Home) -> Callable[[list[Event]], None]:
-    """Raises `BadRequest` for events that cannot be added any more, but for those that did not count in their time
-    either: the aggregator set them aside."""
-    met: Counter[str] = Counter()
+class _Expired:
+    """Events that arrived from an instant on and cannot be added any more, their minutes being past their time to live.
+    Some did not count in their time either: the aggregator set them aside."""
 
-    def refuse(events: list[Event]) -> None:
-        met.update(f"{event.subject} {event.event_id}" for event in events)
-        late = list_asides(home.lake, "late")
-        lost = met - Counter(line["event_key"] for line in late if line["reason"] == "expired")
-        if lost:
-            raise BadRequest(
-                f"{lost.total():,} events that arrived since are of minutes past their time to live, where nothing can "
-                "be added any more: plan and run again (or, while the aggregator is behind, try again when it is not)"
-            )
+    def __init__(self, home: Home, tell: Callable[[str], None], since_ms: int = 0) -> None:
+        """`tell`: of what was set aside and cannot be read."""
+        self._home = home
+        self._tell = tell
+        self._since_ms = since_ms
+        self._before: set[str] = set()
+        self._met: Counter[str] = Counter()
+        self._judged = self._lost = 0
 
-    return refuse
+    def add(self, events: list[tuple[Event, int]]) -> None:
+        """More of them, with when they arrived."""
+        for event, arrived_ms in events:
+            name = f"{event.subject} {event.event_id}"
+            if arrived_ms < self._since_ms:
+                self._before.add(name)
+            elif name not in self._before:
+                self._met[name] += 1
+
+    def lost(self) -> int:
+        """How many counted, as far as one knows."""
+        if self._judged != self._met.total():
+            self._judged = self._met.total()
+            late = list_asides(self._home.lake, "late", self._tell)
+            set_aside = Counter(line["event_key"] for line in late if line["reason"] == "expired")
+            self._lost = (self._met - set_aside).total()
+        return self._lost
+
+    def __str__(self) -> str:
+        return (
+            f"{self._lost:,} events that arrived since are of minutes past their time to live, where nothing can be "
+            "added any more: plan and run again"
+        )
 
 
 def _covered_ms(plan: Plan) -> int:
@@ -284,11 +311,13 @@ def rollback(
     reason: str = "",
     tell: Callable[[str], None] = lambda line: None,
     only_from: str | None = None,
+    force: bool = False,
 ) -> dict[str, Any]:
     """Make the generation live again that was live before; returns the audit record. Raises `BadRequest` when there is
-    none, or retention has passed the swap, or a time to live an event; `Conflict` when a promote is going on or
-    `only_from` is not the live one: so a wish that is told twice is done once. One that was cut short is finished, and
-    that is all: another would make live again what was rolled back from."""
+    none, or retention has passed the swap, or a time to live an event (`force` leaves it out); `Conflict` when a
+    promote is going on or `only_from` is not the live one: so a wish that is told twice is done once. One that was cut
+    short is finished, and that is all: another would make live again what was rolled back from."""
+    _check_reason(force, reason)
     before = home.control.get(*POINTER).value or {}
     with taking_turns(home, settings, tell) as handover:
         pointer, version = home.control.get(*POINTER)
@@ -300,12 +329,15 @@ def rollback(
         if only_from not in (None, live):
             raise Conflict(f"{only_from} is not live ({live} is), so there is nothing to roll back from it")
         _check_there(home, previous)
-        _check_places(home, pointer["previous_floor"], parse_ms(pointer["swapped_at"]))
-        reached, records = handover.catch_up(
-            previous, pointer["previous_floor"], inclusive=True, expired=_refuse_expired(home)
-        )
+        floor, swapped_ms = pointer["previous_floor"], parse_ms(pointer["swapped_at"])
+        _check_places(home, floor, swapped_ms)
+        expired = _Expired(home, tell, swapped_ms)  # what arrived before counted in its time
+        reached, records = handover.catch_up(previous, floor, inclusive=True, expired=expired.add)
+        if expired.lost() and not force:
+            raise BadRequest(f"{expired}; --force --reason TEXT leaves them out")
         tell(f"caught up with {records} records that arrived since {live} was promoted")
         record = audit_record(
-            home, "rollback", generation=previous, previous=live, reason=reason, caught_up=records, handover=reached
-        )
+            home, "rollback", generation=previous, previous=live, reason=reason, caught_up=records, handover=reached,
+            forced=force, left_out=expired.lost(),
+        )  # fmt: skip
         return _go_live(home, handover, version, record, tell)

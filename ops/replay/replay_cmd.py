@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ops.console import DIFFERENT, INTERRUPTED, plain_errors, put_json, say
-from ops.home import DEFAULT_DATA_DIR, DataDir, Json, home_of
+from ops.home import DEFAULT_DATA_DIR, DataDir, Json, expanded, home_of
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -97,11 +97,12 @@ def _planned(home: Any, settings: Any, wish: Any, out: str | None = None) -> Any
     known = {shard.shard_id for shard in home.log.shards(SCORED_STREAM)} if wish.log_positions else set()
     if unknown := sorted(set(wish.log_positions) - known):
         raise BadRequest(f"--from-position: the log has no shard {', '.join(unknown)}", tuple(sorted(known)))
+    place = expanded(out) if out else None
     with counter("planning", "records") as advance:
         plan = make_plan(home, settings, wish, advance)
     plan = save_plan(home, plan)
-    if out:
-        Path(out).expanduser().write_bytes(msgspec.json.encode(plan) + b"\n")
+    if place:
+        place.write_bytes(msgspec.json.encode(plan) + b"\n")
     return plan
 
 
@@ -289,7 +290,7 @@ def compare_command(
         home, settings = home_of(data_dir)
         names = (a, b) if b is not None else (live_generation(home.control), a)
         here, there = (_generation(home, name) for name in names)
-        folder = _folder(out or str(Path(settings.data_dir) / "replay"))
+        folder = _folder(out or str(Path(settings.data_dir) / "replay"), "--out " if out else "")
         with counter("comparing", "buckets") as advance:
             report = compare(
                 home,
@@ -310,15 +311,15 @@ def compare_command(
             raise typer.Exit(DIFFERENT)
 
 
-def _folder(name: str) -> Path:
+def _folder(name: str, option: str) -> Path:
     """A folder to write to, before anything is worked out. Raises `BadRequest` where it cannot be one."""
     from contracts.errors import BadRequest
 
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadRequest(f"--out {name}: {error.strerror}") from None
+        raise BadRequest(f"{option}{name}: {error.strerror}") from None
     return folder
 
 
@@ -376,7 +377,8 @@ def rollback_command(
     only_from: Annotated[
         str | None, typer.Argument(metavar="[FROM]", help="Only while this run or generation is live.")
     ] = None,
-    reason: Annotated[str, typer.Option(help="Kept in the audit record.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Without events past their time to live.")] = False,
+    reason: Annotated[str, typer.Option(help="Kept in the audit record; needed with --force.")] = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: Json = False,
 ) -> None:
@@ -387,7 +389,7 @@ def rollback_command(
 
         home, settings = home_of(data_dir)
         leaving = None if only_from is None else _generation(home, only_from)
-        record = rollback(home, settings, reason, say, leaving)
+        record = rollback(home, settings, reason, say, leaving, force)
         put_json(record) if as_json else sys.stdout.write(
             f"{record['generation']} is live (was {record['previous']})\n"
         )

@@ -81,7 +81,7 @@ def start_run(
 def execute(home: Home, settings: AggregatorSettings, run_id: str, drive: Drive, watch: Watch) -> dict[str, Any]:
     """Do what is missing of a run. Raises `Conflict` while another process is at it, `BadRequest` for a run that
     cannot be resumed, `Altered` when the sources are not what was planned, `KeyboardInterrupt` with the run's id."""
-    with exclusive(home, settings, run_id) as descriptor:
+    with exclusive(home, settings, working_name(get_run(home.control, run_id))) as descriptor:
         run = get_run(home.control, run_id)
         if run["state"] == "completed":
             UnitStates(home.control, run_id).drop()
@@ -89,7 +89,9 @@ def execute(home: Home, settings: AggregatorSettings, run_id: str, drive: Drive,
         if run["state"] not in RESUMABLE:
             raise BadRequest(f"run {run_id} is {run['state']}; only {', '.join(RESUMABLE)} can be resumed")
         try:
-            run = update_run(home.control, run, state="running", error=None, started_at=iso_ms(home.clock.now_ms()))
+            run = update_run(
+                home.control, run, state="running", error=None, error_kind=None, started_at=iso_ms(home.clock.now_ms())
+            )
             plan = load_plan(home, run["plan"])
             check_model(plan)
             if Lanes(home.control, plan.lanes, plan.allowed_lateness_ms).of(run["generation"]) != plan.lanes:
@@ -115,11 +117,15 @@ def cancel_run(home: Home, settings: AggregatorSettings, name: str) -> dict[str,
         run = get_run(home.control, name)
         if run["generation"] == live_generation(home.control):
             raise Conflict(f"{run['generation']} is live; roll back first")
-        with exclusive(home, settings, run["id"]):
+        with exclusive(home, settings, working_name(run)):
             run = update_run(home.control, get_run(home.control, run["id"]), state="cancelled")
             dropped = home.buckets.drop_generation(run["generation"])
             UnitStates(home.control, run["id"]).drop()
-            for folder in (working_name(run), f"{working_name(run)}-verify"):
+            for folder in (
+                working_name(run),
+                f"{working_name(run)}-verify",
+                run["id"],
+            ):  # the last as it once was called
                 shutil.rmtree(run_folder(settings, folder), ignore_errors=True)
             file_audit(home, audit_record(home, "cancel", run=run["id"], generation=run["generation"]))
             return update_run(home.control, run, dropped_buckets=run.get("dropped_buckets", 0) + dropped)

@@ -55,8 +55,12 @@ class Filter:
         self.everything = start_ms is None and end_ms is None and not subjects and not without
 
     def passes(self, subject: str, event_time: str, source: str) -> bool:
-        """An unreadable time passes: it is judged, and quarantined, like everywhere else."""
-        if (self._subjects and subject not in self._subjects) or source in self.without:
+        """Whether an event is one of them."""
+        return source not in self.without and self.is_about(subject, event_time)
+
+    def is_about(self, subject: str, event_time: str) -> bool:
+        """The same, whatever its source. An unreadable time passes: it is judged, and quarantined, like everywhere."""
+        if self._subjects and subject not in self._subjects:
             return False
         if self._start_ms is None and self._end_ms is None:
             return True
@@ -102,8 +106,9 @@ class Scan:
                     self._quarantined += 1
         if self._filter.everything:
             return events
-        self.left_out |= self._filter.without & {event.source for event in events}
-        return [event for event in events if self._filter.passes(event.subject, event.event_time, event.source)]
+        about = [event for event in events if self._filter.is_about(event.subject, event.event_time)]
+        self.left_out |= self._filter.without & {event.source for event in about}
+        return [event for event in about if event.source not in self._filter.without]
 
     def _take(self, gathered: Gathered) -> None:
         self._too_late += len(gathered.too_late)

@@ -4,13 +4,13 @@
 before the records it keeps longer than `SOON_LOST_MS`, and any object that overlaps those; what lies between two of
 them, and what comes behind the last, is read from the log as far as it reaches. So no record is read twice, and none is
 left out as long as the archiver kept up with retention. In a region that took over, the lake's copy holds objects of
-the old region's streams under the same names of shards: those are read whole.
+the old region's streams under the same names of shards: those are read whole. So are those of records that a log which
+was restored from a backup had lost.
 """
 
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -18,15 +18,16 @@ from aggregation.handover import is_of
 from contracts.errors import BadRequest
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.kinesis import user_data
-from contracts.ports import EventLog, Lake, Page, Position, Record
+from contracts.ports import EventLog, Lake, Position, Record, Waking
 from contracts.resolution import HOUR_MS
+from ops.home import expanded
 from ops.replay.sources import Segment, failed_batches, lines_of
 from stores.home import Home
 from stores.kinesis_cursor import SUB_DIGITS
+from stores.log_tip import newest
 
 SOURCES: Final = ("auto", "log", "lake", "failed", "quarantine", "file:PATH")
 _OBJECT: Final = re.compile(r"(?:(?P<stream>.*)-)?(?P<shard>shardId-\d+)-(?P<first>\d+)-(?P<last>\d+)\.jsonl\.gz\Z")
-_HALVINGS: Final = 20
 SOON_LOST_MS: Final = 6 * HOUR_MS
 """What the log loses within six hours is read from the lake, so that a plan can still be run after as long."""
 _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
@@ -49,36 +50,8 @@ class Piece(NamedTuple):
 
 def heads(log: EventLog, stream: str) -> dict[str, str]:
     """Shard → sequence number of its newest record (shards without any left out)."""
-    found = {shard.shard_id: _newest(log, stream, shard.shard_id) for shard in log.shards(stream)}
+    found = {shard.shard_id: newest(log, stream, shard.shard_id) for shard in log.shards(stream)}
     return {shard_id: sequence for shard_id, sequence in found.items() if sequence is not None}
-
-
-def _newest(log: EventLog, stream: str, shard_id: str) -> str | None:
-    """The newest record without reading the whole shard: jumps towards the tip by arrival time, ever shorter."""
-    newest = None
-    iterator: str | None = log.iterator(stream, shard_id, Position("TRIM_HORIZON"))
-    while iterator:
-        page = log.get_records(iterator)
-        if page.records:
-            newest = page.records[-1].sequence_number
-        if page.behind_ms == 0:
-            break
-        iterator = _jump(log, stream, shard_id, page) or page.next_iterator
-    return newest
-
-
-def _jump(log: EventLog, stream: str, shard_id: str, page: Page) -> str | None:
-    """An iterator as far ahead of a page as there still are records, or None."""
-    if not page.records:
-        return None
-    for halving in range(1, _HALVINGS):
-        step_ms = page.behind_ms >> halving
-        if step_ms == 0:
-            return None
-        ahead = log.iterator(stream, shard_id, Position("AT_TIMESTAMP", str(page.records[-1].arrival_ms + step_ms)))
-        if log.get_records(ahead, 1).records:
-            return ahead
-    return None
 
 
 def pieces(
@@ -99,7 +72,7 @@ def pieces(
     elif source == "quarantine":
         yield from _whole(home, [Segment("quarantine", stream, key) for key in home.lake.keys("quarantined/")])
     elif source.startswith("file:"):
-        one = Segment("file", stream, str(Path(source.removeprefix("file:")).expanduser().absolute()))
+        one = Segment("file", stream, str(expanded(source.removeprefix("file:")).absolute()))
         yield Piece(one, lines_of(home, one))
     else:
         raise BadRequest(f"no source {source!r}", SOURCES)
@@ -132,6 +105,8 @@ class _Stitching:
         self._stream = stream
         self._shard_id = shard_id
         self._tip = tip
+        #: By object: what was once told apart is not once more, when the log has lost what told it.
+        self._mine: dict[str, bool] = {}
         self._cut = cut if cut is not None and is_of(home.log, stream, shard_id, cut) else None
 
     def pieces(self, objects: list[Segment], soon_ms: int) -> Iterator[Piece]:
@@ -152,15 +127,21 @@ class _Stitching:
         yield from self._logged(border, self._tip)
 
     def _sorted_out(self, objects: list[Segment]) -> tuple[list[Segment], list[Segment]]:
-        """(those of another region's stream, whose lake was copied here; those of this one), each by their first
-        record. A shard's numbers are a block of their own, for they begin with the time it was made."""
+        """(those of another region's stream, whose lake was copied here, or of what a restored log had lost; those of
+        this one), each by their first record. On Kinesis a shard's numbers are a block of their own, for they begin
+        with the time it was made; asking our own log for each costs little."""
+        if isinstance(self._log, Waking):
+            mine = [one for one in objects if self._is_mine(one)]
+            return [one for one in objects if not self._is_mine(one)], mine
         past = bisect_right(objects, int(self._tip), key=lambda one: int(one.first))
         first = bisect_left(objects, True, 0, past, key=self._is_mine)
         last = bisect_left(objects, True, past, key=lambda one: not self._is_mine(one))
         return objects[:first] + objects[last:], objects[first:last]
 
     def _is_mine(self, one: Segment) -> bool:
-        return is_of(self._log, self._stream, self._shard_id, one.last)
+        if one.place not in self._mine:
+            self._mine[one.place] = is_of(self._log, self._stream, self._shard_id, one.last)
+        return self._mine[one.place]
 
     def _lost_by_log(
         self, objects: list[Segment], oldest: Record | None, border: str | None, soon_ms: int

@@ -32,7 +32,7 @@ def verify_run(
         raise Conflict(f"run {run['id']} is {run['state']}: only a finished run can be verified")
     plan = load_plan(home, run["plan"])
     check_model(plan)
-    with exclusive(home, settings, f"{run['id']}-verify"):
+    with exclusive(home, settings, f"{working_name(run)}-verify"):
         folder = run_folder(settings, f"{working_name(run)}-verify")
         folder.mkdir(parents=True, exist_ok=True)
         try:

@@ -14,7 +14,7 @@ from stores.dynamo import PASSING_REASONS, Table
 from stores.dynamo_changes import _encode, _key, _lane_key
 from tests.aws.conftest import World
 from tests.aws.moto_aws import refusal
-from tests.ports.bucket_values import change
+from tests.ports.bucket_values import START_MS, change
 
 #: Changes of a lane: so many are past their TTL, so many are not.
 EXPIRED, KEPT = 2_000, 40
@@ -116,3 +116,19 @@ def test_a_transaction_that_was_refused_for_now_is_tried_again(world: World, rea
     world.faults.before.append(fault)
     world.aws.buckets.commit("g1", [], [change()], "a")
     assert [stored.sequence for stored in world.aws.buckets.changes_after({})] == [1]
+
+
+def test_a_trim_leaves_what_is_written_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch):
+    store = world.aws.buckets
+    store.commit("live", [], [change(written_ms=START_MS)], "a")
+    lanes = store._changes._lanes
+
+    def beside_a_writer() -> list[tuple[str, int, int]]:
+        found = lanes()
+        store.commit("live", [], [change(written_ms=START_MS + DAY_MS)], "a")
+        return found
+
+    monkeypatch.setattr(store._changes, "_lanes", beside_a_writer)
+    assert store.trim_changes(START_MS + 1, START_MS + 2) == 1
+    monkeypatch.undo()
+    assert (store.changes_tail(), store.changes_head()) == ({"a": 2}, {"a": 2})

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from aggregation import finalizer as module
-from aggregation.finalizer import Finalizer, lambda_handler, settle_swap
+from aggregation.finalizer import Finalizer, Findings, lambda_handler, settle_swap
 from contracts.clock import ManualClock
 from contracts.errors import Transient
 from contracts.events import SCORED_STREAM
@@ -58,6 +58,17 @@ def test_a_swap_that_was_cut_short_in_another_region_is_finished_in_this_one(
     settle_swap(settings)
     assert home.control.get(*POINTER).value["settled"]
     assert len(fields(home, "g2")) == 8
+
+
+def test_a_swap_is_finished_after_everything_else(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may take as long as the function lives."""
+    done: list[str] = []
+    monkeypatch.setattr(module, "settle_swap", lambda settings: done.append("swap"))
+    monkeypatch.setattr(Finalizer, "run", lambda self: done.append("buckets") or Findings(0, 0, 0, 0))
+    lambda_handler({}, None)
+    assert done == ["buckets", "swap"]
 
 
 def test_a_swap_that_cannot_be_finished_holds_nothing_else_up(

@@ -1,19 +1,22 @@
 """`drain` beside a running `up` or another `drain`: it waits, says what it is waiting for, and does what is left."""
 
+import errno
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
 from contracts.clock import ManualClock
+from contracts.errors import Unusable
 from contracts.events import RAW_STREAM, SCORED_STREAM
-from contracts.ports import Entry, Position
+from contracts.ports import Entry, ItemChange, Position
 from contracts.resolution import DAY_MS
 from contracts.settings import AggregatorSettings
-from local.drain import drain_all, pending
+from local.drain import _heads, drain_all, pending
 from local.driver import run_until_idle
 from local.driver_checkpoint import Checkpoint, Checkpoints
 from local.line import ITEMS_TABLE, LINE, apply_settings, drivers_of
@@ -126,4 +129,82 @@ def test_it_forgets_what_is_old_as_up_does(tmp_path: Path) -> None:
     clock.advance(2 * DAY_MS)
     drain_all(home, settings, lambda line: None)
     assert home.control.put("story", "x", {}, expected_version=0) == 1, "not even its version is kept"
+    close_home(settings)
+
+
+def test_records_that_the_log_has_lost_are_not_waited_for(tmp_path: Path) -> None:
+    """The aggregator has read them, the archiver never will."""
+    settings, clock = AggregatorSettings(data_dir=str(tmp_path), synchronous="normal"), ManualClock()
+    home = open_home(settings, clock)
+    (put,) = home.log.put_records(SCORED_STREAM, [Entry("AAPL", b"{}")])
+    assert put.shard_id
+    Checkpoints(home.control, "aggregator").save(put.shard_id, Checkpoint(put.sequence_number))
+    assert pending(home), "the archiver has not"
+    clock.advance(2 * DAY_MS)
+    home.log.trim(SCORED_STREAM, clock.now_ms())
+    assert not pending(home)
+    close_home(settings)
+
+
+def test_a_closed_shard_that_is_done_with_is_not_waited_for(tmp_path: Path) -> None:
+    settings, clock = AggregatorSettings(data_dir=str(tmp_path), synchronous="normal"), ManualClock()
+    home = open_home(settings, clock)
+    (put,) = home.log.put_records(SCORED_STREAM, [Entry("AAPL", b"{}")])
+    assert put.shard_id
+    for row in LINE:
+        Checkpoints(home.control, row.name).save(put.shard_id, Checkpoint(done=True))
+    assert not pending(home)
+    close_home(settings)
+
+
+class Losing(ManualClock):
+    """The log loses its records while they are waited for."""
+
+    home: Home
+
+    def wait(self, wake: threading.Event, timeout_ms: float) -> bool:
+        self.home.log.trim(SCORED_STREAM, self.now_ms() + 1)
+        return super().wait(wake, timeout_ms)
+
+
+def test_records_that_the_log_loses_meanwhile_are_not_waited_for(tmp_path: Path) -> None:
+    settings, clock, said = AggregatorSettings(data_dir=str(tmp_path), synchronous="normal"), Losing(), []
+    home = clock.home = open_home(settings, clock)
+    home.log.put_records(SCORED_STREAM, [Entry("AAPL", b"{}")])
+    with UpLock(DataDir(tmp_path)):
+        drain_all(home, settings, said.append)
+    assert len(said) == 1
+    close_home(settings)
+
+
+class CutPages:
+    """Changes 1 to 1,000 of articles; a page ends at 1 MB, however many were asked for."""
+
+    def stream_shards(self) -> dict[str, tuple[str, ...]]:
+        return {"shard": ()}
+
+    def stream_read(self, shard_id: str, after: str, limit: int = 100) -> list[ItemChange]:
+        first = int(after or 0) + 1
+        return [ItemChange(str(number), "INSERT", {}, None, 1) for number in range(first, min(first + 300, 1_001))]
+
+
+def test_a_short_page_of_changes_is_not_the_last(tmp_path: Path) -> None:
+    settings, clock = AggregatorSettings(data_dir=str(tmp_path), synchronous="normal"), ManualClock()
+    home = replace(open_home(settings, clock), items=CutPages())
+    assert [head for (row, _), head in _heads(home).items() if row.stream == ITEMS_TABLE] == ["1000"]
+    close_home(settings)
+
+
+def test_a_folder_that_cannot_be_locked_is_not_taken_for_one_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: object, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    settings = AggregatorSettings(data_dir=str(tmp_path), synchronous="normal")
+    home = open_home(settings, ManualClock())
+    home.log.put_records(SCORED_STREAM, [Entry("AAPL", b"{}")])
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(Unusable, match="cannot be locked"):
+        drain_all(home, settings, lambda line: None)
     close_home(settings)

@@ -166,6 +166,13 @@ def test_the_checkpoint_of_another_file_is_refused_however_many_changes_it_has(l
     other.close()
 
 
+@pytest.mark.parametrize("number", ["3" + "0" * 20, "4" + "0" * 25, "9" * 31, "5", "x" * 21, "٣" * 21])
+def test_a_number_of_dynamodb_or_none_at_all_is_refused(line, items, number):
+    items.put_primary({"source_id": "a#1"})
+    with pytest.raises(BadRequest, match="not of this stream"):
+        items.stream_read(STREAM_SHARD, number)
+
+
 def test_a_checkpoint_from_before_the_marks_is_known(line, items):
     items.put_primaries([{"source_id": f"a#{number}"} for number in range(5)])
     Checkpoints(line.control, "read-model").save(STREAM_SHARD, Checkpoint(f"{3:021d}"))

@@ -9,6 +9,7 @@ import pytest
 from aggregation.rollup import past_ttl
 from contracts.bucket import BucketKey
 from contracts.clock import ManualClock
+from contracts.ports import Change
 from contracts.resolution import DAY_MS, MINUTE_MS, NAMES
 from contracts.settings import AggregatorSettings
 from local.driver_checkpoint import Checkpoint, Checkpoints
@@ -68,6 +69,22 @@ def test_what_has_expired_a_day_ago_is_gone_from_the_file(home: Home, tmp_path: 
     with closing(sqlite3.connect(tmp_path / "control.db")) as file:
         kept = [name for (name,) in file.execute("SELECT name FROM documents WHERE kind = 'stream-process'")]
     assert sorted(kept) == ["just-expired", "lasting"]
+
+
+def test_changes_that_the_line_writes_meanwhile_stay(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are stamped later than the trim began, as those of a clock that was ahead are."""
+    now_ms = home.clock.now_ms()
+    for written_ms in (now_ms - 2 * DAY_MS, now_ms + DAY_MS):
+        home.buckets.commit("g1", [], [Change("g1", "AAPL", (), (), 0, written_ms)], "a")
+    trim = home.buckets.trim_changes
+
+    def beside_a_writer(*limits: int) -> int:
+        home.buckets.commit("g1", [], [Change("g1", "AAPL", (), (), 0, now_ms + 5)], "a")
+        return trim(*limits)
+
+    monkeypatch.setattr(home.buckets, "trim_changes", beside_a_writer)
+    forget_old(home)
+    assert [stored.sequence for stored in home.buckets.changes_after({})] == [3]
 
 
 def test_numbers_are_never_given_out_again(home: Home) -> None:

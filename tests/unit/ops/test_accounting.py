@@ -1,9 +1,11 @@
 """Law 3 in numbers, whatever goes on beside the count and whatever retention took before it."""
 
+import itertools
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ from ops import accounting
 from ops.accounting import Account, account
 from stores.home import Home, forget_homes, open_home
 from tests.events import BASE_MS, scored, stream
-from tests.unit.replay.kit import Live, expired_minutes, put, settings_of
+from tests.unit.replay.kit import Live, expired_minutes, pass_by, put, settings_of
 
 LATENESS_MS = AggregatorSettings().allowed_lateness_ms
 
@@ -156,3 +158,29 @@ def test_what_comes_while_one_counts_is_left_out_and_what_came_before_is_not(
     assert account(home, LATENESS_MS).balanced
     put(home, [next(coming)])
     assert not account(home, LATENESS_MS).balanced
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_loss_beside_a_line_that_is_never_idle_is_seen(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch, lost: bool, lanes: int
+) -> None:
+    """More arrives than was lost, so that the sums alone say nothing."""
+    live, numbers = Live(home, settings.model_copy(update={"lanes": lanes})), itertools.count(500)
+    put(home, aapl(range(30)))
+    if lost:
+        pass_by(home, 3)
+    live.all()
+
+    def wait(event: Any, wait_ms: float) -> bool:
+        live.aggregate()
+        arrive()
+        return False
+
+    def arrive() -> None:
+        number = next(numbers)
+        put(home, aapl(range(number, number + 1)))
+
+    monkeypatch.setattr(home.clock, "wait", wait)
+    arrive()
+    assert account(home, LATENESS_MS).balanced is not lost

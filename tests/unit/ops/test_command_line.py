@@ -111,8 +111,29 @@ def test_a_share_is_found_under_both_its_names(data: Path) -> None:
     put(home, [scored(2, "BRK.B", BASE_MS, 0.5)])
     Live(home, settings_of(data)).all()
     for name in ("brk-b", "BRK.B"):
-        assert json.loads(run("buckets", name, "-r", "1h", "--format", "json", "--data-dir", str(data)))[0]["count"] == 1
+        assert (
+            json.loads(run("buckets", name, "-r", "1h", "--format", "json", "--data-dir", str(data)))[0]["count"] == 1
+        )
         assert len(run("export", "buckets", "--subject", name, "--data-dir", str(data)).splitlines()) == 8
+
+
+def test_what_is_stored_under_the_older_of_two_names_is_found_by_it(data: Path) -> None:
+    """As it was before both were one."""
+    home = open_home(settings_of(data))
+    put(home, [scored(3, "BRK-B", BASE_MS, 0.5), scored(4, "BRK.B", BASE_MS + 1, 0.1)])
+    Live(home, settings_of(data)).all()
+    where = ("--data-dir", str(data))
+    for name in ("BRK-B", "BRK.B"):
+        (hour,) = json.loads(run("buckets", name, "-r", "1h", "--format", "json", *where))
+        assert (hour["ticker"], hour["count"]) == (name, 1)
+        assert len(run("export", "buckets", "--subject", name, *where).splitlines()) == 16
+        assert len(run("export", "scored", "--subject", name, *where).splitlines()) == 2
+        assert len(run("tail", name, "--no-follow", "--json", *where).splitlines()) == 2
+    assert json.loads(run("replay", "plan", "--subject", "BRK-B", "--json", *where))["subjects"] == 2
+    (data / "events.jsonl").write_text(run("export", "scored", "--subject", "BRK-B", *where))
+    run("publish", str(data / "events.jsonl"), "--as", "scored", *where)
+    Live(home, settings_of(data)).all()
+    assert json.loads(run("buckets", "BRK.B", "-r", "1h", "--format", "json", *where))[0]["count"] == 2
 
 
 def test_no_figure_is_cut_on_a_narrow_screen(data: Path) -> None:

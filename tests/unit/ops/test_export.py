@@ -129,6 +129,15 @@ def test_what_is_no_file_is_written_into_and_a_link_stays_one(home: Home, data: 
     assert (tmp_path / "file").read_bytes() == read[0]
 
 
+def test_a_pipe_that_has_no_name_is_written_into(home: Home, data: Path) -> None:
+    """As `--out >(gzip)` and `--out /dev/stdout | gzip` give it."""
+    into, out_of = os.pipe()
+    run(data, "raw", "--out", f"/dev/fd/{out_of}")
+    os.close(out_of)
+    with os.fdopen(into, "rb") as pipe:
+        assert len(pipe.read().splitlines()) == 8
+
+
 def test_of_two_at_once_each_writes_a_file_of_its_own(
     home: Home, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import inspect
+import json
 import os
 from pathlib import Path
 from unittest import mock
@@ -12,6 +13,8 @@ from typer.testing import CliRunner
 
 from ops import export as export_module
 from ops.cli import app
+from ops.failed_cmd import summary
+from stores.failed_batches import batch_of
 from stores.home import forget_homes
 from tests.e2e.harness import environment
 from tests.unit.ops.test_command_line import commands
@@ -71,3 +74,30 @@ def test_a_full_disk_is_no_wrong_argument(data: str, tmp_path: Path, monkeypatch
 
 def test_a_folder_is_no_file_to_export_into(data: str, tmp_path: Path) -> None:
     assert "no file" in complaint("export", "raw", "--out", str(tmp_path), "--data-dir", data, code=2)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("export", "buckets", "--out", "~nobody-of-that-name/x"),
+        ("failed", "fetch", "~nobody-of-that-name/x"),
+        ("replay", "run", "~nobody-of-that-name/x"),
+        ("replay", "plan", "--out", "~nobody-of-that-name/x"),
+        ("replay", "compare", "g1", "g1", "--out", "~nobody-of-that-name/x"),
+    ],
+)
+def test_the_home_of_nobody_is_no_place(data: str, words: tuple[str, ...]) -> None:
+    assert "'~nobody-of-that-name/x': there is no such user" in complaint(*words, "--data-dir", data, code=2)
+
+
+def test_a_report_that_has_no_room_blames_what_was_said(data: str) -> None:
+    (Path(data) / "replay").write_text("in the way")
+    said = complaint("replay", "compare", "g1", "g1", "--data-dir", data, code=2)
+    assert f"{data}/replay: " in said
+    assert "--out" not in said
+
+
+def test_a_batch_that_says_nothing_about_itself_is_listed() -> None:
+    about = {"requestContext": None, "responseContext": None, "KinesisBatchInfo": None}
+    batch = batch_of("x", json.dumps({"payload": json.dumps({"Records": []}), **about}).encode())
+    assert summary(batch)["records"] == 0

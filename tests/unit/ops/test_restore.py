@@ -17,7 +17,7 @@ from api.watch_lists import KIND as WATCH_KIND
 from api.watch_lists import WatchLists
 from contracts.aside import aside_of, digest_key, list_asides, put_asides
 from contracts.clock import ManualClock, SystemClock
-from contracts.errors import BadRequest, Transient
+from contracts.errors import BadRequest, InUse, Transient
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.generation import POINTER, RUN_KIND
 from contracts.kinesis import StreamRecord
@@ -33,6 +33,7 @@ from local.line import drivers_of
 from ops.accounting import account
 from ops.restore import check_places, print_restored, restore
 from ops.verify import verify
+from stores.data_dir import DataDir, UpLock, unused
 from stores.files_lake import FilesLake
 from stores.home import Home, forget_homes, open_home
 from stores.sqlite_connection import Database
@@ -136,6 +137,20 @@ def test_a_folder_without_a_lake_and_the_same_folder_are_refused(old, tmp_path: 
         with pytest.raises(BadRequest, match="into another one"):
             check_places(same, str(old[0]))
     assert candlewick("restore", str(old[0]), "--data-dir", str(old[0])).returncode != 0
+
+
+def test_a_folder_in_use_is_refused_before_anything_is_made(opened, tmp_path: Path) -> None:
+    opened("used")
+    home, settings = opened("new")
+    used = tmp_path / "used"
+    (used / "lake").mkdir(exist_ok=True)
+    with UpLock(DataDir(used)):
+        for refused in (lambda: check_places(used, str(tmp_path / "none")), lambda: restore(home, settings, used)):
+            with pytest.raises(InUse, match=f"in use by process {os.getpid()}; stop that process first"):
+                refused()
+    check_places(used, str(tmp_path / "none"))
+    with unused(used), pytest.raises(InUse):
+        UpLock(DataDir(used))
 
 
 # ---- without subprocesses ---------------------------------------------------------------------------------------

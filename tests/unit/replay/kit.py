@@ -93,6 +93,14 @@ class Live:
         return count
 
 
+def pass_by(home: Home, count: int) -> None:
+    """The aggregator says it has done the first records of a shard, and has not."""
+    for shard in home.log.shards(SCORED_STREAM):
+        first = home.log.iterator(SCORED_STREAM, shard.shard_id, Position("TRIM_HORIZON"))
+        if records := home.log.get_records(first, count).records:
+            Checkpoints(home.control, "aggregator").save(shard.shard_id, Checkpoint(records[-1].sequence_number))
+
+
 def stream_records(shard_id: str, records: Sequence[Record], stream: str = SCORED_STREAM) -> list[StreamRecord]:
     return [
         StreamRecord(stream, shard_id, each.sequence_number, 0, each.partition_key, each.data, each.arrival_ms)

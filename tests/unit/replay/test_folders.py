@@ -73,6 +73,14 @@ def test_working_files_of_an_interrupted_run_are_gone_when_it_is_done_or_cancell
         assert [path for path in folder.iterdir() if path.is_dir()] == []
 
 
+def test_working_files_under_their_old_name_go_with_the_run(home: Home, settings: AggregatorSettings) -> None:
+    put(home, stream(50, seed=2))
+    old = run_folder(settings, replayed(home, settings)["id"])
+    old.mkdir()
+    cancel_run(home, settings, "r1")
+    assert not old.exists()
+
+
 def test_what_a_killed_verify_left_goes_with_the_run_and_a_second_cancel_drops_nothing_more(
     home: Home, settings: AggregatorSettings
 ) -> None:

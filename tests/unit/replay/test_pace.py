@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.clock import ManualClock, SystemClock
+from contracts.errors import Unusable
 from local.driver_checkpoint import Checkpoint, Checkpoints
 from ops.replay import pace
 from ops.replay.pace import Pace
@@ -85,6 +86,14 @@ def test_a_live_line_that_is_behind_goes_first_but_the_run_goes_on(home: Home, c
     at_ms = clock.now_ms()
     yielding.before(1_000, 1)
     assert clock.now_ms() == at_ms, "caught up: no more waiting"
+
+
+def test_a_checkpoint_of_other_streams_is_told_as_such(home: Home) -> None:
+    _driven(home)
+    shard_id = home.log.shards("scored-articles")[0].shard_id
+    Checkpoints(home.control, "aggregator").save(shard_id, Checkpoint(f"49{9:034d}{1:020d}"))
+    with pytest.raises(Unusable, match="the checkpoint of aggregator is not of the streams here"):
+        Pace(home, None, None).before(1_000, 1)
 
 
 def _driven(home: Home, checkpoint: bool = True) -> None:

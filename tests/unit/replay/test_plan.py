@@ -112,3 +112,6 @@ def test_the_news_of_a_source_can_be_left_out(home: Home, settings: AggregatorSe
     assert not load_plan(home, run["plan"]).complete
     with pytest.raises(BadRequest, match="--without-source: no event is of nobody"):
         planned(home, settings, without_sources=frozenset({"liar", "nobody"}))
+    first_ms = load_plan(home, run["plan"]).census.first_ms
+    with pytest.raises(BadRequest, match="--without-source: no event is of liar"):  # none of those it is about
+        planned(home, settings, without_sources=frozenset({"liar"}), start_ms=first_ms, end_ms=first_ms + 1)

@@ -115,7 +115,7 @@ def test_log_lake_and_file_give_the_same_digest_here_and_elsewhere(
     again = replayed(other, there, sources=("lake",))
     assert {again["digest"]} == digests
     assert verify_run(other, there, again["id"])["ok"]
-    with exclusive(other, there, f"{again['id']}-verify"), pytest.raises(Conflict, match="is working on"):
+    with exclusive(other, there, f"{working_name(again)}-verify"), pytest.raises(Conflict, match="is working on"):
         verify_run(other, there, again["id"])
 
 
@@ -295,7 +295,9 @@ def test_several_processes_build_the_same(home: Home, settings: AggregatorSettin
 def test_two_processes_on_one_run_is_one_too_many(home: Home, settings: AggregatorSettings) -> None:
     put(home, stream(100, seed=13))
     run = create_run(home, planned(home, settings))
-    with exclusive(home, settings, run["id"]), pytest.raises(Conflict, match="is working on r1"):
+    with exclusive(home, settings, working_name(run)), pytest.raises(Conflict, match="is working on r1"):
+        execute(home, settings, run["id"], ALONE, ignore)
+    with exclusive(home, settings, f"{run['id']}-another"):  # that of another stage in the same data directory
         execute(home, settings, run["id"], ALONE, ignore)
 
 

@@ -42,7 +42,8 @@ def test_a_run_that_cannot_begin_says_why(
             replayed(home, settings)
     failed = get_run(home.control, "r1")
     assert (failed["state"], failed["error"], failed["error_kind"]) == ("failed", "the model is not here", "Unusable")
-    assert execute(home, settings, "r1", ALONE, ignore)["state"] == "completed"
+    done = execute(home, settings, "r1", ALONE, ignore)
+    assert (done["state"], done["error"], done["error_kind"]) == ("completed", None, None)
 
 
 @pytest.mark.parametrize("begun", [True, False])

@@ -1,5 +1,7 @@
 """Log and lake as one: nothing left out and nothing twice, whatever the log forgets meanwhile, in either home."""
 
+import json
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +16,9 @@ from contracts.ports import Position
 from contracts.resolution import HOUR_MS, MINUTE_MS
 from contracts.settings import AggregatorSettings
 from ops.replay.run import Drive, start_run
+from ops.replay.stitch import heads, stitched
 from ops.verify import verify
-from stores.home import Home, forget_homes, open_home
+from stores.home import Home, close_home, forget_homes, open_home
 from tests import oracle
 from tests.events import BASE_MS, lines, scored, stream
 from tests.ports.conftest import HOMES
@@ -172,4 +175,32 @@ def test_what_the_lake_lacks_is_read_from_the_log_whoever_archived(digits_less: 
         plan = planned(home, settings)
         assert plan.census.events == counted(events)
         assert plan.census.duplicates == 0
+    forget_homes()
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_what_a_restored_log_had_lost_is_read_from_the_lake(
+    settings: AggregatorSettings, clock: ManualClock, tmp_path: Path, after: int
+) -> None:
+    """Its objects lie among those of the log, by their numbers."""
+    data, copy = Path(settings.data_dir), tmp_path / "copy"
+    events = [scored(number, "AAPL", clock.now_ms(), 0.1) for number in range(5 * (4 + after))]
+
+    def archived(batch: int) -> None:
+        home = open_home(settings, clock)
+        put(home, events[5 * batch : 5 * batch + 5])
+        Live(home, settings).all()
+        close_home(settings)
+        clock.advance(MINUTE_MS)
+
+    for batch in range(3):
+        archived(batch)
+    shutil.copytree(data, copy, ignore=shutil.ignore_patterns("lake"))
+    archived(3)
+    shutil.copytree(copy, data, dirs_exist_ok=True)
+    for batch in range(4, 4 + after):
+        archived(batch)
+    home = open_home(settings, clock)
+    read = [line for piece in stitched(home, SCORED_STREAM, heads(home.log, SCORED_STREAM)) for line in piece.lines]
+    assert sorted(json.loads(line)["event_id"] for line in read) == sorted(event["event_id"] for event in events)
     forget_homes()

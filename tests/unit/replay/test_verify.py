@@ -5,23 +5,37 @@ from typing import Any
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 from aggregation.rollup import past_ttl
 from consumers.classifier.models import registry
 from contracts.aside import list_asides
-from contracts.bucket import BucketWrite
+from contracts.bucket import BucketWrite, pack_members
 from contracts.clock import ManualClock
 from contracts.errors import Unusable
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.resolution import DAY_MS, HOUR_MS
 from contracts.settings import AggregatorSettings
+from ops.cli import app, print_report
+from ops.console import DIFFERENT, OK, PARTIAL
 from ops.replay.promote import promote
 from ops.replay.run import Drive, start_run
-from ops.verify import SECOND_LOOKS, verify
+from ops.verify import SECOND_LOOKS, Report, verify
 from stores.home import Home, forget_homes, open_home
 from tests import oracle
 from tests.events import BASE_MS, scored, stream
-from tests.unit.replay.kit import Live, archive_raw, expired_minutes, fields, ignore, planned, put, put_raw, raw
+from tests.unit.replay.kit import (
+    Live,
+    archive_raw,
+    expired_minutes,
+    fields,
+    ignore,
+    pass_by,
+    planned,
+    put,
+    put_raw,
+    raw,
+)
 from tests.unit.replay.test_promote import compared
 from tests.unit.replay.test_rescore import Lengths, again, news, title
 
@@ -83,6 +97,55 @@ def test_a_line_that_is_never_idle_is_not_damaged(
     report = verify(home, settings)
     assert report.differences == []
     assert report.being_written == 8
+
+
+def test_a_loss_in_a_minute_that_is_being_written_is_told(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(home, [scored(number, "AAPL", BASE_MS + number, 0.5) for number in range(30)])
+    pass_by(home, 3)
+    live = Live(home, settings)
+    live.all()
+    _never_idle(home, live, monkeypatch)
+    report = verify(home, settings)
+    assert [(each.resolution, each.fault) for each in report.differences] == [
+        ("1m", "lacks 3 events of the log and has 0 that are not in it")
+    ]
+    assert report.being_written == 7
+
+
+def test_what_no_event_of_the_log_says_is_told_though_its_minute_is_being_written(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = Live(home, settings)
+    _never_idle(home, live, monkeypatch)
+    bucket = next(each for each in home.buckets.scan("g1") if each.resolution == "1m")
+    more = msgspec.structs.replace(bucket, packed=bucket.packed + pack_members([7]), rev=bucket.rev + 1)
+    home.buckets.commit("g1", [BucketWrite(more, bucket.rev)])
+    assert "has 1 that are not in it" in verify(home, settings).differences[0].fault
+
+
+def test_beside_a_line_that_is_never_idle_nothing_is_said_to_be_well_that_was_not_seen(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live = Live(home, settings)
+    put(home, [scored(1, "MSFT", BASE_MS, 0.5)])
+    live.all()
+    _never_idle(home, live, monkeypatch)
+    print_report(verify(home, settings))
+    said = capsys.readouterr().out
+    assert said.startswith("8 buckets were being written all the time")
+    assert "the other 8 buckets equal" in said
+    assert "ok" not in said
+
+
+@pytest.mark.parametrize(("total", "being_written", "code"), [(0, 0, OK), (0, 1, PARTIAL), (1, 1, DIFFERENT)])
+def test_the_exit_code_tells_what_was_not_seen_from_what_differs(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch, total: int, being_written: int, code: int
+) -> None:
+    report = Report(8, 8, [], total, "", being_written)
+    monkeypatch.setattr("ops.verify.verify", lambda *given: report)
+    assert CliRunner().invoke(app, ["verify", "--data-dir", settings.data_dir]).exit_code == code
 
 
 def test_damage_beside_a_line_that_is_never_idle_is_told(

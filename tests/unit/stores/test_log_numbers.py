@@ -25,14 +25,19 @@ def numbers(log: SqliteEventLog, position: Position) -> list[str]:
     return [record.sequence_number for record in page.records]
 
 
+def without_marks(path: Path) -> None:
+    """The file as the program before them left it."""
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("ALTER TABLE shards DROP COLUMN marked_from")
+        file.execute("PRAGMA user_version=1")
+
+
 def test_records_from_before_the_marks_keep_their_numbers(tmp_path: Path) -> None:
     clock = ManualClock()
     log = opened(tmp_path / "log.db", clock)
     log.put_records("news", [Entry("a", b"1")] * 3)
     log.close()
-    with closing(sqlite3.connect(tmp_path / "log.db")) as file:
-        file.execute("ALTER TABLE shards DROP COLUMN marked_from")
-        file.execute("PRAGMA user_version=1")
+    without_marks(tmp_path / "log.db")
     log = opened(tmp_path / "log.db", clock)
     put = [str(result.sequence_number) for result in log.put_records("news", [Entry("a", b"2")] * 2)]
     found = numbers(log, Position("TRIM_HORIZON"))
@@ -40,8 +45,31 @@ def test_records_from_before_the_marks_keep_their_numbers(tmp_path: Path) -> Non
     assert sorted(found, key=int) == found
     for at, number in enumerate(found):
         assert numbers(log, Position("AFTER_SEQUENCE_NUMBER", number)) == found[at + 1 :]
+    # The program before still runs, and names by position alone what it writes and reads meanwhile.
+    for position in (3, 4):
+        assert numbers(log, Position("AFTER_SEQUENCE_NUMBER", f"49{position:034d}{1:020d}")) == found[position + 1 :]
     with pytest.raises(BadRequest, match="not of"):
-        log.iterator("news", SHARD, Position("AFTER_SEQUENCE_NUMBER", f"49{3:034d}{1:020d}"))
+        log.iterator("news", SHARD, Position("AFTER_SEQUENCE_NUMBER", f"49{5:034d}{1:020d}"))
+    log.close()
+
+
+def test_a_shard_that_was_empty_before_the_marks_takes_positions_alone_too(tmp_path: Path) -> None:
+    clock = ManualClock()
+    opened(tmp_path / "log.db", clock).close()
+    without_marks(tmp_path / "log.db")
+    log = opened(tmp_path / "log.db", clock)
+    put = [str(result.sequence_number) for result in log.put_records("news", [Entry("a", b"1")] * 2)]
+    assert numbers(log, Position("TRIM_HORIZON")) == put
+    for position in (0, 1):
+        assert numbers(log, Position("AFTER_SEQUENCE_NUMBER", f"49{position:034d}{1:020d}")) == put[position + 1 :]
+    log.close()
+
+
+def test_a_log_that_always_had_marks_takes_no_position_alone(tmp_path: Path) -> None:
+    log = opened(tmp_path / "log.db", ManualClock())
+    log.put_records("news", [Entry("a", b"1")])
+    with pytest.raises(BadRequest, match="not of"):
+        log.iterator("news", SHARD, Position("AFTER_SEQUENCE_NUMBER", f"49{0:034d}{1:020d}"))
     log.close()
 
 

@@ -49,6 +49,25 @@ def test_changes_go_lane_by_lane_a_chunk_a_transaction(tmp_path: Path) -> None:
         store.close()
 
 
+def test_changes_written_meanwhile_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SqliteBucketStore(tmp_path / "buckets.db", "normal")
+    store.commit("g1", [], [Change("g1", "AAPL", (), (), 0, 1)] * OLD, "a")
+    read = store._database.read
+
+    def beside_a_writer(*query: Any) -> Any:
+        found = read(*query)
+        store.commit("g1", [], [Change("g1", "AAPL", (), (), 0, 1_000)], "a")
+        return found
+
+    monkeypatch.setattr(store._database, "read", beside_a_writer)
+    try:
+        assert store.trim_changes(2, 3) == OLD
+        monkeypatch.undo()
+        assert (store.changes_tail(), store.changes_head()) == ({"a": OLD + 1}, {"a": OLD + 1})
+    finally:
+        store.close()
+
+
 def test_a_trim_that_ends_midway_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = SqliteBucketStore(tmp_path / "buckets.db", "normal")
     store.commit("g1", [], [Change("g1", "AAPL", (), (), 0, 1)] * OLD, "a")
