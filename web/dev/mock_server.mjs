@@ -108,7 +108,7 @@ function changes(url) {
   const cursor = (url.searchParams.get("cursor") ?? String(world.log.length)).split(".").pop();
   const records = world.log.slice(Number(cursor)).filter((record) => wanted(client, record));
   const events = records.map((record) => ({ event: record.event, id: `${world.epoch}.${record.cursor}`, data: record.data }));
-  return { epoch: world.epoch, cursor: String(world.log.length), events, more: false };
+  return { epoch: world.epoch, cursor: `${world.epoch}.${world.log.length}`, events, more: false };
 }
 
 function status() {

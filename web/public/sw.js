@@ -10,19 +10,43 @@ const PATIENCE_MS = 3_000;
 /** What the server says of itself is shown as it is. */
 const PROBES = ["/health", "/ready"];
 
-/** Keeps an answer for later. A full disk forbids it, and must not decide what the reader gets now. */
-async function remember(request, response) {
+/** The parts that were asked for since this worker began, the newest last. */
+const used = new Set();
+/** One answer is kept after the other: two that make room at once would throw away what either keeps anew. */
+let turn = Promise.resolve();
+
+const kept = (request) => caches.match(request).catch(() => undefined);
+
+/** Throws away what was asked for longest ago; what stands among the first and stays goes behind the others. */
+async function makeRoom(cache) {
+  const assets = (await cache.keys()).filter((entry) => new URL(entry.url).pathname.startsWith("/assets/"));
+  const first = assets.slice(0, Math.max(0, assets.length - MAX_ASSETS));
+  if (first.length === 0) return;
+  const order = [...used];
+  const rank = ({ url }) => order.indexOf(url);
+  const going = [...assets].sort((a, b) => rank(a) - rank(b)).slice(0, first.length);
+  for (const old of new Set([...going, ...first])) {
+    const known = await kept(old);
+    if (going.includes(old)) await cache.delete(old);
+    else if (known !== undefined) await cache.put(old, known);
+  }
+}
+
+async function put(request, response) {
   try {
     const cache = await caches.open(CACHE);
     await cache.put(request, response);
-    const assets = (await cache.keys()).filter((entry) => new URL(entry.url).pathname.startsWith("/assets/"));
-    for (const old of assets.slice(0, Math.max(0, assets.length - MAX_ASSETS))) await cache.delete(old);
+    await makeRoom(cache);
   } catch {
     // The server's answer stands.
   }
 }
 
-const kept = (request) => caches.match(request).catch(() => undefined);
+/** Keeps an answer for later. A full disk forbids it, and must not decide what the reader gets now. */
+function remember(request, response) {
+  turn = turn.then(() => put(request, response));
+  return turn;
+}
 
 async function page(request) {
   try {
@@ -40,12 +64,10 @@ async function page(request) {
 }
 
 async function asset(request) {
+  used.delete(request.url);
+  used.add(request.url);
   const known = await kept(request);
-  if (known !== undefined) {
-    // It goes behind those that are asked for no more, which are thrown away first.
-    void remember(request, known.clone());
-    return known;
-  }
+  if (known !== undefined) return known;
   const response = await fetch(request);
   if (response.ok) await remember(request, response.clone());
   return response;

@@ -2,13 +2,14 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { loadFull, loadSubjects, retryNow, start } from "../src/app/controller.ts";
 import { setPrefs } from "../src/app/navigation.ts";
-import { crowded, failure, flags, health, link, prefs, route, subjects, sync, watched } from "../src/app/state.ts";
+import { crowded, failure, flags, headlines, health, link, prefs, route, subjects, sync, watched } from "../src/app/state.ts";
 import { followSwaps } from "../src/app/swaps.ts";
 import { startUpkeep } from "../src/app/upkeep.ts";
 import { INITIAL_LINK, type PageMessage, type WorkerMessage } from "../src/model/protocol.ts";
+import type { NewItem } from "../src/model/stream_event.ts";
 import { seriesKey, type SeriesKey, type Subject } from "../src/model/subject.ts";
 import { INITIAL_SYNC, reduce, seriesOf } from "../src/model/sync.ts";
-import { formatIso } from "../src/model/units.ts";
+import { formatIso, ms } from "../src/model/units.ts";
 import { bucketOf, FakeServer } from "./fake_server.ts";
 import { settle, visit } from "./page.ts";
 
@@ -89,6 +90,19 @@ beforeEach(async () => {
   attach();
   await settle();
   worker.posts.length = api.asked.length = 0;
+});
+
+describe("headlines", () => {
+  it("are each kept once for a subject: a stream that goes back a little repeats them", () => {
+    headlines.value = [];
+    const items = [...Array(25).keys()].map((i): NewItem => ({ eventId: `e${i >> 1}`, subject: (i % 2 === 0 ? "AAPL" : "MSFT") as Subject, title: "t", label: null, polarity: null, at: ms(i) }));
+    worker.say({ type: "items", items: items.slice(0, 5) });
+    worker.say({ type: "items", items: items.slice(2, 8) });
+    expect(headlines.value.map(({ at }) => at)).toEqual([7, 6, 5, 4, 3, 2, 1, 0]);
+    worker.say({ type: "items", items });
+    expect(headlines.value).toHaveLength(20);
+    expect(new Set(headlines.value.map(({ at }) => at)).size).toBe(20);
+  });
 });
 
 describe("a subscription", () => {

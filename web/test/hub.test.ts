@@ -35,7 +35,7 @@ function rig(base: string, isOnline = (): boolean => true) {
     const greeting = new TextEncoder().encode(server.frames("g1.0"));
     return new Response(new ReadableStream({ start: (body) => body.enqueue(greeting) }));
   };
-  return { clock, asked, hub: new Hub({ clock, base, isOnline, fetch }) };
+  return { clock, asked, server, hub: new Hub({ clock, base, isOnline, fetch }) };
 }
 
 describe("tabs that want more than one connection may carry", () => {
@@ -71,6 +71,39 @@ describe("tabs that want more than one connection may carry", () => {
   });
 });
 
+describe("a tab that has no room", () => {
+  it("leaves the stream of those alone that are served, whatever it asks for", async () => {
+    const { clock, asked, hub } = rig("");
+    const served = [new Tab(hub, subjects("AAPL MSFT TSLA NVDA AMZN"), "1m"), new Tab(hub, subjects("AAPL MSFT TSLA NVDA META"), "5m")];
+    served[0]?.tell({ type: "seed", cursor: "g1.0" });
+    const third = new Tab(hub, subjects("AAPL MSFT TSLA NVDA GOOG"), "1h");
+    third.show(true);
+    for (const tab of served) tab.show(false);
+    await clock.advance(5_000);
+    const before = asked.length;
+    for (const [i, resolution] of (["10m", "3h", "6h"] as ResolutionId[]).entries()) {
+      third.tell({ type: "subscribe", subjects: subjects("AAPL MSFT TSLA NVDA GOOG"), resolutions: [resolution], version: i + 2 });
+      await clock.advance(1_000);
+    }
+    expect([third.isServed(), asked.length]).toEqual([false, before]);
+  });
+});
+
+describe("a tab that leaves", () => {
+  it("sends the stream of the others back to nothing they have had", async () => {
+    const { clock, asked, hub, server } = rig("");
+    const first = new Tab(hub, subjects("AAPL"), "1m");
+    first.tell({ type: "seed", cursor: "g1.0" });
+    await clock.advance(1_000);
+    server.change("AAPL", 0, 0.5);
+    const second = new Tab(hub, subjects("AAPL MSFT"), "1m");
+    await clock.advance(1_000);
+    second.tell({ type: "leave" });
+    await clock.advance(1_000);
+    expect(asked.at(-1)).toBe("/api/v2/stream?tickers=AAPL&resolutions=1m after g1.1");
+  });
+});
+
 describe("a tab that joins others", () => {
   it("is told which generation is live, as the stream has named it", async () => {
     const { clock, hub } = rig("");
@@ -80,6 +113,18 @@ describe("a tab that joins others", () => {
     await clock.advance(1_000);
     const second = new Tab(hub, subjects("AAPL"), "1m");
     expect([named(first), named(second)]).toEqual([[], [{ type: "epoch", epoch: "g1" }]]);
+  });
+
+  it("is told no generation that nobody follows any more", async () => {
+    let online = true;
+    const { clock, hub } = rig("https://news.example", () => online);
+    new Tab(hub, subjects("AAPL"), "1m").tell({ type: "seed", cursor: "g1.0" });
+    await clock.advance(1_000);
+    online = false;
+    hub.networkChanged(false);
+    await clock.advance(60_000);
+    const second = new Tab(hub, subjects("AAPL"), "1m");
+    expect(second.heard.filter((message) => message.type === "epoch")).toEqual([]);
   });
 
   it("misses nothing of what the others have had already: its own answer may be older", async () => {

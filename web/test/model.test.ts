@@ -4,7 +4,6 @@ import { backoff, BACKOFF_CAP, retryAfter } from "../src/model/backoff.ts";
 import { isNewer, LABELS, parseBucket } from "../src/model/bucket.ts";
 import { candleSentence } from "../src/model/candle_sentence.ts";
 import { isRevised, labelMark } from "../src/model/candle_text.ts";
-import { positionIn } from "../src/model/cursor.ts";
 import { parseArticles } from "../src/model/article.ts";
 import { parseSubjects } from "../src/model/api_types.ts";
 import { fileName, toCsv, toCurl, toJsonLines } from "../src/model/export.ts";
@@ -139,12 +138,7 @@ describe("slots", () => {
   });
 });
 
-describe("cursor, back-off and time", () => {
-  it("names the epoch of a position once", () => {
-    expect(positionIn("g7", "0:12")).toBe("g7.0:12");
-    expect(positionIn("g7", "g7.0:12")).toBe("g7.0:12");
-  });
-
+describe("back-off and time", () => {
   it("draws from the whole range between base and a growing, capped ceiling", () => {
     expect(backoff(0, 0.999)).toBe(250);
     expect(backoff(3, 0)).toBe(250);

@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { signal } from "@preact/signals";
 import { h } from "preact";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RunOverlay } from "../src/app/run_overlay.tsx";
 import { focus, hovered, prefs, route, selectedSeries, sync } from "../src/app/state.ts";
 import { WhyPanel } from "../src/app/why_panel.tsx";
@@ -129,7 +129,7 @@ describe("a link to a candle older than those that are loaded", () => {
 
   it("says so when a page that was open for days has no room for it", async () => {
     const buckets = [...Array(MAX_BUCKETS).keys()].map((i) => bucketOf(OLDEST_LOADED + i));
-    sync.value = reduce(INITIAL_SYNC, { kind: "fetched", key: KEY, generation: "g1", buckets, askedAtBreak: 0, full: true });
+    sync.value = reduce(INITIAL_SYNC, { kind: "fetched", key: KEY, generation: "g1", buckets, askedAtBreak: 0, full: true, whole: true });
     visit(`/?s=AAPL&at=${startOf(OLDEST_LOADED - 100)}`);
     await show(WhyPanel);
     await settle();
@@ -156,7 +156,7 @@ describe("the overlay of two generations", () => {
   const names = { before: "g1", after: "g2", live: "g1" };
   const open = async (index: number): Promise<void> => {
     visit(`/runs/r1?s=AAPL&at=${startOf(index)}`);
-    await show(() => h(RunOverlay, { names, progress: "" }));
+    await show(() => h(RunOverlay, { names, state: "completed" }));
     await settle();
     await settle();
   };
@@ -187,15 +187,15 @@ describe("the overlay of two generations", () => {
   });
 
   const verdicts = (): string => document.querySelector(".overlay-verdicts")?.textContent ?? "";
-  const live = (from: number, to: number): void => {
+  const live = (from: number, to: number, whole = false): void => {
     const half = e4(5_000);
     const same = { open: half, high: half, low: half, close: half, sum: half, positive: 1, neutral: 0 };
     const buckets = [...Array(to - from).keys()].map((i) => bucketOf(from + i, same));
-    sync.value = reduce(INITIAL_SYNC, { kind: "fetched", key: KEY, generation: "g1", buckets, askedAtBreak: 0, full: true });
+    sync.value = reduce(INITIAL_SYNC, { kind: "fetched", key: KEY, generation: "g1", buckets, askedAtBreak: 0, full: true, whole });
   };
-  const openNewest = async (progress = ""): Promise<void> => {
+  const openNewest = async (): Promise<void> => {
     visit("/runs/r1?s=AAPL");
-    await show(() => h(RunOverlay, { names, progress }));
+    await show(() => h(RunOverlay, { names, state: "completed" }));
     await settle();
   };
 
@@ -239,33 +239,90 @@ describe("the overlay of two generations", () => {
     expect(verdicts()).toBe("");
   });
 
-  it("asks for what is older with every answer of a run that goes on", async () => {
-    const progress = signal("running 1");
+  it("tells of what the built one has alone where the live one is known to begin", async () => {
+    api.first = { g1: OLDEST_LOADED + 5, g2: OLDEST_LOADED };
     api.second = 0.5;
-    live(OLDEST_LOADED, OLDEST_LOADED + 10);
-    // There is no candle so old, so that it stays asked for.
-    api.missing = new Set([...Array(160).keys()].map((i) => 100 + i));
-    visit(`/runs/r1?s=AAPL&at=${startOf(200)}`);
-    await show(() => h(RunOverlay, { names, progress: progress.value }));
-    await settle();
-    await settle();
-    const whole = "Of 250 candles loaded: 0 changed, 250 equal.";
-    expect(verdicts()).toBe(whole);
-    progress.value = "running 2";
-    await settle();
-    await settle();
-    expect(verdicts()).toBe(whole);
+    live(OLDEST_LOADED + 5, OLDEST_LOADED + 10, true);
+    await openNewest();
+    expect(verdicts()).toBe("Of 10 candles loaded: 0 changed, 5 equal, 5 only in g2.");
   });
 
-  it("follows the run that builds one of them", async () => {
-    const progress = signal("running 1");
-    visit("/runs/r1?s=AAPL");
-    await show(() => h(RunOverlay, { names, progress: progress.value }));
+  it("replaces what is older together with the newest, and never tells of what is not so", async () => {
+    const state = signal("running");
+    api.second = 0.5;
+    live(200, OLDEST_LOADED + 10);
+    visit(`/runs/r1?s=AAPL&at=${startOf(200)}`);
+    await show(() => h(RunOverlay, { names, state: state.value }));
     await settle();
-    expect(api.asked).toHaveLength(1);
-    progress.value = "completed 2";
     await settle();
-    expect(api.asked).toHaveLength(2);
+    const whole = "Of 310 candles loaded: 0 changed, 310 equal.";
+    expect(verdicts()).toBe(whole);
+    const seen = new Set<string>();
+    const watcher = new MutationObserver(() => seen.add(`${verdicts()} ${legend()}`));
+    watcher.observe(document.body, { childList: true, subtree: true, characterData: true });
+    api.second = -0.5;
+    const before = api.asked.length;
+    state.value = "completed";
+    await settle();
+    await settle();
+    watcher.disconnect();
+    expect(api.asked.length).toBeGreaterThan(before);
+    expect(verdicts()).toBe("Of 310 candles loaded: 310 changed, 0 equal.");
+    expect([...seen].filter((text) => /only in|No candle|Loading/.test(text))).toEqual([]);
+  });
+
+  it("says of no candle that it is not there before it is shown", async () => {
+    const seen = new Set<string>();
+    const watcher = new MutationObserver(() => seen.add(legend()));
+    watcher.observe(document.body, { childList: true, subtree: true, characterData: true });
+    await open(200);
+    watcher.disconnect();
+    expect([...seen].filter((text) => text.includes("No candle"))).toEqual([]);
+  });
+
+  describe("while its run goes on", () => {
+    let answered = 0;
+    // The page of the run asks anew every other second, and shows what it was told.
+    const turn = signal(0);
+    const pass = async (seconds: number): Promise<void> => {
+      for (let i = 0; i < seconds; i++) {
+        await vi.advanceTimersByTimeAsync(1_000);
+        turn.value += 1;
+      }
+    };
+    const openSlow = async (address: string, state: () => string, waits: (path: string) => number): Promise<void> => {
+      vi.useFakeTimers();
+      answered = 0;
+      vi.stubGlobal("fetch", async (path: string, { signal: stop }: RequestInit) => {
+        await new Promise((done) => setTimeout(done, waits(path)));
+        stop?.throwIfAborted();
+        answered += 1;
+        return api.fetch(path);
+      });
+      visit(address);
+      void show(() => h(RunOverlay, { names: { ...names }, state: turn.value >= 0 ? state() : "" }));
+    };
+    afterEach(() => void vi.useRealTimers());
+
+    it("is followed, however slow the answers are, and asked for at once when the run has ended", async () => {
+      const state = signal("running");
+      await openSlow("/runs/r1?s=AAPL", () => state.value, () => 4_000);
+      await pass(30);
+      expect([answered, verdicts()]).toEqual([3, "Of 10 candles loaded: 10 changed, 0 equal."]);
+      state.value = "completed";
+      await pass(5);
+      expect(answered).toBe(4);
+      await pass(60);
+      expect(answered).toBe(4);
+    });
+
+    it("takes up older candles that come after newer ones of the newest", async () => {
+      live(OLDEST_LOADED - 310, OLDEST_LOADED + 10);
+      const isOlder = (path: string): boolean => path.includes("start=") && !path.includes("cursor=");
+      await openSlow(`/runs/r1?s=AAPL&at=${startOf(200)}`, () => "running", (path) => (isOlder(path) ? 8_000 : 100));
+      await pass(15);
+      expect(verdicts()).toBe("Of 320 candles loaded: 320 changed, 0 equal.");
+    });
   });
 
   it("counts one article as one", async () => {

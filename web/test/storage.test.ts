@@ -25,6 +25,8 @@ describe("a browser without storage", () => {
     expect([loadPrefs().theme, visitedBefore]).toEqual(["auto", false]);
     savePrefs({ ...loadPrefs(), theme: "dark" });
     rememberVisit();
-    expect(loadPrefs().theme).toBe("auto");
+    expect(loadPrefs().theme).toBe("dark");
+    vi.resetModules();
+    expect((await import("../src/app/prefs.ts")).loadPrefs().theme).toBe("auto");
   });
 });

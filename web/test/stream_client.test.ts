@@ -286,7 +286,7 @@ describe("the stream client", () => {
     expect(rig.phase).toBe("connecting");
   });
 
-  it("goes back some seconds for another subject: the answer with its candles may have been kept as long", async () => {
+  it("goes back some seconds for who is new: the answer with its candles may have been kept as long", async () => {
     const server = new FakeServer(["AAPL"]);
     let body: Body | null = null;
     await started((_url, headers, signal) => {
@@ -300,7 +300,7 @@ describe("the stream client", () => {
       await settle();
     };
     const follow = async (text: string): Promise<string | null | undefined> => {
-      rig.client.setFilters({ subjects: text.split(" ") as Subject[], resolutions: ["1m"] });
+      rig.client.setFilters({ subjects: text.split(" ") as Subject[], resolutions: ["1m"] }, true);
       await rig.clock.advance(100);
       return rig.streams().at(-1)?.position;
     };

@@ -292,6 +292,15 @@ describe("what the server has not confirmed", () => {
     expect(content(after(...seen, fetched(run(1, 4, 2))))).toEqual([[1, 2], [2, 2], [3, 2], [4, 2], [6, 1]]);
   });
 
+  it("begins where a full answer says so, until it is no longer trusted", () => {
+    const begins = fetched(run(0, 4), { whole: true });
+    expect(after(begins, streamed(4, 1), fetched(run(3, 2), { full: false })).whole).toBe(true);
+    expect(after(begins, fetched(run(2, 4))).whole).toBe(true);
+    expect(after(begins, resync, fetched(run(2, 4), { askedAtBreak: 1 })).whole).toBe(false);
+    expect(after(begins, fetched(run(2, 4), { generation: "g2" })).whole).toBe(false);
+    expect(after(fetched(run(0, 4), { full: false, whole: true })).whole).toBe(false);
+  });
+
   it("gives way to a short answer as to a whole one", () => {
     const before = [fetched(run(1, 4, 7), { full: false }), resync, streamed(6, 1)];
     const series = after(...before, fetched(run(3, 2, 2), { full: false, askedAtBreak: 1 }), streamed(4, 3));

@@ -65,9 +65,12 @@ class ListServer {
 
 let server: ListServer;
 
-/** A page that is opened at an address, with what the browser has kept; its timers and those of other tests are apart. */
-async function open(address = "/") {
-  vi.clearAllTimers();
+/** A page that is opened at an address, with what the browser has kept; one that was open before is closed, unless `alone` is false. */
+async function open(address = "/", alone = true) {
+  const now = Date.now();
+  if (alone) vi.clearAllTimers();
+  // It sets the clock back.
+  vi.setSystemTime(now);
   vi.resetModules();
   window.history.replaceState(null, "", address);
   const [state, navigation, lists] = await Promise.all([
@@ -79,6 +82,8 @@ async function open(address = "/") {
   return { ...state, ...navigation, unsought: lists.unsought };
 }
 
+/** All that the server's lists have, in order. */
+const looked = (): string => server.kept.flatMap((list) => list.split(" ")).sort().join(" ");
 const pass = (time: number): Promise<unknown> => vi.advanceTimersByTimeAsync(time);
 const problem = (status: number, detail: string) => (): Response => Response.json({ detail }, { status });
 
@@ -135,6 +140,30 @@ describe("what the reader watches", () => {
     expect(server.times("PATCH configurations")).toBe(1);
   });
 
+  it("changes nothing there when a row is moved", async () => {
+    const page = await open();
+    for (const subject of names("tag:chips NVDA")) page.watch(subject);
+    await pass(2_000);
+    server.asked = [];
+    page.moveWatched("NVDA" as Subject, 0);
+    await pass(2_000);
+    expect(server.asked).toEqual(["GET configurations"]);
+  });
+
+  it("is sent as far as the server takes it", async () => {
+    let page = await open();
+    for (const subject of names("tag:bad NVDA")) page.watch(subject);
+    page = await open("/?w=AMD");
+    page.watch("INTC" as Subject);
+    vi.stubGlobal("fetch", async (url: string, init: RequestInit = {}) =>
+      String(init.body ?? "").includes("tag:bad") ? Response.json({ detail: "a bad tag" }, { status: 400 }) : server.fetch(url, init));
+    await pass(DAY);
+    expect([server.kept, page.unsought.value]).toEqual([["AMD INTC"], null]);
+    page = await open();
+    await pass(10_000);
+    expect(page.unsought.value).toEqual({ subjects: names("AAPL MSFT TSLA tag:bad NVDA"), why: "a bad tag" });
+  });
+
   it("loses no change that is made while another is on its way", async () => {
     const page = await open();
     const slow: typeof server.fetch = async (...call) => {
@@ -180,7 +209,37 @@ describe("a list that came with an address", () => {
     expect(server.kept).toEqual(["AAPL MSFT TSLA tag:chips tag:rates"]);
   });
 
-  it("says what nobody looks for where the server keeps fewer lists", async () => {
+  it("is kept beside others of other addresses, until it was not open for as long as a token lives", async () => {
+    (await open()).watch("tag:chips" as Subject);
+    await pass(2_000);
+    (await open("/?w=NVDA,AMZN")).watch("tag:rates" as Subject);
+    await pass(2_000);
+    const first = location.search;
+    (await open("/?w=INTC,AMD")).watch("tag:fabs" as Subject);
+    await pass(2_000);
+    const all = "AAPL AMD AMZN INTC MSFT NVDA TSLA tag:chips tag:fabs tag:rates";
+    expect(looked()).toBe(all);
+    await open(first);
+    await pass(20 * DAY);
+    expect(looked()).toBe(all);
+    await open();
+    await pass(20 * DAY);
+    expect(looked()).toBe("AAPL AMZN MSFT NVDA TSLA tag:chips tag:rates");
+    await pass(20 * DAY);
+    expect(looked()).toBe("AAPL MSFT TSLA tag:chips");
+  });
+
+  it("gives way to newer ones: there is a limit to them", async () => {
+    (await open()).watch("tag:chips" as Subject);
+    await pass(2_000);
+    for (const name of ["A", "B", "C", "D"]) {
+      (await open(`/?w=${name}`)).watch(`${name}${name}` as Subject);
+      await pass(2_000);
+    }
+    expect(looked()).toBe("AAPL B BB C CC D DD MSFT TSLA tag:chips");
+  });
+
+  it("says what nobody looks for where the server keeps fewer lists, on the page that shows it", async () => {
     server.most = 1;
     let page = await open();
     page.watch("tag:chips" as Subject);
@@ -190,6 +249,41 @@ describe("a list that came with an address", () => {
     await pass(2_000);
     expect(server.kept).toEqual(["AAPL MSFT TSLA tag:chips NVDA"]);
     expect(page.unsought.value).toEqual({ subjects: ["AMZN", "tag:rates"], why: "1 watch lists are the most" });
+    page = await open();
+    await pass(10_000);
+    expect(page.unsought.value).toBeNull();
+  });
+});
+
+describe("two tabs", () => {
+  it("make everything once where the browser can tell them apart", async () => {
+    let queue: Promise<unknown> = Promise.resolve();
+    const request = (_key: string, work: () => Promise<void>) => (queue = queue.then(work));
+    vi.stubGlobal("navigator", Object.assign(Object.create(navigator), { locks: { request } }));
+    vi.stubGlobal("fetch", async (...call: Parameters<typeof server.fetch>) => {
+      await new Promise((done) => setTimeout(done, 5_000));
+      return server.fetch(...call);
+    });
+    (await open()).watch("tag:chips" as Subject);
+    await pass(2_000);
+    (await open("/", false)).watch("NVDA" as Subject);
+    await pass(60_000);
+    expect([server.kept, server.times("POST auth/anonymous"), server.times("POST configurations")]).toEqual([["AAPL MSFT TSLA tag:chips NVDA"], 1, 1]);
+  });
+});
+
+describe("a browser that refuses a page its lock", () => {
+  it("keeps its lists all the same, and what the server refuses is asked again", async () => {
+    const request = (): Promise<never> => Promise.reject(new DOMException("The request was denied.", "SecurityError"));
+    vi.stubGlobal("navigator", Object.assign(Object.create(navigator), { locks: { request } }));
+    server.refuse = problem(503, "away");
+    const page = await open();
+    page.watch("tag:chips" as Subject);
+    await pass(2_000);
+    expect(page.unsought.value?.why).toBe("away");
+    server.refuse = null;
+    await pass(120_000);
+    expect([server.kept, page.unsought.value]).toEqual([["AAPL MSFT TSLA tag:chips"], null]);
   });
 });
 
@@ -243,6 +337,21 @@ describe("a server that refuses", () => {
     expect([server.kept, page.unsought.value]).toEqual([["AAPL MSFT TSLA tag:chips"], null]);
   });
 
+  it("is asked again as soon as the network is there again", async () => {
+    server.refuse = () => { throw new TypeError("away"); };
+    const page = await open();
+    page.watch("tag:chips" as Subject);
+    await pass(3_600_000);
+    server.refuse = null;
+    window.dispatchEvent(new Event("online"));
+    await pass(2_000);
+    expect([server.kept, page.unsought.value]).toEqual([["AAPL MSFT TSLA tag:chips"], null]);
+    server.asked = [];
+    window.dispatchEvent(new Event("online"));
+    await pass(2_000);
+    expect(server.asked).toEqual([]);
+  });
+
   it("is not told of while it has all that is watched", async () => {
     (await open()).watch("tag:chips" as Subject);
     await pass(2_000);
@@ -269,15 +378,20 @@ describe("a server that refuses", () => {
 });
 
 describe("a browser that keeps nothing", () => {
-  it("has its list on the server as long as the page is open", async () => {
-    vi.spyOn(Storage.prototype, "getItem").mockReturnValue(null);
-    vi.spyOn(Storage.prototype, "setItem").mockImplementation(() => undefined);
+  it.each([["never kept anything", ""], ["is full since", "tag:chips"]])("has its list on the server as long as the page is open, when it %s", async (_how, before) => {
+    if (before !== "") (await open()).watch(before as Subject);
+    await pass(2_000);
+    const full = (): never => { throw new DOMException("full", "QuotaExceededError"); };
+    const kept = vi.spyOn(Storage.prototype, "setItem").mockImplementation(full);
+    if (before === "") vi.spyOn(Storage.prototype, "getItem").mockImplementation(full);
     const page = await open();
-    page.watch("tag:chips" as Subject);
+    page.watch("tag:rates" as Subject);
     await pass(2_000);
-    page.watch("NVDA" as Subject);
+    page.unwatch("AAPL" as Subject);
     await pass(2_000);
+    expect(kept).toHaveBeenCalled();
     vi.restoreAllMocks();
-    expect([server.kept, server.times("POST auth/anonymous")]).toEqual([["AAPL MSFT TSLA tag:chips NVDA"], 1]);
+    expect(looked()).toBe(["MSFT", "TSLA", ...(before === "" ? [] : [before]), "tag:rates"].join(" "));
+    expect(server.times("POST auth/anonymous")).toBe(1);
   });
 });

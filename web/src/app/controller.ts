@@ -2,7 +2,7 @@ import { effect, untracked } from "@preact/signals";
 import type { SeriesAnswer } from "../model/api_types.ts";
 import type { PageMessage, WorkerMessage } from "../model/protocol.ts";
 import type { ResolutionId } from "../model/resolution.ts";
-import type { BucketUpdate } from "../model/stream_event.ts";
+import type { BucketUpdate, NewItem } from "../model/stream_event.ts";
 import { seriesKey, type SeriesKey, splitKey, type Subject } from "../model/subject.ts";
 import { isAnswered, mayConfirm, reduce, seriesOf, type SeriesState, type SyncInput } from "../model/sync.ts";
 import { ms } from "../model/units.ts";
@@ -26,8 +26,7 @@ const ASK_AGAIN_MS = 1_200;
 /** A reader who flips through the resolutions gets every one painted; the stream follows when a choice has been made. */
 const SUBSCRIBE_DELAY_MS = 150;
 const HIDDEN_FLUSH_MS = 250;
-/** Some come twice: a stream that goes back a little repeats them. */
-const MAX_HEADLINES = 60;
+const MAX_HEADLINES = 20;
 
 let port: StreamPort | null = null;
 /** The series that the worker was last asked for. */
@@ -85,10 +84,9 @@ function followVisibility(): void {
 }
 
 function take(answer: SeriesAnswer, askedAtBreak: number, full: boolean): void {
-  const { key, generation, buckets } = answer;
-  dispatch({ kind: "fetched", key, generation, buckets, askedAtBreak, full });
-  if (full) dirty.add(key);
-  if (mayConfirm(sync.value, generation)) return;
+  dispatch({ kind: "fetched", ...answer, askedAtBreak, full });
+  if (full) dirty.add(answer.key);
+  if (mayConfirm(sync.value, answer.generation)) return;
   clearTimeout(askAgainTimer);
   askAgainTimer = window.setTimeout(loadAll, ASK_AGAIN_MS, true);
 }
@@ -136,6 +134,12 @@ export function loadAll(lacking = false): void {
   void loadSparks(watched.value.filter((subject) => isWanted(seriesKey(subject, at))), at);
 }
 
+/** Some come twice: a stream that goes back a little repeats them. */
+function noteHeadlines(items: readonly NewItem[]): void {
+  const known = new Map([...items, ...headlines.value].map((item) => [item.eventId + item.subject, item]));
+  headlines.value = [...known.values()].sort((a, b) => (b.at ?? 0) - (a.at ?? 0)).slice(0, MAX_HEADLINES);
+}
+
 function receive(message: WorkerMessage): void {
   switch (message.type) {
     case "link":
@@ -147,7 +151,7 @@ function receive(message: WorkerMessage): void {
       return queueUpdates(message.updates);
     case "items":
       noteShown(message.items, serverNow.peek());
-      headlines.value = [...message.items, ...headlines.value].sort((a, b) => (b.at ?? 0) - (a.at ?? 0)).slice(0, MAX_HEADLINES);
+      noteHeadlines(message.items);
       return;
     case "resync":
       waiting.length = 0;

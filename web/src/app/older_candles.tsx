@@ -35,8 +35,6 @@ interface Loaded {
   readonly ready: boolean;
   /** True when nothing lies before the first of them. */
   readonly whole: boolean;
-  /** How often the newest have come; what is older is asked for with each. */
-  readonly answers: number;
   /** Null for the live one. */
   readonly generation: string | null;
   /** Takes up what was found and says what then keeps the candle away. */
@@ -50,7 +48,7 @@ export const CHANGED = new ApiError(200, "The series has changed meanwhile.");
  * Fetches the candle of the address when it is older than those that are loaded, with every candle between: what is left
  * out would look like a time without news. Says why it is not there, while it is not.
  */
-export function useOlder({ key, buckets, ready, whole, answers, generation, take }: Loaded): Missing {
+export function useOlder({ key, buckets, ready, whole, generation, take }: Loaded): Missing {
   const found = useSignal<Found>("asking");
   const tries = useSignal(0);
   const { at } = route.value;
@@ -75,7 +73,7 @@ export function useOlder({ key, buckets, ready, whole, answers, generation, take
       abort.abort();
       found.value = "asking";
     };
-  }, [key, generation, at, isOlder, answers, tries.value]);
+  }, [key, generation, at, isOlder, tries.value]);
   const state = isOlder ? found.value : "none";
   const begins = ready && (whole || oldest === null);
   const open = { certain: false, from: begins ? 0 : isOlder && state === "none" ? start : (oldest ?? Infinity), retry: null };
@@ -89,15 +87,14 @@ export function useOlder({ key, buckets, ready, whole, answers, generation, take
 
 /** The same for the series that is shown, which takes up what is found. */
 export function useOlderSelected(): Missing {
-  const { buckets, stale, generation } = selectedSeries.value;
+  const { buckets, stale, generation, whole } = selectedSeries.value;
   const askedAtBreak = sync.peek().breaks;
   return useOlder({
     key: selectedKey.value,
     buckets,
     ready: !stale,
-    whole: false,
-    // The stream keeps it up to date.
-    answers: 1,
+    // The oldest of so many may have been cut off.
+    whole: whole && buckets.length < MAX_BUCKETS,
     generation: null,
     take: (answer) => {
       if (answer.generation !== generation) return CHANGED;

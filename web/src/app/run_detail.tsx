@@ -155,7 +155,7 @@ function Body({ run, again }: { run: RunDetail; again: () => void }) {
         </p>
       </div>
       <Facts run={run} />
-      {names !== null && run.state !== "cancelled" && <RunOverlay names={{ ...names, live: run.live }} progress={`${run.state} ${run.unitsDone}`} />}
+      {names !== null && run.state !== "cancelled" && <RunOverlay names={{ ...names, live: run.live }} state={run.state} />}
       {names !== null && <RunReport run={run} report={compared.value?.report ?? run.report} worst={compared.value?.worst ?? []} names={names} />}
       {wish.value !== null && <AdminDialog wish={wish.value} close={() => (wish.value = null)} />}
     </>

@@ -1,14 +1,15 @@
-import { type ReadonlySignal, signal, useSignal } from "@preact/signals";
+import { type ReadonlySignal, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { SeriesAnswer } from "../model/api_types.ts";
 import { articlesText, countText, scoreText, windowText } from "../model/format.ts";
 import { closeMove, countVerdicts, type Pair, toPairs, verdictOf } from "../model/overlay.ts";
 import { slotMsOf } from "../model/resolution.ts";
 import type { Slot } from "../model/slots.ts";
-import { shortName, type Subject } from "../model/subject.ts";
-import { e4, type Ms } from "../model/units.ts";
+import { type SeriesKey, shortName, type Subject } from "../model/subject.ts";
+import { e4, ms, type Ms } from "../model/units.ts";
 import type { Bucket } from "../model/bucket.ts";
 import { ApiError } from "../store/api.ts";
+import { fetchRange } from "../store/range_api.ts";
 import { fetchGeneration } from "../store/runs_api.ts";
 import { CandleChart } from "../view/chart.ts";
 import { OVERLAY } from "../view/overlay_look.ts";
@@ -19,6 +20,9 @@ import { CHANGED, type Missing, MissingNote, useOlder, useOlderSelected } from "
 import { ResolutionBar } from "./resolution_bar.tsx";
 import { failure, hovered, nameOf, prefs, resolution, route, selected, selectedKey, selectedSeries, subjects, watched } from "./state.ts";
 import { STEPS, stepTo } from "./stepping.ts";
+
+/** So long after an answer the generation of a run that goes on is asked for again. */
+const REFRESH_MS = 5_000;
 
 interface Names {
   readonly before: string;
@@ -32,7 +36,6 @@ interface Other {
   /** Null until they have come. */
   readonly buckets: readonly Bucket[] | null;
   readonly whole: boolean;
-  readonly answers: number;
   readonly problem: string | null;
 }
 
@@ -41,34 +44,57 @@ interface Followed extends Other {
   readonly retry: () => void;
 }
 
-/** The generation that is not live, fetched again as its run goes on; the live one is what the page follows anyway. */
-function useOther(generation: string, progress: string): Followed {
+/** The newest candles with those from `from` on before them, so that what is shown is replaced in one go. */
+async function fetchFrom(key: SeriesKey, generation: string, from: number, signal: AbortSignal): Promise<SeriesAnswer> {
+  const answer = await fetchGeneration(key, generation, signal);
+  const end = answer.buckets[0]?.start;
+  if (answer.whole || end === undefined || from === 0 || from >= end) return answer;
+  const older = await fetchRange(key, { start: ms(from), end, generation }, signal);
+  if (older === null) throw new ApiError(200, "There are too many candles to load them again.");
+  return { ...answer, buckets: [...older.buckets, ...answer.buckets] };
+}
+
+/** The generation that is not live, fetched again while its run goes on; the live one is what the page follows anyway. */
+function useOther(generation: string, state: string): Followed {
   const key = selectedKey.value;
   const name = `${key} ${generation}`;
-  const nothing: Other = { name, buckets: null, whole: false, answers: 0, problem: null };
+  const nothing: Other = { name, buckets: null, whole: false, problem: null };
   const found = useSignal(nothing);
   const tries = useSignal(0);
+  const from = useRef(Infinity);
   const known = (): Other => (found.value.name === name ? found.value : nothing);
   useEffect(() => {
     if (key === null) return undefined;
     const abort = new AbortController();
-    fetchGeneration(key, generation, abort.signal).then(
-      ({ buckets, whole }) => (found.value = { name, buckets, whole, answers: known().answers + 1, problem: null }),
-      (error: unknown) => {
+    let timer = 0;
+    const load = async (): Promise<void> => {
+      try {
+        const { buckets, whole } = await fetchFrom(key, generation, from.current, abort.signal);
+        if (!abort.signal.aborted) found.value = { name, buckets, whole, problem: null };
+      } catch (error) {
         if (abort.signal.aborted) return;
         if (!(error instanceof ApiError)) throw error;
         found.value = { ...known(), problem: error.message };
-      },
-    );
-    return () => abort.abort();
-  }, [name, progress, tries.value]);
-  const { buckets, whole, answers } = known();
+      }
+      if (state === "running" && !abort.signal.aborted) timer = window.setTimeout(() => void load(), REFRESH_MS);
+    };
+    void load();
+    return () => {
+      abort.abort();
+      clearTimeout(timer);
+    };
+  }, [name, state, tries.value]);
+  const { buckets, whole } = known();
   const take = (older: SeriesAnswer): "none" | ApiError => {
-    if (buckets === null || known().buckets !== buckets) return CHANGED;
-    found.value = { ...known(), buckets: [...older.buckets, ...buckets] };
+    const now = known();
+    if (now.buckets === null) return CHANGED;
+    // The newest may have been loaded again meanwhile.
+    const first = now.buckets[0]?.start ?? Infinity;
+    found.value = { ...now, buckets: [...older.buckets.filter(({ start }) => start < first), ...now.buckets] };
     return "none";
   };
-  const missing = useOlder({ key, buckets: buckets ?? [], ready: buckets !== null, whole, answers, generation, take });
+  const missing = useOlder({ key, buckets: buckets ?? [], ready: buckets !== null, whole, generation, take });
+  from.current = missing.from;
   const retry = (): void => {
     found.value = { ...known(), problem: null };
     tries.value += 1;
@@ -183,45 +209,46 @@ function Cover({ isLiveThere, other }: { isLiveThere: boolean; other: Followed }
 }
 
 /** The pairs of what both generations are known to hold; none until both are there. */
-function usePairs(names: Names, progress: string) {
+function usePairs(names: Names, state: string) {
   const liveIsAfter = names.after === names.live;
-  const other = useOther(liveIsAfter ? names.before : names.after, progress);
-  const slots = useMemo(() => signal<readonly Slot[]>([]), []);
+  const other = useOther(liveIsAfter ? names.before : names.after, state);
   const { buckets, generation } = selectedSeries.value;
   const missing = useOlderSelected();
   const isLiveThere = generation === names.live;
   // Where one is still to be fetched, what the other has there would pass for its own alone.
   const since = Math.max(missing.from, other.missing.from);
-  useEffect(() => {
+  const slots = useMemo((): readonly Slot[] => {
+    if (!isLiveThere || other.buckets === null) return [];
     const known = (list: readonly Bucket[]): readonly Bucket[] => list.filter(({ start }) => start >= since);
-    const [live, built] = [known(buckets), known(other.buckets ?? [])];
+    const [live, built] = [known(buckets), known(other.buckets)];
     const slotMs = slotMsOf(resolution.value);
-    if (!isLiveThere || other.buckets === null) slots.value = [];
-    else slots.value = liveIsAfter ? toPairs(built, live, slotMs, "after") : toPairs(live, built, slotMs, "before");
+    return liveIsAfter ? toPairs(built, live, slotMs, "after") : toPairs(live, built, slotMs, "before");
   }, [buckets, isLiveThere, other.buckets, liveIsAfter, since]);
   return { slots, other, isLiveThere, missing: missing.certain ? other.missing : missing };
 }
 
 /**
- * Two generations of one series on one chart, with a keyboard path and a sentence for each place. `progress` changes with
- * what the run has built.
+ * Two generations of one series on one chart, with a keyboard path and a sentence for each place. `state` is
+ * that of the run that builds one of them.
  */
-export function RunOverlay({ names, progress }: { names: Names; progress: string }) {
+export function RunOverlay({ names, state }: { names: Names; state: string }) {
   const host = useRef<HTMLDivElement>(null);
-  const { slots, other, isLiveThere, missing } = usePairs(names, progress);
-  useEffect(() => (host.current === null ? undefined : mount(host.current, slots, names)), [names.before, names.after]);
+  const { slots, other, isLiveThere, missing } = usePairs(names, state);
+  const drawn = useSignal(slots);
+  useEffect(() => (host.current === null ? undefined : mount(host.current, drawn, names)), [names.before, names.after]);
+  useEffect(() => void (drawn.value = slots), [slots]);
   const step = (event: KeyboardEvent): void => {
     const by = STEPS[event.key];
-    const places = slots.value.flatMap(({ bucket }) => bucket ?? []);
+    const places = slots.flatMap(({ bucket }) => bucket ?? []);
     if (by === undefined || places.length === 0 || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     event.stopPropagation();
     const landed = stepTo(places, route.value.at, by);
     if (landed !== undefined) go({ at: landed.start }, "replace");
   };
-  const pair = shownPair(slots.value);
-  const chosen = route.value.at === null ? undefined : slots.value.find((slot) => slot.start === route.value.at)?.pair;
-  const nothing = slots.value.length === 0;
+  const pair = shownPair(slots);
+  const chosen = route.value.at === null ? undefined : slots.find((slot) => slot.start === route.value.at)?.pair;
+  const nothing = slots.length === 0;
   return (
     <section class="panel overlay" aria-label="The two generations">
       <div class="overlay-head">
@@ -247,7 +274,7 @@ export function RunOverlay({ names, progress }: { names: Names; progress: string
         <span class="muted">grey: both the same</span>
         <span class="muted">below: how far the close moved</span>
       </p>
-      {!nothing && <Verdicts slots={slots.value} names={names} />}
+      {!nothing && <Verdicts slots={slots} names={names} />}
       {!nothing && other.problem !== null && (
         <p class="tone-warn overlay-verdicts" role="status">
           ◆ <Problem text={other.problem} retry={other.retry} />

@@ -1,7 +1,10 @@
+/** What the browser has refused to keep; it serves as long as the page is open. */
+const unkept = new Map<string, string>();
+
 /** What the browser keeps between two visits. Where there is no storage, or it is forbidden or full, nothing is kept. */
 export function recall(key: string): string | null {
   try {
-    return localStorage.getItem(key);
+    return unkept.get(key) ?? localStorage.getItem(key);
   } catch {
     return null;
   }
@@ -10,7 +13,8 @@ export function recall(key: string): string | null {
 export function remember(key: string, text: string): void {
   try {
     localStorage.setItem(key, text);
+    unkept.delete(key);
   } catch {
-    // The page works without.
+    unkept.set(key, text);
   }
 }

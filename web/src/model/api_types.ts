@@ -12,6 +12,8 @@ export interface SeriesAnswer {
   readonly buckets: readonly Bucket[];
   readonly generation: string;
   readonly cursor: string | null;
+  /** Of the newest candles: true when nothing lies before the first of them. */
+  readonly whole: boolean;
 }
 
 export interface SubjectRow {
@@ -31,7 +33,7 @@ export interface SubjectsAnswer {
 export function parseSeries(value: unknown): SeriesAnswer | null {
   const wire = raw<Series>(value);
   const subject = parseSubject(textOf(wire.ticker));
-  const { resolution, stream_cursor: cursor } = wire;
+  const { resolution, stream_cursor: cursor, next_cursor: next } = wire;
   if (subject === null || !isResolution(resolution) || !Array.isArray(wire.buckets)) return null;
   const wires: unknown[] = [...wire.buckets, wire.partial_bucket];
   return {
@@ -39,6 +41,7 @@ export function parseSeries(value: unknown): SeriesAnswer | null {
     buckets: wires.map(parseBucket).filter((bucket) => bucket !== null),
     generation: textOf(wire.generation),
     cursor: typeof cursor === "string" ? cursor : null,
+    whole: !next,
   };
 }
 

@@ -18,6 +18,8 @@ export interface SeriesState {
   readonly fromCache: boolean;
   /** Updates merged on top of an unconfirmed state: they alone survive when the server then answers. */
   readonly unconfirmed: readonly Bucket[];
+  /** True when nothing lay before the first bucket; where they are `MAX_BUCKETS`, the oldest may have been cut off since. */
+  readonly whole: boolean;
 }
 
 export interface SyncState {
@@ -38,6 +40,8 @@ export type SyncInput =
       readonly askedAtBreak: number;
       /** False for a short answer (a sparkline): it adds buckets but does not make the series complete. */
       readonly full: boolean;
+      /** Of a full answer: true when nothing lies before its first bucket. */
+      readonly whole?: boolean;
     }
   | { readonly kind: "updates"; readonly updates: readonly BucketUpdate[] }
   | { readonly kind: "resync"; readonly epoch: string | null }
@@ -45,7 +49,7 @@ export type SyncInput =
   | { readonly kind: "doubt"; readonly keys: readonly SeriesKey[] }
   | { readonly kind: "forget"; readonly keep: ReadonlySet<SeriesKey> };
 
-export const EMPTY_SERIES: SeriesState = { buckets: [], generation: null, stale: true, fromCache: false, unconfirmed: [] };
+export const EMPTY_SERIES: SeriesState = { buckets: [], generation: null, stale: true, fromCache: false, unconfirmed: [], whole: false };
 export const INITIAL_SYNC: SyncState = { epoch: null, breaks: 0, series: new Map() };
 
 export function seriesOf(state: SyncState, key: SeriesKey): SeriesState {
@@ -78,13 +82,14 @@ function fetched(state: SyncState, input: Extract<SyncInput, { kind: "fetched" }
   const replaced = before.generation !== null && before.generation !== input.generation;
   const fresh = input.full && !outdated;
   // Revisions of an unconfirmed state may be those of another log, and after its end windows may have passed unseen.
-  const base = replaced || (before.fromCache && !outdated) ? before.unconfirmed : before.buckets;
+  const dropped = replaced || (before.fromCache && !outdated);
   const after: SeriesState = {
-    buckets: applyBuckets(base, input.buckets).buckets,
+    buckets: applyBuckets(dropped ? before.unconfirmed : before.buckets, input.buckets).buckets,
     generation: input.generation,
     stale: !fresh && (before.stale || replaced),
     fromCache: outdated,
     unconfirmed: outdated ? streamed(before) : [],
+    whole: (fresh && input.whole === true) || (!dropped && before.whole),
   };
   return withSeries(state, [[input.key, after]]);
 }
@@ -94,7 +99,7 @@ function cached(state: SyncState, input: Extract<SyncInput, { kind: "cached" }>)
   // The cache may answer after the network did; what the server said stands.
   if (before.generation !== null) return state;
   const { buckets } = applyBuckets(before.buckets, input.buckets);
-  const after = { buckets, generation: input.generation, stale: true, fromCache: true, unconfirmed: streamed(before) };
+  const after = { ...EMPTY_SERIES, buckets, generation: input.generation, fromCache: true, unconfirmed: streamed(before) };
   return withSeries(state, [[input.key, after]]);
 }
 

@@ -1,8 +1,6 @@
 import { parseSeries, type SeriesAnswer } from "../model/api_types.ts";
-import { raw } from "../model/raw.ts";
 import { type Difference, parseReport, parseRunDetail, parseRuns, parseWorst, type Report, type RunDetail, type RunsAnswer } from "../model/runs.ts";
 import { type SeriesKey, splitKey } from "../model/subject.ts";
-import type { Series } from "../model/wire.ts";
 import { ApiError, getJson } from "./api.ts";
 
 /** A promote catches up with what has arrived and a comparison reads everything; the server gives itself two minutes. */
@@ -12,19 +10,13 @@ export const fetchRuns = async (): Promise<RunsAnswer> => parseRuns(await getJso
 
 export const fetchRun = async (id: string): Promise<RunDetail> => parseRunDetail(await getJson(`/runs/${encodeURIComponent(id)}`));
 
-export interface GenerationAnswer extends SeriesAnswer {
-  /** True when nothing lies before the first candle. */
-  readonly whole: boolean;
-}
-
 /** The newest candles of a series as a generation that may not be live has them. Throws `ApiError`. */
-export async function fetchGeneration(key: SeriesKey, generation: string, signal: AbortSignal): Promise<GenerationAnswer> {
+export async function fetchGeneration(key: SeriesKey, generation: string, signal: AbortSignal): Promise<SeriesAnswer> {
   const { subject, resolution } = splitKey(key);
   const path = `/timeseries/${encodeURIComponent(subject)}?resolution=${resolution}&generation=${encodeURIComponent(generation)}`;
-  const body = await getJson(path, signal);
-  const answer = parseSeries(body);
+  const answer = parseSeries(await getJson(path, signal));
   if (answer === null) throw new ApiError(200, "The server answered in a form this page does not know.");
-  return { ...answer, whole: typeof raw<Series>(body).next_cursor !== "string" };
+  return answer;
 }
 
 export const fetchWorst = async (before: string, after: string): Promise<Difference[]> =>

@@ -65,7 +65,7 @@ export class Hub {
     });
     const { link, epoch } = this.#client;
     post({ type: "link", link });
-    if (epoch !== null) post({ type: "epoch", epoch });
+    if (epoch !== null && (link.phase === "open" || link.phase === "polling")) post({ type: "epoch", epoch });
     return id;
   }
 
@@ -116,7 +116,7 @@ export class Hub {
     const { keys } = page;
     page.wanted = wanted;
     page.keys = new Set(wanted.subjects.flatMap((s) => wanted.resolutions.map((r) => seriesKey(s, r))));
-    this.#refilter([...page.keys].some((key) => !keys.has(key)));
+    this.#refilter([...page.keys].some((key) => !keys.has(key)) ? page : null);
     page.post({ type: "attached", version: wanted.version, accepted: page.accepted });
     if (this.#running) return;
     this.#running = true;
@@ -124,9 +124,10 @@ export class Hub {
   }
 
   /** Serves pages from the most recently used on, hidden ones last, as long as the union is within the server's limit. */
-  #refilter(again = false): void {
+  #refilter(fresh: Page | null = null): void {
     let subjects = new Set<Subject>();
     let resolutions = new Set<ResolutionId>();
+    let again = false;
     const rank = (page: Page): number => (page.hiddenSince === null ? page.usedAt + this.#uses : page.usedAt);
     for (const page of [...this.#pages.values()].sort((a, b) => rank(b) - rank(a))) {
       const moreSubjects = new Set([...subjects, ...page.wanted.subjects]);
@@ -136,6 +137,7 @@ export class Hub {
       page.accepted = accepted;
       if (changed) page.post({ type: "attached", version: page.wanted.version, accepted });
       if (!accepted) continue;
+      again ||= changed || page === fresh;
       subjects = moreSubjects;
       resolutions = moreResolutions;
     }

@@ -1,6 +1,5 @@
 import type { EventSourceMessage } from "eventsource-parser";
 import { backoff, retryAfter } from "../model/backoff.ts";
-import { positionIn } from "../model/cursor.ts";
 import { QUIET_AFTER } from "../model/health.ts";
 import { INITIAL_LINK, type Link } from "../model/protocol.ts";
 import type { ResolutionId } from "../model/resolution.ts";
@@ -84,13 +83,13 @@ export class StreamClient {
     return this.#epoch;
   }
 
-  /** Follows these from now on; goes back for what is new among them, or with `again` for somebody new to the same. */
+  /** Follows these from now on; goes back with `again`: somebody is new to some of them. */
   setFilters(filters: Filters, again = false): void {
     if (!again && JSON.stringify(filters) === JSON.stringify(this.#filters)) return;
     this.#filters = filters;
     const until = this.#deps.clock.now() - KEPT_FOR;
     const back = this.#passed.findLast(({ at }) => at <= until) ?? this.#passed[0];
-    if (back !== undefined) {
+    if (again && back !== undefined) {
       this.#position = back.position;
       this.#passed = [back];
     }
@@ -268,7 +267,7 @@ export class StreamClient {
       }
       this.#pollFailures = 0;
       this.#follow(answer.epoch, answer.resumed);
-      this.#moveTo(positionIn(answer.epoch, answer.cursor));
+      this.#moveTo(answer.cursor);
       const clockOffset = this.#offsetBy(answer.serverTime);
       this.#update({ phase: "polling", retryAt: null, heardAt: clock.now(), clockOffset });
       this.#deliver(answer.events);
