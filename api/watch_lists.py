@@ -6,12 +6,13 @@ can come back with a token that has expired, a document that is not used for so 
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from contracts.clock import Clock
 from contracts.errors import Conflict, Transient
+from contracts.identity import series_of
 from contracts.instants import iso_ms
 from contracts.ports import ControlStore
 from contracts.resolution import DAY_MS
@@ -45,7 +46,7 @@ class WatchLists:
         if stored.value and self._clock.now_ms() - int(stored.value.get("used_ms", 0)) >= RENEW_AFTER_MS:
             with suppress(Conflict):  # whoever changed it has renewed it
                 self._keep(user, stored.value, stored.version)
-        return dict((stored.value or {}).get("lists", {}))
+        return _lists_in(stored.value)
 
     def one_of(self, user: str, identity: str) -> dict[str, Any]:
         """A list. Raises `NoSuchList`, for another user's as well."""
@@ -92,7 +93,7 @@ class WatchLists:
     def _change(self, user: str, change: Callable[[Lists], Answer]) -> Answer:
         for _ in range(ATTEMPTS):
             stored = self._control.get(KIND, user)
-            lists: Lists = dict((stored.value or {}).get("lists", {}))
+            lists = _lists_in(stored.value)
             answer = change(lists)
             union = sorted({subject for each in lists.values() for subject in each["subjects"]})
             try:
@@ -106,3 +107,12 @@ class WatchLists:
         now_ms = self._clock.now_ms()
         expires_ms = now_ms + self._keep_ms + RENEW_AFTER_MS
         self._control.put(KIND, user, value | {"used_ms": now_ms}, version, expires_ms)
+
+
+def _lists_in(document: Mapping[str, Any] | None) -> Lists:
+    """The lists of a document, their subjects by the names of their series: older ones may have others."""
+    lists = (document or {}).get("lists", {})
+    return {
+        identity: each | {"subjects": list(dict.fromkeys(map(series_of, each["subjects"])))}
+        for identity, each in lists.items()
+    }

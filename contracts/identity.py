@@ -25,6 +25,8 @@ _GAP: Final = re.compile(r"[\W_]+")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _SHARE_CLASS: Final = re.compile(r"\A([A-Z][A-Z0-9]*)-(P?[A-Z])\Z", re.ASCII)
 _WEB: Final = re.compile(r"\s*https?://[^\s/]", re.IGNORECASE)
+#: Any other address, `/news/1` or `urn:x:1`, which `N/A` and `n.a.` are not.
+_ADDRESS: Final = re.compile(r"(?!\s*n[/.]a\.?\s*\Z).*[/:.]\w", re.IGNORECASE | re.DOTALL)
 
 
 def canonical_url(url: str) -> str:
@@ -50,10 +52,19 @@ def canonical_url(url: str) -> str:
     return urlunsplit((scheme, netloc, path, query, ""))
 
 
+def is_web(address: str) -> bool:
+    """Whether a text begins as an absolute http(s) URL does."""
+    return _WEB.match(address) is not None
+
+
 def article_id(source: str, url: str | None, title: str, published_ms: int) -> str:
-    """`source#` + first 16 hex of SHA-256 over the canonical URL; without one, or with what only stands for none
-    (`N/A`, `-`, `nan`), over title + published minute."""
-    text = canonical_url(url) if url and _WEB.match(url) else f"{title.strip()}\n{published_ms // MINUTE_MS}"
+    """`source#` + first 16 hex of SHA-256 over the canonical URL; over another address + title + published minute;
+    without one, or with what only stands for none (`N/A`, `-`, `nan`), over title + published minute."""
+    text = f"{title.strip()}\n{published_ms // MINUTE_MS}"
+    if url and is_web(url):
+        text = canonical_url(url)
+    elif url and _ADDRESS.match(url):
+        text = f"{url.strip()}\n{text}"
     return f"{source}#{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 

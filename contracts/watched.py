@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from itertools import islice, zip_longest
 from typing import Any, Final
 
+from contracts.identity import series_of
 from contracts.ports import ControlStore
 
 WATCH_KIND: Final = "watch"
@@ -17,7 +18,7 @@ def watched_subjects(control: ControlStore) -> tuple[str, ...]:
     `Transient`."""
     documents = sorted(control.list(WATCH_KIND).values(), key=_began)
     in_turns = zip_longest(*(each.get("subjects", ()) for each in documents))
-    distinct = dict.fromkeys(subject for turn in in_turns for subject in turn if subject is not None)
+    distinct = dict.fromkeys(series_of(subject) for turn in in_turns for subject in turn if subject is not None)
     return tuple(islice(distinct, MAX_WATCHED))
 
 

@@ -19,8 +19,8 @@ from producers.sources.registry import load_sources
 from stores.home import Home, open_home
 
 #: Polled every second, a process that stays up need not wait: what comes later is taken by the next poll.
-EMBEDDED_ROUND_MS: Final = 500.0
-#: Half of what lies between two runs on AWS: a source is asked by the run that is nearest to its turn.
+SHORT_ROUND_MS: Final = 500.0
+#: Half of what lies between two runs of a function: a source is asked by the run that is nearest to its turn.
 SCHEDULE_EARLY_MS: Final = 150_000
 logger = logging.getLogger(__name__)
 _opening = threading.Lock()
@@ -28,7 +28,8 @@ _opening = threading.Lock()
 
 @functools.lru_cache(maxsize=4)
 def _service(settings: ProducerSettings, home: Home) -> ProducerService:
-    is_embedded = settings.home == "embedded"
+    # Lambda sets it. `candlewick up` polls every second, on either home.
+    is_function = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
     return ProducerService(
         log=home.log,
         control=home.control,
@@ -37,8 +38,8 @@ def _service(settings: ProducerSettings, home: Home) -> ProducerService:
         clock=home.clock,
         web=Web(home.clock, settings.user_agent, Reach(settings.networks)),
         sources=load_sources(settings.sources_file),
-        round_ms=EMBEDDED_ROUND_MS if is_embedded else ROUND_MS,
-        early_ms=0 if is_embedded else SCHEDULE_EARLY_MS,
+        round_ms=ROUND_MS if is_function else SHORT_ROUND_MS,
+        early_ms=SCHEDULE_EARLY_MS if is_function else 0,
     )
 
 

@@ -34,7 +34,7 @@ from contracts.events import (
     validate_raw,
 )
 from contracts.hashing import member_hash
-from contracts.identity import series_of
+from contracts.identity import event_id, series_of
 from contracts.instants import iso_ms, parse_ms
 from contracts.ports import MAX_PUT_RECORDS, Entry, EventLog, Lake
 from contracts.resolution import DAY_MS
@@ -227,7 +227,10 @@ class Maker:
             raise BadEvent("bad_subject", f"{event.subject[:60]!r} is neither a ticker nor tag:name")
         ingested_at, subject = iso_ms(ingested_ms), series_of(event.subject)
         if (event.ingested_at, event.subject) != (ingested_at, subject):  # the aggregator reads few other spellings
-            event = msgspec.structs.replace(event, ingested_at=ingested_at, subject=subject)
+            identity = event.event_id
+            if identity == event_id(event.article_id, event.subject):
+                identity = event_id(event.article_id, subject)
+            event = msgspec.structs.replace(event, event_id=identity, ingested_at=ingested_at, subject=subject)
             data = encode_scored(event)
         key = event.subject
         if self._lanes > 1:

@@ -68,7 +68,7 @@ class Polled(NamedTuple):
 
 class Known(NamedTuple):
     """A source, its state, and the version that guards the state's next write; `watched`: what of the watch lists it is
-    asked for this time; `asked_ms`: when it was."""
+    asked for this time; `asked_ms`: the turn at which it was."""
 
     source: Source
     state: dict[str, Any]
@@ -127,7 +127,7 @@ class ProducerService:
         if not due and not self._round.is_expecting:
             return Polled()
         answering = {each.source.name for each in due if each.state["state"] == "healthy"}
-        self._asked |= {each.source.name: each._replace(asked_ms=self._clock.now_ms()) for each in due}
+        self._asked |= {each.source.name: each._replace(asked_ms=self._turn_ms(each)) for each in due}
         self._web.pace.merge({name: value["calls"] for name, value in self._control.list(PACE_KIND).items()})
         totals = Polled()
         bugs: list[BaseException] = []
@@ -212,8 +212,18 @@ class ProducerService:
         state, now_ms = known.state, self._clock.now_ms()
         if state["state"] in _SLEEPING:
             return False
-        early_ms = self._early_ms if state["state"] == "healthy" else 0
-        return next_due_ms(state, now_ms) <= now_ms + early_ms or asks_early(state, known.watched, now_ms)
+        return next_due_ms(state, now_ms) <= self._reach_ms(state) or asks_early(state, known.watched, now_ms)
+
+    def _reach_ms(self, state: Mapping[str, Any]) -> int:
+        """Whoever's turn is until then is asked now."""
+        return self._clock.now_ms() + (self._early_ms if state["state"] == "healthy" else 0)
+
+    def _turn_ms(self, known: Known) -> int:
+        """The turn at which a source is asked: now, or the one for which it is asked early. Counted from when it was
+        asked, each turn would be early once more."""
+        now_ms = self._clock.now_ms()
+        due_ms = next_due_ms(known.state, now_ms)
+        return due_ms if now_ms < due_ms <= self._reach_ms(known.state) else now_ms
 
     def _fetch(self, known: Known, watched: Sequence[str]) -> Fetched:
         source, cursor = known.source, known.state.get("cursor") or {}

@@ -20,6 +20,8 @@ FAILURES_TO_OPEN: Final = 5
 FAILURE_WINDOW_MS: Final = 5 * MINUTE_MS
 PROBE_AFTER_MS: Final = MINUTE_MS
 FIRST_RETRY_MS: Final = 10_000
+#: Of `every_s` so much is left between an answer and the next question, however long the answer took.
+PAUSE_SHARE: Final = 10
 #: How far the clocks of two processes may be apart; what was done later than that was done before a clock was set back.
 CLOCK_TOLERANCE_MS: Final = MINUTE_MS
 #: Articles a source is known to have told: twice what it told from the first page to the last, or the first symbol to
@@ -37,11 +39,21 @@ def remembered(identity: str) -> str:
 
 def set_up(state: Mapping[str, Any] | None, source: Source, every_s: int) -> dict[str, Any]:
     """A source's state under its settings of today: new at another URL; with other options it begins anew, as where it
-    left off says nothing under them, but knows what it has told."""
+    left off says nothing under them, but knows what it has told; paced faster it has its turn sooner."""
     before = state if state and state.get("url") == source.url else {"state": "new"}
     content = msgspec.json.encode([source.kind, source.options], order="deterministic")
     settings = hashlib.blake2b(content, digest_size=8).hexdigest()
-    told = {"name": source.name, "kind": source.kind, "url": source.url, "every_s": every_s, "settings": settings}
+    told: dict[str, Any] = {
+        "name": source.name,
+        "kind": source.kind,
+        "url": source.url,
+        "every_s": every_s,
+        "settings": settings,
+    }
+    if before["state"] == "healthy" and every_s < int(before.get("every_s", every_s)):
+        told["next_due_ms"] = min(
+            int(before.get("next_due_ms", 0)), int(before.get("last_attempt_ms", 0)) + every_s * 1000
+        )
     return dict(before) | told | ({} if before.get("settings", settings) == settings else {"cursor": {}})
 
 
@@ -49,8 +61,8 @@ def after_answer(
     state: Mapping[str, Any], fetched: Fetched, told: Sequence[str], published: int, asked_ms: int, now_ms: int
 ) -> dict[str, Any]:
     """A source's state after an answer, whole or in part. `told`: what is remembered of all that was in it, known or
-    new: who goes on telling something is not to have it forgotten. `asked_ms`: when it was asked, from where its next
-    turn is counted."""
+    new: who goes on telling something is not to have it forgotten. `asked_ms`: the turn at which it was asked, from
+    where its next one is counted."""
     newest_ms = max((article.published_ms for article in fetched.articles), default=0)
     walked, is_whole = int(state.get("walked", 0)) + len(told), not fetched.more and fetched.trouble is None
     walk = max(walked, int(state.get("walk", 0)))
@@ -67,12 +79,13 @@ def after_answer(
         following |= {"last_success_ms": now_ms, "failures": []}
     if fetched.trouble is not None:
         return after_failure(following, fetched.trouble, now_ms)
+    every_ms = int(state["every_s"]) * 1000
     forgotten = f"tells {walked:,} records each time; {MAX_SEEN:,} are remembered, all others are published again"
     return _rated(following, now_ms) | {
         "state": "gone" if fetched.gone else "healthy",
         "last_attempt_ms": now_ms,
         "last_success_ms": now_ms,
-        "next_due_ms": now_ms if fetched.more else asked_ms + int(state["every_s"]) * 1000,
+        "next_due_ms": now_ms if fetched.more else max(asked_ms + every_ms, now_ms + every_ms // PAUSE_SHARE),
         "failures": [],
         "error": "the source says it is gone (HTTP 410)" if fetched.gone else None,
         "note": _short(notes(fetched.note, forgotten if walked > MAX_SEEN else None)),
@@ -116,12 +129,9 @@ def after_failure(state: Mapping[str, Any], error: FetchFailed, now_ms: int) -> 
 
 
 def next_due_ms(state: Mapping[str, Any], now_ms: int) -> int:
-    """When a source is to be asked; at once when its last turn was before the clock was set back, and sooner when it is
-    paced faster since."""
-    attempt_ms, due_ms = int(state.get("last_attempt_ms", 0)), int(state.get("next_due_ms", 0))
-    if attempt_ms > now_ms + CLOCK_TOLERANCE_MS:
-        return 0
-    return min(due_ms, attempt_ms + int(state["every_s"]) * 1000) if state["state"] == "healthy" else due_ms
+    """When a source is to be asked; at once when its last turn was before the clock was set back."""
+    was_set_back = int(state.get("last_attempt_ms", 0)) > now_ms + CLOCK_TOLERANCE_MS
+    return 0 if was_set_back else int(state.get("next_due_ms", 0))
 
 
 def asks_early(state: Mapping[str, Any], watched: frozenset[str], now_ms: int) -> bool:

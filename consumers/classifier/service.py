@@ -15,7 +15,7 @@ import msgspec
 from consumers.classifier.emit import emit
 from consumers.classifier.items import primary_item
 from consumers.classifier.models.registry import Model, Score
-from consumers.classifier.stories import Claim, Claimant, claim_all, documents, is_marked, links, mark
+from consumers.classifier.stories import Claim, Claimant, claim_all, documents, links, mark, marked
 from consumers.classifier.subjects import Symbols, subjects_of
 from consumers.classifier.text import clean, model_text
 from contracts.aside import Aside, aside_of, digest_key, put_asides
@@ -157,19 +157,17 @@ class ClassifierService:
     def _drop_known(self, batch: _Batch) -> None:
         """A re-fetch of an article that has its item or its mark, or that is in the batch already, emits nothing."""
         stored = self._items.get_primaries([work.article.article_id for work in batch.works])
-        seen = set(stored)
+        others = [work.article for work in batch.works if work.article.article_id not in stored]
+        seen = {*stored, *marked(self._control, others, self._clock.now_ms())}
         fresh = []
         for work in batch.works:
-            article, now_ms = work.article, self._clock.now_ms()
-            if article.article_id in seen:
+            identity = work.article.article_id
+            if identity in seen:
                 batch.counts["duplicates"] += 1
-                if item := stored.pop(article.article_id, None):
+                if item := stored.pop(identity, None):
                     batch.known.append((work.position, item))
                 continue
-            if is_marked(self._control, article.article_id, article.published_ms, article.ingested_ms, now_ms):
-                batch.counts["duplicates"] += 1
-                continue
-            seen.add(article.article_id)
+            seen.add(identity)
             fresh.append(work)
         batch.works = fresh
 

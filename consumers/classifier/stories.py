@@ -17,13 +17,14 @@ subjects, the same event time. After that an article is known by its item, and a
 """
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from consumers.classifier.text import clean
 from contracts.errors import Transient
+from contracts.events import RawArticle
 from contracts.identity import normalised_headline
 from contracts.ports import ControlStore, ControlWrite, Versioned
 from contracts.resolution import COARSEST, HOUR_MS
@@ -124,13 +125,13 @@ def _decide(
     return claims, writes
 
 
-def documents(control: ControlStore, names: Sequence[str]) -> dict[str, Versioned]:
-    """The headlines' documents. A store that is far away offers `get_many`: it is not asked for one after the other.
-    Raises `Transient`."""
+def documents(control: ControlStore, names: Sequence[str], kind: str = KIND) -> dict[str, Versioned]:
+    """Documents, the headlines' without `kind`. A store that is far away offers `get_many`: it is not asked for one
+    after the other. Raises `Transient`."""
     get_many = getattr(control, "get_many", None)
     if get_many is None:
-        return {name: control.get(KIND, name) for name in names}
-    found: dict[str, Versioned] = get_many(KIND, names)
+        return {name: control.get(kind, name) for name in names}
+    found: dict[str, Versioned] = get_many(kind, names)
     return found
 
 
@@ -170,11 +171,15 @@ def mark(control: ControlStore, article_id: str, first_id: str, now_ms: int) -> 
     control.put(COPY_KIND, article_id, {"first_id": first_id}, expires_ms=now_ms + COPY_TTL_MS)
 
 
-def is_marked(control: ControlStore, article_id: str, published_ms: int, ingested_ms: int, now_ms: int) -> bool:
-    """Whether an article is known as a copy of a story that may be forgotten by now: of younger ones the story itself
+def marked(control: ControlStore, articles: Iterable[RawArticle], now_ms: int) -> frozenset[str]:
+    """The ids of those known as copies of stories that may be forgotten by now: of younger ones the story itself
     tells, and nothing is read. One without a time of its own is as young as its last fetch. Raises `Transient`."""
-    may_be_old = published_ms <= now_ms - CLAIM_TTL_MS or published_ms == ingested_ms
-    return may_be_old and control.get(COPY_KIND, article_id).value is not None
+    old = [
+        article.article_id
+        for article in articles
+        if article.published_ms <= now_ms - CLAIM_TTL_MS or article.published_ms == article.ingested_ms
+    ]
+    return frozenset(name for name, found in documents(control, old, COPY_KIND).items() if found.value is not None)
 
 
 def _join(

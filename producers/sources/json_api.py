@@ -11,6 +11,7 @@ from requests.structures import CaseInsensitiveDict
 
 from contracts.errors import BadEvent
 from contracts.events import MAX_TICKERS, MAX_TITLE_CHARACTERS, RawArticle, make_raw
+from contracts.identity import series_of
 from contracts.instants import iso_ms
 from contracts.resolution import MINUTE_MS
 from contracts.subjects import is_ticker
@@ -203,7 +204,8 @@ def symbols_of(request: Request) -> tuple[str, ...]:
 
 def left_out_note(asked: Collection[str], watched: Collection[str]) -> str | None:
     """What an operator should know when not all watched subjects are asked for."""
-    missing = [each for each in watched if each not in asked]
+    series = set(map(series_of, asked))
+    missing = [each for each in watched if series_of(each) not in series]
     few = f"{', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}"
     return f"no room for {len(missing)} of the watched subjects: {few}" if missing else None
 

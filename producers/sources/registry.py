@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from contracts.errors import BadEvent, Unusable
 from contracts.events import MAX_TAGS, MAX_TICKERS, RawArticle
+from contracts.identity import series_of
 from contracts.ports import Secrets
 from contracts.subjects import TAG_PREFIX, is_tag, parse_subject
 from producers.fetch import FetchFailed, Web
@@ -190,7 +191,10 @@ def asked_for(source: Source, watched: Iterable[str]) -> tuple[str, ...]:
     if watches == "subjects":
         return cast(tuple[str, ...], import_module(KINDS[source.kind].module).chosen_of(watched))
     own = own_symbols(source)
-    others = [each for each in dict.fromkeys(watched) if not each.startswith(TAG_PREFIX) and each not in own]
+    series = set(map(series_of, own))
+    others = [
+        each for each in dict.fromkeys(watched) if not each.startswith(TAG_PREFIX) and series_of(each) not in series
+    ]
     return tuple(others[: MAX_SYMBOLS - len(own)])
 
 

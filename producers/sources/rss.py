@@ -17,7 +17,7 @@ from feedparser.mixin import _FeedParserMixin
 
 from contracts.errors import BadEvent
 from contracts.events import MAX_SNIPPET_CHARACTERS, MAX_TITLE_CHARACTERS, make_raw
-from contracts.identity import article_id, canonical_url
+from contracts.identity import article_id, canonical_url, is_web
 from contracts.instants import iso_ms
 from contracts.resolution import DAY_MS
 from producers.fetch import Answer, FetchFailed, conditions, validators
@@ -28,7 +28,7 @@ from producers.sources.times import zoned_ms
 
 ACCEPT: Final = "application/rss+xml, application/atom+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.1"
 MAX_ENTRIES: Final = 1_000
-#: Links that several entries had, of which so many are remembered.
+#: Links that several entries of earlier answers had, of which so many are remembered.
 MAX_SHARED: Final = 200
 _ROOT_ENDS: Final = re.compile(rb"</(?:\w+:)?(?:rss|feed|rdf)\s*>", re.IGNORECASE)
 _END_BYTES: Final = 1_000
@@ -151,9 +151,9 @@ def _shared(request: Request, feed: Any) -> dict[str, Any]:
         link, guid = _address(entry)
         if guid:
             guids.setdefault(_identity(request.source.name, _permalink(guid, link)), set()).add(_own_name(guid))
-    now = [identity for identity, each in guids.items() if len(each) > 1]
-    shared = list(dict.fromkeys([*request.cursor.get("shared", ()), *now]))[-MAX_SHARED:]
-    return {"shared": shared} if shared else {}
+    now = dict.fromkeys(identity for identity, each in guids.items() if len(each) > 1)
+    before = [each for each in request.cursor.get("shared", ()) if each not in now][-MAX_SHARED:]
+    return {"shared": [*before, *now]} if before or now else {}
 
 
 def _address(entry: Any) -> tuple[str, str]:
@@ -187,7 +187,7 @@ def _fields(request: Request, feed: Any, entry: Any, shared: Collection[str]) ->
 
 def _identity(source: str, address: str) -> str:
     """By the address an entry keeps; one that is no web address (`urn:…`) stands for the title."""
-    return article_id(source, address, address, 0)
+    return article_id(source, address if is_web(address) else None, address, 0)
 
 
 def _permalink(guid: str, link: str) -> str:

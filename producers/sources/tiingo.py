@@ -1,8 +1,8 @@
 """Tiingo news: many tickers a call, newest crawl first.
 
-Docs: https://www.tiingo.com/documentation/news. News is a paid add-on. Tickers are lower-case guesses: the classifier
-keeps those its symbol table knows when the source is called `tiingo` or `tiingo-…`; of one with another name only those
-that were asked for are told. Some refusals come with HTTP 200.
+Docs: https://www.tiingo.com/documentation/news. News is a paid add-on. Tickers are lower-case guesses, `brk-b` for
+BRK.B: the classifier keeps those its symbol table knows when the source is called `tiingo` or `tiingo-…`; of one with
+another name only those that were asked for are told. Some refusals come with HTTP 200.
 Cursor: see `paging.Walk`, by crawl date.
 """
 
@@ -13,6 +13,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.errors import BadEvent
+from contracts.identity import series_of
 from contracts.instants import date_of, parse_ms
 from contracts.resolution import DAY_MS, HOUR_MS
 from producers.pace import Limit
@@ -54,7 +55,7 @@ def fetch(request: Request) -> Fetched:
     groups = [symbols[at : at + TICKERS_A_CALL] for at in range(0, len(symbols), TICKERS_A_CALL)] or [()]
     walk = Walk(request, options.days_back * DAY_MS)
     headers = {"Authorization": f"Token {api.secret}"}
-    believed = None if _NAMED.match(request.source.name) else frozenset(symbols)
+    believed = None if _NAMED.match(request.source.name) else frozenset(map(series_of, symbols))
 
     def ask(group: int, page: int) -> Page:
         params = {
@@ -64,7 +65,7 @@ def fetch(request: Request) -> Fetched:
             "sortBy": "crawlDate",
         }
         if groups[group]:
-            params["tickers"] = ",".join(symbol.lower() for symbol in groups[group])
+            params["tickers"] = ",".join(symbol.lower().replace(".", "-") for symbol in groups[group])
         rows = api.get(request.source.url, params, headers)
         if not isinstance(rows, list):
             raise api.refused(message_of(rows) or "answered with no list of news")
@@ -87,7 +88,7 @@ def _crawled_ms(row: Any) -> int | None:
 
 
 def _fields(row: Mapping[str, Any], believed: Container[str] | None) -> dict[str, Any]:
-    """`believed`: the guesses that are told (None: all)."""
+    """`believed`: the series of the guesses that are told (None: all)."""
     told = row.get("tickers")
     tickers = tickers_of(told if isinstance(told, list) else ())
     return {
@@ -96,5 +97,5 @@ def _fields(row: Mapping[str, Any], believed: Container[str] | None) -> dict[str
         "url": row.get("url") or None,
         "publisher": text_of(row.get("source"), 200) or None,
         "published_at": str(row.get("publishedDate") or ""),
-        "tickers": tuple(each for each in tickers if believed is None or each in believed),
+        "tickers": tuple(each for each in tickers if believed is None or series_of(each) in believed),
     }

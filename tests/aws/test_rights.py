@@ -204,6 +204,7 @@ def run_pipeline(recorder: Recorder, home: Home, monkeypatch: pytest.MonkeyPatch
         )
         monkeypatch.setenv("CANDLEWICK_SOURCES_FILE", str(sources))
         monkeypatch.setenv("CANDLEWICK_PRIVATE_NETWORKS", "127.0.0.0/8")
+        monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "producers")
         for name in ("one", "two"):
             assert recorder.call("producers.handler", {"source": name})["published"] > 0
     assert home.lake.keys("opinions/")

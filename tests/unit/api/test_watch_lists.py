@@ -55,3 +55,11 @@ def test_a_list_without_an_end_gets_one_when_it_is_used(home: Installation) -> N
     lists_of(home).all_of("somebody")
     home.clock.advance((DAYS + 1) * DAY_MS)
     assert home.home.control.list(KIND) == {}
+
+
+def test_a_list_of_before_names_its_subjects_as_their_series_are_called(home: Installation) -> None:
+    lists = lists_of(home)
+    old = lists.create("somebody", "Shares", ["BRK-B", "BRK.B", "AAPL"])
+    assert lists.one_of("somebody", old["id"])["subjects"] == ["BRK.B", "AAPL"]
+    assert lists.update("somebody", old["id"], "Mine", None)["subjects"] == ["BRK.B", "AAPL"]
+    assert home.home.control.list(KIND)["somebody"]["subjects"] == ["AAPL", "BRK.B"]

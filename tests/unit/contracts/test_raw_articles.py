@@ -37,11 +37,18 @@ def test_a_ticker_is_upper_cased_on_entry() -> None:
     assert [parse_subject(text) for text in (" aapl ", "brk.b", "tag:ai")] == ["AAPL", "BRK.B", "tag:ai"]
 
 
-@pytest.mark.parametrize("url", ["", " ", "N/A", "-", "nan", "none", "#", "https://", "/news/7", None])
+@pytest.mark.parametrize("url", ["", " ", "N/A", "n.a.", "-", "nan", "none", "#", "https://", None])
 def test_what_is_no_address_is_no_identity(url: str | None) -> None:
     told = [make_raw("wire", ROW | {"url": url, "title": title}).article_id for title in ("Apple good", "Apple bad")]
     assert told == [make_raw("wire", ROW | {"title": title}).article_id for title in ("Apple good", "Apple bad")]
     assert len(set(told)) == 2
+
+
+@pytest.mark.parametrize("url", ["/news/{}", "www.a.example/{}", "//a.example/{}", "s3://b/k{}", "urn:x:{}"])
+def test_an_address_that_is_not_of_the_web_tells_apart_what_has_one_title(url: str) -> None:
+    rows = [ROW | {"url": url.format(1)}, ROW | {"url": url.format(2)}, ROW | {"url": url.format(1), "title": "u"}, ROW]
+    assert len({make_raw("wire", row).article_id for row in rows}) == 4
+    assert make_raw("wire", rows[0]).article_id == make_raw("wire", ROW | {"url": f" {url.format(1)} "}).article_id
 
 
 @pytest.mark.parametrize("url", ["https://a.example/1", " HTTP://a.example/1", "http://[id]/7", "http://a.example:x/1"])

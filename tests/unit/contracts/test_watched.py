@@ -24,3 +24,10 @@ def test_many_tokens_do_not_push_out_who_was_there_before() -> None:
         watch(control, f"u{user:04}", f"tag:t{user}")
     watched = watched_subjects(control)
     assert (len(watched), watched[0]) == (MAX_WATCHED, "NVDA")
+
+
+def test_a_share_that_was_watched_under_its_other_name_is_looked_for_under_its_own() -> None:
+    control = FakeControl()
+    watch(control, "a", "BRK-B", "tag:plan-b")
+    watch(control, "b", "BRK.B")
+    assert watched_subjects(control) == ("BRK.B", "tag:plan-b")

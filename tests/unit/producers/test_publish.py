@@ -87,6 +87,14 @@ def test_a_share_class_goes_to_the_series_that_is_shown(run: Publishing) -> None
     assert [record.partition_key for record in run.log.records[SCORED_STREAM]] == ["BRK.B"]
 
 
+def test_an_event_is_one_however_its_subject_is_written(run: Publishing) -> None:
+    for name in ("BRK-B", "BRK.B"):
+        run.publish(run.file("x.jsonl", SCORED | {"event_id": f"{SCORED['article_id']}@{name}", "subject": name}))
+    run.publish(run.file("x.jsonl", SCORED | {"event_id": "a name of its own", "subject": "BRK-B"}))
+    own = f"{SCORED['article_id']}@BRK.B"
+    assert [event["event_id"] for event in run.scored] == [own, own, "a name of its own"]
+
+
 def test_missing_stamps_are_filled_in_and_given_ones_stay(run: Publishing) -> None:
     run.publish(run.file("x.jsonl", without(SCORED, "ingested_at", "scored_at", "schema"), SCORED))
     filled, given = run.scored

@@ -2,6 +2,7 @@
 
 import pytest
 
+from producers.sources.rss import MAX_SHARED
 from tests.fakes.web import FakeSite, Reply, page
 from tests.unit.producers.test_rss import ask
 from tests.unit.producers.test_service import Polling, source
@@ -46,6 +47,17 @@ def test_the_other_entries_of_such_a_feed_keep_their_identity(site: FakeSite) ->
     assert before.article_id in {each.article_id for each in fetched.articles}
     (again,) = ask(site.put("/feed", feed(alone)), dict(fetched.cursor)).articles
     assert again.article_id == before.article_id
+
+
+def test_of_more_shared_links_than_are_remembered_every_entry_counts_once(site: FakeSite) -> None:
+    pages = range(MAX_SHARED + 100)
+    notes = [note(each % 60, f"https://desk.example/{each}", f"{each}-{{}}-{half}") for each in pages for half in "ab"]
+    polling = Polling(source("desk", site.put("/feed", feed(*notes))))
+    published = []
+    for _ in range(3):
+        published.append(polling.restart().poll().published)
+        polling.clock.advance(300_000)
+    assert published == [len(notes), 0, 0]
 
 
 def test_without_guids_a_link_is_one_article(site: FakeSite) -> None:

@@ -33,6 +33,22 @@ def test_what_tiingo_guesses_is_no_subject_whatever_the_source_is_called(site: F
     assert subjects == ("BRK.B", "NVDA")
 
 
+@pytest.mark.parametrize(
+    ("own", "watched"), [("BRK-B", ()), ("BRK.B", ()), ("NVDA", ("BRK.B",)), ("BRK-B", ("BRK.B",))]
+)
+def test_tiingo_is_asked_once_for_a_share_in_its_own_spelling_and_believed_in_any(
+    site: FakeSite, own: str, watched: tuple[str, ...]
+) -> None:
+    asking = Asking(site, "tiingo", {"symbols": [own]})
+    asking.source = asking.source.model_copy(update={"name": "wire"})
+    row = golden("tiingo_news.json")[0] | {"title": "Markets drift", "description": ""}
+    asking.put(told([row | {"tickers": ["brk-b"]}, row | {"url": "https://a.example/2", "tickers": ["brk.b"]}]))
+    fetched = asking.ask(*watched)
+    assert query(asking.asked[0])["tickers"] == ("nvda,brk-b" if own == "NVDA" else "brk-b")
+    assert [each.tickers for each in fetched.articles] == [("BRK.B",), ("BRK.B",)]
+    assert fetched.note is None
+
+
 @pytest.mark.parametrize(("field", "most"), [("tickers", MAX_TICKERS), ("tags", MAX_TAGS)])
 def test_settings_that_would_reject_every_article_are_refused(field: str, most: int) -> None:
     def text(count: int) -> str:

@@ -1,5 +1,7 @@
 """When a source has its turn: counted from when it was asked, and by the run of a schedule that is nearest to it."""
 
+from itertools import pairwise
+
 import pytest
 
 from producers.handler import SCHEDULE_EARLY_MS
@@ -45,6 +47,28 @@ def test_runs_of_a_schedule_that_come_a_little_early_or_late_miss_no_turn(
         polling.service._early_ms = SCHEDULE_EARLY_MS
         polling.service.poll()
     assert len(asked) == turns
+
+
+def test_between_the_runs_a_turn_is_neither_rounded_down_nor_up_for_ever(site: FakeSite) -> None:
+    polling = Polling(Source(name="good", kind="rss", url=site.put("/good", page(FEED)), every_s=430))
+    asked = asked_at(site, polling)
+    for run in range(43):
+        polling.clock.instant_ms = NOW_MS + run * RUN_MS
+        polling.restart()
+        polling.service._early_ms = SCHEDULE_EARLY_MS
+        polling.service.poll()
+    assert {after - before for before, after in pairwise(asked)} == {300, 600}
+    assert len(asked) in range(28, 32), "some 12,900 s of 430"
+
+
+def test_a_source_that_answers_slower_than_its_turns_come_is_left_alone_for_a_while(site: FakeSite) -> None:
+    polling = Polling(Source(name="slow", kind="rss", url=site.put("/slow", page(FEED)), every_s=10))
+    asked = asked_at(site, polling, 12_000)
+    polling.service.poll()
+    assert polling.service.poll().polled == 0
+    polling.clock.advance(1_000)
+    polling.service.poll()
+    assert asked == [0, 13]
 
 
 def test_a_source_that_asked_for_patience_is_not_asked_early(site: FakeSite) -> None:
