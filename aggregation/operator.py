@@ -384,10 +384,15 @@ def _windows(
 ) -> tuple[dict[int, Mapping[BucketKey, None]], list[BucketKey]]:
     """(windows still open, windows that became final now)."""
     still_open = dict(state.open)
-    for end_ms, keys in opened.items():
-        known, more = still_open.get(end_ms), dict.fromkeys(keys)
-        still_open[end_ms] = {**known, **more} if known else more
     finals: list[BucketKey] = []
-    for end_ms in sorted([end for end in still_open if end <= watermark_ms]):
-        finals += still_open.pop(end_ms)
+    for end_ms in sorted({*state.open, *opened}):
+        known, keys = still_open.get(end_ms), opened.get(end_ms, ())
+        if end_ms > watermark_ms:
+            if keys:
+                more = dict.fromkeys(keys)
+                still_open[end_ms] = {**known, **more} if known else more
+        elif known:
+            finals += {**still_open.pop(end_ms), **dict.fromkeys(keys)} if keys else still_open.pop(end_ms)
+        else:
+            finals += keys  # a replayed day ends as it is read: nothing is hashed for it
     return still_open, finals
