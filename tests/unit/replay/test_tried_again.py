@@ -34,13 +34,19 @@ def away_once(monkeypatch: pytest.MonkeyPatch, name: str, number: int, error: Ba
     monkeypatch.setattr(Handover, name, call)
 
 
-def test_a_rollback_that_is_tried_again_is_done_once(
-    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put(home, stream(50, seed=3))
+def ready(home: Home, settings: AggregatorSettings, seed: int) -> dict[str, Any]:
+    """A run that may be promoted."""
+    put(home, stream(50, seed=seed))
     Live(home, settings).all()
     run = replayed(home, settings)
     compared(home, run)
+    return run
+
+
+def test_a_rollback_that_is_tried_again_is_done_once(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ready(home, settings, 3)
     promote(home, settings, run["id"])
     away_once(monkeypatch, "settle", 2, Transient("bucket store", "throttled"))  # just after the swap
     with pytest.raises(Transient):
@@ -56,10 +62,7 @@ def test_a_rollback_that_is_tried_again_is_done_once(
 def test_a_promote_that_was_cut_short_before_the_swap_is_no_damage(
     home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(home, stream(50, seed=4))
-    Live(home, settings).all()
-    run = replayed(home, settings)
-    compared(home, run)
+    run = ready(home, settings, 4)
     put(home, stream(9, seed=5))
     monkeypatch.setattr(promote_module, "_go_live", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
