@@ -101,6 +101,8 @@ def measure(events: int, days: int, concurrency: int) -> dict[str, Any]:
     """Plan and run one size in a folder of its own."""
     folder = Path(tempfile.mkdtemp(prefix="bench-replay-"))
     try:
+        open_home(AggregatorSettings(data_dir=str(folder)))
+        forget_homes()
         fill_lake(folder, events, days)
         place = ("--json", "--data-dir", str(folder))
         plan, plan_s, plan_cpu_s = timed("replay", "plan", "--source", "lake", *place)
