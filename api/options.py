@@ -14,6 +14,8 @@ class ApiOptions(ApiSettings):
     poll_ms: int | None = Field(None, ge=5, le=900, description="pause between two reads of the change log; empty: "
                                 "20 on the embedded home, 500 on AWS (a read costs money there)")  # fmt: skip
     request_timeout_s: float = Field(10.0, gt=0, le=60, description="longest a store may take before 503")
+    streams_per_address: int | None = Field(None, ge=1, description="event streams one address may hold open before "
+                                            "429; empty: as many as there are places")  # fmt: skip
     max_body_bytes: int = Field(65_536, ge=1_024, description="largest request body before 413")
     rate_per_s: float = Field(100.0, gt=0, description="requests a second one token or address may make")
     rate_burst: int = Field(1_000, ge=1, description="requests one token or address may make at once")

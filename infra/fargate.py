@@ -16,17 +16,21 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as balancing
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from infra.alarming import TOPIC, make_alarm
+from infra.alarms import ON_FARGATE, alarms_of
 from infra.data_stack import DataStack
-from infra.functions import ROWS, settings_of
+from infra.functions import ROWS, settings_of, table_arns
 from infra.names import physical
 from infra.network import make_network
 from infra.stages import Stage
-from stores.dynamo_schema import CHANGES, CONTROL, ITEMS_DASHBOARD, ITEMS_PRIMARY, TIMESERIES
 
 PORT: Final = 8000
 CONNECTIONS: Final = 1_000
+#: Of these, what one address may hold: an office behind one is let in, and nobody takes them all.
+CONNECTIONS_PER_ADDRESS: Final = 200
 LIFETIME_S: Final = 900
 #: The balancer closes a connection on which nothing went for so long; the heartbeat is every 10 s.
 IDLE_S: Final = 60
@@ -66,7 +70,7 @@ class StreamService(Construct):
 
     def __init__(self, scope: Construct, name: str, stage: Stage, data: DataStack) -> None:
         super().__init__(scope, name)
-        vpc = make_network(self, stage, "public", ec2.SubnetType.PUBLIC)
+        vpc = make_network(self, "public", ec2.SubnetType.PUBLIC)
         cluster = ecs.Cluster(self, "Cluster", vpc=vpc, container_insights_v2=ecs.ContainerInsights.ENABLED)
         task = self._task(stage, data)
         service = ecs.FargateService(
@@ -84,7 +88,7 @@ class StreamService(Construct):
         )
         self.balancer.log_access_logs(data.access_logs, "balancer")
         listener = self.balancer.add_listener("Http", port=80, open=False, protocol=balancing.ApplicationProtocol.HTTP)
-        listener.add_targets(
+        group = listener.add_targets(
             "Streams",
             port=PORT,
             protocol=balancing.ApplicationProtocol.HTTP,
@@ -94,10 +98,25 @@ class StreamService(Construct):
             deregistration_delay=cdk.Duration.seconds(30),
         )
         listener.connections.allow_default_port_from(ec2.Peer.prefix_list(cloudfront_addresses(stage.region)))
+        self._alarms(stage, group, service)
 
     def origin(self) -> cloudfront.IOrigin:
         """For the distribution."""
         return origins.LoadBalancerV2Origin(self.balancer, protocol_policy=cloudfront.OriginProtocolPolicy.HTTP_ONLY)
+
+    def _alarms(
+        self, stage: Stage, group: balancing.ApplicationTargetGroup, service: ecs.FargateService
+    ) -> None:
+        """Here and not with the others: a stack that imports a balancer's name keeps it from ever being taken away. So
+        the topic is called by its name too; it is made after this stack."""
+        arn = cdk.Stack.of(self).format_arn(service="sns", resource=physical(stage.name, TOPIC))
+        topic = sns.Topic.from_topic_arn(self, "AlarmsTopic", arn)
+        balancer = {"LoadBalancer": self.balancer.load_balancer_full_name}
+        known = {"balancer": balancer, "targets": balancer | {"TargetGroup": group.target_group_full_name}}
+        for row in alarms_of("fargate"):
+            if row.source in ON_FARGATE:
+                # Not before the first task is well.
+                make_alarm(self, row, stage, topic, known).node.add_dependency(service)
 
     def _task(self, stage: Stage, data: DataStack) -> ecs.FargateTaskDefinition:
         stack = cdk.Stack.of(self)
@@ -112,6 +131,7 @@ class StreamService(Construct):
         )
         environment = settings_of(ROWS["stream"], stage, data.lake.bucket_name)
         environment |= {"CANDLEWICK_MAX_CONNECTIONS": str(CONNECTIONS), "CANDLEWICK_MAX_LIFETIME_S": str(LIFETIME_S)}
+        environment |= {"CANDLEWICK_STREAMS_PER_ADDRESS": str(CONNECTIONS_PER_ADDRESS)}
         environment |= {"CANDLEWICK_HOST": "0.0.0.0", "PORT": str(PORT), "CANDLEWICK_TRUSTED_HOPS": str(TRUSTED_HOPS)}
         image = ecs.ContainerImage.from_asset(
             str(ROOT), file="infra/stream.Dockerfile", platform=images.Platform.LINUX_ARM64
@@ -129,12 +149,7 @@ class StreamService(Construct):
             readonly_root_filesystem=True,
         )
         for access in ROWS["stream"].access:
-            arn = data.tables[access.table].table_arn
-            if access.table == TIMESERIES:
-                arn = stack.format_arn(
-                    service="dynamodb", resource="table", resource_name=physical(stage.name, f"{TIMESERIES}-*")
-                )
-            assert access.table in (CONTROL, CHANGES, TIMESERIES, ITEMS_PRIMARY, ITEMS_DASHBOARD)
-            task.add_to_task_role_policy(iam.PolicyStatement(actions=list(access.actions), resources=[arn]))
+            arns = table_arns(stack, stage, data, access.table)
+            task.add_to_task_role_policy(iam.PolicyStatement(actions=list(access.actions), resources=arns))
         data.secret.grant_read(task.task_role)
         return task

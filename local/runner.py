@@ -1,7 +1,6 @@
 """`candlewick up`: the whole line in one process, on one data directory, behind one lock."""
 
 import asyncio
-import csv
 import functools
 import json
 import logging
@@ -11,11 +10,11 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, cast
 
 from api.app import create_app
+from api.names import company_names
 from api.options import ApiOptions
 from api.server import bind, make_server, settle_memory
 from contracts.errors import BadRequest, Unusable
@@ -153,17 +152,13 @@ def run_up(
             home.close()
 
 
-def company_names(table: Path | None = None) -> dict[str, str]:
-    """Ticker → company, from a symbol table (None: the shipped one) that `check_line` has read. It may lack names."""
-    with (table or files("consumers.classifier").joinpath("symbols.csv")).open(encoding="utf-8-sig") as lines:
-        return {row["ticker"]: row["name"] for row in csv.DictReader(lines) if row.get("name")}
-
-
 def _listen(host: str, port: int) -> socket.socket:
-    if not host.strip():
-        raise BadRequest(f"--host {host!r} is no address, such as 127.0.0.1")
     try:
-        return bind(host, port)
+        if host.strip():
+            return bind(host, port)
+        raise ValueError
+    except (ValueError, TypeError):  # of letters or lengths that no name of a host has
+        raise BadRequest(f"--host {host!r} is no address, such as 127.0.0.1") from None
     except OSError as error:
         raise Unusable(
             f"cannot listen on {host}:{port} ({error.strerror or error}); stop what uses it or give another --port"

@@ -18,11 +18,11 @@ def promote(home: "Home", settings: "AggregatorSettings", name: str, force: bool
     return promote(home, settings, name, force, reason)
 
 
-def rollback(home: "Home", settings: "AggregatorSettings", name: str, reason: str) -> dict[str, Any]:
+def rollback(home: "Home", settings: "AggregatorSettings", name: str, force: bool, reason: str) -> dict[str, Any]:
     """Make live again what was live before `name`; the audit record. Raises `Conflict`, `BadRequest`, `Transient`."""
     from ops.replay.promote import rollback
 
-    return rollback(home, settings, reason, only_from=name)
+    return rollback(home, settings, reason, only_from=name, force=force)
 
 
 def compare(home: "Home", settings: "AggregatorSettings", name: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from api.context import Services, Use
 from api.logs import note
 from api.params import SUBJECT_SCHEMA, resolutions_of, subject_of
 from api.problems import HttpProblem
+from api.rate import address_of
 from api.respond import json_answer
 from api.routes.stream import EVENT_STREAM, Cursor, LastEventId, Resolutions, Since, Until, open_stream, place_of
 from api.sse.filters import make_filter
@@ -72,7 +73,8 @@ async def configurations(request: Request, services: Use, caller: Authenticated)
 
 @router.post("/configurations", response_model=Configuration, status_code=201, summary="Make a watch list")
 async def create(request: Request, services: Use, caller: Authenticated, new: NewConfiguration) -> Response:
-    """A watch list of up to five subjects; 409 when the caller has as many lists as allowed."""
+    """A watch list of up to five subjects; 409 when the caller has as many lists as allowed, or has none and
+    there is room for nobody else's."""
     made = await services.run("control", services.watch_lists.create, caller.user, new.name, _canonical(new.subjects))
     answer = json_answer(request, _document(made), status=201)
     answer.headers["Location"] = f"/api/v2/configurations/{made['id']}"
@@ -126,6 +128,7 @@ async def _follow(services: Services, user: str, identity: str) -> None:
     responses=EVENT_STREAM,
 )
 async def stream(
+    request: Request,
     services: Use,
     caller: Authenticated,
     identity: Identity,
@@ -141,4 +144,5 @@ async def stream(
     wanted = make_filter(found["subjects"], resolutions_of(resolutions))
     start, until_ms = place_of(cursor, since, until, last_event_id)
     edited_ms = parse_ms(found["updated_at"])
-    return await open_stream(services, wanted, start, until_ms, (caller.user, identity), edited_ms)
+    address = address_of(request.scope, services.options.trusted_hops)
+    return await open_stream(services, address, wanted, start, until_ms, (caller.user, identity), edited_ms)

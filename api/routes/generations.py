@@ -1,5 +1,6 @@
 """`/generations`: what replays built, which one is live, and how two of them differ."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
@@ -8,15 +9,17 @@ from starlette.responses import Response
 
 from api.auth import Admin
 from api.compare import compare
-from api.context import Services, Use
+from api.context import Services, TooSlow, Use
 from api.problems import HttpProblem
 from api.replay_answers import Comparison, Generations, Promoted
 from api.respond import json_answer
-from contracts.errors import BadRequest
+from contracts.errors import BadRequest, Unusable
 from contracts.generation import AUDIT_KIND
 
 #: Longer than a promote catches up or a comparison looks; what takes longer belongs on the command line.
 PATIENCE_S: Final = 120.0
+#: When to look how a wish ended that takes longer.
+SLOW_RETRY_S: Final = 60
 #: When to ask again while somebody else's comparison runs.
 BUSY_RETRY_S: Final = 5
 router = APIRouter(tags=["generations"])
@@ -61,11 +64,23 @@ async def generations(request: Request, services: Use) -> Response:
 
 
 async def act(services: Services, action: str, *arguments: Any) -> dict[str, Any]:
-    """Have an administrator's wish done. Raises `HttpProblem` 409 where this process cannot, and what the action
-    raises."""
+    """Have an administrator's wish done. Raises `HttpProblem` (409 where it cannot be, 503 when it takes longer) and
+    what the action raises."""
     if action not in services.actions:
         raise HttpProblem(409, f"this process cannot {action}; use `candlewick replay {action}`")
-    return await services.offload.within(PATIENCE_S, "control", services.actions[action], *arguments)
+    try:
+        return await services.offload.within(PATIENCE_S, "control", _done, services.actions[action], *arguments)
+    except TooSlow:
+        detail = f"the {action} takes longer than {PATIENCE_S:g} s and goes on; GET /api/v2/runs tells how it ends"
+        raise HttpProblem(503, detail, {"Retry-After": str(SLOW_RETRY_S)}, retry_after=SLOW_RETRY_S) from None
+
+
+def _done(action: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """An action's answer. What is unusable is told in full: the administrator is who can mend it."""
+    try:
+        return action(*arguments)
+    except Unusable as error:
+        raise HttpProblem(409, str(error)) from error
 
 
 async def must_be_known(services: Services, name: str) -> None:
@@ -95,17 +110,20 @@ def _compare(services: Services, a: str, b: str) -> dict[str, Any] | None:
 async def comparison(request: Request, services: Use, a: Before, b: Generation) -> Response:
     """Counts of equal and changed buckets, and the twenty that differ most. Large ones are compared by
     `candlewick replay compare`; `complete` tells whether all was looked at. One comparison at a time; 429: another one
-    runs."""
+    runs; 409: the buckets are on AWS, where all of them are too many to read for one answer."""
     if a == b:
         raise BadRequest(f"b: {b} does not differ from itself; name another generation")
+    if services.options.home == "aws":
+        raise HttpProblem(409, f"this process cannot compare; use `candlewick replay compare {a} {b}`")
     found = await services.run("buckets", _compare, services, a, b)
     if found is None:
         raise HttpProblem(404, f"{a} or {b} is no known generation; GET /api/v2/generations lists them")
     return json_answer(request, found)
 
 
-class PromoteWish(BaseModel):
-    """How to promote. Without `force` the run must be compared with the live generation inside the thresholds."""
+class SwapWish(BaseModel):
+    """How to make another generation live. Without `force` a promote wants the run compared with the live generation,
+    inside the thresholds, and a rollback leaves out nothing that arrived since and has expired."""
 
     model_config = ConfigDict(extra="forbid")
     force: bool = False
@@ -115,28 +133,23 @@ class PromoteWish(BaseModel):
 @router.post(
     "/generations/{name}/promote", response_model=Promoted, summary="Make a generation live", dependencies=[Admin]
 )
-async def promote(request: Request, services: Use, name: Generation, wish: PromoteWish) -> Response:
+async def promote(request: Request, services: Use, name: Generation, wish: SwapWish) -> Response:
     """Catches up with what arrived since its run was planned, and swaps (admin). Every open dashboard follows.
-    409: it may not go live yet, or another one did first."""
+    409: it may not go live yet, or another one did first; 400: it cannot (`detail` says why)."""
     await must_be_known(services, name)
-    record = await act(services, "promote", name, wish.force, wish.reason)
-    return json_answer(request, {each: record[each] for each in ("generation", "previous", "at", "forced", "reason")})
-
-
-class RollbackWish(BaseModel):
-    """Why to go back."""
-
-    model_config = ConfigDict(extra="forbid")
-    reason: str = Field("", max_length=500, description="kept in the audit record")
+    return json_answer(request, await _swap(services, "promote", name, wish))
 
 
 @router.post(
     "/generations/{name}/rollback", response_model=Promoted, summary="Go back from a generation", dependencies=[Admin]
 )
-async def rollback(request: Request, services: Use, name: Generation, wish: RollbackWish) -> Response:
+async def rollback(request: Request, services: Use, name: Generation, wish: SwapWish) -> Response:
     """Makes live again what was live before `name`, with all that arrived since (admin). Every open dashboard follows.
-    409: `name` is not live (any more), or nothing was promoted."""
+    409: `name` is not live (any more); 400: nothing was promoted, or the way back would leave something out."""
     await must_be_known(services, name)
-    record = await act(services, "rollback", name, wish.reason)
-    answer = {each: record[each] for each in ("generation", "previous", "at", "reason")}
-    return json_answer(request, answer | {"forced": False})
+    return json_answer(request, await _swap(services, "rollback", name, wish))
+
+
+async def _swap(services: Services, action: str, name: str, wish: SwapWish) -> dict[str, Any]:
+    record = await act(services, action, name, wish.force, wish.reason)
+    return {each: record[each] for each in ("generation", "previous", "at", "forced", "reason")}

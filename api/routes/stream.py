@@ -11,6 +11,7 @@ from api.answers import Changes, StreamStatus
 from api.context import Services, Use
 from api.params import INSTANT_SCHEMA, RESOLUTIONS_SCHEMA, SUBJECTS_SCHEMA, instant_or_none, resolutions_of, subjects_of
 from api.problems import HttpProblem
+from api.rate import address_of
 from api.respond import json_answer, large_answer, not_modified
 from api.sse.connections import RETRY_AFTER_S
 from api.sse.cursor import MAX_CHARACTERS
@@ -65,40 +66,52 @@ def place_of(
 
 async def open_stream(
     services: Services,
+    address: str,
     wanted: Filter,
     start: Start,
     until_ms: int | None,
     configuration: tuple[str, str] | None = None,
     edited_ms: int | None = None,
 ) -> Response:
-    """A place among the connections and the first events; 204 for who comes back and has heard all there is until an
-    `until` in the past: that keeps a browser from asking again. `configuration`: the watch list it follows, edited
-    last at `edited_ms`. Raises `HttpProblem` (503) at the cap, `Transient` when the store is needed and down."""
+    """A place among the connections for a caller at `address` and the first events; 204 for who comes back and has
+    heard all there is until an `until` in the past: that keeps a browser from asking again. `configuration`: the watch
+    list it follows, edited last at `edited_ms`. Raises `HttpProblem` (503 at the cap, 429 when the address has its
+    share), `Transient` when the store is needed and down."""
     connections = services.connections
     if not services.live:
         raise HttpProblem(501, "this process answers in one piece and cannot stream; poll /api/v2/changes")
-    if not connections.reserve():
-        most = services.options.max_connections
-        if connections.draining:
-            raise HttpProblem(503, "this process is going away", {"Retry-After": "1"}, retry_after=1)
-        raise HttpProblem(
-            503,
-            f"all {most} stream connections are taken; try again in {RETRY_AFTER_S} s, or poll /changes",
-            {"Retry-After": str(RETRY_AFTER_S)},
-            max_connections=most,
-            retry_after=RETRY_AFTER_S,
-        )
+    if not connections.reserve(address):
+        raise _refusal(services, address)
     over = until_ms is not None and services.clock.now_ms() >= until_ms
     try:
         await connections.ensure_started()
         opening = await services.opener.open(start, wanted, until_ms, None if over else edited_ms)
     except BaseException:
-        connections.release()
+        connections.release(address)
         raise
     if over and start.again and opening.resumed and not opening.parts(wanted):
-        connections.release()
+        connections.release(address)
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
-    return Handover(EventStream(connections, wanted, opening, until_ms, configuration, over))
+    return Handover(EventStream(connections, wanted, opening, until_ms, configuration, over, address))
+
+
+def _refusal(services: Services, address: str) -> HttpProblem:
+    """Why a stream gets no place."""
+    connections, options = services.connections, services.options
+    if connections.draining:
+        return HttpProblem(503, "this process is going away", {"Retry-After": "1"}, retry_after=1)
+    status, most = 503, options.max_connections
+    reason = f"all {most} stream connections are taken"
+    if connections.has_its_share(address):
+        status, most = 429, options.streams_per_address or 0
+        reason = f"this address has {most} streams open, as many as one may"
+    return HttpProblem(
+        status,
+        f"{reason}; try again in {RETRY_AFTER_S} s, or poll /changes",
+        {"Retry-After": str(RETRY_AFTER_S)},
+        max_connections=most,
+        retry_after=RETRY_AFTER_S,
+    )
 
 
 @router.get(
@@ -108,6 +121,7 @@ async def open_stream(
     responses=EVENT_STREAM,
 )
 async def stream(
+    request: Request,
     services: Use,
     tickers: Tickers = None,
     resolutions: Resolutions = "1m",
@@ -120,7 +134,8 @@ async def stream(
     `new_item`, `sentiment_update`, `metrics`, `heartbeat`, `bye`. See docs/formats.md."""
     wanted = wanted_of(tickers, resolutions)
     start, until_ms = place_of(cursor, since, until, last_event_id)
-    return await open_stream(services, wanted, start, until_ms)
+    address = address_of(request.scope, services.options.trusted_hops)
+    return await open_stream(services, address, wanted, start, until_ms)
 
 
 @router.get("/changes", response_model=Changes, summary="Live events, polled")

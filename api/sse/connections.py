@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from api.duties import end, kept_up
@@ -29,6 +30,8 @@ class Connections:
         self.open: set[EventStream] = set()
         self.refused = 0
         self.reserved = 0
+        #: Streams that are open or about to, by the address they came from.
+        self._held: Counter[str] = Counter()
         self.draining = False
         self._passed = 0
         self._tasks: list[asyncio.Task[None]] = []
@@ -36,21 +39,33 @@ class Connections:
         hub.on_epoch_change.append(lambda _: self.end_all("epoch_changed"))
 
     # ---- places ----------------------------------------------------------------------------------------------------
-    def reserve(self) -> bool:
-        """Take a place for a connection that is about to open; false at the cap or while draining."""
+    def reserve(self, address: str) -> bool:
+        """Take a place for a connection that is about to open; false when the address has as many as one may, at the
+        cap, or while draining."""
+        if self.has_its_share(address):
+            self.refused += 1
+            return False
         if self.draining or len(self.open) + self.reserved >= self.hub.options.max_connections:
             self.refused += 1
             record({"StreamRefusals": 1})
             return False
         self.reserved += 1
+        self._held[address] += 1
         return True
 
-    def release(self) -> None:
-        """Give a reserved place back, because the stream is open now or will not be."""
+    def has_its_share(self, address: str) -> bool:
+        """An address holds as many streams as one may."""
+        most = self.hub.options.streams_per_address
+        return most is not None and self._held[address] >= most
+
+    def release(self, address: str) -> None:
+        """Give a reserved place back, because the stream will not be."""
         self.reserved -= 1
+        self._leave(address)
 
     def add(self, stream: "EventStream") -> None:
-        """A stream is open; one that was being opened when the drain began is told so now."""
+        """A stream takes its reserved place; one that was being opened when the drain began is told so now."""
+        self.reserved -= 1
         self.open.add(stream)
         if self.draining:
             stream.end("shutdown")
@@ -60,8 +75,14 @@ class Connections:
     def remove(self, stream: "EventStream") -> None:
         """A stream is closed."""
         self.open.discard(stream)
+        self._leave(stream.address)
         self.hub.connections = len(self.open)
         observe({"StreamConnections": len(self.open)})
+
+    def _leave(self, address: str) -> None:
+        self._held[address] -= 1
+        if not self._held[address]:
+            del self._held[address]
 
     def end_all(self, reason: str) -> None:
         """Say farewell to everyone."""

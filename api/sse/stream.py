@@ -127,6 +127,7 @@ class EventStream:
         "_task",
         "_wake",
         "_wire",
+        "address",
         "configuration",
         "ending",
         "expires_ms",
@@ -146,8 +147,10 @@ class EventStream:
         until_ms: int | None,
         configuration: tuple[str, str] | None = None,
         over: bool = False,
+        address: str = "",
     ) -> None:
         self._connections = connections
+        self.address = address
         self._hub = connections.hub
         self.wanted = wanted
         self._opening: Opening | None = opening
@@ -200,7 +203,6 @@ class EventStream:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         self._task = asyncio.current_task()
         self._wire = scope.get("extensions", {}).get(WIRE)
-        self._connections.release()
         self._connections.add(self)
         watcher = None
         try:

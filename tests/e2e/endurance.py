@@ -17,15 +17,15 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from aggregation.event import decode
 from contracts.errors import BadEvent
 from contracts.events import SCORED_STREAM
+from contracts.ports import EventLog, Position
 from contracts.settings import AggregatorSettings
-from ops.log_reader import pages
 from stores.home import Home, open_home
 from tests import oracle
 from tests.bench.report import machine, percentile, rss_bytes
@@ -36,6 +36,7 @@ from tests.e2e.soak_feed import subjects
 from tests.e2e.soak_page import page
 
 LOOK_EVERY_S = 2.0
+PAGE_RECORDS = 10_000
 #: By then, of 30 minutes, all that happens now and then has happened: streams have ended as planned and come back
 #: (their lifetime is a quarter of an hour, give or take a fifth), and the finaliser has looked back a whole one.
 WARM_UP = 2 / 3
@@ -229,8 +230,17 @@ async def live(up: Up, data: Path, load: Load) -> tuple[Crowd, dict[str, Any]]:
 
 def logged(home: Home) -> list[dict[str, Any]]:
     """Every scored event of the log, as documents."""
-    lines = [record.data for _, records in pages(home.log, SCORED_STREAM) for record in records]
-    return [json.loads(line) for line in lines if _is_event(line)]
+    return [json.loads(line) for line in _records(home.log, SCORED_STREAM) if _is_event(line)]
+
+
+def _records(log: EventLog, stream: str) -> Iterator[bytes]:
+    """From the oldest kept record of a stream to its newest."""
+    for shard in log.shards(stream):
+        iterator: str | None = log.iterator(stream, shard.shard_id, Position("TRIM_HORIZON"))
+        while iterator:
+            page = log.get_records(iterator, PAGE_RECORDS)
+            yield from (record.data for record in page.records)
+            iterator = None if page.behind_ms == 0 and not page.records else page.next_iterator
 
 
 def _is_event(line: bytes) -> bool:

@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from api.names import company_names
 from contracts.clock import SystemClock
 from contracts.events import RAW_STREAM
 from contracts.instants import iso_ms
 from contracts.ports import Entry
 from contracts.settings import Settings
 from local.demo import DATA_FILE, read_day
-from local.runner import company_names
 from producers.publisher import Publisher
 from stores.home import open_home
 

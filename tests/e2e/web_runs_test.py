@@ -1,5 +1,6 @@
 """Runs in a real Chromium: progress, the overlay of two generations, compare, promote while others watch, roll back."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,7 +125,16 @@ def test_overlay_compare_promote_and_back(browser: Any, server: WebServer) -> No
         shot(other.page, "live-after-promote")
 
         page.click(".run-actions button:has-text('Roll back to g1')")
+        refused = json.dumps({"status": 400, "detail": "1 events have expired; --force leaves them out"})
+        page.route("**/rollback", lambda route: route.fulfill(status=400, body=refused), times=1)
         fill_dialog(page, None, "only a drill")
+        page.wait_for_selector("dialog.admin [role=alert]:has-text('have expired')")
+        page.check("dialog.admin [type=checkbox]")
+        assert page.is_visible("dialog.admin [name=reason]:required")
+        shot(page, "rollback-refused")
+        with page.expect_request("**/rollback") as asked:
+            fill_dialog(page, None, "only a drill")
+        assert asked.value.post_data_json == {"force": True, "reason": "only a drill"}
         other.page.wait_for_selector('.legend .chip:has-text("g1 live again")', timeout=FOLLOWED_WITHIN_S * 1_000)
         page.wait_for_selector('.run-state:has-text("retired")')
         assert follows(other.page, server) == before

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from api.headers import CSP
-from infra.alarms import ALARMS, BUDGET_RUNBOOK
+from infra.alarms import ALARMS, BUDGET_RUNBOOK, alarms_of
 from infra.bundles import BUNDLES, SHARED
 from infra.dashboard import PIPELINE
 from infra.fargate import CLOUDFRONT_LISTS, cloudfront_addresses
@@ -224,9 +224,6 @@ def test_on_fargate_there_is_a_service_and_no_stream_function(templates: Templat
         assert action in pulling, action
     names = [each["Properties"]["FunctionName"] for each in resources(api, "AWS::Lambda::Function").values()]
     assert names == ["preprod-candlewick-api"]
-    alarms = resources(templates("all")["Ops"], "AWS::CloudWatch::Alarm").values()
-    watched = {each["Properties"]["AlarmName"].removeprefix("preprod-candlewick-") for each in alarms}
-    assert {row.name for row in ALARMS} - watched == {"errors-stream", "stream-refusals-function"}
 
 
 def test_the_image_holds_the_streams_code_and_nothing_of_whoever_builds_it():
@@ -251,6 +248,7 @@ def test_on_fargate_only_cloudfront_and_its_balancer_stand_between_a_caller_and_
     (container,) = task["Properties"]["ContainerDefinitions"]
     given = {each["Name"]: each["Value"] for each in container["Environment"]}
     assert given["CANDLEWICK_TRUSTED_HOPS"] == "2"
+    assert int(given["CANDLEWICK_STREAMS_PER_ADDRESS"]) < int(given["CANDLEWICK_MAX_CONNECTIONS"])
     groups = resources(api, "AWS::EC2::SecurityGroup")
     inline = [rule for each in groups.values() for rule in each["Properties"].get("SecurityGroupIngress", ())]
     rules = inline + [each["Properties"] for each in resources(api, "AWS::EC2::SecurityGroupIngress").values()]
@@ -307,11 +305,17 @@ def test_the_cache_is_off_unless_asked_for(templates: Templates):
 
 
 def test_every_alarm_of_the_table_is_deployed_and_has_a_runbook(templates: Templates):
-    deployed = {
-        each["Properties"]["AlarmName"].removeprefix("dev-candlewick-")
-        for each in resources(templates("dev")["Ops"], "AWS::CloudWatch::Alarm").values()
-    }
-    assert deployed == {row.name for row in ALARMS}
+    for variant, stage, stream_on in (("dev", "dev", "lambda"), ("all", "preprod", "fargate")):
+        deployed = {
+            each["Properties"]["AlarmName"].removeprefix(f"{stage}-candlewick-")
+            for name in ("Api", "Ops")
+            for each in resources(templates(variant)[name], "AWS::CloudWatch::Alarm").values()
+        }
+        assert deployed == {row.name for row in alarms_of(stream_on)}
+        (board,) = resources(templates(variant)["Ops"], "AWS::CloudWatch::Dashboard").values()
+        shown = json.dumps(board["Properties"]["DashboardBody"])
+        assert all(row.name in shown or row.name.title().replace("-", "") in shown for row in alarms_of(stream_on))
+    assert {*alarms_of("lambda"), *alarms_of("fargate")} == set(ALARMS)
     for name in [*(row.runbook for row in ALARMS), BUDGET_RUNBOOK]:
         assert (ROOT / "docs" / "runbooks" / f"{name}.md").exists(), name
 

@@ -40,7 +40,7 @@ async def greeting_of(services: Any, wanted: Filter) -> list[tuple[bytes, float]
             writes.append((message["body"], stream.sending_since_ms))
             await asyncio.sleep(0.002)
 
-    services.connections.reserve()
+    services.connections.reserve("")
     await asyncio.wait_for(stream({"http_version": "1.1"}, receive, send), 10)
     return writes
 

@@ -50,7 +50,7 @@ class Reader:
 @contextlib.asynccontextmanager
 async def listening(services: Any, stream: EventStream) -> AsyncIterator[Reader]:
     reader = Reader()
-    services.connections.reserve()
+    services.connections.reserve("")
     task = asyncio.create_task(stream({"http_version": "1.1"}, reader.receive, reader.send))
     try:
         yield reader

@@ -33,6 +33,7 @@ async def test_clients_that_left_while_their_stream_was_opened_are_forgotten(hom
         async with asyncio.timeout(10):
             while connections.reserved or connections.open:
                 await asyncio.sleep(0.05)
+        assert not connections._held
 
 
 @live

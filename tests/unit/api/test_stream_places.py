@@ -133,17 +133,19 @@ async def test_the_ring_holds_what_somebody_has_not_been_sent_and_no_more(home: 
             assert not ring.holds(here - 1)
 
             stream.index = here - 1  # as one that has not taken what was sent last
-            assert connections.reserve()
+            assert connections.reserve("")
             line.tell(told(2))
             await taken_in(home, app)
             for _ in range(3):
                 connections.tidy()
             assert ring.holds(here), "somebody is being let in, who may go on from there"
-            connections.release()
+            connections.release("")
 
 
 class At:
     """A stream, as far as the ring is concerned."""
+
+    address = ""
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -153,7 +155,8 @@ def test_who_is_let_in_goes_on_from_where_it_began_to_be() -> None:
     """Between the look at the ring and the stream's first turn lies a wait for the store, and what was read for one is
     told to others that come a little later."""
     ring = Ring()
-    hub: Any = SimpleNamespace(ring=ring, on_epoch_change=[], connections=0, options=SimpleNamespace(max_connections=9))
+    limits = SimpleNamespace(max_connections=9, streams_per_address=None)
+    hub: Any = SimpleNamespace(ring=ring, on_epoch_change=[], connections=0, options=limits)
     connections = Connections(hub, run=cast(Any, None))
 
     def told_of(count: int) -> None:
@@ -162,7 +165,6 @@ def test_who_is_let_in_goes_on_from_where_it_began_to_be() -> None:
 
     def let_in(index: int) -> EventStream:
         stream = cast(EventStream, At(index))
-        connections.release()
         connections.add(stream)
         return stream
 
@@ -171,23 +173,23 @@ def test_who_is_let_in_goes_on_from_where_it_began_to_be() -> None:
         connections.forget_passed()
         return next(index for index in range(ring.next_index + 1) if ring.holds(index))
 
-    assert connections.reserve()
+    assert connections.reserve("")
     told_of(4)
     slow = let_in(2)
     assert first_after_two_turns() == 2
 
-    assert connections.reserve()
+    assert connections.reserve("")
     connections.remove(slow)
     told_of(1)
     assert first_after_two_turns() == 2, "one is being let in"
     late = let_in(4)
     assert first_after_two_turns() == 4
-    assert connections.reserve()
+    assert connections.reserve("")
     connections.remove(late)
-    connections.release()
+    connections.release("")
     told_of(3)
     connections.forget_passed()
-    assert connections.reserve()
+    assert connections.reserve("")
     let_in(5)  # by what was read before the last turn
     assert first_after_two_turns() == 5
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from api.names import company_names
 from contracts.settings import ClassifierSettings
 from local.ready import symbol_table
-from local.runner import company_names
 
 HEADER = "ticker,exchange,name,aliases,weak_aliases,cues,never_with\n"
 

@@ -1,18 +1,24 @@
 """Plans made again, and what time took meanwhile: records from the log, minutes from the store."""
 
+import asyncio
+import functools
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
+from api.app import create_app
 from contracts.clock import ManualClock
 from contracts.errors import BadRequest
 from contracts.events import SCORED_STREAM
 from contracts.generation import AUDIT_KIND, live_generation
 from contracts.resolution import DAY_MS, HOUR_MS
+from contracts.settings import ApiSettings
+from ops.admin_actions import ACTIONS
 from ops.replay import promote as promote_module
 from ops.replay.compare import compare
 from ops.replay.plan import load_plan, save_plan
@@ -22,6 +28,8 @@ from stores.home import Home, open_home
 from tests.events import lines, scored
 from tests.unit.replay.kit import Live, compared, ignore, planned, put, replayed, settings_of
 from tests.unit.replay.test_promote import ALONE, AT_MS
+
+ADMIN = {"CANDLEWICK_ADMIN_KEY": "open sesame"}
 
 
 def test_a_plan_that_is_made_again_counts_from_then_on(tmp_path: Path) -> None:
@@ -73,7 +81,7 @@ def promoted_with_expiry(folder: Path) -> tuple[Home, ManualClock, Callable[[int
     """A home on which buckets expire and the aggregator keeps no checkpoints, as on AWS: one event, and a replay of it
     made live twenty hours later."""
     clock, settings = ManualClock(AT_MS), settings_of(folder, expire=True)
-    home = open_home(settings, clock)
+    home = open_home(settings, clock, env=ADMIN)
     live = Live(home, settings)
 
     def arrive(number: int) -> None:
@@ -103,13 +111,17 @@ def test_a_rollback_is_not_refused_for_what_counted_before_the_swap(tmp_path: Pa
     home.close()
 
 
-def test_a_rollback_leaves_out_what_expired_only_when_it_is_forced(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path, expire=True)
-    home, clock, arrive = promoted_with_expiry(tmp_path)
+def promoted_before_one_expired(folder: Path) -> Home:
+    home, clock, arrive = promoted_with_expiry(folder)
     clock.advance(HOUR_MS)
     arrive(2)
     clock.advance(3 * DAY_MS)
-    forget_minutes(tmp_path)
+    forget_minutes(folder)
+    return home
+
+
+def test_a_rollback_leaves_out_what_expired_only_when_it_is_forced(tmp_path: Path) -> None:
+    settings, home = settings_of(tmp_path, expire=True), promoted_before_one_expired(tmp_path)
     with pytest.raises(BadRequest, match=r"1 events that arrived since .* --force --reason TEXT leaves them out"):
         rollback(home, settings)
     with pytest.raises(BadRequest, match="--reason"):
@@ -117,6 +129,25 @@ def test_a_rollback_leaves_out_what_expired_only_when_it_is_forced(tmp_path: Pat
     assert rollback(home, settings, "worse", force=True)["left_out"] == 1
     assert live_generation(home.control) == "g1"
     assert [each.get("left_out") for each in home.control.list(AUDIT_KIND).values()] == [None, None, 1]
+    home.close()
+
+
+def test_over_http_too(tmp_path: Path) -> None:
+    settings, home = settings_of(tmp_path, expire=True), promoted_before_one_expired(tmp_path)
+    app = create_app(home, ApiSettings(data_dir=settings.data_dir), live=False)
+    app.state.services.actions["rollback"] = functools.partial(ACTIONS["rollback"], home, settings)
+
+    async def ask() -> None:
+        headers = {"X-Admin-Key": ADMIN["CANDLEWICK_ADMIN_KEY"]}
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
+            back = functools.partial(client.post, "/api/v2/generations/g2/rollback")
+            refused = await back(json={"reason": "worse"})
+            assert (refused.status_code, "leaves them out" in refused.json()["detail"]) == (400, True)
+            done = await back(json={"force": True, "reason": "worse"})
+            assert (done.status_code, done.json()["forced"], done.json()["generation"]) == (200, True, "g1")
+
+    asyncio.run(ask())
     home.close()
 
 

@@ -1,9 +1,10 @@
 import "./styles/pages.css";
 import "./styles/runs.css";
-import { useSignal } from "@preact/signals";
+import { type Signal, signal, useSignal } from "@preact/signals";
 import { countText, latencyText, momentText } from "../model/format.ts";
 import { canPromote, canRollBack, type Difference, generationsOf, type Report, type RunDetail } from "../model/runs.ts";
 import { ms } from "../model/units.ts";
+import { ApiError } from "../store/api.ts";
 import { compareRun, fetchRun, promote, rollBack } from "../store/runs_api.ts";
 import { AdminDialog, type Wish } from "./admin_dialog.tsx";
 import { PageLink } from "./page_link.tsx";
@@ -93,14 +94,40 @@ function promoteWish(run: RunDetail, done: () => void): Wish {
   };
 }
 
+/** Offered once the server has told how many events a rollback would leave out. */
+function LeaveOut({ offered, force }: { offered: Signal<boolean>; force: Signal<boolean> }) {
+  if (!offered.value) return null;
+  return (
+    <label class="admin-check">
+      <input type="checkbox" checked={force.value} onChange={(event) => (force.value = event.currentTarget.checked)} /> Leave out what has expired
+    </label>
+  );
+}
+
 function rollBackWish(run: RunDetail, done: () => void): Wish {
+  const offered = signal(false);
+  const force = signal(false);
   return {
     title: `Go back from ${run.generation} to ${run.previous}`,
     button: "Roll back",
-    reason: "optional",
-    children: <p>{run.previous} catches up with what has arrived since and is live again; {run.generation} is kept.</p>,
+    get reason() {
+      return force.value ? "required" : "optional";
+    },
+    children: (
+      <>
+        <p>
+          {run.previous} catches up with what has arrived since and is live again; {run.generation} is kept.
+        </p>
+        <LeaveOut offered={offered} force={force} />
+      </>
+    ),
     run: async (key, reason) => {
-      await rollBack(run.generation, key, reason);
+      try {
+        await rollBack(run.generation, key, force.value, reason);
+      } catch (error) {
+        if (error instanceof ApiError && error.message.includes("--force")) offered.value = true;
+        throw error;
+      }
       done();
     },
   };

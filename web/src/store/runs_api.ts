@@ -35,5 +35,5 @@ export async function compareRun(id: string, key: string): Promise<{ readonly re
 export const promote = (generation: string, key: string, force: boolean, reason: string): Promise<unknown> =>
   post(`/generations/${generation}/promote`, key, { force, reason });
 
-export const rollBack = (generation: string, key: string, reason: string): Promise<unknown> =>
-  post(`/generations/${generation}/rollback`, key, { reason });
+export const rollBack = (generation: string, key: string, force: boolean, reason: string): Promise<unknown> =>
+  post(`/generations/${generation}/rollback`, key, { force, reason });
