@@ -2,7 +2,8 @@
 
 All lists of a user are one control document (kind `watch`, name = user), written with optimistic locking, so a cap
 holds however many requests come at once. Its `subjects` is the union, which is what the classifier reads. As nobody
-can come back with a token that has expired, a document that is not used for so long is gone too.
+can come back with a token that has expired, a document that is not used for so long is gone too, and one that was used
+on its first day only when there is no room for somebody new.
 """
 
 import secrets
@@ -10,14 +11,16 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from api.watch_places import Places
 from contracts.clock import Clock
 from contracts.errors import Conflict, Transient
 from contracts.identity import series_of
 from contracts.instants import iso_ms
 from contracts.ports import ControlStore
 from contracts.resolution import DAY_MS
+from contracts.watched import WATCH_KIND
 
-KIND = "watch"
+KIND = WATCH_KIND
 MAX_SUBJECTS = 5
 #: A document that is only read is written again after so long.
 RENEW_AFTER_MS = DAY_MS
@@ -38,6 +41,7 @@ class WatchLists:
         self._control = control
         self._clock = clock
         self._most = most
+        self._places = Places(control, clock)
         self._keep_ms = keep_days * DAY_MS
 
     def all_of(self, user: str) -> Lists:
@@ -56,7 +60,7 @@ class WatchLists:
         return found
 
     def create(self, user: str, name: str, subjects: list[str]) -> dict[str, Any]:
-        """A new list. Raises `Conflict` when the user has as many as allowed."""
+        """A new list. Raises `Conflict` when the user has as many as allowed, or has none and all places are taken."""
 
         def change(lists: Lists) -> dict[str, Any]:
             if len(lists) >= self._most:
@@ -95,6 +99,8 @@ class WatchLists:
             stored = self._control.get(KIND, user)
             lists = _lists_in(stored.value)
             answer = change(lists)
+            if stored.value is None:  # a first list: there is nothing else to change
+                self._places.take()
             union = sorted({subject for each in lists.values() for subject in each["subjects"]})
             try:
                 self._keep(user, {"lists": lists, "subjects": union}, stored.version)
