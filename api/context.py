@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from api.facts import Facts
 from api.fleet import Fleet
 from api.item_reads import ItemReads
 from api.keyring import Keyring
+from api.logs import note
 from api.options import ApiOptions
 from api.series_cache import SeriesCache
 from api.shared import Shared
@@ -33,6 +35,10 @@ MAX_WAITING = 256
 #: Probes pass the rate limit; they share what was found within so long.
 PROBED_MS = 1_000.0
 Answer = TypeVar("Answer")
+
+
+class TooSlow(Transient):
+    """No answer yet; the call goes on."""
 
 
 class Home(Protocol):
@@ -95,9 +101,8 @@ class Offload:
             # Missing rights, say: to whoever asks, a dependency that does not answer. The operator finds it in the log.
             raise Transient(dependency, str(error)) from error
         except TimeoutError:
-            # Nobody will ask for the late answer; without this its error would be reported as never retrieved.
-            future.add_done_callback(lambda late: late.cancelled() or late.exception())
-            raise Transient(dependency, f"no answer within {timeout_s:g} s") from None
+            future.add_done_callback(_tell_late)
+            raise TooSlow(dependency, f"no answer within {timeout_s:g} s") from None
 
     def _done(self, pool: _Pool) -> None:
         """Called on the event loop, as `within` is: nothing to lock."""
@@ -107,6 +112,12 @@ class Offload:
         """Let go of the threads; running calls finish."""
         for pool in self._pools.values():
             pool.threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _tell_late(future: "asyncio.Future[Any]") -> None:
+    """Nobody asks for the late answer; that it is an error is in the log at least."""
+    if not future.cancelled() and (error := future.exception()) is not None:
+        note(logging.WARNING, "failed when nobody waited for it any more", cause=str(error))
 
 
 class Services:

@@ -6,13 +6,16 @@ replay with another model changes buckets, not items: there an item's own score 
 then tells the polarity of its first and last event, and of one more by what is left of its sum; what it does not tell
 is null, never the other model's. Open and close are named by the bucket; high and low are the earliest events, by
 (event time, event id), with the bucket's high and low.
+
+Minutes live shorter than the coarse buckets above them. Where a minute is gone nobody can tell its members any more,
+and the item's own stamps decide.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from contracts.bucket import E4, LANE_SEPARATOR, Bucket, BucketKey, Summary
+from contracts.bucket import E4, LANE_SEPARATOR, MEMBER_BYTES, Bucket, BucketKey, Summary
 from contracts.documents import bucket_document, end_ms
 from contracts.hashing import member_hash
 from contracts.identity import event_id
@@ -31,12 +34,25 @@ READS = 5
 
 class Behind(NamedTuple):
     """What the minutes of a bucket know: members by hash, the polarity of events they name, and what each minute (by
-    its start) says. `whole` is the bucket's own summary, for minutes that are gone."""
+    its start) says. `kept` are the minutes with all of their members; `whole` is the bucket's own summary, for minutes
+    that are gone."""
 
     members: frozenset[int]
     known_e4: dict[str, int]
     minutes: dict[int, Summary]
+    kept: frozenset[int]
     whole: Summary
+
+    def names(self, identity: str) -> bool:
+        """Whether an event is a member, as far as the minutes tell."""
+        return identity in self.known_e4 or member_hash(identity) in self.members
+
+    def may_hold(self, at_ms: int, now_ms: int) -> bool:
+        """Whether an event of an instant may be a member that nothing tells of any more: fewer are stored than were
+        counted, and its minute is not, and is so old that it may be gone."""
+        start_ms = window_start_ms(at_ms, FINEST.width_ms)
+        past_ttl = start_ms + FINEST.width_ms + FINEST.ttl_ms <= now_ms
+        return past_ttl and start_ms not in self.kept and len(self.members) < self.whole.count
 
     def says(self, at_ms: int) -> Summary:
         """The summary of the minute of an instant; the whole bucket's where the minute is gone."""
@@ -64,7 +80,7 @@ def articles_behind(
     bucket, minutes = found
     known = behind(bucket, minutes)
     stored = items.by_subject(key.subject, key.start_ms, end_ms(bucket), MAX_ITEMS)
-    rows = [row for item in stored if (row := _row(item, key.subject, known)) is not None]
+    rows = [row for item in stored if (row := _row(item, key.subject, known, now_ms)) is not None]
     rows.sort(key=lambda row: (row["published_at"], row["event_id"]))
     _infer(rows, known)
     _assign_roles(bucket, rows)
@@ -139,17 +155,20 @@ def behind(bucket: Bucket, minutes: Iterable[Bucket]) -> Behind:
         for each in (*minutes, bucket)
         if each.resolution == FINEST.name and each.subject == bucket.subject
     }
-    return Behind(frozenset(members), known, whole_minutes, bucket.summary)
+    stored: Counter[int] = Counter()
+    for each in minutes:
+        stored[each.start_ms] += len(each.packed) // MEMBER_BYTES
+    kept = frozenset(start_ms for start_ms, says in whole_minutes.items() if stored[start_ms] >= says.count)
+    return Behind(frozenset(members), known, whole_minutes, kept, bucket.summary)
 
 
-def _row(item: Item, subject: str, known: Behind) -> dict[str, Any] | None:
-    """The article as a row; None when its event is no member of the bucket. Where the minutes are gone by TTL there
-    are no members to ask, and the item's own stamps decide."""
+def _row(item: Item, subject: str, known: Behind, now_ms: int) -> dict[str, Any] | None:
+    """The article as a row; None when its event is no member of the bucket."""
     identity = event_id(item["source_id"], subject)
-    if known.members and member_hash(identity) not in known.members and identity not in known.known_e4:
-        return None
     metadata = item.get("metadata") or {}
     at_ms = parse_ms(str(metadata["published_at"]))
+    if not (known.names(identity) or known.may_hold(at_ms, now_ms)):
+        return None
     own = known.scored_by(item, at_ms)
     models = known.says(at_ms).model_versions
     return {

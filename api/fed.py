@@ -13,7 +13,6 @@ from api.sse.opening import find_since
 from contracts.bucket import Bucket, BucketKey
 from contracts.documents import bucket_document
 from contracts.errors import BadEvent
-from contracts.hashing import member_hash
 from contracts.identity import event_id
 from contracts.instants import iso_ms, iso_s, parse_ms
 from contracts.ports import BucketStore, Item
@@ -83,9 +82,7 @@ def _subject(
     identity = event_id(item["source_id"], keys[0].subject)
     minute = next((stored[key] for key in keys if key.resolution == FINEST.name and key in stored), None)
     known = behind(minute, minutes_of(buckets, generation, minute)) if minute is not None else None
-    counted = None
-    if known is not None:
-        counted = member_hash(identity) in known.members or identity in known.known_e4
+    counted = known.names(identity) if known is not None else None
     return {
         "subject": keys[0].subject,
         "event_id": identity,

@@ -7,6 +7,8 @@ import secrets
 from contextvars import ContextVar
 from typing import Any
 
+from contracts.errors import Transient, Unusable
+
 log = logging.getLogger("candlewick.api")
 #: Id of the request being answered; empty outside of one.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -26,3 +28,26 @@ def note(level: int, message: str, error: BaseException | None = None, **fields:
         identity = request_id.get()
         document = {"message": message} | ({"request_id": identity} if identity else {}) | fields
         log.log(level, json.dumps(document, default=str), exc_info=error)
+
+
+class Failing:
+    """Notes what fails again and again, though not again while it fails in the same way: that would bury the log."""
+
+    def __init__(self, level: int, message: str) -> None:
+        self._level = level
+        self._message = message
+        self._told = ""
+
+    def failed(self, error: BaseException) -> None:
+        """It failed; noted when that is new, with its traceback when nobody foresaw it."""
+        if self._told == repr(error):
+            return
+        self._told = repr(error)
+        if isinstance(error, (Transient, Unusable)):
+            note(logging.WARNING, self._message, cause=str(error))
+        else:
+            note(self._level, self._message, error, cause=self._told)
+
+    def went_well(self) -> None:
+        """It did not: the next error is news, whatever it is."""
+        self._told = ""

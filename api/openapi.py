@@ -36,7 +36,7 @@ MORE = {
     "configuration_stream": {404: NOT_FOUND, 501: "this process cannot stream"},
     "stream": {501: "this process cannot stream"},
     "patch": {401: "no admin key", 403: "a wrong admin key", 404: "no such source", 409: "somebody else wrote first"},
-    "comparison": {404: "no such generation"},
+    "comparison": {404: "no such generation", 409: "this process cannot compare all buckets"},
     "run": {404: NOT_FOUND},
     "compare_run": {401: "no admin key", 403: "a wrong admin key", 404: NOT_FOUND, 409: "this process cannot compare"},
     "rollback": {

@@ -14,8 +14,8 @@ MAX_KNOWN = 50_000
 #: One address may hide several people; it gets this many times what one token gets.
 ADDRESS_FACTOR = 4
 EXEMPT = frozenset({"/health", "/ready", "/api/v2/health", "/api/v2/ready"})
-#: Streams have a cap of their own, which answers 503; opening them counts for the address only, so that many people
-#: behind one address can all come back after a restart.
+#: Streams have caps of their own, which answer 503 (all places) and 429 (those of an address); opening them counts for
+#: the address only, so that many people behind one address can all come back after a restart.
 STREAMS = "/stream"
 #: Tokens are given out slowly: each would bring its own allowance.
 MINT_PATH = "/api/v2/auth/anonymous"

@@ -84,7 +84,7 @@ def main() -> None:
 def _listen(host: str, port: str) -> socket.socket:
     try:
         return bind(host, int(port))
-    except (OSError, ValueError, OverflowError) as error:
+    except (OSError, ValueError, TypeError, OverflowError) as error:
         raise Unusable(f"cannot listen on {host}:{port} ({error}); see CANDLEWICK_HOST and PORT") from None
 
 

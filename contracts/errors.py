@@ -1,4 +1,4 @@
-"""The error tree. Four classes answer one question: what should the caller do?
+"""The error tree. Every class answers one question: what should the caller do?
 
     CandlewickError
     ├── BadEvent      set it aside (quarantine) and go on with the rest

@@ -10,11 +10,18 @@ from api.context import Services, Use
 from api.cursors import question_hash
 from api.problems import HttpProblem
 from api.respond import json_answer
-from api.routes.items import DEFAULT_LIMIT, MAX_LIMIT, Identity, Source
+from api.routes.items import DEFAULT_LIMIT, MAX_LIMIT, Identity
 from api.tallies import read_analytics, read_metrics
 from api.walk import walk
 
 router = APIRouter(tags=["records"])
+#: Clients of the older pipeline send what they leave out as empty.
+SourceOrEmpty = Annotated[
+    str | None, Query(description="name of a source; empty: all", pattern=r"^([a-z0-9][a-z0-9_\-]{0,39})?$")
+]
+LastKey = Annotated[
+    str | None, Query(description="`lastKey` of the page before; empty: the first page", max_length=2_000)
+]
 
 
 def record_document(item: dict[str, Any]) -> dict[str, Any]:
@@ -37,18 +44,18 @@ async def records(
     request: Request,
     services: Use,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="articles a page")] = DEFAULT_LIMIT,
-    source: Source = None,
-    lastKey: Annotated[str | None, Query(description="`lastKey` of the page before", max_length=2_000)] = None,
+    source: SourceOrEmpty = None,
+    lastKey: LastKey = None,
 ) -> Response:
     """Records, newest first; `lastKey` is null on the last page."""
     page = await services.run(
         "items",
         walk,
         services.reads,
-        lambda item: source is None or item.get("source_type") == source,
+        lambda item: not source or item.get("source_type") == source,
         limit,
-        lastKey,
-        question_hash("records", source),
+        lastKey or None,
+        question_hash("records", source or None),
         services.clock.now_ms(),
     )
     documents = [record_document(item) for item in page.items]

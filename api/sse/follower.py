@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
 
-from api.logs import note
+from api.logs import Failing
 from api.sse.connections import Connections
 from api.sse.filters import make_filter
 from api.sse.opening import Opener, Run
@@ -12,6 +13,8 @@ from api.watch_lists import NoSuchList, WatchLists
 from contracts.errors import BadRequest, Transient
 
 LOOK_EVERY_S = 1.0
+#: Lists read side by side; the threads of the control store are there for others too.
+AT_ONCE = 4
 
 
 class Follower:
@@ -25,14 +28,25 @@ class Follower:
 
     async def watch(self) -> None:
         """Look after lists that other processes edited; runs until it is cancelled."""
+        failing = Failing(logging.WARNING, "watch lists cannot be followed for now")
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            followed = {stream.configuration for stream in self._connections.open if stream.configuration is not None}
-            for user, identity in followed:
-                try:
-                    await self.changed(user, identity)
-                except Transient as error:
-                    note(logging.WARNING, "watch lists cannot be followed for now", cause=str(error))
+            lists = {stream.configuration for stream in self._connections.open if stream.configuration is not None}
+            left = iter(lists)
+            done = await asyncio.gather(*(self._follow(left, failing) for _ in range(AT_ONCE)))
+            if all(done):
+                failing.went_well()
+
+    async def _follow(self, left: Iterator[tuple[str, str]], failing: Failing) -> bool:
+        """Look after what others leave; false when one could not be read."""
+        well = True
+        for user, identity in left:
+            try:
+                await self.changed(user, identity)
+            except Transient as error:
+                failing.failed(error)
+                well = False
+        return well
 
     async def changed(self, user: str, identity: str) -> None:
         """Give every stream of a list the filter the list has now. Raises `Transient`."""

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from api.epoch import Epoch
-from api.logs import note
+from api.logs import Failing
 from api.sse.cursor import Vector, advanced
 from contracts.clock import Clock
-from contracts.errors import Transient, Unusable
 from contracts.ports import BucketStore, StoredChange
 
 BATCH = 1_000
@@ -50,7 +49,6 @@ class Poller:
         self._room = threading.Semaphore(MAX_HANDED_OVER)
         self._threads: list[threading.Thread] = []
         self._vector: Vector = {}
-        self._told = ""
         self.last_read_ms = float("-inf")
 
     def start(self, vector: Vector) -> None:
@@ -85,28 +83,24 @@ class Poller:
 
     def _ask_epoch(self) -> None:
         """A control store that is slow holds up no change."""
-        told = ""
+        failing = Failing(logging.WARNING, "which generation is live cannot be read")
         while not self._stop.is_set():
             try:
                 self._on_epoch(self._epoch.refresh())
-                told = ""
+                failing.went_well()
             except Exception as error:  # noqa: BLE001 — logged, and asked again: until then the last answer holds
-                if told != repr(error):
-                    told = repr(error)
-                    note(logging.WARNING, "which generation is live cannot be read", cause=told)
+                failing.failed(error)
             self._stop.wait(EPOCH_EVERY_S)
 
     def _read_on(self) -> None:
+        failing = Failing(logging.ERROR, "change log cannot be read")
         while not self._stop.is_set():
             try:
                 self._turn()
-            except (Transient, Unusable) as error:
-                # Unusable too: rights or credentials can be mended while the process lives.
-                note(logging.WARNING, "change log unavailable", cause=str(error))
             except Exception as error:  # noqa: BLE001 — logged, shown as a store that is down, and tried again
-                self._tell_once(error)
+                failing.failed(error)
             else:
-                self._told = ""
+                failing.went_well()
                 continue
             self._on_health(False)
             self._clock.wait(self._stop, DOWN_PAUSE_MS)
@@ -135,12 +129,6 @@ class Poller:
             self._room.release()
             raise
         return True
-
-    def _tell_once(self, error: Exception) -> None:
-        """Four times a second would bury the log."""
-        if self._told != repr(error):
-            self._told = repr(error)
-            note(logging.ERROR, "change log cannot be read", error, cause=self._told)
 
     def _seen(self) -> Any:
         seen = getattr(self._store, "seen", None)

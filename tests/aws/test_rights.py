@@ -221,9 +221,10 @@ def run_pipeline(recorder: Recorder, home: Home, monkeypatch: pytest.MonkeyPatch
 
 
 def run_api(recorder: Recorder, home: Home) -> None:
-    def ask(method: str, path: str, body: Any = None, token: str = "") -> dict[str, Any]:
+    def ask(method: str, path: str, body: Any = None, token: str = "", refused: int | None = None) -> dict[str, Any]:
         answer = recorder.call("api.handler", request(method, path, body, token))
-        assert answer["statusCode"] < 400, (method, path, answer)
+        status = answer["statusCode"]
+        assert status < 400 if refused is None else status == refused, (method, path, answer)
         return json.loads(answer["body"]) if answer.get("body") else {}
 
     token = ask("POST", "/api/v2/auth/anonymous")["token"]
@@ -233,11 +234,12 @@ def run_api(recorder: Recorder, home: Home) -> None:
     made = ask("POST", "/api/v2/configurations", {"name": "mine", "subjects": ["AAPL"]}, token)
     for path in (
         f"items/{item['id'] if 'id' in item else item['source_id']}", "items?sentiment=negative", "items",
-        "records", "analytics", "metrics?hours=24", "sources", "generations", "changes",
+        "records", "analytics", "metrics?hours=24", "sources", "generations", "runs", "status", "changes",
         "timeseries?tickers=AAPL&resolution=1h",
         f"timeseries/AAPL/1h/{bucket['timestamp' if 'timestamp' in bucket else 'start']}/articles",
     ):  # fmt: skip
         ask("GET", f"/api/v2/{path}")
+    ask("GET", "/api/v2/generations/g1/compare/g2", refused=409)
     place = f"/api/v2/configurations/{made['id']}"
     ask("GET", place, token=token)
     ask("PATCH", place, {"subjects": ["AAPL", "MSFT"]}, token)

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -254,9 +254,12 @@ async def serving(home: Any, **changes: Any) -> AsyncIterator[tuple[str, FastAPI
 
 
 @contextlib.contextmanager
-def serving_in_thread(home: Any, settings: ApiOptions) -> Iterator[str]:
-    """A real server for tests that are not asynchronous: its base URL."""
+def serving_in_thread(
+    home: Any, settings: ApiOptions, actions: Mapping[str, Callable[..., dict[str, Any]]] | None = None
+) -> Iterator[str]:
+    """A real server for tests that are not asynchronous: its base URL. `actions`: what administrators may have done."""
     app = create_app(home, settings)
+    app.state.services.actions.update(actions or {})
     listener = bind("127.0.0.1", 0)
     server = make_server(app, "critical")
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), name="served")

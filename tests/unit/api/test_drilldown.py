@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ from api.app import create_app
 from api.drilldown import articles_behind
 from contracts.bucket import BucketKey
 from contracts.instants import iso_s
+from contracts.resolution import DAY_MS, HOUR_MS
 from tests.unit.api.kit import NOW_MS, Line, TestHome, Told, article, calling, live, options
 
 MINUTE = 60_000
@@ -150,6 +152,56 @@ def test_a_missing_item_is_counted_not_invented(home: TestHome, line: Line) -> N
     line.item(events[1])
     found = behind(home)
     assert (len(found["articles"]), found["count"], found["missing"]) == (1, 3, 2)
+
+
+def day_of_articles(home: TestHome) -> list[str]:
+    """The events of a day that were counted. Three more articles came too late, the second in a minute of its own."""
+    line, day_ms = Line(home), NOW_MS - NOW_MS % DAY_MS
+    counted = [(2, 9_000), (3, -9_000), (8, 500), (9, 700)]
+    events = [Told("AAPL", day_ms + hour * HOUR_MS, value, article(hour)) for hour, value in counted]
+    too_late = [Told("AAPL", day_ms + hour * HOUR_MS + 1, 9_999, article(20 + hour)) for hour in (2, 4, 8)]
+    line.tell(*events)
+    for event in events + too_late:
+        line.item(event)
+    return [event.identity for event in events]
+
+
+def of_the_day(home: TestHome, now_ms: int) -> dict[str, Any]:
+    key = BucketKey("AAPL", "24h", NOW_MS - NOW_MS % DAY_MS)
+    found = articles_behind(home.buckets, home.items, "g1", key, 200, now_ms)
+    assert found is not None
+    return found
+
+
+def minute_and_two_days_after(hour: int) -> int:
+    return NOW_MS - NOW_MS % DAY_MS + hour * HOUR_MS + MINUTE + 2 * DAY_MS
+
+
+def test_an_article_stays_behind_its_day_when_its_minute_has_gone(home: TestHome) -> None:
+    """Of minutes that are there membership decides; of those past their time to live the item's own stamps."""
+    counted = day_of_articles(home)
+    now_ms = minute_and_two_days_after(3)
+    home.buckets.drop_before({"1m": now_ms - 2 * DAY_MS - MINUTE + 1})
+    found = of_the_day(home, now_ms)
+    assert roles(found) == {"open": counted[0], "high": counted[0], "low": counted[1], "close": counted[3]}
+    assert (found["missing"], found["articles"][0]["polarity"]) == (0, 0.9)
+    # Of the morning's that was too late nobody can tell any more; the minutes of the other two cannot be gone.
+    assert [row["event_id"] for row in found["articles"]] == [counted[0], f"{article(22)}@AAPL", *counted[1:]]
+
+
+@pytest.mark.parametrize("hours", [0, 5, 24 * 30])
+def test_where_every_minute_is_kept_only_members_are_behind_a_day(home: TestHome, hours: int) -> None:
+    counted = day_of_articles(home)
+    found = of_the_day(home, minute_and_two_days_after(hours))
+    assert [row["event_id"] for row in found["articles"]] == counted
+
+
+def test_when_all_minutes_have_gone_the_stamps_decide(home: TestHome) -> None:
+    counted = day_of_articles(home)
+    home.buckets.drop_before({"1m": NOW_MS + DAY_MS})
+    found = of_the_day(home, minute_and_two_days_after(24))
+    assert {*counted} < {row["event_id"] for row in found["articles"]}
+    assert (len(found["articles"]), found["missing"]) == (7, 0)
 
 
 def test_a_cut_list_keeps_who_has_a_role(home: TestHome, line: Line) -> None:

@@ -1,11 +1,13 @@
 """docs/formats.md tells the truth: every `curl` line works against a live server, every list is complete."""
 
+import functools
 import json
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
@@ -15,7 +17,13 @@ from api.app import NOUNS
 from api.sse.stream import RECONNECT_MS
 from api.stream_answers import EVENTS, Bye
 from contracts.errors import QUARANTINE_REASONS
-from tests.unit.api.kit import NOW_MS, RUN, Line, Told, article, made_home, options, serving_in_thread
+from ops.admin_actions import ACTIONS
+from ops.replay.runs import create_run
+from stores.home import close_home, open_home
+from tests.clocks import SteadyClock
+from tests.events import scored
+from tests.unit.api.kit import NOW_MS, Line, TestHome, Told, article, options, serving_in_thread
+from tests.unit.replay.kit import planned, put, settings_of
 
 PAGE = (Path(__file__).parents[3] / "docs" / "formats.md").read_text()
 LINES = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
@@ -24,25 +32,29 @@ ADMIN = "the-admin-key-of-the-tests"
 
 @pytest.fixture(scope="module")
 def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A live server with the data the page speaks of, as the variables of its lines."""
-    with made_home(tmp_path_factory.mktemp("formats")) as home:
-        home.secrets.values["CANDLEWICK_ADMIN_KEY"] = ADMIN
-        home.control.put("source", "rss-one", {"state": "healthy", "kind": "rss", "url": "https://x.example"})
-        home.control.put("replay-run", "r1", RUN)
-        line = Line(home)
-        for number in range(1, 4):
-            event = Told("AAPL", NOW_MS - number * 40_000, 500, article(number))
-            line.tell(event)
-            line.item(event)
-        Line(home, "g2", "replay").tell(event)
-        with serving_in_thread(home, options()) as base:
-            token = httpx.post(f"{base}/api/v2/auth/anonymous").json()["token"]
-            made = httpx.post(
-                f"{base}/api/v2/configurations",
-                headers={"Authorization": f"Bearer {token}"},
-                json={"name": "mine", "subjects": ["AAPL"]},
-            )
-            yield {"BASE": base, "TOKEN": token, "ID": made.json()["id"], "ADMIN": ADMIN}
+    """A live server with the data the page speaks of, as the variables of its lines; it acts for administrators, as
+    `candlewick up` does."""
+    settings = settings_of(tmp_path_factory.mktemp("formats"))
+    home = open_home(settings, SteadyClock(NOW_MS), env={"CANDLEWICK_ADMIN_KEY": ADMIN})
+    home.control.put("source", "rss-one", {"state": "healthy", "kind": "rss", "url": "https://x.example"})
+    put(home, [scored(1, "AAPL", NOW_MS - 40_000, 0.05, NOW_MS)])
+    create_run(home, planned(home, settings))  # r1, which builds g2
+    line = Line(cast(TestHome, home))
+    for number in range(1, 4):
+        event = Told("AAPL", NOW_MS - number * 40_000, 500, article(number))
+        line.tell(event)
+        line.item(event)
+    Line(cast(TestHome, home), "g2", "replay").tell(event)
+    actions = {name: functools.partial(action, home, settings) for name, action in ACTIONS.items()}
+    with serving_in_thread(home, options(), actions) as base:
+        token = httpx.post(f"{base}/api/v2/auth/anonymous").json()["token"]
+        made = httpx.post(
+            f"{base}/api/v2/configurations",
+            headers={"Authorization": f"Bearer {token}"},
+            json={"name": "mine", "subjects": ["AAPL"]},
+        )
+        yield {"BASE": base, "TOKEN": token, "ID": made.json()["id"], "ADMIN": ADMIN}
+    close_home(settings)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine; the lines of the page are not run")

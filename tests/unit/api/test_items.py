@@ -79,6 +79,18 @@ async def test_items_come_newest_first_and_pages_hold_while_articles_arrive(home
 
 
 @live
+async def test_what_older_clients_leave_empty_is_left_out(home: TestHome) -> None:
+    for number in range(3):
+        read_model(home, number, NOW_MS - number * 1_000)
+    async with calling(create_app(home, options())) as client:
+        asked = ("", "&source=&lastKey=", "&lastKey=")
+        first, *others = [(await client.get(f"/api/v2/records?limit=2{rest}")).json() for rest in asked]
+        assert (first["count"], others) == (2, [first, first])
+        rest = await client.get("/api/v2/records", params={"limit": 2, "source": "", "lastKey": first["lastKey"]})
+        assert (rest.json()["count"], rest.json()["lastKey"]) == (1, None)
+
+
+@live
 async def test_pages_lead_to_every_article_that_is_counted_however_old(home: TestHome) -> None:
     """Across days without any, and further back than the days that are looked at unasked."""
     days = [0, 1, 7, 8, 9, 20, 30, 150]

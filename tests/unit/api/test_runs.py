@@ -31,6 +31,14 @@ async def test_which_run_is_live_the_pointer_says_and_not_its_document(home: Tes
 
 
 @live
+async def test_where_all_buckets_are_too_many_to_read_the_command_compares(home: TestHome, line: Line) -> None:
+    home.buckets.down = True
+    async with calling(create_app(home, options(home="aws"), live=False)) as client:
+        refused = await client.get("/api/v2/generations/g1/compare/g2")
+        assert (refused.status_code, "`candlewick replay compare g1 g2`" in refused.json()["detail"]) == (409, True)
+
+
+@live
 async def test_one_run_with_its_compare_and_what_was_done(home: TestHome) -> None:
     home.control.put("replay-run", "r1", RUN)
     home.control.put("replay-compare", "r1", {"a": "g1", "b": "g2", "breaches": []})

@@ -1,6 +1,7 @@
 """The reader of the change log outlives what it does not understand, and waits for no headline."""
 
 import asyncio
+import json
 import logging
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from api.sse.headlines import QUIET_MS, Headlines
 from api.sse.hub import POLLER_STAYS_MS, Hub
 from api.sse.poller import Poller
 from contracts.clock import ManualClock
-from contracts.errors import BadRequest
+from contracts.errors import BadRequest, Transient, Unusable
 from tests.clocks import SteadyClock
 from tests.unit.api.kit import LANE, NOW_MS, Line, Listener, TestHome, Told, article, live, options, serving
 
@@ -46,6 +47,32 @@ async def test_an_error_nobody_foresaw_does_not_end_the_reader(
     errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1
     assert str(fault) in errors[0]
+
+
+def test_a_store_that_is_down_is_told_of_once_until_it_is_so_in_another_way(caplog: pytest.LogCaptureFixture) -> None:
+    """Without a traceback: nobody has to look for a bug."""
+    down, refused = Transient("buckets", "no answer"), Unusable("buckets: AccessDenied")
+    answers: list[Exception | None] = [down, down, refused, refused, None, refused, ValueError("odd")]
+
+    class Store:
+        def changes_after(self, vector: Any, limit: int) -> list[Any]:
+            answer = answers.pop(0)
+            if not answers:
+                poller._stop.set()
+            if answer is not None:
+                raise answer
+            return []
+
+    poller = Poller(cast("Any", Store()), cast("Any", None), ManualClock(), 20, ignore, ignore, ignore)
+    poller._run()
+    assert [(record.levelname, json.loads(record.message)["cause"]) for record in caplog.records] == [
+        ("WARNING", str(down)), ("WARNING", str(refused)), ("WARNING", str(refused)), ("ERROR", "ValueError('odd')"),
+    ]  # fmt: skip
+    assert [record.exc_info is not None for record in caplog.records] == [False, False, False, True]
+
+
+def ignore(_: object) -> None:
+    """Nobody listens."""
 
 
 def test_changes_that_could_not_be_handed_over_are_read_again(home: TestHome, line: Line) -> None:
@@ -91,7 +118,8 @@ async def test_events_go_out_without_headlines_while_the_item_store_hangs(
 
 
 @live
-async def test_who_polls_gets_headlines_too(home: TestHome, line: Line) -> None:
+async def test_who_polls_gets_headlines_too(home: TestHome, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.sse.headlines.PATIENCE_S", 20.0)
     async with serving(home) as (base, app), httpx.AsyncClient(base_url=base) as rest:
         place = (await rest.get("/api/v2/changes?tickers=AAPL")).json()["cursor"]
         line.item(told(1))

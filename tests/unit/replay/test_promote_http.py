@@ -2,13 +2,17 @@
 
 import asyncio
 import functools
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from api.app import create_app
+from api.routes import generations
+from contracts.errors import Unusable
 from contracts.generation import live_generation
 from contracts.settings import ApiSettings
 from ops.admin_actions import ACTIONS
@@ -87,5 +91,34 @@ def test_compare_promote_and_back_over_http(home: Home, tmp_path: Path) -> None:
             assert [(swap["action"], swap["generation"]) for swap in swaps] == [("promote", "g2"), ("rollback", "g1")]
             audit = (await client.get("/runs/r1")).json()["audit"]
             assert [record["action"] for record in audit] == ["run", "promote"]
+
+    asyncio.run(ask())
+
+
+def test_an_administrator_is_told_what_this_installation_lacks_and_what_goes_on(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generations, "PATIENCE_S", 0.05)
+    app = create_app(home, ApiSettings(data_dir=str(tmp_path / "data")), live=False)
+    goes_on = threading.Event()
+
+    def other_model(*_: Any) -> dict[str, Any]:
+        raise Unusable("the plan is for model a-1, a is a-2 here; plan again")
+
+    def slow(*_: Any) -> dict[str, Any]:
+        goes_on.wait(10)
+        return {}
+
+    app.state.services.actions |= {"promote": other_model, "rollback": slow}
+
+    async def ask() -> None:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v2/generations") as client:
+            refused = await client.post("/g1/promote", json={}, headers=KEY)
+            assert (refused.status_code, "plan again" in refused.json()["detail"]) == (409, True)
+            late = await client.post("/g1/rollback", json={}, headers=KEY)
+            assert (late.status_code, late.headers["retry-after"]) == (503, str(generations.SLOW_RETRY_S))
+            assert "goes on; GET /api/v2/runs tells how it ends" in late.json()["detail"]
+            goes_on.set()
 
     asyncio.run(ask())
