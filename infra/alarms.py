@@ -2,14 +2,16 @@
 
 from typing import Final, Literal, NamedTuple
 
-Source = Literal["ours", "lambda", "kinesis", "sqs", "http-api"]
+Source = Literal["ours", "lambda", "kinesis", "sqs", "http-api", "balancer", "targets"]
+#: Where event streams run on Fargate: the balancer, and the tasks behind it.
+ON_FARGATE: Final = ("balancer", "targets")
 
 
 class Alarm(NamedTuple):
     """It rings after `periods` periods of `period_s` at or beyond the threshold (below it when `below`).
 
     `of`: function, stream or queue the metric belongs to ("" for our own, whose only dimension is the stage, and for
-    the one HTTP API).
+    what there is one of: the HTTP API, the balancer).
     `missing`: what it means that there is no data.
     """
 
@@ -111,6 +113,15 @@ ALARMS: Final[tuple[Alarm, ...]] = (
         "stream-refusals-function", "lambda", "stream", "Throttles", "Sum", 20, 300, 2,
         "watchers are refused: every reserved execution holds an open stream", book="stream-refusals",
     ),
+    # A task that crashes or cannot start tells of nothing itself; another one is there within two minutes.
+    Alarm(
+        "stream-service-down", "targets", "", "HealthyHostCount", "Maximum", 1, 60, 5,
+        "no task of the event streams on Fargate is well", below=True, missing="breach", book="stream-service",
+    ),
+    Alarm(
+        "errors-stream-service", "balancer", "", "HTTPCode_ELB_5XX_Count", "Sum", 3, 300, 2,
+        "event streams fail at the balancer before Fargate", book="stream-service",
+    ),
     # Data
     Alarm(
         "quarantined", "ours", "", "EventsQuarantined", "Sum", 10, 300, 1,
@@ -129,6 +140,14 @@ ALARMS: Final[tuple[Alarm, ...]] = (
         "a batch takes over ten seconds to score at the 95th percentile",
     ),
 )  # fmt: skip
+
+
+def alarms_of(stream_on: Literal["lambda", "fargate"]) -> tuple[Alarm, ...]:
+    """The alarms of a stage: what its event streams do not run on is not there to be watched."""
+    if stream_on == "fargate":
+        return tuple(row for row in ALARMS if (row.source, row.of) != ("lambda", "stream"))
+    return tuple(row for row in ALARMS if row.source not in ON_FARGATE)
+
 
 #: The budget's notices come from the Guardrail stack; they have a runbook too.
 BUDGET_RUNBOOK: Final = "budget"

@@ -20,7 +20,7 @@ class CacheStack(cdk.Stack):
 
     def __init__(self, scope: Construct, name: str, stage: Stage, **more: object) -> None:
         super().__init__(scope, name, **more)
-        vpc = make_network(self, stage, "cache", ec2.SubnetType.PRIVATE_ISOLATED)
+        vpc = make_network(self, "cache", ec2.SubnetType.PRIVATE_ISOLATED)
         vpc.add_gateway_endpoint("Dynamo", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
         group = ec2.SecurityGroup(self, "Group", vpc=vpc, allow_all_outbound=False, description="DAX, TLS only")
         group.add_ingress_rule(ec2.Peer.ipv4(vpc.vpc_cidr_block), ec2.Port.tcp(9111), "DAX with TLS")

@@ -104,9 +104,7 @@ class StreamService(Construct):
         """For the distribution."""
         return origins.LoadBalancerV2Origin(self.balancer, protocol_policy=cloudfront.OriginProtocolPolicy.HTTP_ONLY)
 
-    def _alarms(
-        self, stage: Stage, group: balancing.ApplicationTargetGroup, service: ecs.FargateService
-    ) -> None:
+    def _alarms(self, stage: Stage, group: balancing.ApplicationTargetGroup, service: ecs.FargateService) -> None:
         """Here and not with the others: a stack that imports a balancer's name keeps it from ever being taken away. So
         the topic is called by its name too; it is made after this stack."""
         arn = cdk.Stack.of(self).format_arn(service="sns", resource=physical(stage.name, TOPIC))

@@ -32,7 +32,7 @@ class Row(NamedTuple):
     """One function. `timeout_s` of a mapping's function x 6 is what Lambda advises for queues; streams need none.
 
     `lake_writes`: prefixes it may write. `lake_reads`: it lists keys. `streams`: it puts on. `reads`: it reads without
-    a mapping. `environment`: settings beyond those all have, by field name; `{…}` is filled in from the stage.
+    a mapping. `environment`: settings beyond those all have, by field name; `{stage.…}` is filled in.
     """
 
     name: str
@@ -50,6 +50,11 @@ class Row(NamedTuple):
     reads: tuple[str, ...] = ()
 
 
+#: Whoever writes buckets must judge alike: one late event would else be counted here and not there.
+BUCKETS: Final = (
+    ("expire", "true"), ("lanes", "{stage.lanes}"), ("allowed_lateness_ms", "{stage.allowed_lateness_ms}"),
+)  # fmt: skip
+
 ROWS: Final[dict[str, Row]] = {
     row.name: row
     for row in (
@@ -57,24 +62,23 @@ ROWS: Final[dict[str, Row]] = {
             "producers", "producers.handler.lambda_handler", "producers", 512, 240,
             (Access(CONTROL, READ + WRITE),),
             ("opinions/", "quarantined/"), False, ("raw-articles",), True, 1,
+            (("sources_file", "{stage.sources_file}"), ("user_agent", "{stage.user_agent}")),
         ),
         Row(
             "classifier", "consumers.classifier.handler.lambda_handler", "classifier", 2_048, 120,
             (Access(CONTROL, READ + WRITE), Access(ITEMS_PRIMARY, READ + WRITE), Access(ITEMS_DASHBOARD, WRITE)),
             ("quarantined/",), False, ("scored-articles",), False, 0,
-            (("model", "{model}"), ("lanes", "{lanes}")),
+            (("model", "{stage.model}"), ("lanes", "{stage.lanes}"), ("symbols_file", "{stage.symbols_file}")),
         ),
         Row(
             "aggregator", "aggregation.handler.lambda_handler", "core", 1_024, 120,
             (Access(CONTROL, READ + WRITE), Access(TIMESERIES, READ + WRITE), Access(CHANGES, READ + WRITE)),
-            ("late/", "quarantined/"), False, (), False, 0,
-            (("expire", "true"), ("lanes", "{lanes}")),
+            ("late/", "quarantined/"), False, (), False, 0, BUCKETS,
         ),
         Row(
             "finalizer", "aggregation.finalizer.lambda_handler", "core", 512, 240,
             (Access(CONTROL, READ + WRITE), Access(TIMESERIES, READ + WRITE), Access(CHANGES, READ + WRITE)),
-            (), False, (), False, 1,
-            (("expire", "true"), ("lanes", "{lanes}")), ("scored-articles",),
+            (), False, (), False, 1, BUCKETS, ("scored-articles",),
         ),
         Row(
             "archiver", "consumers.archiver.handler.lambda_handler", "core", 512, 120,
@@ -112,9 +116,8 @@ ROWS: Final[dict[str, Row]] = {
 
 def settings_of(row: Row, stage: Stage, bucket: str) -> dict[str, str]:
     """Environment variables of a function; a test checks each against the code's settings model."""
-    values = {"model": stage.model, "lanes": str(stage.lanes)}
     given = {"home": "aws", "environment": stage.name, "lake_bucket": bucket, "metrics": "emf"}
-    given |= {name: value.format(**values) for name, value in row.environment}
+    given |= {name: value.format(stage=stage) for name, value in row.environment}
     return {PREFIX + name.upper(): value for name, value in given.items() if value != ""}
 
 

@@ -5,15 +5,14 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.stages import Stage
 
-
-def make_network(scope: Construct, stage: Stage, subnet_name: str, subnet_type: ec2.SubnetType) -> ec2.Vpc:
-    """Named zones: an L2 Vpc in a concrete region would ask AWS for them, which fails offline."""
+def make_network(scope: Construct, subnet_name: str, subnet_type: ec2.SubnetType) -> ec2.Vpc:
+    """The first two zones that CloudFormation finds when it deploys: an account does not have every letter, and an L2
+    Vpc in a concrete region would ask AWS while it is synthesised, which fails offline."""
     vpc = ec2.Vpc(
         scope,
         "Vpc",
-        availability_zones=[f"{stage.region}a", f"{stage.region}b"],
+        availability_zones=[cdk.Fn.select(number, cdk.Fn.get_azs()) for number in (0, 1)],
         nat_gateways=0,
         subnet_configuration=[ec2.SubnetConfiguration(name=subnet_name, subnet_type=subnet_type)],
     )

@@ -1,8 +1,12 @@
 """What differs between stages: one row each. Nothing else in `infra/` asks which stage it is."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, Literal
 
+from contracts.resolution import FINEST, HOUR_MS
+
+ROOT: Final = Path(__file__).resolve().parent.parent
 #: Fixed, so that templates do not depend on who synthesises them.
 DEFAULT_REGION: Final = "us-east-1"
 
@@ -30,9 +34,17 @@ class Stage:
     retain_data: bool = False
     log_days: Literal[7, 14, 30] = 7
     budget_usd: int = 60
+    #: Who hears of the alarms and the budget; "": nobody.
     alarm_email: str = ""
     model: str = ""
     lanes: int = 1
+    #: How long after its minute an event still counts. NewsAPI's free plan tells of articles a day late.
+    allowed_lateness_hours: int = 24
+    #: What the producers call themselves; "": their own default, as with the next two.
+    user_agent: str = ""
+    #: Files of the checkout, below the folder that `OWN_FILES` names: they go into the function's zip.
+    sources_file: str = ""
+    symbols_file: str = ""
     generation: str = "g1"
     replicas: tuple[str, ...] = ()
     cache: bool = False
@@ -45,6 +57,14 @@ class Stage:
     #: The change stream of the copied articles' table there; only DynamoDB knows its name.
     items_stream: str = ""
 
+    @property
+    def allowed_lateness_ms(self) -> int:
+        """As the functions' setting says it."""
+        return self.allowed_lateness_hours * HOUR_MS
+
+
+#: Where a stage's own files must lie: the folders that the zips of the producers and the classifier are made from.
+OWN_FILES: Final = {"sources_file": "producers", "symbols_file": "consumers/classifier"}
 
 STAGES: Final[dict[str, Stage]] = {
     stage.name: stage
@@ -83,12 +103,26 @@ def stage_of(
     unknown = [each for each in asked if each not in REPLICA_REGIONS]
     if unknown:
         raise ValueError(f"replicas {', '.join(unknown)}: any of {', '.join(REPLICA_REGIONS)}")
-    stage = replace(STAGES[name], replicas=asked, cache=cache == "on", active=active != "off")
+    stage = replace(checked(STAGES[name]), replicas=asked, cache=cache == "on", active=active != "off")
     stage = replace(stage, telemetry_layer=telemetry_layer)
     if stream_on == "fargate":
         stage = replace(stage, stream_on="fargate")
     stage = replace(stage, region=region) if region else stage
     return _standing_by(stage, items_stream) if standby == "on" else stage
+
+
+def checked(stage: Stage) -> Stage:
+    """A stage whose functions can start with what its row says. Raises `ValueError`."""
+    longest = FINEST.ttl_ms // HOUR_MS
+    if not 0 <= stage.allowed_lateness_hours <= longest:
+        raise ValueError(f"allowed_lateness_hours {stage.allowed_lateness_hours}: 0 to {longest}, as a minute is kept")
+    for field, folder in OWN_FILES.items():
+        path = getattr(stage, field)
+        if path and not path.startswith(f"{folder}/"):
+            raise ValueError(f"{field} {path}: below {folder}/, or it is not in the function's zip")
+        if path and not (ROOT / path).is_file():
+            raise ValueError(f"{field}: no file {path} of this checkout")
+    return stage
 
 
 def _standing_by(stage: Stage, items_stream: str) -> Stage:

@@ -93,6 +93,7 @@ def deploy(plan: Plan, yes: bool, dry_run: bool, root: Path = ROOT) -> bool:
     say(f"candlewick: deploying stage {plan.stage}" + (f" to {plan.region}" if plan.region else "") + ":")
     for number, step in enumerate(steps, 1):
         say(f"  {number}. {step.name}: {step.text}")
+    say(who_hears(plan))
     if dry_run:
         say("nothing was done (--dry-run)")
         return False
@@ -127,6 +128,16 @@ def steps_of(plan: Plan, root: Path) -> list[Step]:
         Step("site", "upload the dashboard, invalidate CloudFront", lambda: upload_site(plan, root)),
         Step("smoke", "ask the API and the page, also for what there is not", lambda: smoke(root)),
     ]
+
+
+def who_hears(plan: Plan) -> str:
+    """Whom the stage's alarms and its budget tell."""
+    from infra.stages import STAGES
+
+    email = STAGES[plan.stage].alarm_email
+    if not email:
+        return f"alarms and budget tell nobody: alarm_email of {plan.stage} in infra/stages.py is empty"
+    return f"alarms and budget tell {email}, once the mail that asks for it is confirmed"
 
 
 def found_copies(plan: Plan) -> Plan:

@@ -11,7 +11,6 @@ from tests.infra.conftest import VARIANTS, Template
 #: Checks that do not apply to templates CDK writes, and why.
 IGNORED = {
     "W3005": "CDK writes dependencies that references already imply",
-    "W3010": "zones are named, because asking for them needs an account (offline synthesis)",
 }
 
 

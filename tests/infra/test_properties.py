@@ -68,25 +68,62 @@ def test_every_log_group_forgets(templates: Templates, variant: str):
     assert all(group["Properties"].get("RetentionInDays") for group in groups.values())
 
 
+def dimensions(templates: Templates, variant: str, metric: str = "") -> list[tuple[str, str]]:
+    """(name, value as JSON) of the dimensions that the deployed alarms watch (those on one metric)."""
+    return [
+        (dimension["Name"], json.dumps(dimension["Value"]))
+        for _, alarm in every(templates, variant, "AWS::CloudWatch::Alarm")
+        for dimension in alarm["Properties"]["Dimensions"]
+        if metric in ("", alarm["Properties"]["MetricName"])
+    ]
+
+
 @pytest.mark.parametrize("variant", ALL)
 def test_every_function_has_a_role_of_its_own_a_log_group_and_an_alarm(templates: Templates, variant: str):
     functions = dict(every(templates, variant, "AWS::Lambda::Function"))
     roles = [str(each["Properties"]["Role"]) for each in functions.values()]
     assert len(set(roles)) == len(functions)
-    watched = {row.of for row in ALARMS if row.metric == "Errors"}
+    watched = dimensions(templates, variant, "Errors")
     for name, function in functions.items():
         assert function["Properties"]["LoggingConfig"]["LogGroup"], name
-        assert function["Properties"]["FunctionName"].partition("-candlewick-")[2] in watched, name
+        assert ("FunctionName", json.dumps(function["Properties"]["FunctionName"])) in watched, name
         assert function["Properties"]["Timeout"] <= 900, name
+
+
+#: What answers callers, and the dimension by which its metrics are asked for.
+ANSWERING = {
+    "AWS::ApiGatewayV2::Api": "ApiId",
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": "LoadBalancer",
+    "AWS::ElasticLoadBalancingV2::TargetGroup": "TargetGroup",
+}
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_every_service_that_answers_has_an_alarm(templates: Templates, variant: str):
+    for kind, dimension in ANSWERING.items():
+        watched = [value for name, value in dimensions(templates, variant) if name == dimension]
+        for name, _ in every(templates, variant, kind):
+            assert any(name.partition("/")[2] in value for value in watched), f"{name}: nobody hears when it is down"
+
+
+def test_a_service_that_nobody_watches_is_seen(templates: Templates):
+    stacks = templates("all")
+    quiet = {name: each for name, each in stacks["Api"]["Resources"].items() if "Alarm" not in each["Type"]}
+    with pytest.raises(AssertionError, match="nobody hears"):
+        test_every_service_that_answers_has_an_alarm(lambda variant: stacks | {"Api": {"Resources": quiet}}, "all")
 
 
 @pytest.mark.parametrize("variant", ALL)
 def test_every_alarm_names_its_runbook_and_tells_the_operators(templates: Templates, variant: str):
-    topics = [{"Ref": name} for name in resources(templates(variant)["Ops"], "AWS::SNS::Topic")]
+    topic = resources(templates(variant)["Ops"], "AWS::SNS::Topic")
+    by_reference = [{"Ref": name} for name in topic]
+    by_name = "".join(f":{each['Properties']['TopicName']}" for each in topic.values())
     for name, alarm in every(templates, variant, "AWS::CloudWatch::Alarm"):
         given = alarm["Properties"]
         assert "docs/runbooks/" in given["AlarmDescription"], name
-        assert given["AlarmActions"] == given["OKActions"] == topics, name
+        assert given["AlarmActions"] == given["OKActions"], name
+        (action,) = given["AlarmActions"]
+        assert [action] == by_reference or json.dumps(action).count(f'{by_name}"') == 1, name
         assert given.get("ActionsEnabled") is not False, name
 
 
