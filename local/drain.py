@@ -34,7 +34,10 @@ ROUNDS: Final = 2
 
 def drain_all(home: Home, settings: AggregatorSettings, say: Callable[[str], None]) -> None:
     """Returns when nothing is pending. Beside a running `up`, which owns the line, it waits until that is done with
-    what there is by now."""
+    what there is by now. On a deployed stage, where Lambda does it, nothing is done."""
+    if settings.home == "aws" and not settings.endpoint_url:
+        say("candlewick: Lambda processes what is pending on a deployed stage; this is the account of what it has done")
+        return
     with ExitStack() as held:
         try:
             held.enter_context(_right(home, settings))

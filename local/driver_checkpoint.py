@@ -7,6 +7,11 @@ from contracts.ports import ControlStore
 from local.windows import OpenWindow, window_from
 
 KIND: Final = "checkpoint"
+#: The remedy where a file is foreign to the others.
+ONE_DIRECTORY: Final = (
+    "log.db, items.db and control.db must come from one data directory: restore all from the same backup, or make a "
+    "new one from the lake with `candlewick restore`"
+)
 
 
 class Checkpoint(NamedTuple):
@@ -48,8 +53,4 @@ class Checkpoints:
 
 def foreign_checkpoint(mapping_name: str, error: BadRequest) -> Unusable:
     """What to tell where a stream never gave out the sequence number of a checkpoint."""
-    return Unusable(
-        f"the checkpoint of {mapping_name} is not of the streams here ({error}); log.db, items.db and control.db must"
-        " come from one data directory: restore all from the same backup, or make a new one from the lake with"
-        " `candlewick restore`"
-    )
+    return Unusable(f"the checkpoint of {mapping_name} is not of the streams here ({error}); {ONE_DIRECTORY}")

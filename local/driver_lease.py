@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Final
 
 from contracts.clock import Clock
-from contracts.errors import Conflict, InUse
+from contracts.errors import CandlewickError, Conflict, InUse
 from contracts.ports import ControlStore
 
 KIND: Final = "lease"
@@ -51,9 +51,10 @@ class Lease:
                 raise Conflict(f"{self._name} ran out and was held by another process meanwhile") from None
 
     def release(self) -> None:
-        """Give it up at once; no-op when it is not ours any more. It expires rather than being deleted, so that its
-        versions count on and no earlier holder can take it for its own."""
-        with suppress(Conflict):
+        """Give it up at once; no-op when it is not ours any more, and where the store is away or refuses: then it runs
+        out by itself. It expires rather than being deleted, so that its versions count on and no earlier holder can
+        take it for its own."""
+        with suppress(CandlewickError):
             self._write(self._version, ttl_ms=0)
 
     def _write(self, expected_version: int, ttl_ms: int | None = None) -> int:

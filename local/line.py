@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.settings import Settings, to_env
 from local.driver import MappingDriver, dynamo_driver, kinesis_driver
+from local.foreign_control import check_control
 from local.mappings import Mapping
 from stores.home import Home
 
@@ -48,7 +49,9 @@ def entry_point(module: str) -> Callable[[dict[str, Any], Any], Any]:
 
 
 def drivers_of(home: Home) -> list[MappingDriver]:
-    """A driver for every row of the line. Raises `Unusable` where a checkpoint is not of the home's streams."""
+    """A driver for every row of the line. Raises `Unusable` where a checkpoint is not of the home's streams, or
+    control.db not of its buckets."""
+    check_control(home)
     drivers = []
     for row in LINE:
         mapping = Mapping(

@@ -84,11 +84,13 @@ def deployed_widgets(stage: str, standby: str = "") -> dict[str, Any]:
 
 
 def by_title(body: str) -> dict[str, Any]:
-    """Widgets by title (a text's is its text), without what only one side knows: regions, accounts and alarms' ARNs."""
+    """Widgets by title (a text's is its text), without what only one side knows: regions, accounts and alarms' ARNs.
+    One made by hand may have no place and no size."""
     found = {}
     for widget in json.loads(body)["widgets"]:
         properties = widget["properties"]
         title = properties.get("title") or properties.get("markdown", "")
         known = {name: value for name, value in properties.items() if name not in ("region", "alarms")}
-        found[title] = {**{name: widget[name] for name in ("type", "width", "height", "x", "y")}, "properties": known}
+        shape = {name: widget.get(name) for name in ("type", "width", "height", "x", "y")}
+        found[title] = shape | {"properties": known}
     return found

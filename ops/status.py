@@ -17,6 +17,7 @@ from contracts.generation import live_generation
 from contracts.instants import iso_ms
 from contracts.resolution import COARSEST, DAY_MS
 from contracts.settings import AggregatorSettings, ProducerSettings, load
+from local.foreign_control import check_control
 from local.line import LINE
 from ops.asides import end_partial, standing
 from ops.console import put_json
@@ -35,7 +36,9 @@ MAX_DAYS: Final = 1_000_000
 
 def snapshot(home: Home, settings: AggregatorSettings) -> dict[str, Any]:
     """Everything the command shows, as values; times in milliseconds, ages in seconds. `damaged`: objects of the lake
-    among what was set aside that could not be read to their end."""
+    among what was set aside that could not be read to their end. Raises `Unusable` for files that do not belong
+    together."""
+    check_control(home)
     now_ms = home.clock.now_ms()
     # Where Lambda reads the streams, it keeps its place to itself.
     told = settings.home != "aws" or is_driven(home)

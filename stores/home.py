@@ -2,13 +2,16 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from contracts import emf, logs, telemetry
 from contracts.clock import Clock, SystemClock
+from contracts.errors import Transient
 from contracts.events import RAW_STREAM, SCORED_STREAM
+from contracts.generation import POINTER
 from contracts.metrics import NAMESPACE
 from contracts.ports import BucketStore, ControlStore, EventLog, ItemStore, Lake, Secrets
 from contracts.settings import Settings
@@ -41,6 +44,22 @@ class Home:
         """Close the files. Nothing may be using them any more."""
         for close in self.closers:
             close()
+
+
+class _Control(SqliteControlStore):
+    """Notes each swap of the live generation in buckets.db: a control.db from before it is told there."""
+
+    def __init__(self, path: Path, clock: Clock, synchronous: str, buckets: SqliteBucketStore) -> None:
+        super().__init__(path, clock, synchronous)
+        self._buckets = buckets
+
+    def put(self, kind: str, name: str, *given: Any, **named: Any) -> int:
+        """As its parent's."""
+        version = super().put(kind, name, *given, **named)
+        if (kind, name) == POINTER:
+            with suppress(Transient):  # it is done, and put once more when it has settled
+                self._buckets.note_swap(version)
+        return version
 
 
 _homes: dict[tuple[str, ...], Home] = {}
@@ -126,7 +145,7 @@ def _open_embedded(settings: Settings, clock: Clock) -> Home:
         log.create_stream(stream, shard_count)
     buckets = SqliteBucketStore(directory.buckets, synchronous)
     items = SqliteItemStore(directory.items, clock, synchronous)
-    control = SqliteControlStore(directory.control, clock, synchronous)
+    control = _Control(directory.control, clock, synchronous, buckets)
     return Home(
         log=log,
         buckets=buckets,

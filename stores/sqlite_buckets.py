@@ -28,8 +28,15 @@ SCAN_CHUNK: Final = 1_000
 MAX_INTEGER: Final = (1 << 63) - 1
 MIN_INTEGER: Final = -(1 << 63)
 
+_SWAP: Final = "CREATE TABLE swap (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL)"
+
+
+def _add_swap(connection: sqlite3.Connection) -> None:
+    connection.execute(_SWAP)
+
+
 _SCHEMA: Final = Schema(
-    1,
+    2,
     (
         """CREATE TABLE buckets (
             generation TEXT NOT NULL, subject TEXT NOT NULL, resolution TEXT NOT NULL, start_ms INTEGER NOT NULL,
@@ -42,7 +49,9 @@ _SCHEMA: Final = Schema(
         """CREATE TABLE changes (
             lane TEXT NOT NULL, sequence INTEGER NOT NULL, written_ms INTEGER NOT NULL, body BLOB NOT NULL,
             PRIMARY KEY (lane, sequence)) WITHOUT ROWID""",
+        _SWAP,
     ),
+    upgrades={1: _add_swap},
 )
 _KEY: Final = "generation = ? AND subject = ? AND resolution = ? AND start_ms = ?"
 _BEFORE: Final = "generation = ? AND subject = ? AND resolution = ? AND start_ms < ?"
@@ -53,6 +62,13 @@ _SEEN: Final = "subject, resolution, start_ms, rev, updated_ms, partial, summary
 _UPSERT: Final = """INSERT INTO buckets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET rev = excluded.rev, updated_ms = excluded.updated_ms, partial = excluded.partial,
     summary = excluded.summary, children = excluded.children, members = excluded.members"""
+#: Steps from one generation to the next by the primary key, as `_SUBJECTS` does.
+_GENERATIONS: Final = """WITH RECURSIVE each (generation) AS (
+        SELECT min(generation) FROM buckets
+        UNION ALL
+        SELECT (SELECT min(generation) FROM buckets WHERE generation > each.generation)
+        FROM each WHERE each.generation IS NOT NULL)
+    SELECT generation FROM each WHERE generation IS NOT NULL"""
 #: Steps from one subject to the next by the primary key: reads a row a subject, not a row a bucket.
 _SUBJECTS: Final = f"""WITH RECURSIVE each (subject) AS (
         SELECT min(subject) FROM buckets WHERE generation = ?1
@@ -152,6 +168,10 @@ class SqliteBucketStore(OnOneFile):
         )
         return [_bucket(row) for row in (reversed(rows) if newest else rows)]
 
+    def generations(self) -> list[str]:
+        """Names of those that have buckets, ascending."""
+        return [generation for (generation,) in self._database.read(_GENERATIONS)]
+
     def subjects(self, generation: str) -> list[str]:
         """Subjects that have a 24h bucket, ascending; lanes have none."""
         return [subject for (subject,) in self._database.read(_SUBJECTS, (generation,))]
@@ -202,6 +222,17 @@ class SqliteBucketStore(OnOneFile):
             f" (SELECT generation, subject, resolution, start_ms FROM buckets WHERE {condition} LIMIT ?)",
             parameters,
         )
+
+    # ---- which generation is live -----------------------------------------------------------------------------
+    def note_swap(self, version: int) -> None:
+        """Keep the version of the live generation's pointer, which is in another file, so that an older one is told."""
+        newest = "INSERT INTO swap VALUES (1, ?) ON CONFLICT DO UPDATE SET version = max(version, excluded.version)"
+        with self._database.write() as connection:
+            connection.execute(newest, (version,))
+
+    def noted_swap(self) -> int:
+        """The newest version that was noted, 0 for none."""
+        return sum(version for (version,) in self._database.read("SELECT version FROM swap"))
 
     # ---- change log -------------------------------------------------------------------------------------------
     def changes_head(self) -> dict[str, int]:

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from aggregation.rollup import past_ttl
 from contracts.bucket import E4, Bucket
 from contracts.documents import bucket_document, end_ms
+from contracts.errors import BadRequest
 from contracts.generation import COMPARE_KIND, POINTER, live_generation
 from contracts.instants import iso_ms, parse_ms
 from contracts.pairs import distance_e4, pairs, same_content, without_lanes
@@ -55,7 +56,11 @@ def compare(
     expire: bool = False,
 ) -> dict[str, Any]:
     """The comparison as JSON-ready values; kept for `promote` when `b` was built by a run. `expire`: buckets past their
-    TTL, which may be there or not, are passed over. Raises `Transient`."""
+    TTL, which may be there or not, are passed over. Raises `BadRequest` for one and the same, `Transient`."""
+    if a == b:
+        raise BadRequest(
+            f"{b} does not differ from itself; name another generation (one alone is compared with the live one)"
+        )
     run = next((run for run in home.control.list(KIND).values() if run["generation"] == b), None)
     version = home.control.get(*POINTER).version
     planned_ms = parse_ms(run["planned_at"]) if run else None

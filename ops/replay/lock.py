@@ -5,11 +5,11 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from contracts.errors import Conflict, Transient, Unusable
+from contracts.errors import CandlewickError, Conflict, InUse
 from contracts.settings import Settings
 from local.driver_lease import KIND as LEASE_KIND
 from local.driver_lease import Lease
@@ -23,7 +23,8 @@ LEASE_MS: Final = 30_000
 @contextmanager
 def exclusive(home: Home, settings: Settings, name: str) -> Iterator[int]:
     """One process at a time; the operating system frees it when the process (and those it handed the descriptor) ends.
-    On the AWS home also one machine at a time, by a lease. Raises `Conflict` naming the holder."""
+    On the AWS home also one machine at a time, by a lease. Raises `Conflict` naming the holder, `Unusable` where the
+    store refuses."""
     folder = Path(settings.data_dir).expanduser().absolute() / "replay"
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -74,7 +75,7 @@ def _leased(home: Home, name: str, holder: str) -> Iterator[None]:
         home.control.put(LEASE_KIND, name, left, version, home.clock.now_ms())
     try:
         lease = Lease(home.control, name, holder, LEASE_MS, home.clock)
-    except Unusable as error:
+    except InUse as error:
         raise Conflict(str(error)) from None
     done = threading.Event()
     thread = threading.Thread(target=_renewing, args=(lease, done), name=f"lease {name}", daemon=True)
@@ -84,8 +85,7 @@ def _leased(home: Home, name: str, holder: str) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-        with suppress(Transient):  # it runs out by itself
-            lease.release()
+        lease.release()
 
 
 def _renewing(lease: Lease, done: threading.Event) -> None:
@@ -94,5 +94,5 @@ def _renewing(lease: Lease, done: threading.Event) -> None:
             lease.renew()
         except Conflict:
             return
-        except Transient:
-            continue  # it has two more tries before it runs out
+        except CandlewickError:
+            continue  # away, or refused: two more tries before it runs out, and nobody may want it then

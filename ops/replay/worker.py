@@ -46,7 +46,8 @@ def _answer(work: Work, task: dict[str, Any]) -> dict[str, Any]:
     except OSError as error:
         return {"error": "OSError", "number": error.errno, "text": str(error)}
     except CandlewickError as error:
-        return {"error": type(error).__name__, "text": str(error)}
+        answer = getattr(error.__cause__, "response", None) or {}  # of AWS: it decides how the command ends
+        return {"error": type(error).__name__, "text": str(error), "refusal": answer.get("Error")}
 
 
 def raise_again(answer: dict[str, Any]) -> None:
@@ -58,7 +59,17 @@ def raise_again(answer: dict[str, Any]) -> None:
         raise Transient(answer["dependency"], answer["text"].removeprefix(answer["dependency"] + ": "))
     if kind == "OSError":
         raise OSError(answer["number"], answer["text"])
-    raise ERRORS.get(kind, Unusable)(answer["text"])
+    raise ERRORS.get(kind, Unusable)(answer["text"]) from _refusal(answer)
+
+
+def _refusal(answer: dict[str, Any]) -> Exception | None:
+    """What AWS refused a worker, as its library tells it."""
+    if not answer.get("refusal"):
+        return None
+    from botocore.exceptions import ClientError
+
+    error: Exception = ClientError({"Error": answer["refusal"]}, "")
+    return error
 
 
 if __name__ == "__main__":

@@ -188,6 +188,7 @@ def test_drain_waits_for_whoever_has_the_line_and_takes_it_when_it_is_given_up(t
     with moto_aws(clock):
         AwsHome(settings, clock).provision({SCORED_STREAM: 1, RAW_STREAM: 1})
         home = open_home(settings, clock)
+        settings = settings.model_copy(update={"endpoint_url": "http://127.0.0.1:4566"})  # else it is a deployed stage
         lease = Lease(home.control, NAME, "another machine", LEASE_MS, clock)
         said: list[str] = []
         drain_all(home, settings, said.append)

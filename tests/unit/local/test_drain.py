@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -193,6 +194,17 @@ def test_a_short_page_of_changes_is_not_the_last(tmp_path: Path) -> None:
     home = replace(open_home(settings, clock), items=CutPages())
     assert [head for (row, _), head in _heads(home).items() if row.stream == ITEMS_TABLE] == ["1000"]
     close_home(settings)
+
+
+def test_on_a_deployed_stage_nothing_is_processed(tmp_path: Path) -> None:
+    """Lambda does that; and a checkpoint written here would say for ever how far this process came."""
+    settings = AggregatorSettings(home="aws", lake_bucket="lake", data_dir=str(tmp_path / "data"))
+    nothing: Any = None
+    said: list[str] = []
+    drain_all(nothing, settings, said.append)
+    assert len(said) == 1
+    assert "Lambda" in said[0]
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_folder_that_cannot_be_locked_is_not_taken_for_one_in_use(

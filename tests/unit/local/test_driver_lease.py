@@ -44,6 +44,19 @@ def test_released_it_is_free_at_once(line):
     take(line, "b")
 
 
+@pytest.mark.parametrize("error", [Transient("dynamodb", "away"), Unusable("dynamodb: AccessDeniedException")])
+def test_one_that_cannot_be_given_up_runs_out(line, monkeypatch, error):
+    def refuse(*given):
+        raise error
+
+    lease = take(line, "a")
+    with monkeypatch.context() as away:
+        away.setattr(line.control, "put", refuse)
+        lease.release()
+    line.clock.advance(10_000)
+    take(line, "b")
+
+
 def test_one_that_ran_out_and_was_taken_by_nobody_is_renewed(line):
     lease = take(line, "a")
     for _ in range(2):

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from api.routes.health import line_row
-from contracts.errors import Unusable
+from contracts.errors import BadRequest, Unusable
 from contracts.resolution import HOUR_MS
 from contracts.settings import AggregatorSettings
 from local.driver_runner import Runner
 from local.driver_schedule import Schedule
-from local.runner import Line, run_up
+from local.runner import Line, _listen, run_up
 from stores.data_dir import DataDir, UpLock
 from stores.home import Home, forget_homes, open_home
 
@@ -72,6 +72,12 @@ def test_all_stages_are_told_to_stop_before_any_is_waited_for(home: Home, monkey
     line.start()
     line.stop()
     assert len(told) == 14
+
+
+@pytest.mark.parametrize("host", ["", "a..é", "a\0b", "é" * 70])
+def test_a_host_that_is_no_address_is_named(host: str) -> None:
+    with pytest.raises(BadRequest, match="is no address"):
+        _listen(host, 0).close()
 
 
 def test_on_an_endpoint_the_data_directory_is_nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,23 +1,35 @@
 """A file of the data directory that was lost or restored alone: every command says so, and nothing goes on."""
 
+import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from aggregation.lanes import KIND as LANES_KIND
 from contracts.clock import ManualClock
 from contracts.errors import Unusable
 from contracts.events import RAW_STREAM
+from contracts.generation import POINTER, live_generation
 from contracts.ports import Entry
 from contracts.settings import AggregatorSettings
+from local.driver_checkpoint import KIND as CHECKPOINT_KIND
 from local.driver_checkpoint import Checkpoint, Checkpoints
 from local.line import LINE, drivers_of
 from ops.cli import app
 from ops.doctor import examine
+from ops.replay.promote import promote, rollback
+from ops.replay.run import cancel_run
 from ops.status import snapshot
 from stores.home import Home, close_home, forget_homes, open_home
+from stores.sqlite_buckets import SqliteBucketStore
 from stores.sqlite_items import STREAM_SHARD
+from tests.events import BASE_MS, scored
+from tests.unit.replay.kit import Live, compared, replayed
+from tests.unit.replay.kit import put as put_scored
 
 
 @pytest.fixture
@@ -55,10 +67,8 @@ def lost(settings: AggregatorSettings, name: str) -> Home:
     return home
 
 
-@pytest.mark.parametrize(("name", "stage"), [("log.db", "classifier"), ("items.db", "read-model")])
-def test_a_lost_file_is_told_with_its_remedy(settings: AggregatorSettings, name: str, stage: str) -> None:
-    home = lost(settings, name)
-    with pytest.raises(Unusable, match=f"checkpoint of {stage}"):
+def refused_everywhere(home: Home, settings: AggregatorSettings, said: str) -> None:
+    with pytest.raises(Unusable, match=said):
         drivers_of(home)
     for command in ("status", "drain"):
         done = CliRunner().invoke(app, [command, "--data-dir", settings.data_dir])
@@ -67,6 +77,103 @@ def test_a_lost_file_is_told_with_its_remedy(settings: AggregatorSettings, name:
     (fault,) = [finding for finding in examine(settings) if finding.state == "fault"]
     assert fault.check == "stores"
     assert "candlewick restore" in fault.detail
+
+
+@pytest.mark.parametrize(("name", "stage"), [("log.db", "classifier"), ("items.db", "read-model")])
+def test_a_lost_file_is_told_with_its_remedy(settings: AggregatorSettings, name: str, stage: str) -> None:
+    refused_everywhere(lost(settings, name), settings, f"checkpoint of {stage}")
+
+
+def count(home: Home, settings: AggregatorSettings, number: int) -> None:
+    put_scored(home, [scored(number, "AAPL", BASE_MS + number * 60_000, 0.3)])
+    Live(home, settings).all()
+
+
+def control_of(settings: AggregatorSettings, copied: str) -> Home:
+    """A home on which g2 was promoted and rolled back from, with the control.db of before (`copied`: before what)."""
+    folder, home = Path(settings.data_dir), open_home(settings)
+
+    def copy(before: str) -> Home:
+        close_home(settings)
+        shutil.copyfile(folder / "control.db", folder / f"before the {before}")
+        return open_home(settings)
+
+    count(home, settings, 1)
+    home = copy("run")
+    run = replayed(home, settings)
+    compared(home, run)
+    home = copy("promote")
+    promote(home, settings, run["id"])
+    home = copy("rollback")
+    rollback(home, settings)
+    close_home(settings)
+    (folder / "control.db").unlink()
+    if copied != "nothing":
+        shutil.copyfile(folder / f"before the {copied}", folder / "control.db")
+    return open_home(settings)
+
+
+@pytest.mark.parametrize(
+    ("copied", "live", "said"),
+    [
+        ("nothing", "g1", "candles of g1, g2, of which control.db does not know"),
+        ("run", "g1", "candles of g2, of which control.db does not know"),
+        ("promote", "g1", "when another generation went live"),
+        ("rollback", "g2", "when another generation went live"),
+    ],
+)
+def test_a_control_that_was_lost_or_is_older_is_told(
+    settings: AggregatorSettings, copied: str, live: str, said: str
+) -> None:
+    home = control_of(settings, copied)
+    assert live_generation(home.control) == live
+    refused_everywhere(home, settings, said)
+
+
+def test_a_directory_of_the_program_before_is_taken_over(settings: AggregatorSettings) -> None:
+    """Its buckets.db has no note of a swap, and gets one with the next."""
+    home = open_home(settings)
+    count(home, settings, 1)
+    run = replayed(home, settings)
+    compared(home, run)
+    promote(home, settings, run["id"])
+    close_home(settings)
+    with closing(sqlite3.connect(Path(settings.data_dir) / "buckets.db")) as file, file:
+        file.execute("DROP TABLE swap")
+        file.execute("PRAGMA user_version=1")
+    home = open_home(settings)
+    assert drivers_of(home)
+    rollback(home, settings)
+    assert isinstance(home.buckets, SqliteBucketStore)
+    assert home.buckets.noted_swap() == home.control.get(*POINTER).version
+
+
+def test_what_was_live_and_what_was_dropped_is_not_foreign(settings: AggregatorSettings) -> None:
+    home = open_home(settings)
+    count(home, settings, 1)
+    for number in (2, 3):
+        run = replayed(home, settings)
+        assert drivers_of(home)
+        compared(home, run)
+        promote(home, settings, run["id"])
+        count(home, settings, number)
+        assert drivers_of(home)
+    rollback(home, settings)
+    cancel_run(home, settings, run["id"])
+    assert drivers_of(home)
+
+
+@pytest.mark.parametrize("lacking", [CHECKPOINT_KIND, LANES_KIND])
+def test_a_first_batch_cut_short_and_an_older_program_are_no_loss(settings: AggregatorSettings, lacking: str) -> None:
+    """The one has written candles and no checkpoint yet, the other did not note down how it writes them."""
+    home = open_home(settings)
+    put(home, 1)
+    assert drivers_of(home), "nobody has read yet what was published"
+    count(home, settings, 1)
+    assert home.control.list(lacking)
+    for name in home.control.list(lacking):
+        home.control.delete(lacking, name)
+    assert drivers_of(home)
 
 
 def test_what_was_stamped_while_the_clock_was_ahead_counts_as_pending(settings: AggregatorSettings) -> None:

@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 
 from contracts.clock import ManualClock
+from contracts.errors import BadRequest
+from contracts.generation import COMPARE_KIND
 from contracts.resolution import DAY_MS
 from contracts.settings import AggregatorSettings
 from ops.replay.compare import Bounds, Limits, breaches, compare, psi
+from ops.replay.promote import promote
 from ops.replay.report import render, write_report
 from stores.home import Home, forget_homes, open_home
 from tests import oracle
 from tests.events import lines, scored, stream
-from tests.unit.replay.kit import Live, fields, put, replayed, settings_of
+from tests.unit.replay.kit import Live, compared, fields, put, replayed, settings_of
 
 AT_MS = 1_766_318_400_000
 
@@ -43,6 +46,18 @@ def test_every_bucket_is_in_one_column(home: Home, settings: AggregatorSettings)
     back = compare(home, part["generation"], "g1")
     assert back["counts"]["only_b"] == report["counts"]["only_a"]
     assert back["run"] is None, "the live generation was built by no run"
+
+
+def test_what_is_live_is_not_compared_with_itself(home: Home, settings: AggregatorSettings) -> None:
+    put(home, stream(30, seed=4))
+    Live(home, settings).all()
+    run = replayed(home, settings)
+    compared(home, run)
+    promote(home, settings, run["id"])
+    kept = home.control.get(COMPARE_KIND, run["id"])
+    with pytest.raises(BadRequest, match="g2 does not differ from itself"):
+        compared(home, run)
+    assert home.control.get(COMPARE_KIND, run["id"]) == kept
 
 
 def test_bounds_stop_it_and_it_says_so(home: Home, settings: AggregatorSettings) -> None:

@@ -1,0 +1,29 @@
+"""Whether control.db is that of the buckets beside it: one that was lost, or is older than they are, is refused."""
+
+from aggregation.lanes import KIND as LANES_KIND
+from contracts.errors import Unusable
+from contracts.generation import FIRST_GENERATION, POINTER, RUN_KIND
+from local.driver_checkpoint import KIND as CHECKPOINT_KIND
+from local.driver_checkpoint import ONE_DIRECTORY
+from stores.home import Home
+from stores.sqlite_buckets import SqliteBucketStore
+
+
+def check_control(home: Home) -> None:
+    """Raises `Unusable` where buckets.db tells of what control.db does not know: another swap of the live generation,
+    or a generation, whose lanes are noted down there before its first bucket. The buckets are looked at first: what
+    they tell of, control.db knew by then."""
+    if not isinstance(home.buckets, SqliteBucketStore):
+        return  # tables of DynamoDB are not lost one by one
+    swap, written = home.buckets.noted_swap(), home.buckets.generations()
+    known = {*home.control.list(LANES_KIND), *(run.get("generation") for run in home.control.list(RUN_KIND).values())}
+    if home.control.list(CHECKPOINT_KIND):
+        known.add(FIRST_GENERATION)  # there was a time when nothing was noted down of it
+    if unknown := [generation for generation in written if generation not in known]:
+        raise _foreign(f"buckets.db has candles of {', '.join(unknown)}")
+    if home.control.get(*POINTER).version < swap:
+        raise _foreign("buckets.db was there when another generation went live")
+
+
+def _foreign(what: str) -> Unusable:
+    return Unusable(f"{what}, of which control.db does not know: it was lost, or is an older one; {ONE_DIRECTORY}")
