@@ -9,7 +9,7 @@ import typer
 
 from contracts.errors import BadRequest
 from ops.console import PARTIAL, plain_errors, printable, put_json, say
-from ops.home import DEFAULT_DATA_DIR, MAX_LIMIT, AlwaysJson, DataDir, Json, JsonLines, home_of
+from ops.home import DEFAULT_DATA_DIR, MAX_LIMIT, AlwaysJson, DataDir, JsonLines, home_of
 
 if TYPE_CHECKING:
     from contracts.aside import Kind
@@ -52,23 +52,29 @@ def quarantine_list(data_dir: DataDir = DEFAULT_DATA_DIR, limit: Limit = 50, as_
 def quarantine_show(
     sequence_number: Annotated[str, typer.Argument(help="Sequence number as `list` prints it.")],
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    as_json: Json = False,
+    as_json: JsonLines = False,
 ) -> None:
-    """The bytes of a record that was set aside, whether it went back or not."""
+    """The bytes of a record that was set aside, whether it went back or not; of all that share the number, as those of
+    one aggregate do. A screen gets one line each, without what it would take for commands."""
     with plain_errors():
         from contracts.aside import list_asides
         from ops.asides import end_partial
 
         damaged: list[str] = []
-        for line in list_asides(home_of(data_dir)[0].lake, "quarantined", damaged.append):
-            if line["sequence_number"] == sequence_number:
-                if as_json:
-                    put_json(line)
-                else:
-                    sys.stdout.buffer.write(base64.b64decode(line["data"]) + b"\n")
-                return
-        end_partial(damaged)
-        raise BadRequest(f"no quarantined record {sequence_number!r}; `candlewick quarantine list` shows them")
+        lines = list_asides(home_of(data_dir)[0].lake, "quarantined", damaged.append)
+        found = [line for line in lines if line["sequence_number"] == sequence_number]
+        for line in found:
+            put_json(line) if as_json else _put_bytes(base64.b64decode(line["data"]))
+        if not found:
+            end_partial(damaged)
+            raise BadRequest(f"no quarantined record {sequence_number!r}; `candlewick quarantine list` shows them")
+
+
+def _put_bytes(data: bytes) -> None:
+    if sys.stdout.isatty():
+        sys.stdout.write(printable(data.decode(errors="replace")) + "\n")
+    else:
+        sys.stdout.buffer.write(data + b"\n")
 
 
 @quarantine_app.command("redrive")

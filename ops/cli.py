@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from contracts.errors import BadRequest
 from ops.console import DIFFERENT, ERROR, PARTIAL, plain_errors, put_json, say
 from ops.home import DEFAULT_DATA_DIR, MAX_LIMIT, AlwaysJson, DataDir, Json, home_of, settings_of, somebodys
 
@@ -103,6 +104,8 @@ def buckets(
     with plain_errors():
         from ops.buckets_cmd import print_buckets
 
+        if as_json and form not in (None, "json", "jsonl"):
+            raise BadRequest(f"--json and --format {form} contradict each other")
         chosen = form or ("json" if as_json else "table")
         print_buckets(home_of(data_dir)[0], subject, resolution, start, end, limit, chosen, content)
 
@@ -209,7 +212,8 @@ def tail(
 
 @app.command()
 def doctor(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: Json = False) -> None:
-    """What is wrong with this installation, and what to do about it. Exit 1 when something is."""
+    """What is wrong with this installation, and what to do about it. Exit 1 for a fault, not for
+    a warning."""
     with plain_errors():
         from ops.doctor import examine, print_findings
 
@@ -237,6 +241,8 @@ def export(
     with plain_errors():
         from ops.export import export as run_export
 
+        if as_json and form != "jsonl":
+            raise BadRequest(f"--json and --format {form} contradict each other")
         count = run_export(home_of(data_dir)[0], what, form, out, subject, start, end)
         say(f"{count:,} rows" + (f" in {out}" if out else ""))
 

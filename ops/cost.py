@@ -17,7 +17,7 @@ from contracts.metrics import METRICS
 from contracts.resolution import CHILD, FINEST, HOUR_MS, MINUTE_MS, RESOLUTIONS, WIDTH_MS
 from contracts.tally import DELAY_BINS, SCORE_BINS, Cell
 from producers.source_state import MIN_SEEN, remembered
-from producers.sources.registry import load_sources
+from producers.sources.registry import Source, load_sources
 from stores.dynamo_bucket_item import bucket_row
 from stores.dynamo_tallies import counter_bytes
 
@@ -182,15 +182,26 @@ def finalizer_read_units(tickers: int, events: float) -> float:
         fine = CHILD.get(resolution.name)
         children = resolution.width_ms // WIDTH_MS[fine] if fine else 0
         seen_s = max(LOOK_BACK_MS, resolution.width_ms) / 1000
-        units += _subjects_hit(tickers, events * seen_s / SECONDS) * (2 + children)
+        units += _kinds_hit(tickers, events * seen_s / SECONDS) * (2 + children)
     return units
 
 
+def asked_sources() -> list[Source]:
+    """The sources reckoned with: the shipped ones that need no key."""
+    return [each for each in load_sources(None) if each.enabled and not each.secret]
+
+
 def sources_write_units() -> float:
-    """Write units a month of the states of the shipped sources that need no key: each poll writes one."""
+    """Write units a month of the sources' states: each poll writes one."""
     state = ceil((MIN_SEEN * (len(remembered("")) + 3) + STATE_BYTES) / 1024)
-    paces = [max(each.every_s, RUN_EVERY_S) for each in load_sources(None) if each.enabled and not each.secret]
-    return sum(state * SECONDS / pace_s for pace_s in paces)
+    return sum(state * SECONDS / max(each.every_s, RUN_EVERY_S) for each in asked_sources())
+
+
+def lake_objects(load: Load, articles: float, events: float) -> float:
+    """Objects the archiver puts a month, each after a list of what is there: one of a batch, which is a minute of a
+    shard, and day; of raw articles one a source besides. Half of the shards are the raw articles'."""
+    batches = load.shards / 2 * HOURS * 60
+    return batches * _kinds_hit(len(asked_sources()), articles / batches) + min(batches, events)
 
 
 def estimate(load: Load) -> list[Line]:
@@ -210,12 +221,12 @@ def total_usd(lines: list[Line]) -> float:
 
 def batches_of_subjects(load: Load, events: float) -> float:
     """(batch, subject) pairs a month: never more than events, nor than a batch a second and subject."""
-    return min(events, _subjects_hit(load.tickers, events / SECONDS) * SECONDS)
+    return min(events, _kinds_hit(load.tickers, events / SECONDS) * SECONDS)
 
 
-def _subjects_hit(tickers: int, events: float) -> float:
-    """How many of the subjects some events are about."""
-    return tickers * (1 - (1 - 1 / tickers) ** events) if tickers else 0.0
+def _kinds_hit(kinds: int, events: float) -> float:
+    """How many of so many subjects, or sources, some events are of."""
+    return kinds * (1 - (1 - 1 / kinds) ** events) if kinds else 0.0
 
 
 def _streams(load: Load, articles: float, events: float) -> list[Line]:
@@ -358,14 +369,16 @@ def _watchers(load: Load) -> list[Line]:
 
 def _rest(load: Load, articles: float, events: float) -> list[Line]:
     logs_gb = 0.5 + (articles + events) * 200 / 1e9
-    puts = load.shards * HOURS * 60 / 1e3
+    objects = lake_objects(load, articles, events)
+    lake_usd = objects / 1e3 * PRICES["s3 thousand puts"]
+    why = f"one a batch, day and source; {len(asked_sources())} sources"
     lake_gb = (articles + events) * 0.25e3 / 1e9
     metrics = max(0, load.custom_metrics - FREE_METRICS)
     alarms = max(0, load.alarms - FREE_ALARMS)
     return [
         Line("Logs", logs_gb * PRICES["logs gb"], logs_gb, "GB", "one line a batch"),
-        Line("Lake: puts", puts * PRICES["s3 thousand puts"], puts * 1e3, "objects", "one a minute and shard"),
-        Line("Lake: lists", puts * PRICES["s3 thousand puts"], puts * 1e3, "lists", "what is there, before each"),
+        Line("Lake: puts", lake_usd, objects, "objects", why),
+        Line("Lake: lists", lake_usd, objects, "lists", "what is there, before each"),
         Line("Lake: storage", lake_gb * PRICES["s3 gb month"], lake_gb, "GB a month", "gzip JSON lines"),
         Line("Custom metrics", metrics * PRICES["metric month"], load.custom_metrics, "metrics", "10 are free"),
         Line("Alarms", alarms * PRICES["alarm month"], load.alarms, "alarms", "10 are free"),

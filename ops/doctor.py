@@ -148,8 +148,8 @@ def _given_up(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
     if seen["given_up"]:
         detail = f"{seen['given_up']} batches were given up after their last retry"
         remedy = (
-            "`failed list` says why and where they lie; mend the cause, then a replay, or `failed fetch` and `publish`,"
-            " counts them; then move them away"
+            "`failed list` says why and where they lie; mend the cause; `failed redrive` shows their articles, a"
+            " replay, or `failed fetch` and `publish`, counts their events; then move them away"
         )
         yield Finding("failures", "warning", detail, remedy)
     if seen["quarantined"]:

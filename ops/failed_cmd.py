@@ -1,4 +1,5 @@
-"""`candlewick failed list|fetch`: batches that were given up on, on either home, and what was in them (law 3)."""
+"""`candlewick failed list|fetch|redrive`: batches that were given up on, on either home, and how what was in them comes
+back (law 3): records of a stream by `publish`, articles of the read model by `redrive`."""
 
 import itertools
 import sys
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from ops.console import plain_errors, printable, put_json, say
+from ops.console import PARTIAL, plain_errors, printable, put_json, say
 from ops.home import DEFAULT_DATA_DIR, AlwaysJson, DataDir, JsonLines, expanded, home_of
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 _BATCH_INFO: Final = ("KinesisBatchInfo", "DDBStreamBatchInfo")
+#: Articles that are read and put together.
+_TOGETHER: Final = 100
 
 
 @app.callback()
@@ -55,14 +58,38 @@ def fetch(
 ) -> None:
     """Write their records as JSON lines, for `publish FILE --as raw|scored`; prints how many of each stream.
 
-    Records of the articles' change stream are only counted: they are of no stream that can be published to. What is
-    no JSON goes into one line, as it is, and `publish` rejects it. Exit 3 where a batch is damaged."""
+    Records of the articles' change stream are only counted: they are of no stream that can be published to, `redrive`
+    is for them. What is no JSON goes into one line, as it is, and `publish` rejects it. Exit 3 where a batch is
+    damaged."""
     with plain_errors():
         from ops.asides import end_partial
 
         damaged: list[str] = []
-        put_json(write_records(batches(*home_of(data_dir), damaged.append), expanded(str(folder))))
+        counts = write_records(batches(*home_of(data_dir), damaged.append), expanded(str(folder)))
+        put_json(counts)
+        if counts["not_of_a_stream"]:
+            say("the others are changes of articles: `candlewick failed redrive` puts these into the read model")
         end_partial(damaged)
+
+
+@app.command()
+def redrive(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AlwaysJson = False) -> None:
+    """Put the articles of the read model's batches into it, as they are by now; prints how many. Again does no harm.
+
+    `gone` were deleted since, `bad` is what cannot be shown. Records of streams are only counted: `fetch` and
+    `publish` are for them. Exit 3 where a batch is damaged or an article bad."""
+    with plain_errors():
+        from ops.asides import end_partial
+
+        damaged: list[str] = []
+        home, settings = home_of(data_dir)
+        counts = show_articles(home, batches(home, settings, damaged.append))
+        put_json(counts)
+        if counts["of_a_stream"]:
+            say("records of streams come back by `candlewick failed fetch` and `candlewick publish`")
+        end_partial(damaged)
+        if counts["bad"]:
+            raise typer.Exit(PARTIAL)
 
 
 def summary(batch: "FailedBatch") -> dict[str, Any]:
@@ -73,7 +100,7 @@ def summary(batch: "FailedBatch") -> dict[str, Any]:
     return {
         "at": document.get("timestamp", ""),
         "function": str(context.get("functionArn", "")).rpartition("function:")[2].partition(":")[0],
-        "stream": str(info.get("streamArn", "")).rpartition("stream/")[2] or str(info.get("streamArn", "")),
+        "stream": _stream_of(str(info.get("streamArn", ""))),
         "shard": info.get("shardId", ""),
         "first": info.get("startSequenceNumber", ""),
         "last": info.get("endSequenceNumber", ""),
@@ -81,6 +108,11 @@ def summary(batch: "FailedBatch") -> dict[str, Any]:
         "why": (document.get("responseContext") or {}).get("cause") or context.get("condition", ""),
         "place": batch.place,
     }
+
+
+def _stream_of(arn: str) -> str:
+    """Its name; of a table's changes the table's."""
+    return arn.partition(":table/")[2].partition("/")[0] or arn.rpartition("stream/")[2] or arn
 
 
 def write_records(batches: "Iterator[FailedBatch]", folder: Path) -> dict[str, int]:
@@ -107,6 +139,41 @@ def write_records(batches: "Iterator[FailedBatch]", folder: Path) -> dict[str, i
         elif file.exists():
             say(f"candlewick: {file} is not of this call: no batch has a record of {stream}")
     return {"batches": count, **{stream: len(found) for stream, found in lines.items()}, "not_of_a_stream": other}
+
+
+def show_articles(home: "Home", batches: "Iterator[FailedBatch]") -> dict[str, int]:
+    """Give the read model every article that the batches have a change of, each once, as the primary has it: what it
+    was in the batch may be old by now. Raises `Transient`."""
+    from consumers.read_model.service import process
+    from local.driver_dynamo import typed_item
+
+    named: dict[str, None] = {}
+    count = of_a_stream = put = bad = gone = 0
+    for batch in batches:
+        count += 1
+        of_a_stream += len(batch.records)
+        for record in () if batch.records else batch.event.get("Records", ()):
+            article_id = _article_of(record)
+            if article_id is None:
+                bad += 1
+            else:
+                named[article_id] = None
+    ids = list(named)
+    for at in range(0, len(ids), _TOGETHER):
+        some = ids[at : at + _TOGETHER]
+        found = home.items.get_primaries(some)
+        done = process(home.items, [{"dynamodb": {"NewImage": typed_item(item)}} for item in found.values()])
+        put += done.StreamProcessorSuccess
+        bad += len(found) - done.StreamProcessorSuccess
+        gone += len(some) - len(found)
+    return {"batches": count, "articles": len(ids), "put": put, "gone": gone, "bad": bad, "of_a_stream": of_a_stream}
+
+
+def _article_of(record: dict[str, Any]) -> str | None:
+    """The article that a change is of."""
+    change = record.get("dynamodb") or {}
+    images = (change.get(name) or {} for name in ("Keys", "NewImage", "OldImage"))
+    return next((image["source_id"]["S"] for image in images if "source_id" in image), None)
 
 
 def _in_one_line(data: bytes) -> bytes:

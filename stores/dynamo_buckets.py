@@ -49,7 +49,6 @@ MAX_HANDED_BACK: Final = 1_000
 MAX_KNOWN_PARTS: Final = 4_096
 #: Candidates of the index `by_touch` whose items are read together.
 READ_TOGETHER: Final = 1_000
-_FIRST_S: Final = "0001-01-01T00:00:00Z"
 _LAST_S: Final = "9999-12-31T23:59:59Z"
 _BOOKKEEPING: Final = "PK, SK, is_partial, last_updated"
 
@@ -101,16 +100,18 @@ class DynamoBucketStore:
         newest: bool = False,
     ) -> list[Bucket]:
         """Ascending buckets with `start_ms <= start < end_ms` (without members and children); the newest `limit` of
-        them when `newest`, else the oldest. Those past their TTL are left out: deletion comes days late."""
+        them when `newest`, else the oldest. Those past their TTL are left out: deletion comes days late, and whoever
+        reads a series that went quiet would page through them."""
+        first_s = self._clock.now_ms() // 1000 - ttl_s(resolution, 0) + 1
+        if start_ms is not None:
+            first_s = max(first_s, -(-start_ms // 1000))
         values = {
             ":pk": {"S": partition_of(subject, resolution)},
-            ":first": {"S": _FIRST_S if start_ms is None else _ceiling_s(start_ms)},
-            ":last": {"S": _LAST_S if end_ms is None else _floor_s(end_ms - 1)},
+            ":first": {"S": _clamped_s(first_s)},
+            ":last": {"S": _LAST_S if end_ms is None else _clamped_s((end_ms - 1) // 1000)},
         }
         if values[":first"]["S"] > values[":last"]["S"]:
             return []
-        found: list[Bucket] = []
-        now_s = self._clock.now_ms() // 1000
         rows = self._table(generation).query(
             "PK = :pk AND SK BETWEEN :first AND :last",
             values,
@@ -119,11 +120,7 @@ class DynamoBucketStore:
             Limit=min(limit, 1_000),
         )
         try:
-            for row in rows:
-                if int(row["ttl"]["N"]) > now_s:
-                    found.append(bucket_of(row, whole=False))
-                if len(found) == limit:
-                    break
+            found = [bucket_of(row, whole=False) for row in itertools.islice(rows, limit)]
         except TableMissing:
             return []
         return found[::-1] if newest else found
@@ -330,14 +327,6 @@ def _hours(since_ms: int, until_ms: int) -> list[str]:
     rebuilding, and scans."""
     first = max(since_ms, until_ms - 14 * 24 * HOUR_MS)
     return [iso_ms(at)[:13] for at in range(first - first % HOUR_MS, until_ms, HOUR_MS)]
-
-
-def _ceiling_s(instant_ms: int) -> str:
-    return _clamped_s(-(-instant_ms // 1000))
-
-
-def _floor_s(instant_ms: int) -> str:
-    return _clamped_s(instant_ms // 1000)
 
 
 def _clamped_s(second: int) -> str:

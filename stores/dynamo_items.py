@@ -104,7 +104,7 @@ class DynamoItemStore(DynamoReadModel):
 
     def scan_primary(self) -> Iterator[Item]:
         """Every item of the primary table, in no order: what is left to answer from while the read model is down."""
-        return (plain_item(row) for row in self._primary.scan())
+        return (_item(row) for row in self._primary.scan() if not self._is_over(row, "ttl"))
 
     def _mentioned(self, subject: str, day_ms: int, start_ms: int, end_ms: int) -> Iterable[Row]:
         values = {

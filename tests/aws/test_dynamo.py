@@ -214,6 +214,18 @@ def test_a_bucket_past_its_ttl_is_not_shown_though_it_is_still_there(world: Worl
     assert store.get_many("g1", [written.key]) != {}, "a guarded write must know the stored rev"
 
 
+@pytest.mark.parametrize("newest", [True, False])
+def test_a_series_that_went_quiet_is_read_without_what_is_past_its_ttl(world: World, newest: bool):
+    store, minutes = world.aws.buckets, [bucket(at=at) for at in range(60)]
+    store.commit("g1", [write(each) for each in minutes])
+    world.clock.instant_ms = minutes[57].start_ms + MINUTE_MS + BY_NAME["1m"].ttl_ms
+    world.faults.calls.clear()
+    found = store.range("g1", "AAPL", "1m", limit=8, newest=newest)
+    assert [each.start_ms for each in found] == [each.start_ms for each in minutes[58:]]
+    assert world.faults.calls["Query"] == 1
+    assert store.range("g1", "AAPL", "1m", minutes[59].start_ms, limit=8, newest=newest) == found[1:]
+
+
 def test_changes_past_a_day_are_too_old_to_resume_from(world: World):
     store = world.aws.buckets
     store.commit("g1", [], [change(), change()], "a")
@@ -232,8 +244,10 @@ def test_items_past_their_time_are_gone(world: World):
     assert len(items.dashboard_day(at[:10], None, 5)) == 1
     world.clock.advance(MINUTE_MS * 2)
     assert items.dashboard_day(at[:10], None, 5) == []
+    assert len(list(items.scan_primary())) == 1
     world.clock.advance(31 * DAY_MS)
     assert items.get_primary("rss#1") is None
+    assert list(items.scan_primary()) == []
 
 
 # ---- reading articles --------------------------------------------------------------------------------------------

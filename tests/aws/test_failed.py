@@ -1,6 +1,5 @@
 """What operators ask of an installation on AWS by the command line: what was set aside, and what was given up on."""
 
-import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +13,12 @@ from contracts.aside import Aside, put_asides
 from contracts.clock import ManualClock
 from contracts.errors import Transient
 from contracts.events import SCORED_STREAM
-from contracts.ports import Entry
+from contracts.instants import iso_ms
+from contracts.ports import Entry, Tallying
+from contracts.resolution import DAY_MS
 from contracts.settings import AggregatorSettings, to_env
 from local.driver import kinesis_driver
+from local.driver_dynamo import typed_item
 from local.mappings import Mapping
 from ops.cli import app
 from stores.aws_client import Service
@@ -25,6 +27,7 @@ from stores.failed_batches import in_bucket
 from stores.home import SHARD_COUNTS, Home, forget_homes, open_home
 from tests.aws.moto_aws import moto_aws
 from tests.events import BASE_MS, scored
+from tests.unit.ops.given_up import article, change_of, document_of, event_of
 
 runner = CliRunner()
 EVENTS = [scored(number, "AAPL", BASE_MS + number, 0.5) for number in range(3)]
@@ -47,40 +50,6 @@ def run(*arguments: str) -> Any:
     ended = runner.invoke(app, list(arguments))
     assert ended.exit_code == 0, ended.output
     return [json.loads(line) for line in ended.stdout.splitlines()]
-
-
-def event_of(bodies: list[bytes]) -> dict[str, Any]:
-    """What Lambda gives a function that reads scored-articles."""
-    arn = "arn:aws:kinesis:us-east-1:123456789012:stream/dev-scored-articles"
-    return {
-        "Records": [
-            {
-                "kinesis": {
-                    "data": base64.b64encode(body).decode(), "partitionKey": "AAPL", "sequenceNumber": str(number),
-                    "approximateArrivalTimestamp": BASE_MS / 1000, "kinesisSchemaVersion": "1.0",
-                },
-                "eventID": f"shardId-000000000000:{number}", "eventSourceARN": arn, "eventSource": "aws:kinesis",
-            }
-            for number, body in enumerate(bodies, 1)
-        ]
-    }  # fmt: skip
-
-
-def document_of(event: dict[str, Any]) -> dict[str, Any]:
-    """What Lambda writes to an on-failure bucket."""
-    return {
-        "requestContext": {
-            "requestId": "6b1d0d43", "condition": "RetryAttemptsExhausted", "approximateInvokeCount": 101,
-            "functionArn": "arn:aws:lambda:us-east-1:123456789012:function:dev-candlewick-aggregator",
-        },
-        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
-        "version": "1.0", "timestamp": "2025-12-21T12:00:00.000Z",
-        "KinesisBatchInfo": {
-            "shardId": "shardId-000000000000", "startSequenceNumber": "1", "endSequenceNumber": "3", "batchSize": 3,
-            "streamArn": "arn:aws:kinesis:us-east-1:123456789012:stream/dev-scored-articles",
-        },
-        "payload": json.dumps(event),
-    }  # fmt: skip
 
 
 def test_batches_that_lambda_gave_up_on_are_listed_and_can_be_published_again(home: Home, tmp_path: Path) -> None:
@@ -117,6 +86,42 @@ def test_batches_of_our_own_driver_are_listed_alike(home: Home, tmp_path: Path) 
     assert "away" in row["why"]
     (fetched,) = run("failed", "fetch", str(tmp_path / "out"))
     assert fetched == {"batches": 1, "raw-articles": 0, "scored-articles": 3, "not_of_a_stream": 0}
+
+
+def test_articles_the_read_model_gave_up_on_are_put_into_it_as_they_are_by_now(home: Home) -> None:
+    home.items.put_primaries([article(1) | {"sentiment": "positive"}, article(2), article(3) | {"score": 7}])
+    arn = "arn:aws:dynamodb:us-east-1:123456789012:table/dev-sentiment-items-primary/stream/2025"
+    old = {"NewImage": typed_item(article(1))}
+    changes = [change_of(1, **old), change_of(2), change_of(2, "MODIFY"), change_of(3), change_of(4, "REMOVE")]
+    document = document_of({"Records": changes})
+    document["DDBStreamBatchInfo"] = document.pop("KinesisBatchInfo") | {"streamArn": arn}
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_object(Bucket=BUCKET, Key="aws/lambda/uuid/s/2025/12/21/one", Body=json.dumps(document).encode())
+    (row,) = run("failed", "list", "--json")
+    assert (row["stream"], row["records"]) == ("dev-sentiment-items-primary", 5)
+    for _ in range(2):
+        done = runner.invoke(app, ["failed", "redrive"])
+        counts = {"batches": 1, "articles": 4, "put": 2, "gone": 1, "bad": 1, "of_a_stream": 0}
+        assert (done.exit_code, json.loads(done.stdout)) == (3, counts), done.output
+        shown = home.items.dashboard_day(iso_ms(BASE_MS)[:10], None, 10)
+        assert {item["source_id"]: item["sentiment"] for item in shown} == {"rss#1": "positive", "rss#2": "neutral"}
+        assert isinstance(home.items, Tallying)
+        tally = home.items.tally(0)
+        assert tally is not None
+        assert tally.counts["label"] == {"positive": 1, "neutral": 1}
+
+
+def test_articles_are_exported_in_columns_and_without_those_past_their_time(home: Home, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    old = article(2) | {"ingested_at": iso_ms(BASE_MS - 40 * DAY_MS)}
+    home.items.put_primaries([article(1), old])
+    out = tmp_path / "items.parquet"
+    done = runner.invoke(app, ["export", "items", "--format", "parquet", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert parquet.read_table(out).to_pydict()["source_id"] == ["rss#1"]
+    (row,) = run("export", "items")
+    assert row == article(1)
 
 
 def test_what_was_set_aside_and_the_sources_are_shown_without_a_folder(home: Home) -> None:

@@ -1,15 +1,24 @@
 """What pages tell an operator to type does, as written, what they promise."""
 
+import json
+import os
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 from typer.testing import CliRunner
 
+from contracts.errors import Transient
 from contracts.generation import live_generation
+from contracts.ports import Tallying
 from contracts.resolution import DAY_MS
+from local.driver import dynamo_driver, kinesis_driver, run_until_idle
+from local.line import ITEMS_TABLE, LINE, Row, apply_settings, drivers_of
+from local.mappings import Mapping
 from ops.cli import app
 from stores.home import Home, forget_homes
 from tests import oracle
@@ -98,3 +107,60 @@ def test_events_that_a_wrong_clock_made_late_are_counted(data: Path) -> None:
     follow(data, [re.sub("|".join(given), lambda found: given[found[0]], line) for line in lines])
     live.all()
     assert fields(home) == oracle.buckets(events)
+
+
+@pytest.fixture
+def environment() -> Iterator[None]:
+    """What the line tells its handlers goes into the environment, and out of it again."""
+    with mock.patch.dict(os.environ, {"CANDLEWICK_MODEL": "vader"}):
+        yield
+
+
+def run_line(data: Path, broken: str = "") -> Home:
+    """30 articles through the whole line, of which one mapping gives up on every batch."""
+    home = home_of(data)
+    apply_settings(settings_of(data))
+    put_raw(home, [raw(number, f"{TITLES[number % 3]}, number {number}") for number in range(30)])
+    drivers = [
+        giving_up(home, row) if row.name == broken else driver
+        for row, driver in zip(LINE, drivers_of(home), strict=True)
+    ]
+    run_until_idle(drivers, home.clock, final=True)
+    return home
+
+
+def giving_up(home: Home, row: Row) -> Any:
+    def away(event: dict[str, Any], context: Any) -> None:
+        raise Transient("store", "away")
+
+    mapping = Mapping(row.name, row.stream, away, batch_size=row.batch_size, max_retries=0)
+    if row.stream == ITEMS_TABLE:
+        return dynamo_driver(mapping, home.items, home.control, home.lake, home.clock)
+    return kinesis_driver(mapping, home.log, home.control, home.lake, home.clock)
+
+
+def seen_of(home: Home) -> tuple[Any, ...]:
+    """What came of the articles everywhere: candles, pages of a day, counters, lake."""
+    items = home.items
+    assert isinstance(items, Tallying)
+    tally = items.tally(0)
+    assert tally is not None
+    keys = [*home.lake.keys("raw/"), *home.lake.keys("scored/")]
+    lines = [json.loads(line) for key in keys for line in home.lake.read(key)]
+    lake = {line.get("event_id") or line["article_id"] for line in lines}
+    day = [item["source_id"] for item in items.dashboard_day("2025-12-21", None, 100)]
+    return fields(home), day, tally.counts.get("label"), lake
+
+
+@pytest.mark.parametrize("row", LINE, ids=lambda row: row.name)
+def test_what_was_in_a_batch_that_was_given_up_on_comes_back(environment: None, data: Path, row: Row) -> None:
+    whole = seen_of(run_line(data.parent / "whole"))
+    home = run_line(data, broken=row.name)
+    assert seen_of(home) != whole
+    out = data.parent / "out"
+    for line in commands_in("docs/runbooks/failure-destination.md"):
+        file = re.search(r"FOLDER/(\S+)", line)
+        if file is None or (out / file[1]).exists():
+            typed(data, line.replace("FOLDER", str(out)))
+    typed(data, "candlewick drain")
+    assert seen_of(home_of(data)) == whole

@@ -126,6 +126,9 @@ def test_doctor_makes_no_data_directory(tmp_path: Path) -> None:
         ("publish", "-", "--as", "cooked"),
         ("publish", "-", "--speed", "fast"),
         ("publish", "-", "--map", "title"),
+        ("publish", "-", "--map", "ticker=symbol"),
+        ("publish", "-", "--as", "raw", "--map", "polarity=mood"),
+        ("publish", "-", "--as", "scored", "--map", "title=headline"),
     ],
 )
 @pytest.mark.parametrize("folder", [".", "none"])
@@ -185,6 +188,7 @@ def test_bad_source_settings_are_named_by_the_sources_commands(data: Path, name:
     [
         {"PORT": "70000"},
         {"CANDLEWICK_HOST": "nosuch.invalid"},
+        {"CANDLEWICK_HOST": "a..é"},
         {"CANDLEWICK_ENDPOINT_URL": "foo"} | AWS,
         {"AWS_PROFILE": "nosuch"} | AWS,
     ],

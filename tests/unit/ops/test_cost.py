@@ -9,19 +9,28 @@ from typing import Any
 
 import pytest
 
+from consumers.archiver.service import Archiver
+from contracts.events import RAW_STREAM
+from contracts.ports import Record
 from ops import scale
 from ops.cost import (
+    HOURS,
     POLL_EVERY_S,
     RUN_EVERY_S,
     Load,
+    asked_sources,
     cheaper_on_fargate,
     estimate,
     finalizer_read_units,
+    lake_objects,
     sources_write_units,
     stream_usd,
     subjects_read_units,
     total_usd,
 )
+from tests.events import BASE_MS
+from tests.fakes.stores import FakeLake
+from tests.unit.replay.kit import raw, stream_records
 
 ROOT = Path(__file__).resolve().parents[3]
 PIPELINE = ROOT / "tests" / "infra" / "golden" / "prod-pipeline.json"
@@ -94,3 +103,26 @@ def test_from_some_number_of_streams_on_fargate_is_cheaper_and_stays_so():
 
 def test_no_tickers_cost_no_error():
     assert total_usd(estimate(Load(tickers=0))) > 0
+
+
+class _CountedLake(FakeLake):
+    lists = 0
+
+    def keys(self, prefix: str = "") -> list[str]:
+        self.lists += 1
+        return super().keys(prefix)
+
+
+def test_the_archiver_puts_an_object_a_batch_and_source_after_a_list():
+    lake, names = _CountedLake(), [source.name for source in asked_sources()]
+    articles = [json.dumps(raw(n, "A title") | {"source": name}).encode() for n, name in enumerate(names * 3)]
+    batch = stream_records("s-0", [Record(str(n), "a", data, BASE_MS) for n, data in enumerate(articles)], RAW_STREAM)
+    Archiver(lake).archive(batch)
+    assert (len(lake.objects), lake.lists) == (len(names), len(names))
+    minutes = HOURS * 60
+    assert lake_objects(Load(), 1e12, 1e12) == pytest.approx(minutes * (len(names) + 1)), "all of them in every batch"
+    assert lake_objects(Load(), 100, 300) == pytest.approx(400, rel=0.01), "each has a batch of its own"
+    assert lake_objects(Load(shards=4), 1e12, 1e12) == 2 * lake_objects(Load(), 1e12, 1e12)
+    assert lake_objects(Load(), 0, 0) == 0
+    (puts,) = (line for line in estimate(Load()) if line.name == "Lake: puts")
+    assert f"{len(names)} sources" in puts.why

@@ -17,6 +17,7 @@ from ops.cli import app
 from ops.console import PARTIAL
 from stores.home import Home, forget_homes
 from tests.events import BASE_MS, scored
+from tests.unit.ops.given_up import document_of, event_of
 from tests.unit.replay.kit import home_of, settings_of
 
 GOOD = json.dumps(scored(1, "AAPL", BASE_MS, 0.1)).encode()
@@ -42,8 +43,6 @@ def damage(folder: Path, name: str, how: str = "cut") -> None:
 
 def put_failed(home: Home, name: str) -> None:
     """A batch that was given up on, with the good event in it."""
-    from tests.aws.test_failed import document_of, event_of
-
     home.lake.put(f"failed/mapping=aggregator/{name}.jsonl.gz", [json.dumps(document_of(event_of([GOOD]))).encode()])
 
 

@@ -90,6 +90,18 @@ def test_the_home_of_nobody_is_no_place(data: str, words: tuple[str, ...]) -> No
     assert "'~nobody-of-that-name/x': there is no such user" in complaint(*words, "--data-dir", data, code=2)
 
 
+@pytest.mark.parametrize(
+    ("words", "form"),
+    [(("export", "raw"), "parquet"), (("buckets", "AAPL"), "csv"), (("buckets", "AAPL"), "table")],
+)
+def test_json_that_is_asked_for_in_another_format_is_a_contradiction(
+    data: str, words: tuple[str, ...], form: str
+) -> None:
+    said = complaint(*words, "--json", "--format", form, "--data-dir", data, code=2)
+    assert "--json" in said
+    assert form in said
+
+
 def test_a_report_that_has_no_room_blames_what_was_said(data: str) -> None:
     (Path(data) / "replay").write_text("in the way")
     said = complaint("replay", "compare", "g1", "g1", "--data-dir", data, code=2)
