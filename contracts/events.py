@@ -4,16 +4,18 @@
 million, so its frozen value is a msgspec struct, whose typed decoder validates in C (11 × the standard library).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from contracts.errors import BadEvent
 from contracts.identity import article_id, series_of
 from contracts.instants import MIN_MS, iso_ms, parse_ms
 from contracts.resolution import MINUTE_MS
-from contracts.subjects import is_tag, parse_subject
+from contracts.subjects import is_tag, is_ticker, parse_subject
 
 RAW_STREAM: Final = "raw-articles"
 SCORED_STREAM: Final = "scored-articles"
@@ -54,20 +56,22 @@ class RawArticle(BaseModel):
 
     @field_validator("published_at", "ingested_at")
     @classmethod
-    def _canonical_time(cls, value: str) -> str:
-        return iso_ms(parse_ms(value))
+    def _canonical_time(cls, value: str, info: ValidationInfo) -> str:
+        with _told_of(str(info.field_name)):
+            return iso_ms(parse_ms(value))
 
     @field_validator("tickers")
     @classmethod
     def _canonical_tickers(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(series_of(parse_subject(value)) for value in values))
+        with _told_of("tickers"):
+            return tuple(dict.fromkeys(series_of(parse_ticker(value)) for value in values))
 
     @field_validator("tags")
     @classmethod
     def _canonical_tags(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:
             if not is_tag(value):
-                raise BadEvent("bad_subject", f"{value[:60]!r} is not a tag (^[a-z0-9][a-z0-9-]{{0,49}}$)")
+                raise BadEvent("bad_subject", f"tags: {value[:60]!r} is not a tag (^[a-z0-9][a-z0-9-]{{0,49}}$)")
         return tuple(dict.fromkeys(values))
 
     @property
@@ -81,6 +85,24 @@ class RawArticle(BaseModel):
     def encode(self) -> bytes:
         """The record's bytes: compact JSON in the order of the fields above."""
         return self.model_dump_json(by_alias=True).encode()
+
+
+@contextmanager
+def _told_of(field: str) -> Iterator[None]:
+    """What is wrong within is told of a field; pydantic passes a `BadEvent` on as it is."""
+    try:
+        yield
+    except BadEvent as error:
+        raise BadEvent(error.reason, f"{field}: {error.detail}") from None
+
+
+def parse_ticker(text: str) -> str:
+    """The canonical ticker for what a source wrote. A tag is none: it counts where its words are. Raises
+    `BadEvent`."""
+    ticker = parse_subject(text)
+    if not is_ticker(ticker):
+        raise BadEvent("bad_subject", f"{text[:60]!r} is no ticker; tags are told as `tags`")
+    return ticker
 
 
 def check_raw_times(published_ms: int, ingested_ms: int) -> None:
@@ -98,7 +120,8 @@ def make_raw(source: str, fields: dict[str, Any]) -> RawArticle:
     """
     title = str(fields.get("title") or "").strip()
     snippet = str(fields.get("snippet") or "").strip()[:MAX_SNIPPET_CHARACTERS]
-    published_ms = parse_ms(str(fields.get("published_at") or ""))
+    with _told_of("published_at"):
+        published_ms = parse_ms(str(fields.get("published_at") or ""))
     url = fields.get("url") or None
     if url is not None and not isinstance(url, str):
         raise BadEvent("bad_value", f"url: expected text, got {type(url).__name__}")
@@ -119,9 +142,6 @@ def validate_raw(fields: object) -> RawArticle:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "event"
-        cause = first.get("ctx", {}).get("error")
-        if isinstance(cause, BadEvent):
-            raise BadEvent(cause.reason, f"{place}: {cause.detail}") from None
         is_empty = first["type"] == "string_too_short" and first["input"] == ""
         reason = "missing_field" if first["type"] == "missing" or is_empty else "bad_value"
         raise BadEvent(reason, f"{place}: {first['msg']}") from None

@@ -8,7 +8,7 @@ from contracts.errors import BadRequest
 from contracts.settings import AggregatorSettings
 from ops.console import say
 from ops.progress import counter
-from producers.publish import Kind, Publication, Report, parse_speed
+from producers.publish import FIELDS, Kind, Publication, Report, parse_speed
 from stores.home import Home
 
 MAX_SHOWN_PROBLEMS = 20
@@ -31,8 +31,10 @@ def asked(path: str, kind: str | None, speed: str, backfill: bool, mappings: lis
         raise BadRequest(f"{path}: No such file or directory")
     if kind is not None and kind not in get_args(Kind):
         raise BadRequest(f"--as {kind!r}", get_args(Kind))
-    columns = dict(_pair(mapping) for mapping in mappings)
-    return Asked(path, cast(Kind | None, kind), parse_speed(speed), backfill, columns, source)
+    of_kind = cast(Kind | None, kind)
+    fields = FIELDS[of_kind] if of_kind else tuple(dict.fromkeys([*FIELDS["raw"], *FIELDS["scored"]]))
+    columns = dict(_pair(mapping, fields) for mapping in mappings)
+    return Asked(path, of_kind, parse_speed(speed), backfill, columns, source)
 
 
 def publish_command(opened: tuple[Home, AggregatorSettings], asked: Asked) -> dict[str, Any]:
@@ -73,8 +75,10 @@ def publish_command(opened: tuple[Home, AggregatorSettings], asked: Asked) -> di
     return report._asdict()
 
 
-def _pair(mapping: str) -> tuple[str, str]:
+def _pair(mapping: str, fields: tuple[str, ...]) -> tuple[str, str]:
     ours, separator, theirs = mapping.partition("=")
     if not separator or not ours or not theirs:
         raise BadRequest(f"--map {mapping!r} is not ours=theirs, such as --map title=headline")
+    if ours not in fields:
+        raise BadRequest(f"--map {mapping!r}: no field {ours!r}", fields)
     return ours, theirs

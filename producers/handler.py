@@ -10,7 +10,7 @@ import threading
 from typing import Any, Final
 
 from contracts.logs import invoked
-from contracts.settings import ProducerSettings, load
+from contracts.settings import AggregatorSettings, ProducerSettings, load
 from producers.fetch import Web
 from producers.fetch_round import ROUND_MS
 from producers.reach import Reach
@@ -40,6 +40,7 @@ def _service(settings: ProducerSettings, home: Home) -> ProducerService:
         sources=load_sources(settings.sources_file),
         round_ms=ROUND_MS if is_function else SHORT_ROUND_MS,
         early_ms=SCHEDULE_EARLY_MS if is_function else 0,
+        lateness_ms=load(AggregatorSettings, os.environ).allowed_lateness_ms,
     )
 
 

@@ -26,6 +26,7 @@ from contracts.events import (
     RAW_STREAM,
     SCORED_SCHEMA,
     SCORED_STREAM,
+    RawArticle,
     ScoredEvent,
     decode_fields,
     decode_scored,
@@ -48,6 +49,11 @@ DEFAULT_SOURCE: Final = "file"
 #: Where rejected lines are listed under, beside the names of streams.
 ASIDE_STREAM: Final = "publish"
 MAX_PENDING_ASIDES: Final = 500
+#: What a column may be mapped to.
+FIELDS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "raw": tuple(field.serialization_alias or name for name, field in RawArticle.model_fields.items()),
+    "scored": ScoredEvent.__struct_fields__,
+}
 
 
 class Report(NamedTuple):

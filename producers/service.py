@@ -31,9 +31,12 @@ from producers.source_state import (
     after_failure,
     asked,
     asks_early,
+    key_mark,
+    late_note,
     next_due_ms,
     remembered,
     set_up,
+    told_as,
     without_key,
 )
 from producers.sources.registry import Fetched, Rejected, Request, Source, adapter, asked_for, notes
@@ -65,6 +68,15 @@ class Polled(NamedTuple):
         """Both together."""
         return Polled(*(a + b for a, b in zip(self, other, strict=True)))
 
+    def metrics(self) -> dict[str, float]:
+        """Those that are metrics."""
+        return {
+            "ArticlesFetched": self.fetched,
+            "ArticlesPublished": self.published,
+            "SourceErrors": self.failed,
+            "EventsQuarantined": self.rejected,
+        }
+
 
 class Known(NamedTuple):
     """A source, its state, and the version that guards the state's next write; `watched`: what of the watch lists it is
@@ -92,9 +104,11 @@ class ProducerService:
         sources: Sequence[Source],
         round_ms: float = ROUND_MS,
         early_ms: int = 0,
+        lateness_ms: int = DAY_MS,
     ) -> None:
         """`round_ms`: how long one poll waits for answers; what comes later is taken by the next poll. `early_ms`: so
-        much before its turn a source is asked already, as the next poll may be much later than its turn."""
+        much before its turn a source is asked already, as the next poll may be much later than its turn.
+        `lateness_ms`: how late an article may come and still count."""
         self._publisher = Publisher(log, clock)
         self._control = control
         self._lake = lake
@@ -103,6 +117,7 @@ class ProducerService:
         self._web = web
         self._sources = sources
         self._early_ms = early_ms
+        self._lateness_ms = lateness_ms
         self._round: FetchRound[Fetched] = FetchRound(clock, round_ms)
         self._asked: dict[str, Known] = {}
         self._failing: set[str] = set()
@@ -139,14 +154,9 @@ class ProducerService:
             with suppress(Transient):  # the first error is the one to tell
                 self._keep_pace()
             raise
+        finally:
+            record(totals.metrics())
         self._keep_pace()
-        record(
-            {
-                "ArticlesFetched": totals.fetched,
-                "ArticlesPublished": totals.published,
-                "SourceErrors": totals.failed,
-            }
-        )
         if bugs:
             raise bugs[0]  # after every other source had its turn
         return totals
@@ -204,9 +214,13 @@ class ProducerService:
         """The state, after an operator's wish and the presence of the key; the same object when nothing changed."""
         if not enabled:
             return state if state["state"] == "paused" else state | {"state": "paused", "next_due_ms": 0, "error": None}
-        if source.secret and not self._secrets.get(source.secret):
+        key = (self._secrets.get(source.secret) if source.secret else None) or ""
+        if source.secret and not key:
             return state if state["state"] == "no key" else without_key(state, source.secret)
-        return state | {"state": "new"} if state["state"] in ("paused", "no key") else state
+        has_another_key = bool(key) and state.get("refused_key") not in (None, key_mark(key))
+        if has_another_key or state["state"] in ("paused", "no key"):
+            return state | {"state": "new", "next_due_ms": 0, "failures": [], "refused_key": None}
+        return state
 
     def _is_due(self, known: Known) -> bool:
         state, now_ms = known.state, self._clock.now_ms()
@@ -248,7 +262,8 @@ class ProducerService:
             assert error is not None
             bugs.append(error)
             error = FetchFailed(source.name, f"its adapter broke: {type(error).__name__}")
-        self._remember(source, after_failure(state, error, self._clock.now_ms()), known.version)
+        following = self._key_noted(source, after_failure(state, error, self._clock.now_ms()), error)
+        self._remember(source, following, known.version)
         self._note(source, error)
         return Polled(polled=1, failed=0 if isinstance(error, OverBudget) else 1)
 
@@ -257,7 +272,7 @@ class ProducerService:
         source, state, now_ms = known.source, known.state, self._clock.now_ms()
         seen = set(state.get("seen", ()))
         chosen, folded = newest_of_each(fetched.articles)
-        articles = {remembered(each.article_id): each for each in chosen}
+        articles = {told_as(each): each for each in chosen}
         rejects = {remembered(digest_key(each.data)): each for each in fetched.rejected}
         fresh = {each.article_id: each for name, each in articles.items() if name not in seen}
         bad = {digest_key(each.data): each for name, each in rejects.items() if name not in seen}
@@ -266,12 +281,23 @@ class ProducerService:
         )
         put_asides(self._lake, [_aside(source, key, each, now_ms) for key, each in bad.items()])
         self._keep_opinions(source, [each for each in fetched.opinions if each["article_id"] in fresh], now_ms)
-        fetched = fetched._replace(note=notes(fetched.note, folded))
-        following = after_answer(state, fetched, [*articles, *rejects], published, known.asked_ms, now_ms)
-        self._remember(source, following, known.version)
+        # What came late is told until something new comes.
+        came_late = late_note(fresh.values(), self._lateness_ms) if fresh else state.get("came_late")
+        fetched = fetched._replace(note=notes(fetched.note, folded, came_late))
+        told = [*articles, *rejects]
+        following = after_answer(
+            dict(state) | {"came_late": came_late}, fetched, told, published, known.asked_ms, now_ms
+        )
+        self._remember(source, self._key_noted(source, following, fetched.trouble), known.version)
         self._note(source, fetched.trouble)
         failed = fetched.trouble is not None and not isinstance(fetched.trouble, OverBudget)
         return Polled(1, int(failed), len(fetched.articles), published, len(bad))
+
+    def _key_noted(self, source: Source, state: dict[str, Any], error: FetchFailed | None) -> dict[str, Any]:
+        """A key that was refused is noted, so that another one is tried as soon as it is there."""
+        if error is None or error.status not in (401, 403) or not source.secret:
+            return state
+        return state | {"refused_key": key_mark(self._secrets.get(source.secret) or "")}
 
     def _keep_opinions(self, source: Source, opinions: Sequence[Mapping[str, Any]], now_ms: int) -> None:
         """What a source itself thinks of its articles, for comparison. The name comes from the content, so a retry

@@ -7,12 +7,14 @@ paused: by an operator.  no key: its key is not in Secrets.  gone: it said so (4
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from contracts.resolution import HOUR_MS, MINUTE_MS
+from contracts.events import RawArticle
+from contracts.resolution import HOUR_MS, MINUTE_MS, window_start_ms
+from contracts.settings import PREFIX
 from producers.fetch import FetchFailed, OverBudget
 from producers.sources.registry import Fetched, Source, notes
 
@@ -30,11 +32,34 @@ CLOCK_TOLERANCE_MS: Final = MINUTE_MS
 MIN_SEEN: Final = 500
 MAX_SEEN: Final = 10_000
 MAX_ERROR_CHARACTERS: Final = 300
+#: From this share of late ones on a source is one that nearly nothing counts of.
+LATE_SHARE: Final = 0.9
 
 
 def remembered(identity: str) -> str:
     """What is remembered of an id: 64 bits of its hash, in 11 characters."""
     return base64.urlsafe_b64encode(hashlib.blake2b(identity.encode(), digest_size=8).digest()).decode()[:11]
+
+
+def told_as(article: RawArticle) -> str:
+    """What is remembered of an article: with other tickers it is told again, and counts for those it lacked."""
+    return remembered(" ".join([article.article_id, *sorted(article.tickers)]))
+
+
+def late_note(articles: Collection[RawArticle], lateness_ms: int) -> str | None:
+    """Why nearly nothing of a turn counts: it came too long after its publication."""
+    late = sum(
+        window_start_ms(each.published_ms, MINUTE_MS) + MINUTE_MS + lateness_ms <= each.ingested_ms for each in articles
+    )
+    if not late or late < LATE_SHARE * len(articles):
+        return None
+    told = f"{late:,} of {len(articles):,} new articles came over {lateness_ms / HOUR_MS:g} h after their publication"
+    return f"{told}; what is later than {PREFIX}ALLOWED_LATENESS_MS does not count"
+
+
+def key_mark(secret: str) -> str:
+    """By what a changed key is noticed: 16 bits of its hash, which tell next to nothing of it."""
+    return hashlib.blake2b(secret.encode(), digest_size=2).hexdigest()
 
 
 def set_up(state: Mapping[str, Any] | None, source: Source, every_s: int) -> dict[str, Any]:
@@ -87,6 +112,7 @@ def after_answer(
         "last_success_ms": now_ms,
         "next_due_ms": now_ms if fetched.more else max(asked_ms + every_ms, now_ms + every_ms // PAUSE_SHARE),
         "failures": [],
+        "refused_key": None,
         "error": "the source says it is gone (HTTP 410)" if fetched.gone else None,
         "note": _short(notes(fetched.note, forgotten if walked > MAX_SEEN else None)),
     }
@@ -101,8 +127,8 @@ def _remembering(before: Sequence[str], told: Sequence[str], walk: int) -> list[
 
 
 def after_failure(state: Mapping[str, Any], error: FetchFailed, now_ms: int) -> dict[str, Any]:
-    """A source's state after a failure: a retry soon, then the open circuit with one probe a minute; a source that
-    asked for patience gets it; a spent allowance is nobody's failure."""
+    """A source's state after a failure: a retry soon, then the open circuit with one probe a minute; where asking soon
+    mends nothing, its usual pace; a source that asked for patience gets it; a spent allowance is nobody's failure."""
     told = _rated(state, now_ms) | {"error": _short(str(error)), "note": None, "last_attempt_ms": now_ms}
     if isinstance(error, OverBudget):
         return told | {
@@ -115,12 +141,10 @@ def after_failure(state: Mapping[str, Any], error: FetchFailed, now_ms: int) -> 
     failures = [at_ms for at_ms in failures if at_ms > now_ms - FAILURE_WINDOW_MS][-FAILURES_TO_OPEN:]
     is_open = len(failures) >= FAILURES_TO_OPEN or state["state"] == "circuit open"
     every_ms = int(state["every_s"]) * 1000
-    if is_open:
-        wait_ms = PROBE_AFTER_MS
-    elif error.again:
-        wait_ms = min(every_ms, FIRST_RETRY_MS * 2 ** (len(failures) - 1))
+    if error.again:
+        wait_ms = PROBE_AFTER_MS if is_open else min(every_ms, FIRST_RETRY_MS * 2 ** (len(failures) - 1))
     else:
-        wait_ms = every_ms
+        wait_ms = max(every_ms, PROBE_AFTER_MS if is_open else 0)
     return told | {
         "state": "circuit open" if is_open else "unreachable",
         "failures": failures,

@@ -21,10 +21,10 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from contracts.errors import BadEvent, Unusable
-from contracts.events import MAX_TAGS, MAX_TICKERS, RawArticle
+from contracts.events import MAX_TAGS, MAX_TICKERS, RawArticle, parse_ticker
 from contracts.identity import series_of
 from contracts.ports import Secrets
-from contracts.subjects import TAG_PREFIX, is_tag, parse_subject
+from contracts.subjects import TAG_PREFIX, is_tag
 from producers.fetch import FetchFailed, Web
 
 
@@ -110,7 +110,7 @@ class Source(BaseModel):
     @classmethod
     def _canonical_tickers(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         try:
-            return tuple(parse_subject(value) for value in values)
+            return tuple(parse_ticker(value) for value in values)
         except BadEvent as error:
             raise ValueError(error.detail) from None
 

@@ -21,6 +21,22 @@ def test_a_field_that_is_no_text_is_named(field: str, value: object) -> None:
         make_raw("wire", ROW | {field: value})
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("published_at", "soon", "bad_time"),
+        ("published_at", None, "bad_time"),
+        ("ingested_at", "yesterday", "bad_time"),
+        ("tickers", ["AAPL", "AA PL!"], "bad_subject"),
+        ("tickers", ["tag:ai-regulation"], "bad_subject"),
+        ("tags", ["Not a tag"], "bad_subject"),
+    ],
+)
+def test_a_time_a_ticker_or_a_tag_that_is_none_is_named(field: str, value: object, reason: str) -> None:
+    with pytest.raises(BadEvent, match=f"^{reason}: {field}: "):
+        make_raw("wire", ROW | {field: value})
+
+
 @pytest.mark.parametrize("title", ["", "  ", None])
 def test_an_empty_title_is_a_missing_field(title: str | None) -> None:
     with pytest.raises(BadEvent, match="missing_field: title: "):

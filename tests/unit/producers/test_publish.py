@@ -202,7 +202,7 @@ def test_a_bad_line_is_one_clear_line_and_kept(run: Publishing, name: str) -> No
 BAD_RAW = {
     "no title": (without(RAW, "title"), "missing_field: title"),
     "no time": (without(RAW, "published_at"), "missing_field: published_at"),
-    "bad ticker": (RAW | {"tickers": ["AA#PL"]}, "bad_subject: 'AA#PL'"),
+    "bad ticker": (RAW | {"tickers": ["AA#PL"]}, "bad_subject: tickers: 'AA#PL'"),
     "a list of addresses": (RAW | {"url": ["https://x.example/1"]}, "bad_value: url"),
     "bad source": (RAW | {"source": "../x"}, "bad_value: source"),
     "300 KB description": (RAW | {"snippet": "x" * 300_000}, "oversized"),

@@ -60,6 +60,19 @@ def test_settings_that_would_reject_every_article_are_refused(field: str, most: 
         read_sources(text(most + 1), "x")
 
 
+def test_a_tag_is_no_ticker_of_a_source() -> None:
+    text = json.dumps([{"name": "a", "kind": "rss", "url": "https://x.example/", "tickers": ["tag:ai"]}])
+    with pytest.raises(Unusable, match=r"tickers: .*tag:ai.* is no ticker; tags are told as `tags`"):
+        read_sources(text, "x")
+
+
+def test_a_row_that_tells_a_tag_as_its_ticker_is_an_article_without_it(site: FakeSite) -> None:
+    asking = Asking(site, "tiingo")
+    asking.put(told([golden("tiingo_news.json")[0] | {"tickers": ["tag:ai", "c"]}]))
+    (article,) = asking.ask().articles
+    assert article.tickers == ("C",)
+
+
 def test_an_article_that_is_told_for_very_many_symbols_is_kept_for_those_there_is_room_for(site: FakeSite) -> None:
     symbols = [f"S{number}" for number in range(MAX_TICKERS + 20)]
     asking = Asking(site, "finnhub", {"symbols": symbols, "category": None, "limits": [[5_000, 1]]})
