@@ -50,10 +50,9 @@ class Row(NamedTuple):
     reads: tuple[str, ...] = ()
 
 
+LATENESS: Final = ("allowed_lateness_ms", "{stage.allowed_lateness_ms}")
 #: Whoever writes buckets must judge alike: one late event would else be counted here and not there.
-BUCKETS: Final = (
-    ("expire", "true"), ("lanes", "{stage.lanes}"), ("allowed_lateness_ms", "{stage.allowed_lateness_ms}"),
-)  # fmt: skip
+BUCKETS: Final = (("expire", "true"), ("lanes", "{stage.lanes}"), LATENESS)
 
 ROWS: Final[dict[str, Row]] = {
     row.name: row
@@ -62,7 +61,7 @@ ROWS: Final[dict[str, Row]] = {
             "producers", "producers.handler.lambda_handler", "producers", 512, 240,
             (Access(CONTROL, READ + WRITE),),
             ("opinions/", "quarantined/"), False, ("raw-articles",), True, 1,
-            (("sources_file", "{stage.sources_file}"), ("user_agent", "{stage.user_agent}")),
+            (("sources_file", "{stage.sources_file}"), ("user_agent", "{stage.user_agent}"), LATENESS),
         ),
         Row(
             "classifier", "consumers.classifier.handler.lambda_handler", "classifier", 2_048, 120,
