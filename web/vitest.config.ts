@@ -1,5 +1,8 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
+  // Only a build has the worker's file.
+  resolve: { alias: { "virtual:stream-worker": fileURLToPath(new URL("test/worker_url.ts", import.meta.url)) } },
   test: { include: ["test/**/*.test.ts"], environment: "node", testTimeout: 20_000 },
 });

@@ -174,8 +174,9 @@ def test_watching_and_unwatching(browser: Any, mock: Mock) -> None:
         assert page.locator("#add-subject").is_disabled()
 
 
-def test_opens_without_its_server(browser: Any) -> None:
-    with mock_server() as server, open_page(browser, server.url, "/?s=AAPL&r=1h&w=AAPL") as watched:
+@pytest.mark.parametrize("address", ["/?s=AAPL&r=1h&w=AAPL", "/?r=1h"], ids=["linked", "suggested"])
+def test_opens_without_its_server(browser: Any, address: str) -> None:
+    with mock_server() as server, open_page(browser, server.url, address) as watched:
         watched.ready()
         wait_until(lambda: watched.page.evaluate(SHELL_KEPT), "the shell is kept")
         before = legend(watched.page)
@@ -187,6 +188,25 @@ def test_opens_without_its_server(browser: Any) -> None:
         shot(watched.page, "live-without-server")
         server.start()
         watched.pill("live", 40_000)
+
+
+@pytest.mark.parametrize(
+    "shared",
+    [
+        "class { constructor() { throw new DOMException('denied', 'SecurityError'); } }",
+        "class extends EventTarget { port = new MessageChannel().port1;"
+        " constructor() { super(); setTimeout(() => this.dispatchEvent(new Event('error')), 100); } }",
+    ],
+    ids=["refused", "not-loaded"],
+)
+def test_is_live_without_a_shared_worker(browser: Any, mock: Mock, shared: str) -> None:
+    """As browsers have it that may keep no data of a site."""
+    with open_page(browser, mock.url) as watched:
+        watched.page.add_init_script(f"window.SharedWorker = {shared}")
+        watched.page.reload()
+        watched.ready()
+        watched.pill("live")
+        assert watched.errors == []
 
 
 def test_series_can_be_taken_along(browser: Any, mock: Mock) -> None:
@@ -212,8 +232,9 @@ def test_error_and_way_out(browser: Any, mock: Mock) -> None:
         watched.page.wait_for_selector(".cover", state="detached")
 
 
-def test_paints_from_its_cache_when_the_server_cannot_answer(browser: Any, mock: Mock) -> None:
-    with open_page(browser, mock.url, "/?s=AAPL&r=1h&w=AAPL") as watched:
+@pytest.mark.parametrize("address", ["/?s=AAPL&r=1h&w=AAPL", "/"], ids=["linked", "suggested"])
+def test_paints_from_its_cache_when_the_server_cannot_answer(browser: Any, mock: Mock, address: str) -> None:
+    with open_page(browser, mock.url, address) as watched:
         watched.ready()
         watched.page.wait_for_timeout(6_000)
         mock.control("fault", mode="error")

@@ -6,6 +6,7 @@ A wait for what does not come raises, so a test may end with one.
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -58,6 +59,32 @@ def test_page_in_both_themes_and_on_a_phone(browser: Any, server: WebServer, nam
     with open_page(browser, server.url, path, **PHONE) as watched:
         look(watched, f"{name}-phone", wanted)
         assert (watched.foreign, watched.errors) == ([], [])
+
+
+@pytest.mark.parametrize("width", [320, 360])
+def test_long_names_fit_a_small_phone(browser: Any, server: WebServer, width: int) -> None:
+    """The longest tag and the longest name of a model, without a place to break; and that no candle is open."""
+    tag = "tag:" + "w" * 50
+    record = server.publish(tag, title="News of a long tag")["article_id"]
+    with open_page(browser, server.url, f"/?s=AAPL&w=AAPL,{tag}", **PHONE) as watched:
+        page = watched.page
+        page.set_viewport_size({"width": width, "height": 700})
+
+        def fits(wanted: str) -> None:
+            page.wait_for_selector(wanted, timeout=75_000)
+            page.wait_for_timeout(150)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, wanted
+
+        fits("text=No candle is open")
+        for address, wanted in (
+            (f"/?s={tag}&w=AAPL,{tag}", ".legend-value"),
+            (f"/?s={tag[:-1]}&w=AAPL", ".cover-offers"),
+            (f"/records/{quote(record, safe='')}", ".chip-link"),
+            (f"/analytics?model={'m' * 200}", ".chip-button"),
+            (f"/records?model={'m' * 200}", ".nothing"),
+        ):
+            page.goto(server.url + address)
+            fits(wanted)
 
 
 def test_forced_colours_keep_what_is_chosen_visible(browser: Any, server: WebServer) -> None:

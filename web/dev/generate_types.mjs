@@ -5,7 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 
-const WANTED = ["Series", "SeriesList", "Articles", "Subjects", "Changes", "Status", "Runs", "RunDetail", "Generations", "CompareReport", "Items", "ItemCandles", "Facets"];
+const WANTED = ["Series", "SeriesList", "Articles", "Subjects", "Changes", "Status", "Runs", "RunDetail", "Generations", "CompareReport", "Items", "ItemCandles", "Facets", "Configurations"];
 const SIMPLE = { string: "string", integer: "number", number: "number", boolean: "boolean", null: "null" };
 
 async function readDocument() {

@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { ChartCover } from "../src/app/chart_cover.tsx";
-import { failure, prefs, subjects, sync } from "../src/app/state.ts";
+import { prefs, problems, subjects, sync } from "../src/app/state.ts";
 import { seriesKey, type Subject } from "../src/model/subject.ts";
 import { INITIAL_SYNC, reduce } from "../src/model/sync.ts";
 import { bucketOf } from "./fake_server.ts";
@@ -11,12 +11,13 @@ vi.mock("../src/store/stream_port.ts", () => ({}));
 // What explains an empty chart is fetched when the chart is shown first.
 await import("../src/app/chart_notice.tsx");
 
-const AAPL = "AAPL" as Subject;
+const KEY = seriesKey("AAPL" as Subject, "1m");
 const skeletons = (root: Element): number => root.querySelectorAll(".cover-skeleton").length;
 
 beforeEach(() => {
   sync.value = INITIAL_SYNC;
-  failure.value = subjects.value = null;
+  problems.value = {};
+  subjects.value = null;
   prefs.value = { ...prefs.value, watched: null };
   visit("/");
 });
@@ -34,7 +35,7 @@ describe("what lies over the chart", () => {
     visit("/?s=AAPL");
     const root = await show(ChartCover);
     expect(skeletons(root)).toBe(1);
-    failure.value = "The server cannot be reached.";
+    problems.value = { [KEY]: "The server cannot be reached." };
     await settle();
     expect(root.querySelector('[role="alert"]')?.textContent).toContain("The server cannot be reached.");
     expect(root.querySelector("button")?.textContent).toBe("Try again");
@@ -43,10 +44,10 @@ describe("what lies over the chart", () => {
   it("is nothing over candles, or a doubt", async () => {
     visit("/?s=AAPL");
     const buckets = [bucketOf(0)];
-    sync.value = reduce(sync.value, { kind: "fetched", key: seriesKey(AAPL, "1m"), generation: "g1", buckets, askedAtBreak: 0, full: true });
+    sync.value = reduce(sync.value, { kind: "fetched", key: KEY, generation: "g1", buckets, askedAtBreak: 0, full: true });
     const root = await show(ChartCover);
     expect(root.textContent).toBe("");
-    failure.value = "The store is busy.";
+    problems.value = { [KEY]: "The store is busy." };
     await settle();
     expect(root.querySelector(".notice")?.textContent).toContain("Showing the last known candles. The store is busy.");
   });

@@ -2,7 +2,8 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { loadFull, loadSubjects, retryNow, start } from "../src/app/controller.ts";
 import { setPrefs } from "../src/app/navigation.ts";
-import { crowded, failure, flags, headlines, health, link, prefs, route, subjects, sync, watched } from "../src/app/state.ts";
+import { crowded, failure, flags, headlines, health, link, now, prefs, problems, route, subjects, sync, toldAt, watched } from "../src/app/state.ts";
+import { firstShown } from "../src/app/shown.ts";
 import { followSwaps } from "../src/app/swaps.ts";
 import { startUpkeep } from "../src/app/upkeep.ts";
 import { INITIAL_LINK, type PageMessage, type WorkerMessage } from "../src/model/protocol.ts";
@@ -102,6 +103,24 @@ describe("headlines", () => {
     worker.say({ type: "items", items });
     expect(headlines.value).toHaveLength(20);
     expect(new Set(headlines.value.map(({ at }) => at)).size).toBe(20);
+  });
+
+  const item = (eventId: string, subject: string, at: number): NewItem =>
+    ({ eventId, subject: subject as Subject, title: "t", label: null, polarity: null, at: ms(at) });
+
+  it("tell when the newest about a subject was published, also when those of others have taken their place", () => {
+    toldAt.value = {};
+    worker.say({ type: "items", items: [item("a", "AAPL", 5), item("b", "AAPL", 3)] });
+    worker.say({ type: "items", items: [...Array(25).keys()].map((i) => item(`c${i}`, "MSFT", 100 + i)) });
+    expect(headlines.value.some(({ subject }) => subject === "AAPL")).toBe(false);
+    expect(toldAt.value).toEqual({ AAPL: 5, MSFT: 124 });
+  });
+
+  it("came when they came, not when the clock of the page was last read", () => {
+    now.value = ms(0);
+    link.value = { ...INITIAL_LINK, clockOffset: ms(60_000) };
+    worker.say({ type: "items", items: [item("now", "AAPL", 1)] });
+    expect(Math.abs((firstShown.get("now") ?? 0) - Date.now() - 60_000)).toBeLessThan(100);
   });
 });
 
@@ -271,6 +290,19 @@ describe("the list of subjects", () => {
     api.down = "/subjects";
     await loadSubjects();
     expect(failure.value).toBeNull();
+  });
+});
+
+describe("a series that the server refuses", () => {
+  it("says so itself, and tells nothing of the others", async () => {
+    const other = seriesKey("MSFT" as Subject, "1m");
+    api.down = "/MSFT?";
+    await loadFull(other);
+    await loadFull(KEY);
+    expect([problems.value[other], problems.value[KEY], failure.value]).toEqual(["The server cannot be reached.", null, null]);
+    api.down = "";
+    await loadFull(other);
+    expect(problems.value[other]).toBeNull();
   });
 });
 

@@ -5,7 +5,8 @@ import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { AdminDialog, type Wish } from "../src/app/admin_dialog.tsx";
 import { HelpDialog } from "../src/app/help_dialog.tsx";
 import { Palette } from "../src/app/palette.tsx";
-import { helpOpen, paletteOpen, route, subjects } from "../src/app/state.ts";
+import { loadPrefs } from "../src/app/prefs.ts";
+import { helpOpen, paletteOpen, prefs, route, subjects } from "../src/app/state.ts";
 import type { Subject } from "../src/model/subject.ts";
 import { hide, press, settle, show, visit } from "./page.ts";
 
@@ -101,10 +102,24 @@ describe("a wish that is under way", () => {
     click("Cancel");
     await settle();
     expect([escape.defaultPrevented, adminOpen.value]).toEqual([true, true]);
+    // The second time in a row the browser asks nobody.
+    document.querySelector("dialog")?.close();
+    await settle();
+    expect([document.querySelector("dialog")?.open, adminOpen.value]).toEqual([true, true]);
     done();
     await settle();
     expect(adminOpen.value).toBe(false);
     held.mockRestore();
+  });
+});
+
+describe("the help", () => {
+  it("has the switch for keys of one character, which this browser remembers", async () => {
+    await open(helpOpen);
+    input()?.click();
+    expect([prefs.value.keys, loadPrefs().keys]).toEqual([false, false]);
+    input()?.click();
+    expect([prefs.value.keys, loadPrefs().keys]).toEqual([true, true]);
   });
 });
 

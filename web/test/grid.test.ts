@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { GridPage } from "../src/app/grid_page.tsx";
-import { failure, hovered, prefs, route, sync } from "../src/app/state.ts";
+import { hovered, prefs, problems, route, sync } from "../src/app/state.ts";
 import { stepTo } from "../src/app/stepping.ts";
 import { seriesKey, type Subject } from "../src/model/subject.ts";
 import { INITIAL_SYNC, reduce } from "../src/model/sync.ts";
@@ -50,15 +50,32 @@ describe("a chart of the grid", () => {
 describe("a chart that could not be loaded", () => {
   it("says why, instead of that it is loading", async () => {
     sync.value = INITIAL_SYNC;
-    failure.value = "The server cannot be reached.";
+    prefs.value = { ...prefs.value, watched: [AAPL, "MSFT" as Subject] };
+    problems.value = { "MSFT@1m": "The store is busy." };
     const root = await show(GridPage);
-    expect(root.querySelector(".cell-empty")?.textContent).toBe("The server cannot be reached.");
-    failure.value = null;
+    expect([...root.querySelectorAll(".cell-empty")].map(({ textContent }) => textContent)).toEqual(["Loading", "The store is busy."]);
+    problems.value = {};
   });
 });
 
 describe("the crosshair of the grid", () => {
   const cell = (): Element => document.querySelector(".cell-chart") ?? document.body;
+
+  it("tells of its candle once, though the candle goes on changing", async () => {
+    const root = await show(GridPage);
+    (cell() as HTMLElement).focus();
+    press(cell(), "ArrowLeft");
+    await settle();
+    const said = (): string => root.querySelector("[role=status]")?.textContent ?? "";
+    const before = said();
+    expect(before).toContain("1 article");
+    sync.value = reduce(sync.value, { kind: "updates", updates: [{ key: seriesKey(AAPL, "1m"), bucket: bucketOf(6, { rev: 2, count: 2 }), origin: null }] });
+    await settle();
+    expect(said()).toBe(before);
+    press(cell(), "ArrowLeft");
+    await settle();
+    expect(said()).not.toBe(before);
+  });
 
   it("stops at the candle after a gap", async () => {
     await show(GridPage);

@@ -10,6 +10,16 @@ import type { Heartbeat } from "../src/model/stream_event.ts";
 import { formatIso, ms } from "../src/model/units.ts";
 import { hide, settle, show, visit } from "./page.ts";
 
+const drawn = vi.hoisted(() => ({ times: 0 }));
+vi.mock("../src/app/record_rows.tsx", async (original) => {
+  const rows = await original<typeof import("../src/app/record_rows.tsx")>();
+  const RecordTable: typeof rows.RecordTable = (props) => {
+    drawn.times += 1;
+    return rows.RecordTable(props);
+  };
+  return { ...rows, RecordTable };
+});
+
 const NOON = ms(Date.parse("2025-12-21T12:00:00Z"));
 const MINUTE = 60_000;
 
@@ -209,6 +219,21 @@ describe("the offer of newer records", () => {
     offer()?.click();
     await server.answer("sentiment=neutral", "long ago", 0);
     expect(offer()).toBeNull();
+  });
+
+  it("draws no row anew while the stream goes on telling of news", async () => {
+    hear(30);
+    visit("/records?model=still");
+    await show(RecordsPage);
+    await server.answer("model=still", "long ago", 0);
+    hear(31);
+    await settle();
+    const before = drawn.times;
+    for (const minute of [32, 33, 34]) {
+      hear(minute);
+      await settle();
+    }
+    expect([drawn.times, offer()]).toEqual([before, expect.anything()]);
   });
 
   it("does not come for what the list shows already", async () => {

@@ -216,12 +216,47 @@ describe("the stream client", () => {
     expect(Math.abs(rig.client.link.clockOffset - behind)).toBeLessThanOrEqual(1_000);
   });
 
-  it("polls no sooner than it was told to", async () => {
+  /** The shortest time between two calls of a kind. */
+  const shortest = (part: string): number => {
+    const times = rig.calls.filter((call) => call.url.includes(part)).map(({ at }) => at);
+    expect(times.length).toBeGreaterThan(2);
+    return Math.min(...times.slice(1).map((at, i) => at - (times[i] ?? 0)));
+  };
+
+  it("asks neither for a stream nor for changes sooner than it was told to", async () => {
     await started(() => refuse(429, { "Retry-After": "120" }), "g1.0");
     await rig.clock.advance(3_600_000);
-    const polls = rig.calls.filter((call) => call.url.includes("/changes"));
-    expect(polls.length).toBeGreaterThan(1);
-    for (const [i, call] of rig.calls.entries()) expect(call.at - (rig.calls[i - 1]?.at ?? -Infinity)).toBeGreaterThanOrEqual(120_000);
+    expect([shortest("/stream") >= 120_000, shortest("/changes") >= 120_000]).toEqual([true, true]);
+  });
+
+  it.each([5, 90])("goes on polling while the server has no room for its stream, and asks for one again after %i s", async (wait) => {
+    const refusal = { detail: "all 9 stream connections are taken; poll /changes", max_connections: 9 };
+    await started((url) => {
+      if (url.includes("/stream")) return Response.json(refusal, { status: 503, headers: { "Retry-After": String(wait) } });
+      return Response.json({ epoch: "g1", cursor: "g1.0", events: [], more: false });
+    }, "g1.0");
+    expect(rig.client.link).toMatchObject({ phase: "waiting", detail: "The server refused the stream: all 9 stream connections are taken." });
+    await rig.clock.advance(3 * wait * 1_000);
+    expect(rig.phase).toBe("polling");
+    rig.links.length = rig.calls.length = 0;
+    await rig.clock.advance(600_000);
+    expect(rig.links.filter(({ phase }) => phase === "waiting")).toEqual([]);
+    expect(rig.calls.filter(({ url }) => url.includes("/changes")).length).toBeGreaterThan(290);
+    expect(shortest("/stream")).toBeGreaterThanOrEqual(Math.max(60, wait) * 1_000);
+  });
+
+  it("says what the server refuses the stream for", async () => {
+    let [status, detail] = [429, "this address has 3 streams open, as many as one may; try again in 5 s"];
+    await started(() => Response.json({ detail }, { status }));
+    expect(rig.client.link.detail).toBe("The server refused the stream: this address has 3 streams open, as many as one may.");
+    [status, detail] = [503, "buckets does not answer"];
+    rig.client.retry();
+    await settle();
+    expect(rig.client.link.detail).toBe("The server refused the stream: buckets does not answer.");
+    rig.handler = () => new Response("<html>", { status: 502 });
+    rig.client.retry();
+    await settle();
+    expect(rig.client.link.detail).toBe("The server refused the stream: 502.");
   });
 
   it("counts a server that takes the question and never answers as one that is away", async () => {

@@ -12,9 +12,10 @@ import { SeriesCache } from "../src/store/cache.ts";
 import { FakeServer } from "./fake_server.ts";
 import { visit } from "./page.ts";
 
-const worker = vi.hoisted(() => ({ version: 0, posts: [] as PageMessage[], say: (_message: WorkerMessage): void => undefined }));
+const worker = vi.hoisted(() => ({ version: 0, opened: 0, posts: [] as PageMessage[], say: (_message: WorkerMessage): void => undefined }));
 vi.mock("../src/store/stream_port.ts", () => ({
   openStreamPort: (receive: typeof worker.say) => {
+    worker.opened += 1;
     worker.say = receive;
     const post = (message: PageMessage): void => {
       worker.posts.push(message);
@@ -89,15 +90,47 @@ it.each([
   expect(api.times("/timeseries")).toBe(0);
 });
 
-it("believes the answers when no stream tells any more which generation is live", async () => {
-  worker.say({ type: "resync", epoch: "g1" });
+it.each(["stopped", "offline"] as const)("believes the answers when no stream tells any more which generation is live: %s", async (phase) => {
+  const before = server.epoch;
+  worker.say({ type: "resync", epoch: before });
   await vi.advanceTimersByTimeAsync(1_000);
-  server.promote("g2");
+  server.promote(`after ${phase}`);
   await vi.advanceTimersByTimeAsync(20_000);
-  expect(row("AAPL").generation).toBe("g1");
-  worker.say({ type: "link", link: { ...INITIAL_LINK, phase: "stopped" } });
+  expect(row("AAPL").generation).toBe(before);
+  worker.say({ type: "link", link: { ...INITIAL_LINK, phase } });
   await vi.advanceTimersByTimeAsync(10_000);
-  expect(row("AAPL")).toMatchObject({ generation: "g2", stale: false });
+  expect(row("AAPL")).toMatchObject({ generation: `after ${phase}`, stale: false });
+  link.value = INITIAL_LINK;
+});
+
+it("asks for itself when nothing is heard of the stream, and opens another worker when this one must be dead", async () => {
+  worker.say({ type: "resync", epoch: server.epoch });
+  worker.say({ type: "link", link: { ...INITIAL_LINK, phase: "open", heardAt: ms(Date.now()) } });
+  await vi.advanceTimersByTimeAsync(11_000);
+  api.asked.length = 0;
+  const { opened } = worker;
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect([api.times("/AAPL?") > 0, worker.opened]).toEqual([true, opened]);
+  worker.posts.length = 0;
+  await vi.advanceTimersByTimeAsync(40_000);
+  const said = worker.posts.map(({ type }) => type).filter((type) => type !== "seed");
+  expect([worker.opened, said]).toEqual([opened + 1, ["leave", "subscribe"]]);
+  link.value = INITIAL_LINK;
+});
+
+it("asks after an open stream when the page is shown again: the machine may have slept", () => {
+  const shown = (hidden: boolean): void => {
+    vi.spyOn(document, "hidden", "get").mockReturnValue(hidden);
+    worker.posts.length = 0;
+    document.dispatchEvent(new Event("visibilitychange"));
+  };
+  shown(true);
+  shown(false);
+  expect(worker.posts).toEqual([{ type: "visibility", hidden: false }]);
+  worker.say({ type: "link", link: { ...INITIAL_LINK, phase: "open" } });
+  shown(true);
+  shown(false);
+  expect(worker.posts).toEqual([{ type: "visibility", hidden: false }, { type: "retry" }]);
   link.value = INITIAL_LINK;
 });
 

@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { GridPage } from "../src/app/grid_page.tsx";
-import { headlines, now, prefs, subjects, sync } from "../src/app/state.ts";
+import { now, prefs, subjects, sync, toldAt } from "../src/app/state.ts";
 import { WatchList } from "../src/app/watch_list.tsx";
 import { seriesKey, type Subject } from "../src/model/subject.ts";
 import { INITIAL_SYNC, reduce } from "../src/model/sync.ts";
@@ -26,7 +26,7 @@ beforeEach(() => {
   hide();
   visit("/grid?w=AAPL");
   now.value = NOW;
-  headlines.value = [];
+  toldAt.value = {};
   prefs.value = { ...prefs.value, watched: [AAPL] };
   know(PUBLISHED);
   sync.value = reduce(INITIAL_SYNC, { kind: "fetched", key: seriesKey(AAPL, "1m"), generation: "g2", buckets: [rewritten], askedAtBreak: 0, full: true });
@@ -37,7 +37,7 @@ describe("how long ago the newest article about a subject was published", () => 
     const root = await show(page);
     const text = (): string => root.querySelector(place)?.textContent ?? "";
     expect(text()).toContain("20 h ago");
-    headlines.value = [{ eventId: "e", subject: AAPL, title: "", label: null, polarity: null, at: ms(NOW - 3 * MINUTE) }];
+    toldAt.value = { [AAPL]: NOW - 3 * MINUTE };
     await settle();
     expect(text()).toContain("3 min ago");
   });

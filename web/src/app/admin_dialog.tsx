@@ -62,8 +62,10 @@ export function AdminDialog({ wish, close }: { wish: Wish; close: () => void }) 
       busy.value = false;
     }
   };
+  // A browser lets nobody refuse Escape twice in a row.
+  const ended = (): void => (busy.value ? dialog.current?.showModal() : close());
   return (
-    <dialog ref={dialog} class="admin" aria-labelledby="admin-title" onClose={close} onCancel={(event) => busy.value && event.preventDefault()}>
+    <dialog ref={dialog} class="admin" aria-labelledby="admin-title" onClose={ended} onCancel={(event) => busy.value && event.preventDefault()}>
       <form onSubmit={(event) => void submit(event)}>
         <h2 id="admin-title">{wish.title}</h2>
         {wish.children}

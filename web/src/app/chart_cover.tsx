@@ -6,11 +6,14 @@ import { newest } from "./state.ts";
 const loadNotice = (): Promise<ComponentType> => import("./chart_notice.tsx").then((module) => module.ChartNotice);
 
 export function Skeleton() {
-  const heights = [38, 52, 44, 61, 70, 58, 49, 63, 55, 42, 36, 47, 59, 66, 53, 45, 57, 48, 62, 51];
+  const candles = Array.from({ length: 20 }, (_, i) => {
+    const height = 52 + 16 * Math.sin(i * 0.8);
+    return `M${6 + i * 20} ${80 - height}h9v${height / 2}h-9`;
+  });
   return (
     <div class="cover cover-skeleton" role="status" aria-label="Loading candles">
       <svg viewBox="0 0 400 100" preserveAspectRatio="none" aria-hidden="true" focusable="false">
-        <path d={heights.map((height, i) => `M${6 + i * 20} ${80 - height}h9v${height / 2}h-9`).join("")} />
+        <path d={candles.join("")} />
       </svg>
     </div>
   );

@@ -12,7 +12,7 @@ import { loadCode } from "./code.ts";
 import { noteShown } from "./shown.ts";
 import { visitedBefore } from "./visits.ts";
 import {
-  candleKeys, crowded, failure, headlines, link, now, resolution, selectedKey, serverNow, subjects, sync, watched,
+  candleKeys, crowded, headlines, link, now, problems, resolution, subjects, sync, toldAt, watched,
 } from "./state.ts";
 
 /**
@@ -97,6 +97,10 @@ function problemOf(error: unknown): string {
   throw error;
 }
 
+function tell(key: string, problem: string | null): void {
+  problems.value = { ...problems.value, [key]: problem };
+}
+
 export async function loadFull(key: SeriesKey): Promise<void> {
   const askedAtBreak = sync.value.breaks;
   if (fetching.get(key) === askedAtBreak) return;
@@ -105,10 +109,9 @@ export async function loadFull(key: SeriesKey): Promise<void> {
     const answer = await fetchSeries(key);
     post({ type: "seed", cursor: answer.cursor });
     take(answer, askedAtBreak, true);
-    if (key === selectedKey.value) failure.value = null;
+    tell(key, null);
   } catch (error) {
-    const problem = problemOf(error);
-    if (key === selectedKey.value) failure.value = problem;
+    tell(key, problemOf(error));
   } finally {
     if (fetching.get(key) === askedAtBreak) fetching.delete(key);
   }
@@ -138,6 +141,9 @@ export function loadAll(lacking = false): void {
 function noteHeadlines(items: readonly NewItem[]): void {
   const known = new Map([...items, ...headlines.value].map((item) => [item.eventId + item.subject, item]));
   headlines.value = [...known.values()].sort((a, b) => (b.at ?? 0) - (a.at ?? 0)).slice(0, MAX_HEADLINES);
+  const told = { ...toldAt.value };
+  for (const { subject, at } of items) told[subject] = Math.max(told[subject] ?? 0, at ?? 0);
+  toldAt.value = told;
 }
 
 function receive(message: WorkerMessage): void {
@@ -150,7 +156,7 @@ function receive(message: WorkerMessage): void {
     case "updates":
       return queueUpdates(message.updates);
     case "items":
-      noteShown(message.items, serverNow.peek());
+      noteShown(message.items);
       noteHeadlines(message.items);
       return;
     case "resync":
@@ -200,7 +206,7 @@ function watchSelection(): void {
     const list = shownSubjects();
     if (list.length === 0) return;
     untracked(() => {
-      failure.value = null;
+      problems.value = {};
       const keys = list.map((item) => seriesKey(item, at));
       dispatch({ kind: "doubt", keys: keys.filter((key) => !followed.has(key)) });
       for (const key of keys) {
@@ -213,22 +219,23 @@ function watchSelection(): void {
 }
 
 export async function loadSubjects(): Promise<void> {
-  let problem: string | null = null;
   try {
     subjects.value = await fetchSubjects();
+    tell("", null);
   } catch (error) {
-    problem = problemOf(error);
+    tell("", problemOf(error));
   }
-  // Where a subject is shown, its own series tells what is wrong.
-  if (selectedKey.value === null) failure.value = problem;
+}
+
+/** The worker did not start, or has died: the next try opens another. */
+export function dropWorker(): void {
+  post({ type: "leave" });
+  port = null;
+  link.value = { ...link.value, phase: "stopped", detail: "The background connection of this page could not start." };
 }
 
 function connect(): void {
-  port = openStreamPort(receive, () => {
-    post({ type: "leave" });
-    port = null;
-    link.value = { ...link.value, phase: "stopped", detail: "The background connection of this page could not start." };
-  });
+  port = openStreamPort(receive, dropWorker);
 }
 
 export function retryNow(): void {

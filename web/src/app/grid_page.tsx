@@ -16,7 +16,8 @@ import { keepShown } from "./chart_wiring.ts";
 import { LabelMark } from "./label_mark.tsx";
 import { go } from "./navigation.ts";
 import { ResolutionBar } from "./resolution_bar.tsx";
-import { failure, hovered, nameOf, prefs, resolution, serverNow, sync, watched } from "./state.ts";
+import { useSentence } from "./spoken.tsx";
+import { hovered, nameOf, prefs, problems, resolution, serverNow, sync, watched } from "./state.ts";
 import { STEPS, stepTo } from "./stepping.ts";
 import { lastSeen } from "./watch_list.tsx";
 
@@ -67,6 +68,7 @@ function Cell({ subject }: { subject: Subject }) {
   const newest = newestBegun(buckets, serverNow.value);
   const pointed = hovered.value === null ? undefined : (bucketStarting(buckets, hovered.value) ?? undefined);
   const shown = hovered.value === null ? newest : pointed;
+  const told = useSentence(key.value, focused.value ? (pointed ?? null) : null);
   const tone = shown === undefined ? "neutral" : toneOf(shown);
   return (
     <section class="cell panel" aria-label={nameOf(subject)}>
@@ -106,11 +108,9 @@ function Cell({ subject }: { subject: Subject }) {
         }}
       >
         <div class={`cell-canvas${stale && fromCache ? " stale" : ""}`} ref={host} />
-        <p class="visually-hidden" role="status">
-          {focused.value && pointed !== undefined ? candleSentence(pointed, prefs.value.zone, serverNow.peek()) : ""}
-        </p>
+        <p class="visually-hidden" role="status">{told}</p>
       </div>
-      {buckets.length === 0 && <p class="cell-empty muted">{stale ? (failure.value ?? "Loading") : "No candles at this resolution"}</p>}
+      {buckets.length === 0 && <p class="cell-empty muted">{stale ? (problems.value[key.value] ?? "Loading") : "No candles at this resolution"}</p>}
     </section>
   );
 }

@@ -1,8 +1,9 @@
 import "./styles/dialog.css";
 import "./styles/help.css";
 import { useModal } from "./modal.ts";
+import { setPrefs } from "./navigation.ts";
 import { PAGE_NAMES } from "./page_names.ts";
-import { helpOpen } from "./state.ts";
+import { helpOpen, prefs } from "./state.ts";
 
 const KEYS: readonly (readonly [string, string])[] = [
   ["Ctrl K  ⌘ K", "Everything by name: pages, subjects, resolutions, actions"],
@@ -39,6 +40,10 @@ export function HelpDialog() {
           </div>
         ))}
       </dl>
+      <label class="help-switch">
+        <input type="checkbox" checked={prefs.value.keys} onChange={(event) => setPrefs({ keys: event.currentTarget.checked })} />
+        Keys of one character. Switch them off where you dictate.
+      </label>
       <h2>How to read a candle</h2>
       <p>
         Each candle sums up the news about one subject in one window of time. Its position says what the news says: above the

@@ -20,9 +20,9 @@ export const AutoIcon = () => icon(<path d="M8 2.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 
 export function Brand() {
   return (
     <svg class="brand-mark" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
-      <path class="brand-flame" d="M12 1.8c1.9 2.2 3 3.7 3 5.2a3 3 0 0 1-6 0c0-1.5 1.100-3 3-5.200Z" />
-      <rect class="brand-body" x="8" y="11.500" width="8" height="9" rx="1" />
-      <path class="brand-wick" d="M12 9.800v1.700M12 20.500v2" />
+      <path class="brand-flame" d="M12 1.8c1.9 2.2 3 3.7 3 5.2a3 3 0 0 1-6 0c0-1.5 1.1-3 3-5.2Z" />
+      <rect class="brand-body" x="8" y="11.5" width="8" height="9" rx="1" />
+      <path class="brand-wick" d="M12 9.8v1.7M12 20.5v2" />
     </svg>
   );
 }

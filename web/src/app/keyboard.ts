@@ -2,7 +2,7 @@ import { RESOLUTIONS } from "../model/resolution.ts";
 import { goLive } from "./chart_host.tsx";
 import { cycleTheme, go, selectResolution, toggleZone } from "./navigation.ts";
 import { PAGE_NAMES } from "./page_names.ts";
-import { helpOpen, paletteOpen, route, selected, watched } from "./state.ts";
+import { helpOpen, paletteOpen, prefs, route, selected, watched } from "./state.ts";
 import { stepCandle, STEPS } from "./stepping.ts";
 
 function selectByNumber(number: number): void {
@@ -13,8 +13,9 @@ function selectByNumber(number: number): void {
 /** A key that is held makes one entry of history. */
 function stepSubject(step: number, { repeat }: KeyboardEvent): void {
   const list = watched.value;
-  const at = selected.value === null ? 0 : list.indexOf(selected.value);
-  const next = list[(at + step + list.length) % list.length];
+  // From a subject that is not on the list the first one is next, and the last one is previous.
+  const at = list.findIndex((subject) => subject === selected.value);
+  const next = list[at < 0 && step < 0 ? list.length - 1 : (at + step + list.length) % list.length];
   if (next === undefined) return;
   // The candles of a run are of that page alone.
   go({ subject: next, at: null, ...(route.value.page === "runs" ? {} : { page: "live" }) }, repeat ? "replace" : "push");
@@ -63,6 +64,7 @@ function onKey(event: KeyboardEvent): void {
     return;
   }
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isInside(event.target, "input, select, textarea, dialog")) return;
+  if (!prefs.value.keys && event.key.length === 1) return;
   const page = Date.now() < chordUntil ? PAGE_NAMES.find((row) => row.key === event.key)?.page : undefined;
   chordUntil = 0;
   if (page !== undefined) return go({ page, at: null });

@@ -10,12 +10,15 @@ effect(() => {
   document.documentElement.dataset["theme"] = prefs.value.theme;
 });
 
-followHistory();
-start();
-
 const root = document.getElementById("root");
 if (root === null) throw new Error("the page has no root element");
-render(<App />, root);
+try {
+  followHistory();
+  start();
+} finally {
+  // Whatever fails there, a page says more than none.
+  render(<App />, root);
+}
 // Keys that are pressed before their part is there are answered when it comes.
 let early: KeyboardEvent[] = [];
 const keep = (event: KeyboardEvent): void => void (early = [...early.slice(-9), event]);

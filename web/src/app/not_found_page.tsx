@@ -1,3 +1,4 @@
+import "./styles/pages.css";
 import { PageLink } from "./page_link.tsx";
 
 export function NotFoundPage() {

@@ -1,6 +1,8 @@
+import "./styles/later.css";
 import "./styles/notes.css";
+import { computed } from "@preact/signals";
 import { missingParts } from "./code.ts";
-import { subjects } from "./state.ts";
+import { health, subjects } from "./state.ts";
 
 /** Says that a part of the page does not come, and offers what helps when a newer version took its place. */
 function MissingNote() {
@@ -26,10 +28,13 @@ function DemoNote() {
   );
 }
 
-/** What is to be known on every page. */
+const connection = computed(() => `Connection: ${health.value.label}`);
+
+/** What is to be known on every page, also by those who listen: the pill tells them only while it has the focus. */
 export function Notes() {
   return (
     <>
+      <p class="visually-hidden" role="status">{connection.value}</p>
       <MissingNote />
       <DemoNote />
     </>

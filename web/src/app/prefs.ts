@@ -9,10 +9,12 @@ export interface Prefs {
   readonly theme: Theme;
   readonly zone: Zone;
   readonly watched: readonly Subject[] | null;
+  /** Whether keys of one character do anything; who dictates presses them without meaning to. */
+  readonly keys: boolean;
 }
 
 const KEY = "candlewick.prefs";
-const DEFAULTS: Prefs = { theme: "auto", zone: "local", watched: null };
+const DEFAULTS: Prefs = { theme: "auto", zone: "local", watched: null, keys: true };
 
 function parse(text: string): Prefs {
   const data = JSON.parse(text) as Record<string, unknown> | null;
@@ -21,6 +23,7 @@ function parse(text: string): Prefs {
     theme: theme === "light" || theme === "dark" ? theme : "auto",
     zone: data?.["zone"] === "utc" ? "utc" : "local",
     watched: parseWatched(data?.["watched"]),
+    keys: data?.["keys"] !== false,
   };
 }
 

@@ -17,7 +17,7 @@ import { follow } from "./page_link.tsx";
 import { RecordCandles } from "./record_candles.tsx";
 import { leftFor, list } from "./record_list_state.ts";
 import { RecordTimeline } from "./record_timeline.tsx";
-import { firstShown } from "./shown.ts";
+import { firstShown, instant } from "./shown.ts";
 import { prefs, route, serverNow } from "./state.ts";
 
 interface Loaded {
@@ -37,7 +37,7 @@ function streamedAt(id: string): Ms | null {
 /** The list may hold the article already; it is shown at once and then asked for in full. */
 function useRecord(id: string): { loaded: Loaded; load: () => void } {
   const known = list.peek().records.find((record) => record.id === id) ?? null;
-  const loaded = useSignal<Loaded>({ record: known, fed: null, shownAt: known === null ? null : (streamedAt(id) ?? serverNow.peek()), gone: false, problem: null });
+  const loaded = useSignal<Loaded>({ record: known, fed: null, shownAt: known === null ? null : (streamedAt(id) ?? instant()), gone: false, problem: null });
   const tries = useSignal(0);
   useEffect(() => {
     const abort = new AbortController();
@@ -54,7 +54,7 @@ function useRecord(id: string): { loaded: Loaded; load: () => void } {
       }
     };
     take({ gone: false, problem: null });
-    void load(fetchRecord(id, abort.signal).then((record) => ({ record, shownAt: loaded.peek().shownAt ?? streamedAt(id) ?? serverNow.peek() })));
+    void load(fetchRecord(id, abort.signal).then((record) => ({ record, shownAt: loaded.peek().shownAt ?? streamedAt(id) ?? instant() })));
     void load(fetchFedRows(id, abort.signal).then((fed) => ({ fed })));
     return () => abort.abort();
   }, [id, tries.value]);
@@ -80,7 +80,7 @@ function Steps({ id }: { id: string }) {
   };
   useLayoutEffect(() => {  // who sees the record can step on: not a frame later
     const onKey = (event: KeyboardEvent): void => {
-      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !prefs.peek().keys) return;
       if (event.target instanceof HTMLElement && event.target.closest("input, select, textarea, dialog") !== null) return;
       if (event.key === "j") step(1);
       if (event.key === "k") step(-1);

@@ -1,7 +1,7 @@
 import "./styles/pages.css";
 import "./styles/questions.css";
 import "./styles/records.css";
-import { useSignal } from "@preact/signals";
+import { computed, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { countText, momentText } from "../model/format.ts";
 import { recordsCsv, recordsCurl, recordsFileName, recordsJsonLines } from "../model/record_export.ts";
@@ -71,7 +71,7 @@ function useRetry(isWaiting: boolean): void {
 function useListKeys(): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
-      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !(event.key === "j" || event.key === "k")) return;
+      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !prefs.peek().keys || !(event.key === "j" || event.key === "k")) return;
       if (event.target instanceof HTMLElement && event.target.closest("input, select, textarea, dialog, .records") !== null) return;
       document.querySelector<HTMLElement>(".record-title")?.focus();
     };
@@ -106,11 +106,11 @@ function Problem() {
 }
 
 /** True when the server took something in after the list was read, and the list could show it. */
-function hasNewer(): boolean {
+const hasNewer = computed(() => {
   const newest = link.value.heartbeat?.newestIngestAt ?? null;
   const { newestIngestAt } = list.value;
   return newest !== null && newestIngestAt !== null && newest > newestIngestAt && route.value.filters.to === undefined;
-}
+});
 
 function Foot({ isOther }: { isOther: boolean }) {
   const { nextCursor, busy, records } = list.value;
@@ -148,7 +148,7 @@ function Listing() {
       <RecordFilters />
       <Problem />
       <section class="panel records-panel" aria-label="Records">
-        {busy === null && problem === null && hasNewer() && (
+        {busy === null && problem === null && hasNewer.value && (
           <button type="button" class="records-newer" onClick={() => void loadFirst(filters)}>
             Newer articles have been taken in. Look again
           </button>

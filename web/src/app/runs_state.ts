@@ -27,7 +27,11 @@ export function useRuns<T>(fetch: () => Promise<T>, isRunning: (answer: T) => bo
         if (!gone) loaded.value = { ...loaded.value, problem: error.message };
       }
       const { answer } = loaded.value;
-      if (!gone) timer = window.setTimeout(() => void load(), answer !== null && isRunning(answer) ? RUNNING_REFRESH_MS : REFRESH_MS);
+      if (!gone) plan(answer !== null && isRunning(answer) ? RUNNING_REFRESH_MS : REFRESH_MS);
+    };
+    /** Who looks elsewhere is told when they look here again. */
+    const plan = (wait: number): void => {
+      timer = window.setTimeout(() => (document.hidden ? plan(wait) : void load()), wait);
     };
     void load();
     return () => {

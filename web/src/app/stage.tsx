@@ -99,12 +99,12 @@ function LiveProgress() {
   if (bucket === null) {
     // Without the stream, or an answer, nobody knows what has been published.
     if (newest.value === null || selectedSeries.value.stale || !["live", "polling"].includes(health.value.state)) return <div class="progress-line" />;
-    return <div class="progress-line"><span class="progress-text muted">No candle is open: nothing has been published in the present window.</span></div>;
+    return <div class="progress-line"><span class="muted">No candle is open: nothing has been published in the present window.</span></div>;
   }
   const share = (serverNow.value - bucket.start) / (bucket.end - bucket.start);
   return (
     <div class="progress-line">
-      <span class="progress-text">
+      <span>
         Live candle closes in <strong>{countdownText(ms(bucket.end - serverNow.value))}</strong>
       </span>
       <progress max={1} value={Math.max(0, Math.min(1, share))} aria-label="How much of the live window has passed" />

@@ -9,11 +9,12 @@ import { parseRoute, type Route } from "../model/route.ts";
 import { bucketStarting, newestBegun } from "../model/series.ts";
 import { type Slot, toSlots } from "../model/slots.ts";
 import type { NewItem } from "../model/stream_event.ts";
-import { MAX_WATCHED, seriesKey, type SeriesKey, type Subject } from "../model/subject.ts";
+import { MAX_WATCHED, parseWatched, seriesKey, type SeriesKey, type Subject } from "../model/subject.ts";
 import { EMPTY_SERIES, INITIAL_SYNC, seriesOf, type SyncState } from "../model/sync.ts";
 import { addMs, type Ms, ms } from "../model/units.ts";
 import type { Flag } from "../view/painters.ts";
 import { loadPrefs, type Prefs } from "./prefs.ts";
+import { recall, remember } from "./storage.ts";
 
 /** Everything the page shows follows from these signals; only `controller.ts` and `navigation.ts` set them. */
 export const route = signal<Route>(parseRoute(location.pathname, location.search));
@@ -21,12 +22,14 @@ export const prefs = signal<Prefs>(loadPrefs());
 export const sync = signal<SyncState>(INITIAL_SYNC);
 export const link = signal<Link>(INITIAL_LINK);
 export const subjects = signal<SubjectsAnswer | null>(null);
-/** Why the newest fetch of the selected series failed; null when it did not. */
-export const failure = signal<string | null>(null);
+/** Why the newest fetch of a series failed; under an empty key, why that of the subjects did. */
+export const problems = signal<Readonly<Record<string, string | null>>>({});
 /** Set while the tabs together want more than one connection may carry and this one is not served. */
 export const crowded = signal(false);
 export const revisions = signal<readonly Revision[]>([]);
 export const headlines = signal<readonly NewItem[]>([]);
+/** When the newest article that the stream told of was published, by subject. */
+export const toldAt = signal<Readonly<Record<string, number>>>({});
 /** Instants marked on every chart: another generation went live. Set by `swaps.ts`. */
 export const flags = signal<readonly Flag[]>([]);
 /** The browser's clock, once a second. */
@@ -51,11 +54,21 @@ function steady<Name extends string>(list: () => readonly Name[]): ReadonlySigna
   return computed(() => (text.value === "" ? [] : (text.value.split(" ") as Name[])));
 }
 
+const SUGGESTED = "candlewick.suggested";
+const remembered = parseWatched(recall(SUGGESTED)?.split(" ")) ?? [];
 let suggested: readonly Subject[] = [];
-/** The busiest subjects. What was shown once stays where it is, so that nothing moves because another became busier. */
+/**
+ * The busiest subjects; until the server has named them, those of the last visit. What was shown once stays where it is,
+ * so that nothing moves because another became busier.
+ */
 const suggestions = computed(() => {
-  const busiest = subjects.value?.subjects.map((row) => row.subject) ?? [];
-  return (suggested = [...new Set([...suggested, ...busiest])].slice(0, MAX_WATCHED));
+  const busiest = subjects.value?.subjects.map((row) => row.subject);
+  if (busiest === undefined) return remembered;
+  const first = busiest.slice(0, MAX_WATCHED);
+  const known = [...suggested, ...remembered.filter((subject) => first.includes(subject))];
+  suggested = [...new Set([...known, ...busiest])].slice(0, MAX_WATCHED);
+  remember(SUGGESTED, suggested.join(" "));
+  return suggested;
 });
 
 export const watched = steady<Subject>(() => route.value.watched ?? prefs.value.watched ?? suggestions.value);
@@ -63,6 +76,8 @@ export const watched = steady<Subject>(() => route.value.watched ?? prefs.value.
 export const selected = computed<Subject | null>(() => route.value.subject ?? watched.value[0] ?? null);
 export const resolution = computed(() => route.value.resolution);
 export const selectedKey = computed(() => (selected.value === null ? null : seriesKey(selected.value, resolution.value)));
+/** Why there is nothing of what is selected, or nothing new; null when nothing failed. */
+export const failure = computed(() => problems.value[selectedKey.value ?? ""] ?? null);
 export const selectedSeries = computed(() =>
   selectedKey.value === null ? EMPTY_SERIES : seriesOf(sync.value, selectedKey.value),
 );

@@ -1,11 +1,12 @@
 import { computed, effect, untracked } from "@preact/signals";
+import { QUIET_AFTER } from "../model/health.ts";
 import { neighboursOf } from "../model/resolution.ts";
 import { findRevisions, rememberRevisions } from "../model/revisions.ts";
 import { seriesKey, splitKey } from "../model/subject.ts";
 import { seriesOf } from "../model/sync.ts";
 import { ms } from "../model/units.ts";
 import { loadCode } from "./code.ts";
-import { beforeUpdates, dirty, dispatch, loadAll, loadCache, loadFull, loadSubjects, post } from "./controller.ts";
+import { beforeUpdates, dirty, dispatch, dropWorker, loadAll, loadCache, loadFull, loadSubjects, post, retryNow } from "./controller.ts";
 import { candleKeys, crowded, failure, link, resolution, revisions, selectedKey, subjects, sync, watched } from "./state.ts";
 import { followTitle } from "./title.ts";
 import { rememberVisit, visitedBefore } from "./visits.ts";
@@ -24,6 +25,8 @@ const LOOK_EVERY_MS = 10_000;
 /** Of so many looks one asks what there is to watch. */
 const LOOKS_PER_LIST = 6;
 const MAX_SERIES_IN_MEMORY = 30;
+/** A worker that lives gives up a silent connection long before, and says so. */
+const WORKER_LIMIT_MS = 60_000;
 
 /** The generation that the cache holds; what it has of another one belongs to a history that is gone. */
 let keptGeneration: string | null = null;
@@ -73,10 +76,15 @@ function forgetUnused(): void {
 
 /** Without a stream (no room in it, no network, no worker at all) the page asks for itself; else for what was refused. */
 function refetchWhenNeeded(): void {
-  const { phase } = link.value;
+  const { phase, heardAt } = link.value;
+  const isAlone = phase === "stopped" || phase === "offline";
   // Nobody else tells any more which generation is live, so the answers do.
-  if (phase === "stopped") sync.value = { ...sync.value, epoch: null };
-  loadAll(!(crowded.value || phase === "stopped" || phase === "offline" || failure.value !== null));
+  if (isAlone) sync.value = { ...sync.value, epoch: null };
+  const quiet = (phase === "open" || phase === "polling") && heardAt !== null ? Date.now() - heardAt : 0;
+  if (quiet > WORKER_LIMIT_MS) {
+    dropWorker();
+    retryNow();
+  } else loadAll(!(isAlone || crowded.value || failure.value !== null || quiet > QUIET_AFTER));
   looks += 1;
   if (looks % LOOKS_PER_LIST === 0 || !subjects.value?.subjects.length) void loadSubjects();
 }
@@ -94,6 +102,8 @@ export function startUpkeep(): void {
   }, LOOK_EVERY_MS);
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) void save();
+    // A machine that slept may have lost the stream without knowing; one that is heard of is left alone.
+    else if (link.value.phase === "open") post({ type: "retry" });
   });
   for (const name of ["online", "offline"]) {
     window.addEventListener(name, () => post({ type: "network", online: navigator.onLine }));

@@ -12,7 +12,7 @@ import { CloseIcon } from "./icons.tsx";
 import { LabelMark } from "./label_mark.tsx";
 import { moveWatched, selectSubject, unwatch } from "./navigation.ts";
 import { Lazy } from "./lazy.tsx";
-import { headlines, nameOf, resolution, selected, serverNow, subjects, sync, watched } from "./state.ts";
+import { headlines, nameOf, resolution, selected, serverNow, subjects, sync, toldAt, watched } from "./state.ts";
 
 const loadHeadlines = (): Promise<ComponentType> => import("./headlines.tsx").then((module) => module.Headlines);
 const loadSparkline = (): Promise<ComponentType<SparklineProps>> => import("./sparkline.tsx").then((module) => module.Sparkline);
@@ -32,8 +32,7 @@ function Score({ bucket }: { bucket: Bucket | undefined }) {
 /** When the newest article was published. A candle's own time is when it was written, which a replay does anew. */
 export function lastSeen(subject: Subject, bucket: Bucket | undefined): string {
   const row = subjects.value?.subjects.find((candidate) => candidate.subject === subject);
-  const told = headlines.value.find((item) => item.subject === subject);
-  const at = Math.max(row?.lastEventAt ?? bucket?.start ?? 0, told?.at ?? 0);
+  const at = Math.max(row?.lastEventAt ?? bucket?.start ?? 0, toldAt.value[subject] ?? 0);
   return at === 0 ? "no news yet" : `${ageText(ms(serverNow.value - at))} ago`;
 }
 

@@ -43,7 +43,7 @@ function words(link: Link, now: Ms, crowded: boolean): Words {
       return ["reconnecting", link.failures === 0 ? "Connecting" : "Reconnecting", "Opening the stream."];
     case "waiting": {
       const wait = link.retryAt === null ? 0 : Math.max(0, Math.ceil((link.retryAt - now) / SECOND));
-      return ["reconnecting", "Reconnecting", `${link.detail ?? "The connection was lost."} Trying again in ${wait} s.`];
+      return ["reconnecting", "Reconnecting", `${link.detail ?? ""} Trying again in ${wait} s.`];
     }
     case "polling":
       return doubt(link, now, crowded) ?? ["polling", "Polling", "The stream is unavailable; the page asks for changes every 2 seconds."];
@@ -52,7 +52,7 @@ function words(link: Link, now: Ms, crowded: boolean): Words {
     case "offline":
       return ["offline", "Offline", "The browser has no network. What is shown is the last known state."];
     case "stopped":
-      return ["offline", "Stopped", link.detail ?? "The server refused the stream."];
+      return ["offline", "Stopped", link.detail ?? ""];
   }
 }
 

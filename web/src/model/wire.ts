@@ -87,6 +87,21 @@ export interface CompareReport {
   readonly breaches: readonly string[];
 }
 
+/** A watch list. */
+export interface Configuration {
+  readonly id: string;
+  readonly name: string;
+  readonly subjects: readonly string[];
+  readonly created_at: string;
+  readonly updated_at: string;
+  readonly stream: string;
+}
+
+/** A user's watch lists. */
+export interface Configurations {
+  readonly configurations: readonly Configuration[];
+}
+
 /** Articles of one subject by window, in the order of `windows`. */
 export interface Coverage {
   readonly subject: string;

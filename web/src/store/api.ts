@@ -28,6 +28,9 @@ function problemText(status: number, body: unknown): string {
   return typeof detail === "string" ? detail : `The server answered with status ${status}.`;
 }
 
+/** Another program answers, or a server of another version. */
+const unknownForm = (status: number): ApiError => new ApiError(status, "The server answered in a form this page does not know.");
+
 function nullIfNoJson(error: unknown): null {
   if (error instanceof SyntaxError) return null;
   throw error;
@@ -44,6 +47,7 @@ export async function getJson(path: string, signal?: AbortSignal, how?: RequestI
     });
     const body: unknown = await response.json().catch(nullIfNoJson);
     if (!response.ok) throw new ApiError(response.status, problemText(response.status, body));
+    if (body === null && response.status !== 204) throw unknownForm(response.status);
     return body;
   } catch (error) {
     if (error instanceof ApiError) throw error;
@@ -57,7 +61,7 @@ export async function getJson(path: string, signal?: AbortSignal, how?: RequestI
 export async function fetchSeries(key: SeriesKey): Promise<SeriesAnswer> {
   const { subject, resolution } = splitKey(key);
   const answer = parseSeries(await getJson(`/timeseries/${encodeURIComponent(subject)}?resolution=${resolution}`));
-  if (answer === null) throw new ApiError(200, "The server answered in a form this page does not know.");
+  if (answer === null) throw unknownForm(200);
   return answer;
 }
 

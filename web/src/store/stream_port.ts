@@ -14,32 +14,59 @@ interface Endpoint {
   onmessage: ((event: MessageEvent<WorkerMessage>) => void) | null;
 }
 
-function openEndpoint(onError: () => void): Endpoint {
-  const options = { type: "module", name: "candlewick-stream" } as const;
-  if (typeof SharedWorker !== "undefined") {
-    const shared = new SharedWorker(workerUrl, options);
-    shared.addEventListener("error", onError);
-    shared.port.start();
-    return shared.port as Endpoint;
+const OPTIONS = { type: "module", name: "candlewick-stream" } as const;
+
+/** Null where there is none, or where the browser refuses it: Firefox does so when it may keep no data of this site. */
+function openShared(): SharedWorker | null {
+  try {
+    return new SharedWorker(workerUrl, OPTIONS);
+  } catch {
+    return null;
   }
-  const own = new Worker(workerUrl, options);
-  own.addEventListener("error", onError);
-  return own as Endpoint;
 }
 
 /** The worker asks for the same lock; the browser hands it over when this page dies, however it dies. */
 function announceLife(endpoint: Endpoint): void {
   if (navigator.locks === undefined) return;
   const lock = `candlewick-page-${crypto.randomUUID()}`;
-  void navigator.locks.request(lock, () => {
+  const hold = (): Promise<void> => {
     endpoint.postMessage({ lock });
     return new Promise<void>(() => undefined);
-  });
+  };
+  // Where nothing may be kept there are no locks either; then the page itself says that it goes.
+  navigator.locks.request(lock, hold).catch(() => undefined);
 }
 
 export function openStreamPort(onMessage: (message: WorkerMessage) => void, onError: () => void): StreamPort {
-  const endpoint = openEndpoint(onError);
-  endpoint.onmessage = (event) => onMessage(event.data);
-  announceLife(endpoint);
-  return { post: (message) => endpoint.postMessage(message) };
+  let endpoint: Endpoint;
+  /** What is said again to the next worker when one comes to nothing; null once one has answered. */
+  let unheard: PageMessage[] | null = [];
+  const use = (opened: Endpoint): void => {
+    endpoint = opened;
+    endpoint.onmessage = (event) => {
+      unheard = null;
+      onMessage(event.data);
+    };
+    announceLife(endpoint);
+    for (const message of unheard ?? []) endpoint.postMessage(message);
+  };
+  const openOwn = (): void => {
+    const own = new Worker(workerUrl, OPTIONS);
+    own.addEventListener("error", onError);
+    use(own as Endpoint);
+  };
+  const shared = openShared();
+  if (shared === null) openOwn();
+  else {
+    // Chrome does not refuse a shared one where it may keep nothing, but fails to load its code.
+    shared.addEventListener("error", () => (unheard === null ? onError() : openOwn()));
+    shared.port.start();
+    use(shared.port as Endpoint);
+  }
+  return {
+    post: (message) => {
+      unheard?.push(message);
+      endpoint.postMessage(message);
+    },
+  };
 }

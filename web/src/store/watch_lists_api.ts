@@ -1,4 +1,5 @@
 import { type Raw, raw, rawList, textOf } from "../model/raw.ts";
+import type { Configuration, Configurations } from "../model/wire.ts";
 import { getJson } from "./api.ts";
 
 /** The most subjects the server takes on one list. */
@@ -14,7 +15,7 @@ export interface ServerList {
 const PATH = "/configurations";
 const headers = { Accept: "application/json", "Content-Type": "application/json" };
 
-function parseList(wire: Raw<ServerList>): ServerList {
+function parseList(wire: Raw<Configuration>): ServerList {
   const subjects: unknown[] = Array.isArray(wire.subjects) ? wire.subjects : [];
   return { id: textOf(wire.id), name: textOf(wire.name), subjects: subjects.map(textOf) };
 }
@@ -26,7 +27,7 @@ export async function fetchToken(): Promise<void> {
 
 /** The lists of whom the cookie stands for. Throws `ApiError`, with status 401 when it stands for nobody. */
 export const fetchLists = async (): Promise<ServerList[]> =>
-  rawList<ServerList>(raw<{ configurations: ServerList[] }>(await getJson(PATH)).configurations).map(parseList);
+  rawList<Configuration>(raw<Configurations>(await getJson(PATH)).configurations).map(parseList);
 
 async function send(method: string, path: string, body?: unknown): Promise<ServerList> {
   return parseList(raw(await getJson(path, undefined, { method, headers, body: JSON.stringify(body) })));

@@ -2,6 +2,7 @@ import type { EventSourceMessage } from "eventsource-parser";
 import { backoff, retryAfter } from "../model/backoff.ts";
 import { QUIET_AFTER } from "../model/health.ts";
 import { INITIAL_LINK, type Link } from "../model/protocol.ts";
+import { raw, textOf } from "../model/raw.ts";
 import type { ResolutionId } from "../model/resolution.ts";
 import { parseMessage, type BucketUpdate, type NewItem, type StreamEvent } from "../model/stream_event.ts";
 import type { Subject } from "../model/subject.ts";
@@ -49,6 +50,12 @@ export interface ClientDeps {
 
 const FINAL_STATUSES: readonly number[] = [400, 401, 403, 404, 422];
 
+/** Why the server refuses, in its own words; what a program can do about it, which stands behind, is left out. */
+async function reasonOf(response: Response): Promise<string> {
+  const problem = raw<{ detail: string }>(await response.json().catch(() => null));
+  return textOf(problem.detail).split(";", 1)[0] ?? "";
+}
+
 /** One connection's worth of reconnecting: owns the position, the failures and what the pill is told. */
 export class StreamClient {
   readonly #deps: ClientDeps;
@@ -62,6 +69,8 @@ export class StreamClient {
   #seeded = false;
   #link: Link = INITIAL_LINK;
   #serverWait: Ms | null = null;
+  /** Until then the server wants to be asked for no stream; questions for changes are another thing. */
+  #noStreamBefore = ms(0);
   #pollFailures = 0;
   #greeted = false;
   #paused = false;
@@ -214,35 +223,40 @@ export class StreamClient {
     if (this.#position !== null) headers["Last-Event-ID"] = this.#position;
     const url = this.url("/api/v2/stream");
     let response: Response;
+    let why = "";
+    const ask = async (signal: AbortSignal): Promise<Response> => {
+      const answer = await this.#deps.fetch(url, { headers, signal, cache: "no-store" });
+      if (answer.status !== 200) why = await reasonOf(answer);
+      return answer;
+    };
     try {
-      response = await this.#inTime(signal, (signal) => this.#deps.fetch(url, { headers, signal, cache: "no-store" }));
+      response = await this.#inTime(signal, ask);
     } catch (error) {
       if (!(error instanceof TypeError || error instanceof DOMException)) throw error;
       if (!signal.aborted) await this.#fail("The server cannot be reached.", null);
       return null;
     }
     if (response.status === 200) return response;
-    await this.#refused(response, signal);
+    if (!signal.aborted) await this.#refused(response, why, signal);
     return null;
   }
 
-  async #refused(response: Response, signal: AbortSignal): Promise<void> {
-    response.body?.cancel().catch(() => undefined);
-    if (FINAL_STATUSES.includes(response.status)) {
-      this.#update({ phase: "stopped", detail: `The server refused the stream (${response.status}).` });
+  async #refused({ status, headers }: Response, why: string, signal: AbortSignal): Promise<void> {
+    const detail = `The server refused the stream: ${why || status}.`;
+    if (FINAL_STATUSES.includes(status)) {
+      this.#update({ phase: "stopped", detail });
       while (!signal.aborted) await this.#sleep(ms(3_600_000));
       return;
     }
-    const wait = retryAfter(response.headers.get("Retry-After"), this.#deps.clock.now());
-    const why = response.status === 503 ? "The server has no room for another stream." : "The server is unavailable.";
-    await this.#fail(why, wait);
+    await this.#fail(detail, retryAfter(headers.get("Retry-After"), this.#deps.clock.now()));
   }
 
   async #fail(detail: string, wait: Ms | null): Promise<void> {
+    const { clock } = this.#deps;
     const failures = this.#link.failures + 1;
     this.#update({ phase: "connecting", failures, detail });
-    if (failures >= FAILURES_BEFORE_POLLING && wait === null) return;
-    await this.#wait(wait ?? backoff(failures, this.#deps.clock.random()), detail);
+    this.#noStreamBefore = addMs(clock.now(), wait ?? ms(0));
+    if (failures < FAILURES_BEFORE_POLLING) await this.#wait(wait ?? backoff(failures, clock.random()), detail);
   }
 
   async #wait(wait: Ms, detail: string): Promise<void> {
@@ -250,10 +264,10 @@ export class StreamClient {
     await this.#sleep(wait);
   }
 
-  /** Polls for a minute, then lets the loop try one stream; a server that is away altogether gets that try sooner. */
+  /** Polls for a minute at least, then lets the loop try one stream; a server that is away altogether gets that try sooner. */
   async #pollForAWhile(): Promise<void> {
     const { clock } = this.#deps;
-    const until = addMs(clock.now(), STREAM_RETRY_WHILE_POLLING);
+    let until = Math.max(addMs(clock.now(), STREAM_RETRY_WHILE_POLLING), this.#noStreamBefore);
     const { signal } = this.#wake;
     while (clock.now() < until && !signal.aborted) {
       const url = this.url("/api/v2/changes");
@@ -263,7 +277,8 @@ export class StreamClient {
         this.#pollFailures += 1;
         const wait = retryAfter(answer.retryAfter, clock.now()) ?? backoff(this.#pollFailures, clock.random());
         await this.#wait(wait, "The server cannot be reached.");
-        break;
+        until = this.#noStreamBefore;
+        continue;
       }
       this.#pollFailures = 0;
       this.#follow(answer.epoch, answer.resumed);
@@ -273,7 +288,7 @@ export class StreamClient {
       this.#deliver(answer.events);
       if (!answer.more) await this.#sleep(POLL_EVERY);
     }
-    this.#update({ failures: FAILURES_BEFORE_POLLING - 1 });
+    if (clock.now() >= this.#noStreamBefore) this.#update({ failures: FAILURES_BEFORE_POLLING - 1 });
   }
 
   /** A poll tells the time in whole seconds, so what a heartbeat told to the millisecond stands while the two agree. */

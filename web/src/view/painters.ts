@@ -55,10 +55,15 @@ export function bodyWidth(frame: Frame, share: number): number {
   return width > 2 && width % 2 === 0 ? width - 1 : width;
 }
 
-export function paintSelection(frame: Frame, mark: Mark, theme: ChartTheme): void {
-  const width = Math.max(3, Math.round(frame.barSpacing * frame.pixelRatio.x));
-  frame.context.fillStyle = theme.accentSoft;
-  frame.context.fillRect(Math.round(mark.x - width / 2), 0, width, frame.height);
+/** A band between two lines: where the system chooses the colours, the band has that of the page. */
+export function paintSelection({ context, pixelRatio, barSpacing, height }: Frame, mark: Mark, theme: ChartTheme): void {
+  const width = Math.max(3, Math.round(barSpacing * pixelRatio.x));
+  const left = Math.round(mark.x - width / 2);
+  const line = Math.max(1, Math.floor(pixelRatio.x));
+  context.fillStyle = theme.accentSoft;
+  context.fillRect(left, 0, width, height);
+  context.fillStyle = theme.accent;
+  for (const x of [left, left + width - line]) context.fillRect(x, 0, line, height);
 }
 
 function paintBody(frame: Frame, mark: Mark, colour: string, hollow: string | null): void {

@@ -1,0 +1,2 @@
+/** Stands in for the built worker. */
+export default "/worker.js";
