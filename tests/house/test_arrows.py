@@ -27,8 +27,8 @@ ALLOWED = {
     "ops": {"contracts", "stores", "api", "aggregation", "producers", "consumers", "local"},
 }
 CLOCK_CALLS = {
-    "time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "datetime.now", "datetime.utcnow",
-    "datetime.today", "date.today", "time.sleep",
+    "time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "time.sleep", "datetime.datetime.now",
+    "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today",
 }  # fmt: skip
 #: Reads the clock on purpose: the clock itself, and scripts that measure themselves.
 CLOCK_EXEMPT = {"contracts/clock.py"}
@@ -119,6 +119,24 @@ def test_canary_each_check_sees_a_planted_fault() -> None:
     named = ast.parse("from os import environ\nfrom time import time")
     assert environment_faults(place, named) == [f"{place} reads os.environ"]
     assert clock_faults(place, named) == [f"{place} calls time.time"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        ("import time as t; t.time()", "time.time"),
+        ("import datetime; datetime.datetime.now()", "datetime.datetime.now"),
+        ("import datetime as d; d.date.today()", "datetime.date.today"),
+        ("from datetime import datetime; datetime.now(None)", "datetime.datetime.now"),
+        ("from datetime import datetime as moment; read = moment.utcnow", "datetime.datetime.utcnow"),
+        ("from time import monotonic as now; now()", "time.monotonic"),
+    ],
+)
+def test_canary_a_clock_is_seen_under_any_name(lines: str, name: str) -> None:
+    place = Path("aggregation/operator.py")
+    assert clock_faults(place, ast.parse(lines)) == [f"{place} calls {name}"]
+    other = ast.parse("class Clock: ...\ntime = Clock()\ntime.now(); self.clock.time(); datetime.fromisoformat('')")
+    assert clock_faults(place, other) == []
 
 
 @pytest.mark.parametrize(

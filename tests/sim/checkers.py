@@ -6,7 +6,7 @@ the log.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from aggregation import gather as gathering
 from aggregation import operator
@@ -28,12 +28,23 @@ from tests.sim.client import Client, Series
 from tests.sim.store import MemoryBuckets
 
 NEVER_MS = -(1 << 62)
+#: What is checked, by the name it has when it does not hold; each has a planted bug of its own (tests/sim/canaries.py).
+LAWS: Final = frozenset({
+    "rev only grows", "nothing vanishes", "fine before coarse", "a published watermark never goes back",
+    "the watermark waits for the slowest shard", "a shard's own watermark follows its events", "time moves one way",
+    "watermark = minimum over shards that are not idle", "counted + duplicates + too late + quarantined = read",
+    "a process goes forward only", "open windows are bounded", "coarse = merge of fine", "buckets equal the oracle",
+    "counted + too late + quarantined = received", "reconnect is invisible", "news is told",
+    "replay gives the same bytes", "a replay during live traffic gives the same bytes", "progress is published",
+    "everything drains", "nothing is left to mend", "what is over is marked", "ends are told",
+})  # fmt: skip
 
 
 class Violation(AssertionError):
     """A law is broken. `law` names the checker."""
 
     def __init__(self, law: str, detail: str) -> None:
+        assert law in LAWS, law
         super().__init__(f"{law}: {detail}")
         self.law = law
 
@@ -100,6 +111,8 @@ class WatermarkWatch:
     """The watermark over all shards, stepped by the real operator, beside its definition: the minimum over shards that
     are not idle, held, never back. An event inside the bound, of a shard that kept up, never meets a final window."""
 
+    decisive = min  # a canary takes another
+
     def __init__(self, settings: AggregatorSettings, clock: ManualClock) -> None:
         self._settings, self._clock = settings, clock
         self._state = operator.EMPTY
@@ -145,9 +158,9 @@ class WatermarkWatch:
         settings = self._settings
         active = {s for s, last_ms in self._last.items() if now_ms - last_ms <= settings.idle_after_ms}
         if active:
-            slowest_ms = min(self._newest[shard] for shard in active)
-            if slowest_ms > NEVER_MS:
-                self._held_ms = max(self._held_ms, slowest_ms - settings.out_of_orderness_ms)
+            newest_ms = self.decisive(self._newest[shard] for shard in active)
+            if newest_ms > NEVER_MS:
+                self._held_ms = max(self._held_ms, newest_ms - settings.out_of_orderness_ms)
         for shard, newest_ms in self._newest.items():
             if shard not in active and newest_ms - settings.out_of_orderness_ms < self._held_ms:
                 self._behind.add(shard)
@@ -172,7 +185,8 @@ class StepWatch:
         if place not in self._watermarks:
             self._kept.append(process)  # so that its id is not given to another
         watermark_ms = done.state.watermark_ms
-        check(watermark_ms >= self._watermarks.get(place, NEVER_MS), "time moves one way", f"{shard_id} went back")
+        before_ms = self._watermarks.get(place, NEVER_MS)
+        check(watermark_ms >= before_ms, "a process goes forward only", f"{shard_id} went back")
         self._watermarks[place] = watermark_ms
         late = [end_ms for end_ms in done.state.open if end_ms <= watermark_ms]
         check(not late, "open windows are bounded", f"{len(late)} windows past the watermark are still open")
@@ -279,18 +293,19 @@ def check_published(control: ControlStore, states: Mapping[str, dict[str, Any]])
 
 def check_finalised(findings: Findings) -> None:
     """After the drain there is nothing to mend."""
-    check(findings.repaired == 0 and findings.unsettled == 0, "nothing is left over", f"the finaliser found {findings}")
+    whole = findings.repaired == findings.unsettled == 0
+    check(whole, "nothing is left to mend", f"the finaliser found {findings}")
 
 
 def check_marks(stored: Iterable[Bucket], clients: Iterable[Client], now_ms: int) -> None:
     """Once all windows are over, none is still marked as partial, and every client was told so."""
     for bucket in stored:
         over = bucket.start_ms + WIDTH_MS[bucket.resolution] <= now_ms
-        check(not (over and bucket.is_partial), "nothing is left over", f"{bucket.key} is still marked partial")
+        check(not (over and bucket.is_partial), "what is over is marked", f"{bucket.key} is still marked partial")
     shown = {bucket.key for bucket in stored if not bucket.is_partial and not is_lane(bucket.key)}
     for number, client in enumerate(clients):
         untold = shown - client.ended
-        check(not untold, "reconnect is invisible", f"client {number}: {len(untold)} ends untold, e.g. {[*untold][:1]}")
+        check(not untold, "ends are told", f"client {number}: {len(untold)} ends untold, e.g. {[*untold][:1]}")
 
 
 def _decodable(records: Sequence[Record]) -> list[Event]:

@@ -9,9 +9,10 @@ from collections import Counter
 import pytest
 
 from tests.sim import __main__ as command
-from tests.sim.canaries import CANARIES, SEEDS, Catch, hunt, swapped
-from tests.sim.checkers import Violation
+from tests.sim.canaries import CANARIES, CAUGHT_BY, SEEDS, Catch, hunt
+from tests.sim.checkers import LAWS, Violation
 from tests.sim.faults import FAULTS
+from tests.sim.swapped import swapped
 from tests.sim.world import World, run
 
 PARTS = 10
@@ -43,7 +44,7 @@ def test_every_fault_fired(fired: Counter[str]) -> None:
 @pytest.mark.parametrize("name", CANARIES)
 def test_every_planted_bug_is_noticed(name: str) -> None:
     catch = hunt(name)
-    assert catch is not None, f"{name} went unnoticed"
+    assert catch is not None, f"{name} went unnoticed by the checker of: {CAUGHT_BY[CANARIES[name]]}"
     run(catch.seed, memory=True)  # and without the bug that seed passes
 
 
@@ -51,6 +52,11 @@ def test_every_law_has_a_planted_bug() -> None:
     """Law 7 is about the model; its planted bugs are in tests/unit/model."""
     named = {law for canary in CANARIES.values() for law in re.findall(r"law (\d)", canary.__doc__ or "")}
     assert named == set("1234568")
+
+
+def test_every_checker_has_a_planted_bug() -> None:
+    """One that looked at nothing would go unnoticed."""
+    assert set(CAUGHT_BY.values()) == LAWS
 
 
 def test_a_seed_is_one_exact_run_in_any_process() -> None:
@@ -67,7 +73,7 @@ def test_a_seed_is_one_exact_run_in_any_process() -> None:
 
 def test_a_failing_seed_prints_the_command_that_replays_it(capsys: pytest.CaptureFixture[str]) -> None:
     def fail(world: World) -> None:
-        raise Violation("a law", f"of seed {world.seed}")
+        raise Violation("everything drains", f"not seed {world.seed}")
 
     with swapped(World, check=fail):
         assert command.main(["--seed", "7"]) == 1

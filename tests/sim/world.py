@@ -287,8 +287,8 @@ class World:
         lateness_ms, newsroom = self.settings.allowed_lateness_ms, self.newsroom
         live = live_generation(self.control)
         stored = {bucket.key: bucket for bucket in self.store.scan(live)}
-        checkers.check_content(stored.values(), newsroom.documents, lateness_ms)
         checkers.check_law_2(stored)
+        checkers.check_content(stored.values(), newsroom.documents, lateness_ms)
         checkers.check_balance(stored.values(), self.lake, newsroom.documents, newsroom.poisoned, lateness_ms)
         checkers.check_clients(self.clients, fresh(self.store, live))
         if isinstance(self.store, MemoryBuckets) and self._tells_everything():
@@ -316,8 +316,8 @@ class World:
         lateness_ms, now_ms = self.settings.allowed_lateness_ms, self.clock.now_ms()
         documents = expiry.counted(self.newsroom.documents, self.lake, lateness_ms, now_ms)
         stored = {each.key: each for each in self.store.scan(FIRST_GENERATION) if alive(each.key, now_ms)}
-        checkers.check_content(stored.values(), documents, lateness_ms, lambda key: alive(key, now_ms))
         checkers.check_law_2(stored)
+        checkers.check_content(stored.values(), documents, lateness_ms, lambda key: alive(key, now_ms))
         for client in self.clients:
             client.series = {key: value for key, value in client.series.items() if key in stored}
         shown = fresh(self.store, FIRST_GENERATION)

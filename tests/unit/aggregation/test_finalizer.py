@@ -1,5 +1,7 @@
 """The finaliser: what it looks at, and what it does when something else fails."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from contracts.clock import ManualClock
 from contracts.errors import Transient
 from contracts.events import SCORED_STREAM
 from contracts.generation import POINTER
-from contracts.resolution import HOUR_MS, MINUTE_MS
+from contracts.resolution import DAY_MS, HOUR_MS, MINUTE_MS
 from contracts.settings import AggregatorSettings, to_env
 from ops.replay.promote import promote
 from stores.home import Home, forget_homes, open_home
@@ -104,3 +106,18 @@ def test_after_a_promote_it_does_not_walk_what_the_replay_wrote(
     put(home, [scored(300, "T1", clock.now_ms(), 0.5, clock.now_ms())])
     live.all()
     assert 8 <= finaliser.run().checked < 60
+
+
+@pytest.mark.parametrize("expire", [True, False])
+def test_it_leaves_what_has_expired_alone_where_the_settings_say_so(
+    home: Home, settings: AggregatorSettings, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, expire: bool
+) -> None:
+    """TTL deletes in no order: of a minute that is left and its five minutes that are gone nothing is to be made."""
+    monkeypatch.setenv("CANDLEWICK_EXPIRE", str(expire))
+    put(home, [scored(1, "AAPL", BASE_MS, 0.5)])
+    Live(home, settings).all()
+    clock.advance(3 * DAY_MS)
+    with closing(sqlite3.connect(Path(settings.data_dir) / "buckets.db")) as file, file:
+        file.execute("DELETE FROM buckets WHERE resolution = '5m'")
+    assert lambda_handler({}, None)["repaired"] == (not expire)
+    assert len(home.buckets.range("g1", "AAPL", "5m")) == (not expire)

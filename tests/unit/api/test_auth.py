@@ -1,7 +1,6 @@
 """Tokens, watch lists, the admin key and rate limits."""
 
 import asyncio
-import base64
 from collections import Counter
 
 import httpx
@@ -53,14 +52,8 @@ def test_any_change_of_a_token_is_noticed(home: TestHome, part: int) -> None:
     for at in range(len(parts[part])):
         forged = parts.copy()
         forged[part] = forged[part][:at] + ("A" if forged[part][at] != "A" else "B") + forged[part][at + 1 :]
-        if part == 3 and at == len(parts[3]) - 1 and _same_bytes(forged[3], parts[3]):
-            continue
         with pytest.raises(BadToken):
             verify(ring, ".".join(forged), NOW_MS)
-
-
-def _same_bytes(a: str, b: str) -> bool:
-    return base64.urlsafe_b64decode(a + "=") == base64.urlsafe_b64decode(b + "=") and a == b
 
 
 def test_keys_rotate_and_old_tokens_live_on(home: TestHome, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,6 +201,7 @@ async def test_the_cookie_works_from_our_own_page_only(home: TestHome) -> None:
         assert "HttpOnly" in cookie
         assert "SameSite=strict" in cookie
         assert "Secure" not in cookie
+        assert f"Max-Age={30 * DAY_MS // 1000};" in cookie, "as long as the token"
         body = {"name": "x", "subjects": ["A"]}
         for origin, status in (
             ("http://[", 403),
@@ -233,6 +227,26 @@ async def test_other_origins_are_allowed_by_list_only(home: TestHome) -> None:
     async with calling(create_app(home, options())) as client:
         answer = await client.get("/health", headers={"Origin": "https://friend.example"})
         assert "access-control-allow-origin" not in answer.headers
+
+
+@live
+async def test_a_page_of_an_allowed_origin_may_do_all_that_ours_does(home: TestHome) -> None:
+    """Its browser asks first, and shows it the headers of answers that are named."""
+    app = create_app(home, options(cors_origins="https://friend.example"))
+    named = "Authorization, Content-Type, If-None-Match, Last-Event-ID, X-Admin-Key"
+    async with calling(app) as client:
+        for method in ("GET", "POST", "PATCH", "DELETE"):
+            first = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": named}
+            for origin, status in (("https://friend.example", 200), ("https://evil.example", 400)):
+                answer = await client.options("/api/v2/configurations", headers=first | {"Origin": origin})
+                assert answer.status_code == status, (method, origin)
+                assert (answer.headers.get("access-control-allow-origin") == origin) == (status == 200)
+        first["Access-Control-Request-Method"] = "PUT"
+        answer = await client.options("/api/v2/configurations", headers=first | {"Origin": "https://friend.example"})
+        assert answer.status_code == 400
+        shown = await client.get("/health", headers={"Origin": "https://friend.example"})
+        assert shown.headers["access-control-allow-credentials"] == "true"
+        assert shown.headers["access-control-expose-headers"] == "ETag, Location, Retry-After"
 
 
 @live
@@ -310,12 +324,12 @@ def test_an_allowance_gives_a_burst_then_a_rate_and_tells_the_truth() -> None:
 
 @live
 async def test_too_many_requests_are_told_when_to_come_back(home: TestHome) -> None:
-    async with calling(create_app(home, options(rate_per_s=0.1, rate_burst=3))) as client:
+    async with calling(create_app(home, options(rate_per_s=0.001, rate_burst=3))) as client:
         mine = await signed_in(client)
         statuses = [(await client.get("/api/v2/sources", headers=mine)).status_code for _ in range(4)]
         assert statuses == [200, 200, 200, 429]
         refused = await client.get("/api/v2/sources", headers=mine)
-        assert refused.json()["retry_after"] == int(refused.headers["retry-after"]) == 10
+        assert 900 < refused.json()["retry_after"] == int(refused.headers["retry-after"]) <= 1_000
         assert (await client.get("/health")).status_code == 200
         many = [{"Authorization": f"Bearer made-up-{n}"} for n in range(20)]
         assert 429 in [(await client.get("/api/v2/sources", headers=each)).status_code for each in many]

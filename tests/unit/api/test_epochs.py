@@ -40,7 +40,7 @@ async def heard(stream: EventStream) -> list[bytes]:
     async def send(message: dict[str, Any]) -> None:
         said.extend(message.get("body", b""))
 
-    stream._connections.reserve()
+    stream._connections.reserve("")
     await asyncio.wait_for(stream({"http_version": "1.1"}, receive, send), 10)  # type: ignore[arg-type]
     return bytes(said).split(b"\n\n")[:-1]
 
@@ -232,13 +232,13 @@ def test_names_that_were_asked_for_once_are_forgotten(monkeypatch: pytest.Monkey
 @live
 async def test_opening_streams_counts_for_the_address(home: TestHome) -> None:
     """A flood of openings is told to wait, before any store is asked."""
-    app = create_app(home, options(rate_per_s=0.1, rate_burst=2))
+    app = create_app(home, options(rate_per_s=0.001, rate_burst=2))
     async with calling(app) as client:
         home.control.down = True
         url = "/api/v2/configurations/0123456789abcdef/stream"
         answers = [await client.get(url, headers={"Authorization": f"Bearer {n}"}) for n in range(12)]
         assert [answer.status_code for answer in answers] == [401] * 8 + [429] * 4
-        assert int(answers[-1].headers["retry-after"]) == 3
+        assert 200 < int(answers[-1].headers["retry-after"]) <= 250
 
 
 @live

@@ -74,7 +74,10 @@ async def test_the_headers_keep_proxies_from_holding_it_back(home: TestHome) -> 
 
 
 @live
-async def test_changes_arrive_with_their_kind_and_origin(home: TestHome, line: Line) -> None:
+async def test_changes_arrive_with_their_kind_and_origin(
+    home: TestHome, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.sse.headlines.PATIENCE_S", 20.0)
     event = told(2, minutes_ago=-0.5)
     async with serving(home) as (base, _), Listener(url_of(base, resolutions="1m")) as client:
         await client.until(lambda c: c.named("snapshot"))
@@ -370,7 +373,7 @@ async def test_metrics_come_when_something_changed(home: TestHome, line: Line, m
         assert client.named("metrics")[0].data["distribution"] == {"positive": 0, "neutral": 0, "negative": 0}
 
 
-def test_reconnect_pauses_are_spread() -> None:
+def test_planned_lifetimes_are_spread() -> None:
     lives = {stream_module.planned_lifetime_ms(900.0) for _ in range(200)}
     assert all(900_000 * 0.8 <= each <= 900_000 * 1.2 for each in lives)
     assert len(lives) > 150

@@ -1,8 +1,9 @@
-"""How far `tail` looks back."""
+"""How far `tail` looks back, and that it goes on."""
 
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -84,3 +85,31 @@ def test_what_was_counted_before_a_swap_is_shown_after_it(tmp_path: Path) -> Non
     rollback(home, settings)
     assert sorted(shown(tmp_path, "-n", "10")[0]) == ["AAPL", "AAPL", "MSFT", "MSFT"], "each once"
     forget_homes()
+
+
+def test_it_goes_on_with_what_comes_until_it_is_stopped(
+    home: Home, tmp_path: Path, reaches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coming = iter(["AAPL", "RARE"])
+    read = SqliteBucketStore.changes_after
+
+    def at_most_ten(self: SqliteBucketStore, *asked: Any) -> list[StoredChange]:
+        """It would read the same for ever if it did not go on from where it was."""
+        assert len(reaches) < 10
+        return read(self, *asked)
+
+    def wait(self: SqliteBucketStore, seen: object, timeout_ms: float) -> bool:
+        """Nothing to show: one event more, and at last Ctrl-C."""
+        subject = next(coming, None)
+        if subject is None:
+            raise KeyboardInterrupt
+        put(home, [scored(EVENTS, subject, BASE_MS + EVENTS, 0.1)])
+        Live(home, settings_of(tmp_path)).all()
+        return True
+
+    monkeypatch.setattr(SqliteBucketStore, "wait", wait)
+    monkeypatch.setattr(SqliteBucketStore, "changes_after", at_most_ten)
+    done = CliRunner().invoke(app, ["tail", "RARE", "-n", "1", "--json", "--data-dir", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    told = [json.loads(line)["event_id"] for line in done.stdout.splitlines()]
+    assert told == [f"test#{20:016x}@RARE", f"test#{EVENTS:016x}@RARE"]

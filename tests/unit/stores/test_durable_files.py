@@ -1,4 +1,5 @@
-"""What a killed process leaves half written goes when another writes there; what is being written stays."""
+"""What a killed process leaves half written goes when another writes there; what is being written stays. What is
+durable is on the disk before its name says so."""
 
 import os
 import subprocess
@@ -44,3 +45,31 @@ def test_a_folder_is_looked_through_once(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Path, "glob", None)
     write_atomically(tmp_path / "b.gz", lambda file: None)
     assert names(tmp_path) == {"a.gz", "b.gz"}
+
+
+def test_a_durable_file_is_on_the_disk_before_its_name_is_and_its_folders_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "outer" / "inner" / "a.gz"
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        folders = [each.name for each in place.parents if each.exists() and os.path.samestat(each.stat(), found)]
+        assert folders or found.st_size == len(b"words"), "nothing is left in a buffer of ours"
+        done.append(folders[0] if folders else "file")
+        fsync(descriptor)
+
+    def renamed(old: Path, new: Path) -> None:
+        done.append("rename")
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    write_atomically(place, lambda file: file.write(b"words"))
+    assert done[:2] == ["file", "rename"]
+    assert sorted(done[2:]) == sorted(["inner", "outer", tmp_path.name])
+    done.clear()
+    write_atomically(place, lambda file: file.write(b"words"), durable=False)
+    assert done == ["rename"]
