@@ -64,7 +64,7 @@ class RawArticle(BaseModel):
     @classmethod
     def _canonical_tickers(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         with _told_of("tickers"):
-            return tuple(dict.fromkeys(series_of(parse_ticker(value)) for value in values))
+            return tuple(dict.fromkeys(series_of(parse_subject(value)) for value in values))
 
     @field_validator("tags")
     @classmethod
@@ -126,9 +126,13 @@ def make_raw(source: str, fields: dict[str, Any]) -> RawArticle:
     if url is not None and not isinstance(url, str):
         raise BadEvent("bad_value", f"url: expected text, got {type(url).__name__}")
     identity = fields.get("article_id") or article_id(source, url, title, published_ms)
-    return validate_raw(
+    article = validate_raw(
         fields | {"source": source, "title": title, "snippet": snippet, "url": url, "article_id": identity}
     )
+    with _told_of("tickers"):
+        for ticker in article.tickers:  # what is stored may hold tags
+            parse_ticker(ticker)
+    return article
 
 
 def validate_raw(fields: object) -> RawArticle:

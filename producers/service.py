@@ -36,7 +36,6 @@ from producers.source_state import (
     next_due_ms,
     remembered,
     set_up,
-    told_as,
     without_key,
 )
 from producers.sources.registry import Fetched, Rejected, Request, Source, adapter, asked_for, notes
@@ -272,7 +271,7 @@ class ProducerService:
         source, state, now_ms = known.source, known.state, self._clock.now_ms()
         seen = set(state.get("seen", ()))
         chosen, folded = newest_of_each(fetched.articles)
-        articles = {told_as(each): each for each in chosen}
+        articles = {remembered(each.article_id): each for each in chosen}
         rejects = {remembered(digest_key(each.data)): each for each in fetched.rejected}
         fresh = {each.article_id: each for name, each in articles.items() if name not in seen}
         bad = {digest_key(each.data): each for name, each in rejects.items() if name not in seen}

@@ -41,11 +41,6 @@ def remembered(identity: str) -> str:
     return base64.urlsafe_b64encode(hashlib.blake2b(identity.encode(), digest_size=8).digest()).decode()[:11]
 
 
-def told_as(article: RawArticle) -> str:
-    """What is remembered of an article: with other tickers it is told again, and counts for those it lacked."""
-    return remembered(" ".join([article.article_id, *sorted(article.tickers)]))
-
-
 def late_note(articles: Collection[RawArticle], lateness_ms: int) -> str | None:
     """Why nearly nothing of a turn counts: it came too long after its publication."""
     late = sum(

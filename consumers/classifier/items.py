@@ -50,21 +50,6 @@ def primary_item(
     }
 
 
-def with_tickers(item: Item, subjects: Sequence[str]) -> Item:
-    """The item of an article that turned out to be about more tickers. `subjects`: all it is about."""
-    return item | {"matched_tickers": [each for each in subjects if not each.startswith(TAG_PREFIX)]}
-
-
-def subjects_in(item: Item) -> frozenset[str]:
-    """What an item's article counts for."""
-    return frozenset([*item["matched_tickers"], *(TAG_PREFIX + tag for tag in item["matched_tags"])])
-
-
-def score_of(item: Item) -> Score:
-    """The score in an item, as the model gave it."""
-    return Score(item["sentiment"], round(float(item["score"]) * E4), round(float(item["polarity"]) * E4))
-
-
 def source_entry(article_id: str, source: str) -> dict[str, Any]:
     """One of the sources that told the story."""
     return {"article_id": article_id, "source": source}

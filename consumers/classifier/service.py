@@ -13,10 +13,10 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 
 from consumers.classifier.emit import emit
-from consumers.classifier.items import primary_item, score_of, subjects_in, with_tickers
+from consumers.classifier.items import primary_item
 from consumers.classifier.models.registry import Model, Score
 from consumers.classifier.stories import Claim, Claimant, claim_all, documents, links, mark, marked
-from consumers.classifier.subjects import Symbols, own_tickers, subjects_of
+from consumers.classifier.subjects import Symbols, subjects_of
 from consumers.classifier.text import clean, model_text
 from contracts.aside import Aside, aside_of, digest_key, put_asides
 from contracts.bucket import E4, LANE_SEPARATOR
@@ -57,18 +57,15 @@ class Outcome(NamedTuple):
 
 @dataclass(slots=True)
 class _Work:
-    """One article on its way through the batch; `position` is its record's place in it; `item`: its own, when it is
-    known and told again with further tickers."""
+    """One article on its way through the batch; `position` is its record's place in it."""
 
     position: int
     record: StreamRecord
     article: RawArticle
     text: str
-    item: Item | None = None
     claim: Claim | None = None
     score: Score | None = None
     scored_at: str = ""
-    model_version: str = ""
     entries: list[Entry] = field(default_factory=list)
 
 
@@ -86,11 +83,6 @@ class _Batch:
         """The record at `position` cannot be finished now: neither it nor anything after it goes on."""
         self.good = min(self.good, position)
         self.works = [work for work in self.works if work.position < self.good]
-
-    def take(self, works: Sequence[_Work]) -> None:
-        """Go on with these, as far as the batch is good."""
-        self.works = [work for work in works if work.position < self.good]
-        self.known = []
 
     def outcome(self) -> Outcome:
         return Outcome(self.records[self.good] if self.good < len(self.records) else None, self.counts)
@@ -125,25 +117,20 @@ class ClassifierService:
         batch = _Batch(records)
         batch.counts["received"] = len(records)
         self._decode(batch)
-        for works in _parts(batch.works):
-            batch.take(works)
-            if batch.works:
-                self._classify(batch)
-        return batch.outcome()
-
-    def _classify(self, batch: _Batch) -> None:
-        first = batch.works[0].position
+        if not batch.works:
+            return batch.outcome()
         try:
             self._drop_known(batch)
             watched = watched_subjects(self._control)
         except Transient as error:
             tell(error)
-            batch.fail(first)
-            return
+            batch.fail(0)
+            return batch.outcome()
         self._claim(batch, watched)
         self._score(batch)
         self._emit(batch)
         self._store(batch)
+        return batch.outcome()
 
     def _decode(self, batch: _Batch) -> None:
         asides: list[Aside] = []
@@ -168,8 +155,7 @@ class ClassifierService:
             batch.counts["quarantined"] += len(asides)
 
     def _drop_known(self, batch: _Batch) -> None:
-        """A re-fetch of an article that has its item or its mark, or that is in the batch already, emits nothing. Only
-        one whose source tells tickers that its item lacks goes on, for those."""
+        """A re-fetch of an article that has its item or its mark, or that is in the batch already, emits nothing."""
         stored = self._items.get_primaries([work.article.article_id for work in batch.works])
         others = [work.article for work in batch.works if work.article.article_id not in stored]
         seen = {*stored, *marked(self._control, others, self._clock.now_ms())}
@@ -177,20 +163,16 @@ class ClassifierService:
         for work in batch.works:
             identity = work.article.article_id
             if identity in seen:
-                work.item = stored.pop(identity, None)
-                if work.item and not set(self._own_tickers(work.article)).issubset(work.item["matched_tickers"]):
-                    fresh.append(work)
-                    continue
                 batch.counts["duplicates"] += 1
-                if work.item:
-                    batch.known.append((work.position, work.item))
+                if item := stored.pop(identity, None):
+                    batch.known.append((work.position, item))
                 continue
             seen.add(identity)
             fresh.append(work)
         batch.works = fresh
 
     def _claim(self, batch: _Batch, watched: Sequence[str]) -> None:
-        claimants = [self._claimant(work, watched) for work in batch.works]
+        claimants = [self._claimant(work.article, watched) for work in batch.works]
         claims = claim_all(self._control, claimants, self._clock.now_ms())
         for work, claimed in zip(list(batch.works), claims, strict=True):
             work.claim = claimed
@@ -198,40 +180,23 @@ class ClassifierService:
                 batch.fail(work.position)
                 return
 
-    def _claimant(self, work: _Work, watched: Sequence[str]) -> Claimant:
-        article = work.article
-        subjects: tuple[str, ...] = ()
-        if work.item is None:
-            text = f"{clean(article.title)}\n{clean(article.snippet)}"
-            subjects = subjects_of(article.source, article.tickers, article.tags, text, watched, self._symbols)
+    def _claimant(self, article: RawArticle, watched: Sequence[str]) -> Claimant:
+        text = f"{clean(article.title)}\n{clean(article.snippet)}"
+        subjects = subjects_of(article.source, article.tickers, article.tags, text, watched, self._symbols)
         return Claimant(
-            article.article_id,
-            article.title,
-            article.source,
-            article.published_ms,
-            article.ingested_ms,
-            subjects,
-            self._own_tickers(article),
-            work.item["story_key"] if work.item else "",
+            article.article_id, article.title, article.source, article.published_ms, article.ingested_ms, subjects
         )
 
-    def _own_tickers(self, article: RawArticle) -> tuple[str, ...]:
-        return own_tickers(article.source, article.tickers, self._symbols)
-
     def _score(self, batch: _Batch) -> None:
-        """One inference for all articles that will have an item; another source's copy is never scored, and one that
-        has its item keeps its score, whatever its text has become."""
-        needed = [work for work in batch.works if work.item is None and not _is_copy(work)]
-        scores = self._model.score([work.text for work in needed]) if needed else []
+        """One inference for all articles that will have an item; another source's copy is never scored."""
+        needed = [work for work in batch.works if not _is_copy(work)]
+        if not needed:
+            return
+        scores = self._model.score([work.text for work in needed])
         scored_at = iso_ms(self._clock.now_ms())
         for work, score in zip(needed, scores, strict=True):
-            work.score, work.scored_at, work.model_version = score, scored_at, self._model.version
-        for work in batch.works:
-            if work.item is not None:
-                work.score, work.scored_at = score_of(work.item), work.item["scored_at"]
-                work.model_version = work.item["model_version"]
-            if work.score is not None:
-                work.entries = [self._entry(work, subject, work.score) for subject in _owed(work)]
+            work.score, work.scored_at = score, scored_at
+            work.entries = [self._entry(work, subject, score) for subject in _claimed(work).owned]
 
     def _entry(self, work: _Work, subject: str, score: Score) -> Entry:
         claimed = _claimed(work)
@@ -248,7 +213,7 @@ class ClassifierService:
             label=score.label,  # type: ignore[arg-type]  # the registry's Score holds one of LABELS as text
             confidence=score.confidence_e4 / E4,
             polarity=score.polarity_e4 / E4,
-            model_version=work.model_version,
+            model_version=self._model.version,
         )
         lane = f"{LANE_SEPARATOR}{member_hash(identity) % self._lanes}" if self._lanes > 1 else ""
         return Entry(subject + lane, encode_scored(event))
@@ -272,10 +237,10 @@ class ClassifierService:
         first looks at the claim after its put, the other adds to the item after its claim. Either, when it crashed
         between the two, does it on its retry, when it is known.
         """
-        scored = [work for work in batch.works if work.score is not None and (work.item is None or work.entries)]
+        scored = [work for work in batch.works if work.score is not None]
         if scored:
             try:
-                self._items.put_primaries([_item(work, work.score) for work in scored if work.score is not None])
+                self._items.put_primaries([self._item(work, work.score) for work in scored if work.score is not None])
             except Transient as error:
                 tell(error)
                 batch.fail(scored[0].position)
@@ -293,7 +258,7 @@ class ClassifierService:
                 return
             if _is_copy(work) and not self._mark(batch, work):
                 return
-            batch.counts["duplicates" if work.item or _is_copy(work) else "scored"] += 1
+            batch.counts["duplicates" if _is_copy(work) else "scored"] += 1
 
     def _link(self, batch: _Batch, position: int, stories: Versioned, article_id: str) -> bool:
         """Add to the item of the story's first article what is missing there; false when a store failed."""
@@ -317,41 +282,18 @@ class ClassifierService:
             return False
         return True
 
-
-def _parts(works: Sequence[_Work]) -> list[list[_Work]]:
-    """The works in their order, cut before an article that is told again with further tickers: by then it has its
-    item."""
-    parts: list[list[_Work]] = [[]]
-    told: dict[str, set[str]] = {}
-    for work in works:
-        tickers = told.setdefault(work.article.article_id, set(work.article.tickers))
-        if not tickers.issuperset(work.article.tickers):
-            tickers.update(work.article.tickers)
-            parts.append([])
-        parts[-1].append(work)
-    return parts
-
-
-def _item(work: _Work, score: Score) -> Item:
-    claimed = _claimed(work)
-    if work.item is not None:
-        return with_tickers(work.item, claimed.owned)
-    return primary_item(
-        work.article,
-        work.record,
-        claimed.owned,
-        claimed.story_key,
-        score,
-        work.model_version,
-        claimed.published_ms,
-        work.scored_at,
-    )
-
-
-def _owed(work: _Work) -> list[str]:
-    """The article's subjects that its item does not have yet: so long their events may not be out."""
-    there = subjects_in(work.item) if work.item else ()
-    return [subject for subject in _claimed(work).owned if subject not in there]
+    def _item(self, work: _Work, score: Score) -> Item:
+        claimed = _claimed(work)
+        return primary_item(
+            work.article,
+            work.record,
+            claimed.owned,
+            claimed.story_key,
+            score,
+            self._model.version,
+            claimed.published_ms,
+            work.scored_at,
+        )
 
 
 def _claimed(work: _Work) -> Claim:
@@ -362,7 +304,7 @@ def _claimed(work: _Work) -> Claim:
 def _is_copy(work: _Work) -> bool:
     """Another source's copy of a known story that adds no subject."""
     claimed = _claimed(work)
-    return work.item is None and claimed.first_id != work.article.article_id and not claimed.owned
+    return claimed.first_id != work.article.article_id and not claimed.owned
 
 
 def _event_key(data: bytes) -> str:

@@ -13,8 +13,7 @@ One control document a normalised headline, guarded by its version, holds that h
                                 put(expected 4) -> 5        B is a source, owns what A lacks
 
 The decision made at an article's first try stands for every later try, as long as its story is remembered: the same
-subjects, the same event time. Only tickers that its source tells later (it is asked by symbol) and its story lacks are
-added. After that an article is known by its item, and a copy, which has none, by its mark.
+subjects, the same event time. After that an article is known by its item, and a copy, which has none, by its mark.
 """
 
 import hashlib
@@ -47,8 +46,7 @@ MAX_TRIES: Final = 100
 
 
 class Claimant(NamedTuple):
-    """What a claim is made for: one article and the subjects it is about. `tickers`: those of its source, which it may
-    claim at any try; `story_key`: of an article that has its item, and is to begin no story again."""
+    """What a claim is made for: one article and the subjects it is about."""
 
     article_id: str
     title: str
@@ -56,8 +54,6 @@ class Claimant(NamedTuple):
     published_ms: int
     ingested_ms: int
     subjects: tuple[str, ...]
-    tickers: tuple[str, ...] = ()
-    story_key: str = ""
 
 
 class Claim(NamedTuple):
@@ -103,7 +99,7 @@ def _decide(
     control: ControlStore, claimants: Sequence[tuple[int, Claimant]], now_ms: int
 ) -> tuple[dict[int, Claim], dict[str, ControlWrite]]:
     """What every claimant gets if the writes succeed."""
-    names = {index: claimant.story_key or story_key(claimant.title) for index, claimant in claimants}
+    names = {index: story_key(claimant.title) for index, claimant in claimants}
     stored = documents(control, list(dict.fromkeys(names.values())))
     entries = {name: (found.value or {}).get("entries", []) for name, found in stored.items()}
     changed: set[str] = set()
@@ -112,19 +108,12 @@ def _decide(
         name = names[index]
         known = next((entry for entry in entries[name] if claimant.article_id in entry["articles"]), None)
         if known is not None:
-            entry = _with_tickers(known, claimant)
-            if entry is not known:
-                entries[name] = [*(each for each in entries[name] if each is not known), entry]
-                changed.add(name)
-            claims[index] = _claim_of(name, entry, claimant.article_id)
-            continue
-        if claimant.story_key:  # forgotten: the ticker may be another article's by now
-            claims[index] = _nothing(name, claimant.article_id, claimant)
+            claims[index] = _claim_of(name, known, claimant.article_id)
             continue
         kept = [entry for entry in entries[name] if _newest_ms(entry) > now_ms - CLAIM_TTL_MS]
         following, entry = _join(kept, claimant, now_ms)
         if len(entry["articles"]) > MAX_ARTICLES and not _owned(entry, claimant.article_id):
-            claims[index] = _nothing(name, entry["article_id"], claimant)
+            claims[index] = Claim(name, entry["article_id"], (), claimant.published_ms, claimant.ingested_ms)
             continue
         entries[name] = following
         changed.add(name)
@@ -220,15 +209,6 @@ def _join(
     return [*(each for each in entries if each is not old), entry], entry
 
 
-def _with_tickers(entry: dict[str, Any], claimant: Claimant) -> dict[str, Any]:
-    """The entry of an article's story, and the article owns what its source tells and the story lacks; the same object
-    when it lacks nothing."""
-    lacking = [ticker for ticker in claimant.tickers if ticker not in entry["subjects"]]
-    if not lacking:
-        return entry
-    return entry | {"subjects": entry["subjects"] | dict.fromkeys(lacking, claimant.article_id)}
-
-
 def _same_story(entry: dict[str, Any], published_ms: int) -> bool:
     """Two publications are one story when they share a 6-hour bucket, or one lies in the other's nearer neighbour."""
     first_ms: int = entry["published_ms"]
@@ -247,10 +227,6 @@ def _newest_ms(entry: dict[str, Any]) -> int:
 
 def _owned(entry: dict[str, Any], article_id: str) -> tuple[str, ...]:
     return tuple(sorted(subject for subject, owner in entry["subjects"].items() if owner == article_id))
-
-
-def _nothing(name: str, first_id: str, claimant: Claimant) -> Claim:
-    return Claim(name, first_id, (), claimant.published_ms, claimant.ingested_ms)
 
 
 def _claim_of(name: str, entry: dict[str, Any], article_id: str) -> Claim:

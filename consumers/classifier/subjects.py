@@ -222,12 +222,6 @@ def matched_tags(text: str, tags: Iterable[str]) -> list[str]:
     return [tag for tag in tags if words.issuperset(filter(None, tag.split("-")))]
 
 
-def own_tickers(source: str, tickers: Iterable[str], symbols: Symbols) -> tuple[str, ...]:
-    """The tickers that an article has from its source, each once; of a noisy source those the table knows."""
-    noisy = re.split(r"[-_]", source)[0] in NOISY_SOURCES  # `tiingo`, `tiingo-europe`
-    return tuple(dict.fromkeys(each for each in map(series_of, tickers) if not noisy or each in symbols.tickers))
-
-
 def subjects_of(
     source: str,
     tickers: Sequence[str],
@@ -241,7 +235,9 @@ def subjects_of(
     `watched`: subjects of the watch lists; their tags are searched for, and the first `MAX_WATCHED_TAGS` found count.
     Its own tags count only when the text has their words too, as a source's tags say what it was asked for.
     """
-    subjects = {*own_tickers(source, tickers, symbols), *recognise(text, symbols, watched)}
+    noisy = re.split(r"[-_]", source)[0] in NOISY_SOURCES  # `tiingo`, `tiingo-europe`
+    subjects = {each for each in map(series_of, tickers) if not noisy or each in symbols.tickers}
+    subjects |= recognise(text, symbols, watched)
     wanted = [subject.removeprefix(TAG_PREFIX) for subject in watched if subject.startswith(TAG_PREFIX)]
     found = matched_tags(text, dict.fromkeys([*tags, *wanted]))  # its own come first
     own = sum(tag in tags for tag in found)

@@ -103,32 +103,6 @@ def test_twenty_classifiers_and_their_retries_count_a_story_once(home: Installat
     assert owners <= set(stored), "who counts for a subject has an item"
 
 
-def test_an_article_that_many_classifiers_are_told_for_a_symbol_each_counts_once_for_each(home: Installation) -> None:
-    start = threading.Barrier(CLASSIFIERS)
-    symbols = [f"T{number}" for number in range(CLASSIFIERS)]
-    datas = [
-        article("Chips have a good day", "finnhub", url="https://x.example/1", tickers=(each,)) for each in symbols
-    ]
-
-    def classify(number: int) -> None:
-        service = classifier(home)
-        start.wait()
-        while service.process(records(datas[number], first_sequence=number + 1)).retry_from:
-            pass
-
-    with ThreadPoolExecutor(CLASSIFIERS) as pool:
-        list(pool.map(classify, range(CLASSIFIERS)))
-    assert {event["subject"] for event in scored(home)} == set(symbols)
-    for _ in range(2):  # each again
-        classifier(home).process(records(*datas, first_sequence=100))
-    told = [json.dumps(event) for event in scored(home)]
-    assert len(set(told)) == CLASSIFIERS, "one id, one content"
-    (item,) = home.home.items.get_primaries([json.loads(told[0])["article_id"]]).values()
-    assert item["matched_tickers"] == sorted(symbols)
-    classifier(home).process(records(*datas, first_sequence=200))
-    assert len(scored(home)) == len(told), "what the item has is not told again"
-
-
 def test_the_same_headline_on_another_day_is_another_story(home: Installation) -> None:
     service = classifier(home)
     for number, ago_ms in enumerate((0, 86_400_000)):

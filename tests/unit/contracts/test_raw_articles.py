@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from contracts.errors import BadEvent
-from contracts.events import make_raw
+from contracts.events import decode_raw, make_raw
 from contracts.identity import series_of
 from contracts.subjects import parse_subject
 
@@ -35,6 +35,11 @@ def test_a_field_that_is_no_text_is_named(field: str, value: object) -> None:
 def test_a_time_a_ticker_or_a_tag_that_is_none_is_named(field: str, value: object, reason: str) -> None:
     with pytest.raises(BadEvent, match=f"^{reason}: {field}: "):
         make_raw("wire", ROW | {field: value})
+
+
+def test_a_tag_among_the_tickers_of_what_is_stored_is_read_as_it_was_counted() -> None:
+    stored = make_raw("wire", ROW | {"tickers": ["AAPL"]}).encode().replace(b'["AAPL"]', b'["AAPL","tag:ai"]')
+    assert decode_raw(stored).tickers == ("AAPL", "tag:ai")
 
 
 @pytest.mark.parametrize("title", ["", "  ", None])
