@@ -100,7 +100,9 @@ class Offload:
         except Unusable as error:
             # Missing rights, say: to whoever asks, a dependency that does not answer. The operator finds it in the log.
             raise Transient(dependency, str(error)) from error
-        except TimeoutError:
+        except TimeoutError as error:
+            if future.done():  # the call's own error: it does not go on
+                raise Transient(dependency, str(error) or "timed out") from error
             future.add_done_callback(_tell_late)
             raise TooSlow(dependency, f"no answer within {timeout_s:g} s") from None
 

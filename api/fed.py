@@ -3,7 +3,7 @@
 When it got there is told by the change log, which names the events of every write and is kept for a day.
 
 An article is in a candle when its event is a *member* of the minute of its publication; the coarser candles are made of
-that minute, so it is then in all eight. Where the minute is gone by TTL nobody can tell any more.
+that minute, so it is then in all eight. Where the minute, or a lane of it, is gone by TTL nobody can tell any more.
 """
 
 from typing import Any
@@ -82,7 +82,7 @@ def _subject(
     identity = event_id(item["source_id"], keys[0].subject)
     minute = next((stored[key] for key in keys if key.resolution == FINEST.name and key in stored), None)
     known = behind(minute, minutes_of(buckets, generation, minute)) if minute is not None else None
-    counted = known.names(identity) if known is not None else None
+    counted = _is_counted(known, identity, item, now_ms) if known is not None else None
     return {
         "subject": keys[0].subject,
         "event_id": identity,
@@ -97,6 +97,13 @@ def _subject(
             for key in keys
         ],
     }
+
+
+def _is_counted(known: Behind, identity: str, item: Item, now_ms: int) -> bool | None:
+    """Whether an event is a member of its minute; None where what would tell is gone."""
+    if known.names(identity):
+        return True
+    return None if known.may_hold(parse_ms(str(item["metadata"]["published_at"])), now_ms) else False
 
 
 def _roles(bucket: Bucket | None, identity: str, item: Item, known: Behind | None) -> list[str]:

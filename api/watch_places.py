@@ -6,6 +6,7 @@ more within the time between two counts.
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from heapq import nsmallest
 from typing import Any, Final
 
@@ -20,8 +21,8 @@ MAX_TOKENS: Final = 2_000
 COUNT_EVERY_MS: Final = 10_000
 #: So many tokens at most give up their place between two counts.
 MAX_GIVEN_UP: Final = 20
-#: A use is noted once a day, so whoever comes every day has one that is younger.
-UNUSED_AFTER_MS: Final = 2 * DAY_MS
+#: A use is noted once a day, so the last one may be a day younger than what is noted: unused for two days at least.
+UNUSED_AFTER_MS: Final = 3 * DAY_MS
 
 
 class Places:
@@ -61,10 +62,12 @@ class Places:
     def _one_is_given_up(self) -> bool:
         while self._unused:
             user = self._unused.pop()
-            document = self._control.get(WATCH_KIND, user).value
-            if document is not None and _is_unused(document, self._clock.now_ms()):
+            document, version = self._control.get(WATCH_KIND, user)
+            if document is None or not _is_unused(document, self._clock.now_ms()):
+                continue
+            with suppress(Conflict):  # who comes back just now keeps the place
                 # A document that is deleted leaves no version behind: a row for each would be read again and again.
-                self._control.delete(WATCH_KIND, user)
+                self._control.delete(WATCH_KIND, user, version)
                 return True
         return False
 

@@ -1,10 +1,12 @@
 """What differs between stages: one row each. Nothing else in `infra/` asks which stage it is."""
 
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final, Literal
 
 from contracts.resolution import FINEST, HOUR_MS
+from infra.bundles import LEFT_OUT
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 #: Fixed, so that templates do not depend on who synthesises them.
@@ -118,11 +120,20 @@ def checked(stage: Stage) -> Stage:
         raise ValueError(f"allowed_lateness_hours {stage.allowed_lateness_hours}: 0 to {longest}, as a minute is kept")
     for field, folder in OWN_FILES.items():
         path = getattr(stage, field)
-        if path and not path.startswith(f"{folder}/"):
-            raise ValueError(f"{field} {path}: below {folder}/, or it is not in the function's zip")
+        if path and not _is_zipped(path, folder):
+            raise ValueError(
+                f"{field} {path}: not in the function's zip; it has what is below {folder}/ but {', '.join(LEFT_OUT)}"
+            )
         if path and not (ROOT / path).is_file():
             raise ValueError(f"{field}: no file {path} of this checkout")
     return stage
+
+
+def _is_zipped(path: str, folder: str) -> bool:
+    """By name alone: the zip is made with the same patterns, and follows links."""
+    parts = Path(path).parts
+    left_out = any(fnmatch(part, pattern) for part in parts for pattern in LEFT_OUT)
+    return path.startswith(f"{folder}/") and ".." not in parts and not left_out
 
 
 def _standing_by(stage: Stage, items_stream: str) -> Stage:

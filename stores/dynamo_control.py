@@ -15,12 +15,14 @@ from contracts.clock import Clock
 from contracts.errors import Conflict
 from contracts.ports import ControlWrite, Versioned
 from contracts.resolution import DAY_MS
-from stores.dynamo import Lost, Row, Table
+from stores.aws_client import Refused
+from stores.dynamo import GUARD_FAILED, Lost, Row, Table
 
 FORGET_MS: Final = 7 * DAY_MS
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _NAMES: Final = {"#value": "value", "#ttl": "ttl", "#token": "token", "#version": "version"}
+_IS_VERSION: Final = "#version = :expected AND (attribute_not_exists(expires_ms) OR expires_ms > :now)"
 
 
 class DynamoControlStore:
@@ -75,7 +77,7 @@ class DynamoControlStore:
             if expected_version == 0:
                 condition = "attribute_not_exists(#version) OR expires_ms <= :now"
             else:
-                condition = "#version = :expected AND (attribute_not_exists(expires_ms) OR expires_ms > :now)"
+                condition = _IS_VERSION
                 values[":expected"] = {"N": str(expected_version)}
         found = self._table.update_if(_key(kind, name), update, condition, values, _NAMES)
         if not isinstance(found, Lost):
@@ -100,9 +102,27 @@ class DynamoControlStore:
         names = builtins.list(writes)
         return [name for name, lost in zip(names, self._table.each(is_lost, names), strict=True) if lost]
 
-    def delete(self, kind: str, name: str) -> None:
-        """Remove it; no-op when it is not there."""
-        self._table.delete(_key(kind, name))
+    def delete(self, kind: str, name: str, expected_version: int | None = None) -> None:
+        """Remove it. With `expected_version` it raises `Conflict` when another or nothing is stored (after a lost
+        answer, because it is removed already); without, it is a no-op when nothing is."""
+        if expected_version is None:
+            self._table.delete(_key(kind, name))
+            return
+        try:
+            self._table.service.call(
+                "delete_item",
+                expect=(GUARD_FAILED,),
+                TableName=self._table.name,
+                Key=_key(kind, name),
+                ConditionExpression=_IS_VERSION,
+                ExpressionAttributeNames={"#version": "version"},
+                ExpressionAttributeValues={
+                    ":expected": {"N": str(expected_version)},
+                    ":now": {"N": str(self._clock.now_ms())},
+                },
+            )
+        except Refused:
+            raise Conflict(f"{kind} {name}: version {expected_version} is not stored (any more)") from None
 
     def list(self, kind: str) -> dict[str, dict[str, Any]]:
         """All documents of a kind, expired ones left out, by name."""

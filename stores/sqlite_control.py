@@ -95,10 +95,18 @@ class SqliteControlStore:
         )
         return last + 1
 
-    def delete(self, kind: str, name: str) -> None:
-        """Remove it; no-op when it is not there."""
+    def delete(self, kind: str, name: str, expected_version: int | None = None) -> None:
+        """Remove it. With `expected_version` it raises `Conflict` when another or nothing is stored; without, it is a
+        no-op when nothing is."""
+        delete = "DELETE FROM documents WHERE kind = ? AND name = ?"
         with self._database.write() as connection:
-            connection.execute("DELETE FROM documents WHERE kind = ? AND name = ?", (kind, name))
+            if expected_version is None:
+                connection.execute(delete, (kind, name))
+                return
+            guard = " AND version = ? AND (expires_ms IS NULL OR expires_ms > ?)"
+            found = connection.execute(delete + guard, (kind, name, expected_version, self._clock.now_ms()))
+            if not found.rowcount:
+                raise Conflict(f"{kind} {name}: version {expected_version} is not stored (any more)")
 
     def list(self, kind: str) -> dict[str, dict[str, Any]]:
         """All documents of a kind, expired ones left out, by name."""

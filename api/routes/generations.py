@@ -71,7 +71,11 @@ async def act(services: Services, action: str, *arguments: Any) -> dict[str, Any
     try:
         return await services.offload.within(PATIENCE_S, "control", _done, services.actions[action], *arguments)
     except TooSlow:
-        detail = f"the {action} takes longer than {PATIENCE_S:g} s and goes on; GET /api/v2/runs tells how it ends"
+        shown = "runs" if action == "compare" else "generations"
+        detail = (
+            f"the {action} takes longer than {PATIENCE_S:g} s and goes on; GET /api/v2/{shown} shows it when done; a"
+            " refusal is in the log"
+        )
         raise HttpProblem(503, detail, {"Retry-After": str(SLOW_RETRY_S)}, retry_after=SLOW_RETRY_S) from None
 
 

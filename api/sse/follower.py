@@ -10,7 +10,7 @@ from api.sse.filters import make_filter
 from api.sse.opening import Opener, Run
 from api.sse.stream import EventStream
 from api.watch_lists import NoSuchList, WatchLists
-from contracts.errors import BadRequest, Transient
+from contracts.errors import BadRequest
 
 LOOK_EVERY_S = 1.0
 #: Lists read side by side; the threads of the control store are there for others too.
@@ -28,7 +28,7 @@ class Follower:
 
     async def watch(self) -> None:
         """Look after lists that other processes edited; runs until it is cancelled."""
-        failing = Failing(logging.WARNING, "watch lists cannot be followed for now")
+        failing = Failing(logging.ERROR, "watch lists cannot be followed for now")
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             lists = {stream.configuration for stream in self._connections.open if stream.configuration is not None}
@@ -43,7 +43,7 @@ class Follower:
         for user, identity in left:
             try:
                 await self.changed(user, identity)
-            except Transient as error:
+            except Exception as error:  # noqa: BLE001 — one that dies leaves the others going on without an owner
                 failing.failed(error)
                 well = False
         return well

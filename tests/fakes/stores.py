@@ -66,8 +66,11 @@ class FakeControl:
                 lost.append(name)
         return lost
 
-    def delete(self, kind: str, name: str) -> None:
+    def delete(self, kind: str, name: str, expected_version: int | None = None) -> None:
         with self.lock:
+            if expected_version is not None and self._get(kind, name).version != expected_version:
+                self.conflicts += 1
+                raise Conflict(f"{kind}/{name} is not at {expected_version}")
             self.documents.pop((kind, name), None)
 
     def list(self, kind: str) -> dict[str, dict[str, Any]]:

@@ -40,6 +40,13 @@ def test_a_stages_own_files_lie_where_the_zip_of_their_function_takes_them_from(
         assert folder in BUNDLES[ROWS[function].bundle].packages
         with pytest.raises(ValueError, match=f"below {folder}/"):
             checked(replace(DEV, **{field: "README.md"}))
+        with pytest.raises(ValueError, match=f"below {folder}/"):
+            checked(replace(DEV, **{field: f"{folder}/{'../' * (folder.count('/') + 1)}README.md"}))
+
+
+def test_what_is_left_out_of_every_zip_is_no_file_of_a_stage():
+    with pytest.raises(ValueError, match="not in the function's zip"):
+        checked(replace(DEV, symbols_file="consumers/classifier/training/data.py"))
 
 
 @pytest.mark.parametrize("hours", [-1, 49])

@@ -78,6 +78,24 @@ def test_kinds_and_names_keep_apart(control):
     assert control.put("a", "b", {"n": 4}, expected_version=0) > 0
 
 
+def test_only_the_version_that_was_read_is_deleted(installation, control):
+    expires_ms = installation.clock.now_ms() + 1_000
+    first = control.put("a", "b", {"n": 1})
+    second = control.put("a", "b", {"n": 2}, expires_ms=expires_ms)
+    for name, wrong in (("b", first), ("b", 0), ("never there", 1)):
+        with pytest.raises(Conflict):
+            control.delete("a", name, wrong)
+    assert control.get("a", "b") == Versioned({"n": 2}, second)
+    control.delete("a", "b", second)
+    assert control.get("a", "b") == Versioned(None, 0)
+    with pytest.raises(Conflict):
+        control.delete("a", "b", second)
+    again = control.put("a", "b", {"n": 3}, expires_ms=expires_ms)
+    installation.clock.advance(1_000)
+    with pytest.raises(Conflict):
+        control.delete("a", "b", again)
+
+
 def test_many_guarded_writes_lose_only_their_own_guards(control):
     version = control.put("claim", "a", {"n": 1})
     control.put("claim", "b", {"n": 1})

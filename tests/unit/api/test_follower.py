@@ -15,9 +15,13 @@ from tests.unit.api.kit import live
 LISTS = [(f"user-{number}", "a") for number in range(50)]
 
 
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [(Transient("control", "no answer"), "control: no answer"), (KeyError("subjects"), "KeyError('subjects')")],
+)
 @live
 async def test_lists_are_read_side_by_side_though_not_all_at_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, cause: str
 ) -> None:
     monkeypatch.setattr(follower, "LOOK_EVERY_S", 0.0)
     streams = [
@@ -37,14 +41,14 @@ async def test_lists_are_read_side_by_side_though_not_all_at_once(
         await asyncio.sleep(0)
         reading.discard(user)
         if user == "user-7":
-            raise Transient("control", "no answer")
+            raise error
         return {"subjects": ["AAPL"]}
 
     connections, lists = SimpleNamespace(open=streams), SimpleNamespace(one_of=None)
     task = asyncio.create_task(Follower(*cast("Any", (connections, None, lists, run))).watch())
-    while len(asked) < 3 * len(LISTS):
+    while len(asked) < 3 * len(LISTS) and not task.done():
         await asyncio.sleep(0)
     task.cancel()
     assert sorted(asked) == sorted([user for user, _ in LISTS] * 3)
     assert most == AT_ONCE
-    assert [json.loads(record.message)["cause"] for record in caplog.records] == ["control: no answer"]
+    assert [json.loads(record.message)["cause"] for record in caplog.records] == [cause]

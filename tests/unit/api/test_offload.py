@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from api.context import MAX_WAITING, Offload
+from api.context import MAX_WAITING, Offload, TooSlow
 from contracts.errors import Transient
 from tests.unit.api.kit import live
 
@@ -39,4 +39,16 @@ async def test_who_gave_up_still_holds_a_place_until_the_store_answers() -> None
             await offload.run("items", str)
     finally:
         answers.set()
+    offload.close()
+
+
+@live
+async def test_a_call_that_itself_ran_out_of_time_is_not_told_as_going_on() -> None:
+    def ended() -> None:
+        raise TimeoutError("socket timed out")
+
+    offload = Offload(60.0)
+    with pytest.raises(Transient, match="control: socket timed out") as caught:
+        await offload.run("control", ended)
+    assert not isinstance(caught.value, TooSlow)
     offload.close()

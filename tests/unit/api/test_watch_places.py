@@ -10,7 +10,7 @@ from api.app import create_app
 from api.watch_lists import KIND, WatchLists
 from api.watch_places import COUNT_EVERY_MS, MAX_GIVEN_UP, UNUSED_AFTER_MS
 from contracts.errors import Conflict
-from contracts.resolution import DAY_MS
+from contracts.resolution import DAY_MS, HOUR_MS
 from stores.home import forget_homes
 from tests.ports.conftest import HOMES, Installation
 from tests.unit.api.kit import TestHome, calling, live, options
@@ -65,7 +65,7 @@ async def test_when_all_places_are_taken_a_new_token_is_told_so(home: TestHome) 
 def test_a_token_that_was_used_on_its_first_day_only_makes_room(either: Installation) -> None:
     lists = lists_of(either)
     fill(lists)
-    for _ in range(2):
+    for _ in range(3):
         either.clock.advance(DAY_MS)
         lists.all_of("u1")
     either.clock.advance(-1)
@@ -92,6 +92,39 @@ def test_who_comes_every_day_or_came_back_once_stays(either: Installation) -> No
     with pytest.raises(Conflict):
         lists.create("new", "Chips", ["AMD"])
     assert users(either) == ["u0", "u1", "u2"]
+
+
+def test_a_use_on_the_second_morning_counts_though_it_is_not_noted(either: Installation) -> None:
+    lists = lists_of(either)
+    fill(lists)
+    either.clock.advance(DAY_MS - HOUR_MS // 2)
+    assert lists.all_of("u0")
+    either.clock.advance(DAY_MS + HOUR_MS // 2)
+    with pytest.raises(Conflict):
+        lists.create("new", "Chips", ["AMD"])
+    assert lists.all_of("u0")
+
+
+def test_who_makes_a_list_while_the_place_is_given_up_keeps_both(
+    either: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists, other = lists_of(either), lists_of(either)
+    fill(lists)
+    either.clock.advance(UNUSED_AFTER_MS)
+    plain = either.home.control.delete
+    back: list[str] = []
+
+    def delete(kind: str, name: str, expected_version: int | None = None) -> None:
+        if not back:
+            back.append(name)
+            other.create(name, "Second", ["INTC"])
+        plain(kind, name, expected_version)
+
+    monkeypatch.setattr(either.home.control, "delete", delete)
+    lists.create("new", "Chips", ["AMD"])
+    assert sorted(each["name"] for each in lists.all_of(back[0]).values()) == ["Chips", "Second"]
+    assert "new" in users(either)
+    assert len(users(either)) == MOST
 
 
 def test_who_came_back_after_the_count_keeps_the_place(either: Installation) -> None:
