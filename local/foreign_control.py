@@ -2,7 +2,7 @@
 
 from aggregation.lanes import KIND as LANES_KIND
 from contracts.errors import Unusable
-from contracts.generation import FIRST_GENERATION, POINTER, RUN_KIND
+from contracts.generation import FIRST_GENERATION, POINTER, RUN_KIND, live_generation
 from local.driver_checkpoint import KIND as CHECKPOINT_KIND
 from local.driver_checkpoint import ONE_DIRECTORY
 from stores.home import Home
@@ -11,19 +11,24 @@ from stores.sqlite_buckets import SqliteBucketStore
 
 def check_control(home: Home) -> None:
     """Raises `Unusable` where buckets.db tells of what control.db does not know: another swap of the live generation,
-    or a generation, whose lanes are noted down there before its first bucket. The buckets are looked at first: what
-    they tell of, control.db knew by then."""
+    or candles of the live one, which are noted down there before the first. Those of another generation, begun since
+    a backup, harm nobody: no run takes its name. The buckets are looked at first: what they tell of, control.db knew
+    by then."""
     if not isinstance(home.buckets, SqliteBucketStore):
-        return  # tables of DynamoDB are not lost one by one
+        return  # a table of DynamoDB that was restored alone is not told
     swap, written = home.buckets.noted_swap(), home.buckets.generations()
     known = {*home.control.list(LANES_KIND), *(run.get("generation") for run in home.control.list(RUN_KIND).values())}
     if home.control.list(CHECKPOINT_KIND):
         known.add(FIRST_GENERATION)  # there was a time when nothing was noted down of it
-    if unknown := [generation for generation in written if generation not in known]:
-        raise _foreign(f"buckets.db has candles of {', '.join(unknown)}")
+    live = live_generation(home.control)
+    if foreign := written if not known else [live] if live in written and live not in known else []:
+        raise _foreign(f"buckets.db has candles of {', '.join(foreign)}")
     if home.control.get(*POINTER).version < swap:
         raise _foreign("buckets.db was there when another generation went live")
 
 
 def _foreign(what: str) -> Unusable:
-    return Unusable(f"{what}, of which control.db does not know: it was lost, or is an older one; {ONE_DIRECTORY}")
+    return Unusable(
+        f"{what}, of which control.db does not know: it was lost, or is an older one; {ONE_DIRECTORY}. Where these "
+        "three are of one backup, move buckets.db away with its -wal and -shm and build it again: docs/howto/repair.md"
+    )

@@ -55,7 +55,8 @@ def quarantine_show(
     as_json: JsonLines = False,
 ) -> None:
     """The bytes of a record that was set aside, whether it went back or not; of all that share the number, as those of
-    one aggregate do. A screen gets one line each, without what it would take for commands."""
+    one aggregate do. A screen gets one line each, without what it would take for commands. Exit 3 where an object that
+    may hold more of them is damaged."""
     with plain_errors():
         from contracts.aside import list_asides
         from ops.asides import end_partial
@@ -65,8 +66,8 @@ def quarantine_show(
         found = [line for line in lines if line["sequence_number"] == sequence_number]
         for line in found:
             put_json(line) if as_json else _put_bytes(base64.b64decode(line["data"]))
+        end_partial(damaged)  # it may hold more of them
         if not found:
-            end_partial(damaged)
             raise BadRequest(f"no quarantined record {sequence_number!r}; `candlewick quarantine list` shows them")
 
 

@@ -37,7 +37,8 @@ class Finding(NamedTuple):
 
 
 def examine(settings: AggregatorSettings) -> list[Finding]:
-    """All checks, which make and change nothing; those that need the stores are left out when they cannot be opened."""
+    """All checks. They make nothing and change nothing, but that opening a store brings a file of an older format up
+    to this program's. Those that need the stores are left out when they cannot be opened."""
     folder = Path(settings.data_dir).expanduser()
     found = [_python(), _disk(folder), _parquet(), *_settings(os.environ, folder)]
     try:
@@ -148,8 +149,8 @@ def _given_up(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
     if seen["given_up"]:
         detail = f"{seen['given_up']} batches were given up after their last retry"
         remedy = (
-            "`failed list` says why and where they lie; mend the cause; `failed redrive` shows their articles, a"
-            " replay, or `failed fetch` and `publish`, counts their events; then move them away"
+            "`failed list` says why and where they lie; mend the cause; `failed redrive` puts their articles into the"
+            " read model, a replay, or `failed fetch` and `publish`, counts their events; then move them away"
         )
         yield Finding("failures", "warning", detail, remedy)
     if seen["quarantined"]:

@@ -68,7 +68,7 @@ def fetch(
         counts = write_records(batches(*home_of(data_dir), damaged.append), expanded(str(folder)))
         put_json(counts)
         if counts["not_of_a_stream"]:
-            say("the others are changes of articles: `candlewick failed redrive` puts these into the read model")
+            say("the others are changes of articles: `candlewick failed redrive` puts the articles into the read model")
         end_partial(damaged)
 
 
@@ -144,7 +144,7 @@ def write_records(batches: "Iterator[FailedBatch]", folder: Path) -> dict[str, i
 def show_articles(home: "Home", batches: "Iterator[FailedBatch]") -> dict[str, int]:
     """Give the read model every article that the batches have a change of, each once, as the primary has it: what it
     was in the batch may be old by now. Raises `Transient`."""
-    from consumers.read_model.service import process
+    from consumers.read_model.service import process, source_id_of
     from local.driver_dynamo import typed_item
 
     named: dict[str, None] = {}
@@ -153,7 +153,7 @@ def show_articles(home: "Home", batches: "Iterator[FailedBatch]") -> dict[str, i
         count += 1
         of_a_stream += len(batch.records)
         for record in () if batch.records else batch.event.get("Records", ()):
-            article_id = _article_of(record)
+            article_id = source_id_of(record)
             if article_id is None:
                 bad += 1
             else:
@@ -161,19 +161,14 @@ def show_articles(home: "Home", batches: "Iterator[FailedBatch]") -> dict[str, i
     ids = list(named)
     for at in range(0, len(ids), _TOGETHER):
         some = ids[at : at + _TOGETHER]
-        found = home.items.get_primaries(some)
-        done = process(home.items, [{"dynamodb": {"NewImage": typed_item(item)}} for item in found.values()])
+        found, shown = home.items.get_primaries(some), None
+        while found != shown:  # what changed meanwhile may have been shown already, and is older now
+            done = process(home.items, [{"dynamodb": {"NewImage": typed_item(item)}} for item in found.values()])
+            found, shown = home.items.get_primaries(some), found
         put += done.StreamProcessorSuccess
         bad += len(found) - done.StreamProcessorSuccess
         gone += len(some) - len(found)
     return {"batches": count, "articles": len(ids), "put": put, "gone": gone, "bad": bad, "of_a_stream": of_a_stream}
-
-
-def _article_of(record: dict[str, Any]) -> str | None:
-    """The article that a change is of."""
-    change = record.get("dynamodb") or {}
-    images = (change.get(name) or {} for name in ("Keys", "NewImage", "OldImage"))
-    return next((image["source_id"]["S"] for image in images if "source_id" in image), None)
 
 
 def _in_one_line(data: bytes) -> bytes:

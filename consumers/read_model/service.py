@@ -77,7 +77,7 @@ def process(items: ItemStore, records: Sequence[Mapping[str, Any]]) -> Processed
         except BadEvent as error:
             errors += 1
             told = {"message": "read model: record skipped", "event_id": record.get("eventID"), "cause": str(error)}
-            logger.error(json.dumps(told | {"source_id": _source_id(record)}))
+            logger.error(json.dumps(told | {"source_id": (source_id_of(record) or "")[:200] or None}))
     if written:
         items.put_dashboard(list(written.values()))
     return Processed(success, errors, len(records), skipped, len(written))
@@ -103,15 +103,17 @@ def dashboard_items(image: Mapping[str, Any]) -> list[Item]:
     return [base, *(base | {"tag": tag, "item_key": f"~{tag}#{base['item_key']}"} for tag in tags)]
 
 
-def _source_id(record: Mapping[str, Any]) -> str | None:
-    """Of a record that may lack anything, for the log."""
-    change = record.get("dynamodb")
+def source_id_of(record: Any) -> str | None:
+    """The article that a change is of; the record may be anything."""
+    change = record.get("dynamodb") if isinstance(record, Mapping) else None
     if not isinstance(change, Mapping):
         return None
-    for part in ("Keys", "NewImage"):
-        found = change.get(part)
-        if isinstance(found, Mapping) and isinstance(found.get("source_id"), Mapping):
-            return str(found["source_id"].get("S"))[:200]
+    for part in ("Keys", "NewImage", "OldImage"):
+        image = change.get(part)
+        attribute = image.get("source_id") if isinstance(image, Mapping) else None
+        found = attribute.get("S") if isinstance(attribute, Mapping) else None
+        if isinstance(found, str) and found:
+            return found
     return None
 
 

@@ -16,7 +16,7 @@ from contracts.errors import BadRequest, CandlewickError, Conflict
 from contracts.generation import live_generation
 from contracts.instants import iso_ms
 from contracts.settings import AggregatorSettings
-from ops.replay.lock import exclusive
+from ops.replay.lock import Turn, exclusive
 from ops.replay.pace import Pace
 from ops.replay.plan import Plan, load_plan, tasks_of
 from ops.replay.pool import Alone, Pool, Workers
@@ -79,9 +79,10 @@ def start_run(
 
 
 def execute(home: Home, settings: AggregatorSettings, run_id: str, drive: Drive, watch: Watch) -> dict[str, Any]:
-    """Do what is missing of a run. Raises `Conflict` while another process is at it, `BadRequest` for a run that
-    cannot be resumed, `Altered` when the sources are not what was planned, `KeyboardInterrupt` with the run's id."""
-    with exclusive(home, settings, working_name(get_run(home.control, run_id))) as descriptor:
+    """Do what is missing of a run. Raises `Conflict` while another process is at it or, by now, may be,
+    `BadRequest` for a run that cannot be resumed, `Altered` when the sources are not what was planned,
+    `KeyboardInterrupt` with the run's id."""
+    with exclusive(home, settings, working_name(get_run(home.control, run_id))) as turn:
         run = get_run(home.control, run_id)
         if run["state"] == "completed":
             UnitStates(home.control, run_id).drop()
@@ -96,17 +97,18 @@ def execute(home: Home, settings: AggregatorSettings, run_id: str, drive: Drive,
             check_model(plan)
             if Lanes(home.control, plan.lanes, plan.allowed_lateness_ms).of(run["generation"]) != plan.lanes:
                 raise Conflict(f"{run['generation']} was begun with other lanes than planned; plan and run again")
-            return _Execution(home, settings, plan, run, drive, watch, descriptor).to_the_end()
+            return _Execution(home, settings, plan, run, drive, watch, turn).to_the_end()
         except KeyboardInterrupt:
-            _note_end(home, run, state="interrupted")
+            _note_end(home, turn, run, state="interrupted")
             raise KeyboardInterrupt(run_id) from None
         except (CandlewickError, OSError) as error:
-            _note_end(home, run, state="failed", error=str(error), error_kind=type(error).__name__)
+            _note_end(home, turn, run, state="failed", error=str(error), error_kind=type(error).__name__)
             raise
 
 
-def _note_end(home: Home, run: dict[str, Any], **fields: Any) -> None:
-    with suppress(Conflict):  # another process has taken it further
+def _note_end(home: Home, turn: Turn, run: dict[str, Any], **fields: Any) -> None:
+    with suppress(Conflict):  # another process has taken it further, or may be at it
+        turn.check()
         update_run(home.control, run, **fields)
 
 
@@ -142,12 +144,13 @@ class _Execution:
         run: dict[str, Any],
         drive: Drive,
         watch: Watch,
-        descriptor: int,
+        turn: Turn,
     ) -> None:
         self._home = home
         self._settings = settings
         self._plan = plan
         self._run = run
+        self._turn = turn
         self._watch = watch
         self._folder = run_folder(settings, working_name(run))
         self._clock: Clock = home.clock
@@ -159,7 +162,7 @@ class _Execution:
         self._found_done: frozenset[str] = frozenset()
         self._throttles = 0
         self._updated_ms = self._began_ms = self._clock.monotonic_ms()
-        self._pool = self._open_pool(drive.concurrency, descriptor)
+        self._pool = self._open_pool(drive.concurrency, turn.descriptor)
 
     def _open_pool(self, concurrency: int | None, descriptor: int) -> Pool:
         records = self._plan.census.records
@@ -191,7 +194,7 @@ class _Execution:
         for _task, answer in self._pool.each({"spool": number} for number in missing):
             done += 1
             records += answer["records"]
-            self._watch(Seen("reading", done, len(self._parts), records, "", 0, 0))
+            self._show(Seen("reading", done, len(self._parts), records, "", 0, 0))
 
     def _score(self) -> dict[str, Any]:
         spool = Spool(self._folder)
@@ -211,7 +214,7 @@ class _Execution:
         def progress(count: int) -> None:
             nonlocal done
             done += count
-            self._watch(Seen("scoring", done, len(wanted), done, "", 0, 0))
+            self._show(Seen("scoring", done, len(wanted), done, "", 0, 0))
 
         try:
             assert self._plan.model_version is not None
@@ -231,7 +234,7 @@ class _Execution:
             records += answer["records"]
             self._throttles += answer["throttles"]
             reached = self._tasks[task["build"]][-1].day
-            self._watch(
+            self._show(
                 Seen("building", finished, self._plan.units, records, reached, self._throttles, self._pace.yielded)
             )
             self._note(finished)
@@ -241,7 +244,12 @@ class _Execution:
         for name, task in self._tasks.items():
             if name not in done:
                 self._pace.before(sum(group.records for group in task), _units(task) / subjects)
+                self._turn.check()
                 yield {"build": name}
+
+    def _show(self, seen: Seen) -> None:
+        self._watch(seen)
+        self._turn.check()
 
     def _note(self, units_done: int) -> None:
         now_ms = self._clock.monotonic_ms()
@@ -251,6 +259,9 @@ class _Execution:
 
     def _finish(self) -> dict[str, Any]:
         tallies = self._states.done()
+        self._turn.check()
+        # Raises `Conflict` where another process has finished it, which forgets what the tasks came to.
+        self._run = update_run(self._home.control, self._run, units_done=self._plan.units)
         assert tallies.keys() == self._tasks.keys(), "a task was neither done nor missing"
         total = add_up(tallies.values())
         mine = sum(tally.counted for name, tally in tallies.items() if name not in self._found_done)

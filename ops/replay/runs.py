@@ -38,7 +38,7 @@ def create_run(home: Home, plan: Plan, name: str | None = None) -> dict[str, Any
         number = 1 + max((int(run[1:]) for run in known if run[1:].isdecimal()), default=0)
         taken = {run["generation"] for run in known.values()}
         wanted = [name] if name else (f"g{free}" for free in itertools.count(number + 1))
-        generation = next((each for each in wanted if each not in taken and not home.buckets.subjects(each)), None)
+        generation = next((each for each in wanted if each not in taken and not _has_buckets(home, each)), None)
         if generation is None:
             raise Conflict(f"generation {name} exists already; give another --generation")
         run: dict[str, Any] = {
@@ -58,6 +58,11 @@ def create_run(home: Home, plan: Plan, name: str | None = None) -> dict[str, Any
             continue
         tell_generation(home.control, run)
         return run
+
+
+def _has_buckets(home: Home, generation: str) -> bool:
+    """Also of a run that was killed before its first day was whole."""
+    return bool(home.buckets.subjects(generation)) or next(iter(home.buckets.scan(generation)), None) is not None
 
 
 def _check_name(home: Home, name: str) -> None:

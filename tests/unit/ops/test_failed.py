@@ -9,11 +9,14 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from consumers.read_model.service import process
+from local.driver_dynamo import typed_item
 from ops.cli import app
+from ops.failed_cmd import batches, show_articles
 from stores.home import Home, forget_homes
 from tests.events import BASE_MS, scored
 from tests.unit.ops.given_up import article, change_of, document_of, event_of
-from tests.unit.replay.kit import home_of
+from tests.unit.replay.kit import home_of, settings_of
 
 
 @pytest.fixture
@@ -52,8 +55,40 @@ def test_more_articles_than_are_read_together(home: Home, tmp_path: Path) -> Non
     assert len(home.items.dashboard_day("2025-12-21", None, 300)) == 250
 
 
-def test_a_change_that_names_no_article_and_a_damaged_batch_are_told(home: Home, tmp_path: Path) -> None:
-    give_up(home, "read-model", {"Records": [{"eventName": "INSERT", "dynamodb": {}}]})
+def test_what_changes_between_reading_and_putting_is_put_as_it_is_then(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the older one would stand: the change of the newer one was shown already."""
+    home.items.put_primary(article(1))
+    give_up(home, "read-model", {"Records": [change_of(1)]})
+    read, other = home.items.get_primaries, {"article_id": "finnhub#9", "source": "finnhub"}
+
+    def slow(ids: list[str]) -> dict[str, Any]:
+        found = read(ids)
+        monkeypatch.setattr(home.items, "get_primaries", read)
+        home.items.add_source("rss#1", other)
+        process(home.items, [{"dynamodb": {"NewImage": typed_item(read(ids)["rss#1"])}}])
+        return found
+
+    monkeypatch.setattr(home.items, "get_primaries", slow)
+    assert show_articles(home, batches(home, settings_of(tmp_path), print))["put"] == 1
+    (shown,) = home.items.dashboard_day("2025-12-21", None, 9)
+    assert shown["sources"] == [other]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"eventName": "INSERT", "dynamodb": {}},
+        "x",
+        {"dynamodb": "x"},
+        {"dynamodb": {"Keys": {"source_id": {"N": "1"}}}},
+        {"dynamodb": {"Keys": {"source_id": {"S": 1}}}},
+        {"dynamodb": {"Keys": "source_id"}},
+    ],
+)
+def test_a_change_that_names_no_article_and_a_damaged_batch_are_told(home: Home, tmp_path: Path, record: Any) -> None:
+    give_up(home, "read-model", {"Records": [record]})
     home.lake.put("failed/read-model/2-2.jsonl.gz", [b"no JSON"])
     done = run(tmp_path, "failed", "redrive")
     assert (done.exit_code, json.loads(done.stdout)["bad"]) == (3, 1), done.output

@@ -117,7 +117,6 @@ def control_of(settings: AggregatorSettings, copied: str) -> Home:
     ("copied", "live", "said"),
     [
         ("nothing", "g1", "candles of g1, g2, of which control.db does not know"),
-        ("run", "g1", "candles of g2, of which control.db does not know"),
         ("promote", "g1", "when another generation went live"),
         ("rollback", "g2", "when another generation went live"),
     ],
@@ -128,6 +127,27 @@ def test_a_control_that_was_lost_or_is_older_is_told(
     home = control_of(settings, copied)
     assert live_generation(home.control) == live
     refused_everywhere(home, settings, said)
+    with pytest.raises(Unusable, match=r"move buckets\.db away .* docs/howto/repair\.md"):
+        drivers_of(home)
+
+
+def test_candles_of_a_run_begun_since_the_backup_harm_nobody(settings: AggregatorSettings, tmp_path: Path) -> None:
+    """Nobody reads them, and no run takes their name; also when it was killed before its first day was whole."""
+    folder, home = Path(settings.data_dir), open_home(settings)
+    count(home, settings, 1)
+    close_home(settings)
+    shutil.copytree(folder, tmp_path / "backup")
+    home = open_home(settings)
+    run = replayed(home, settings)
+    close_home(settings)
+    for file in ("log.db", "items.db", "control.db"):
+        shutil.copyfile(tmp_path / "backup" / file, folder / file)
+    with closing(sqlite3.connect(folder / "buckets.db")) as file, file:
+        file.execute("DELETE FROM buckets WHERE generation = ? AND resolution = '24h'", (run["generation"],))
+    home = open_home(settings)
+    assert drivers_of(home)
+    count(home, settings, 2)
+    assert replayed(home, settings)["generation"] not in (run["generation"], "g1")
 
 
 def test_a_directory_of_the_program_before_is_taken_over(settings: AggregatorSettings) -> None:

@@ -118,7 +118,7 @@ def test_an_administrator_is_told_what_this_installation_lacks_and_what_goes_on(
             assert (refused.status_code, "plan again" in refused.json()["detail"]) == (409, True)
             late = await client.post("/g1/rollback", json={}, headers=KEY)
             assert (late.status_code, late.headers["retry-after"]) == (503, str(generations.SLOW_RETRY_S))
-            assert "goes on; GET /api/v2/runs tells how it ends" in late.json()["detail"]
+            assert "goes on; GET /api/v2/generations shows it when done; a refusal" in late.json()["detail"]
             goes_on.set()
 
     asyncio.run(ask())

@@ -3,26 +3,30 @@ another one took further is left alone."""
 
 import socket
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
 from aggregation.handover import Handover
+from contracts.clock import ManualClock
 from contracts.errors import Conflict, Transient, Unusable
 from contracts.generation import live_generation
 from contracts.settings import AggregatorSettings
 from local.driver_lease import KIND as LEASE_KIND
 from ops.replay import lock
 from ops.replay import promote as promote_module
+from ops.replay import run as run_module
 from ops.replay.lock import LEASE_MS, exclusive
 from ops.replay.promote import promote
+from ops.replay.run import Drive, Seen, execute, start_run
 from ops.replay.runs import create_run, get_run, update_run
-from stores.home import forget_homes
+from stores.home import Home, forget_homes
 from tests.events import scored
 from tests.ports.conftest import HOMES, Installation
-from tests.unit.replay.kit import Live, compared, planned, put, replayed
+from tests.unit.replay.kit import Live, compared, ignore, planned, put, replayed
 
 
 @pytest.fixture
@@ -74,20 +78,70 @@ def test_a_lease_is_renewed_as_long_as_it_is_held() -> None:
             if answer := answers[len(asked) - 1]:
                 raise answer
 
-    class Never:
-        def wait(self, seconds: float) -> bool:
-            assert seconds == LEASE_MS / 3_000
-            return False
-
-    lock._renewing(Held(), Never())  # type: ignore[arg-type]
+    lost = Event()
+    clock = ManualClock()
+    lock._renewing(Held(), Never(clock), lost, clock)  # type: ignore[arg-type]
     assert len(asked) == len(answers)
+    assert lost.is_set()
+
+
+class Never:
+    """Nobody is done, however long it is waited."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+
+    def wait(self, seconds: float) -> bool:
+        assert seconds == LEASE_MS / 3_000
+        self._clock.advance(LEASE_MS // 3)
+        return False
+
+
+def test_a_lease_that_cannot_be_renewed_is_lost_when_it_runs_out() -> None:
+    clock, lost, asked = ManualClock(), Event(), []
+
+    class Refused:
+        def renew(self) -> None:
+            asked.append(True)
+            raise Unusable("dynamodb: RequestTimeTooSkewed")
+
+    lock._renewing(Refused(), Never(clock), lost, clock)  # type: ignore[arg-type]
+    assert (len(asked), lost.is_set()) == (3, True)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_run_whose_lease_another_took_ends_and_leaves_it_the_run(
+    aws: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    """At its next step once it is told, at its end else."""
+    home, here, there, lost = aws.home, machine(aws, tmp_path / "a"), machine(aws, tmp_path / "b"), Event()
+
+    @contextmanager
+    def mine(home: Home, settings: AggregatorSettings, name: str) -> Iterator[lock.Turn]:
+        yield lock.Turn(0, lost if settings is here else Event())
+
+    monkeypatch.setattr(run_module, "exclusive", mine)
+    put(home, [scored(number, "AAPL", 1_766_310_000_000 + number, 0.1) for number in range(9)])
+
+    def overtaken(seen: Seen) -> None:
+        if told:
+            lost.set()
+        elif seen.stage == "building":
+            execute(home, there, "r1", Drive(concurrency=1), ignore)
+
+    said = "another process may be at it" if told else "r1 is completed by now"
+    with pytest.raises(Conflict, match=said):
+        start_run(home, here, planned(home, here), Drive(concurrency=1), overtaken)
+    assert get_run(home.control, "r1")["state"] == ("running" if told else "completed")
+    assert home.buckets.subjects("g2") == ([] if told else ["AAPL"])
+    assert execute(home, there, "r1", Drive(concurrency=1), ignore)["state"] == "completed"
 
 
 def test_a_run_that_another_machine_promoted_is_left_alone(
     aws: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even if both believe that it is their turn."""
-    monkeypatch.setattr(lock, "_leased", lambda home, name, holder: nullcontext())
+    monkeypatch.setattr(lock, "_leased", lambda home, name, holder, lost: nullcontext())
     home, here, there = aws.home, machine(aws, tmp_path / "a"), machine(aws, tmp_path / "b")
     events = [scored(number, "AAPL", 1_766_310_000_000 + number, 0.1) for number in range(9)]
     put(home, events[:5])
