@@ -29,7 +29,7 @@ const html = readFileSync(join(DIST, "index.html"), "utf8");
 const first = new Set([...html.matchAll(/\/assets\/([^"]+\.css)"/g)].map(([, file]) => file));
 for (const [, file] of html.matchAll(/\/assets\/([^"]+\.js)"/g)) withImports(file, first);
 for (const file of assets.filter((name) => name.startsWith("stream-worker-"))) withImports(file, first);
-const after = new Set(first);
+const after = new Set([...first, ...styleOf("later")]);
 for (const file of assets.filter((name) => name.endsWith(".js") && AFTER_CANDLES.includes(name.split("-")[0]))) {
   withImports(file, after);
   for (const style of styleOf(file)) after.add(style);

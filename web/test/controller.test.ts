@@ -34,7 +34,7 @@ vi.mock("../src/store/stream_port.ts", () => ({
       worker.posts.push(message);
       if (message.type === "subscribe") worker.version = message.version;
     };
-    return { post };
+    return { post, close: () => undefined };
   },
 }));
 

@@ -1,11 +1,11 @@
 // @vitest-environment jsdom
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { GridPage } from "../src/app/grid_page.tsx";
-import { hovered, prefs, problems, route, sync } from "../src/app/state.ts";
+import { hovered, now, prefs, problems, route, sync } from "../src/app/state.ts";
 import { stepTo } from "../src/app/stepping.ts";
 import { seriesKey, type Subject } from "../src/model/subject.ts";
 import { INITIAL_SYNC, reduce } from "../src/model/sync.ts";
-import type { Ms } from "../src/model/units.ts";
+import { type Ms, ms } from "../src/model/units.ts";
 import { bucketOf } from "./fake_server.ts";
 import { hide, press, settle, show, visit } from "./page.ts";
 
@@ -62,6 +62,7 @@ describe("the crosshair of the grid", () => {
   const cell = (): Element => document.querySelector(".cell-chart") ?? document.body;
 
   it("tells of its candle once, though the candle goes on changing", async () => {
+    now.value = ms(startOf(6) + 1_000);
     const root = await show(GridPage);
     (cell() as HTMLElement).focus();
     press(cell(), "ArrowLeft");

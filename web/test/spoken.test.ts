@@ -50,3 +50,32 @@ it("tells of a chosen candle when it comes, and of none while the newest is foll
   await settle();
   expect(root.textContent).toBe("");
 });
+
+it("tells of a candle anew when it has closed", async () => {
+  open(1);
+  const root = await show(Spoken);
+  now.value = bucketOf(1).end;
+  sync.value = reduce(sync.value, { kind: "updates", updates: [{ key: KEY, bucket: bucketOf(1, { rev: 40, count: 40 }), origin: null }] });
+  await settle();
+  expect(root.textContent).toContain("40 articles");
+});
+
+it.each([
+  ["closed", 0],
+  ["open", 1],
+])("tells what the server says of a candle from the cache, also where another generation is live: %s", async (_how, index) => {
+  sync.value = reduce(INITIAL_SYNC, { kind: "cached", key: KEY, generation: "g1", buckets: [bucketOf(index)] });
+  open(index);
+  const root = await show(Spoken);
+  expect(root.textContent).toContain("1 article");
+  const answer = (generation: string, count: number): void => {
+    const buckets = [bucketOf(index, { rev: count, count })];
+    sync.value = reduce(sync.value, { kind: "fetched", key: KEY, generation, buckets, askedAtBreak: sync.value.breaks, full: true });
+  };
+  answer("g1", 99);
+  await settle();
+  expect(root.textContent).toContain("99 articles");
+  answer("g2", 7);
+  await settle();
+  expect(root.textContent).toContain("7 articles");
+});

@@ -229,6 +229,19 @@ describe("the stream client", () => {
     expect([shortest("/stream") >= 120_000, shortest("/changes") >= 120_000]).toEqual([true, true]);
   });
 
+  it("asks for no stream sooner because the filters change, but when the reader says so", async () => {
+    await started(() => refuse(429, { "Retry-After": "120" }), "g1.0");
+    rig.client.setFilters({ subjects: [AAPL, "MSFT" as Subject], resolutions: ["1m"] });
+    await rig.clock.advance(119_000);
+    expect([rig.phase, rig.streams().length]).toEqual(["waiting", 1]);
+    rig.client.retry();
+    await settle();
+    expect(rig.streams().length).toBe(2);
+    rig.client.setFilters({ subjects: [AAPL], resolutions: ["1m"] });
+    await rig.clock.advance(121_000);
+    expect(rig.streams().map(({ url }) => url.includes("MSFT"))).toEqual([false, true, false]);
+  });
+
   it.each([5, 90])("goes on polling while the server has no room for its stream, and asks for one again after %i s", async (wait) => {
     const refusal = { detail: "all 9 stream connections are taken; poll /changes", max_connections: 9 };
     await started((url) => {

@@ -19,6 +19,10 @@ class Fake extends EventTarget {
     this.posts.push(message);
   }
 
+  terminate(): void {
+    this.posts.push("terminated");
+  }
+
   say(): void {
     this.onmessage?.({ data: { type: "link", link: INITIAL_LINK } } as MessageEvent);
   }
@@ -72,6 +76,30 @@ describe("the page's end of the worker", () => {
     opened[1]?.say();
     expect(heard).toHaveBeenCalledOnce();
     opened[1]?.fail();
+    expect(failed).toHaveBeenCalledOnce();
+  });
+});
+
+describe("a worker that was left", () => {
+  it.each([
+    ["ends where it is the page's own", undefined, ["terminated"]],
+    ["stays for the other tabs where it is shared", class extends Fake { override terminate = undefined as never; }, []],
+  ])("%s, and is heard of no more", (_how, shared, end) => {
+    vi.stubGlobal("SharedWorker", shared);
+    openStreamPort(heard, failed).close();
+    expect(opened[0]?.posts).toEqual([{ type: "leave" }, ...end]);
+    opened[0]?.say();
+    opened[0]?.fail();
+    expect([heard.mock.calls.length, failed.mock.calls.length, opened.length]).toEqual([0, 0, 1]);
+  });
+});
+
+describe("a browser that gives a page no worker of its own either", () => {
+  it("is told of as a failure when the shared one does not load", async () => {
+    vi.stubGlobal("Worker", class { constructor() { throw new DOMException("denied", "SecurityError"); } });
+    openStreamPort(heard, failed);
+    opened[0]?.fail();
+    await Promise.resolve();
     expect(failed).toHaveBeenCalledOnce();
   });
 });

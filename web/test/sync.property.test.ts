@@ -309,6 +309,13 @@ describe("what the server has not confirmed", () => {
     expect([after(), after(cached(run(1, 1))), after(...before)].map(isAnswered)).toEqual([false, false, false]);
   });
 
+  it("is forgotten with its generation, also by a page that was told of none for a while", () => {
+    const alone = { ...[resync, fetched(run(0, 1, 40), { askedAtBreak: 1 })].reduce(reduce, INITIAL_SYNC), epoch: null };
+    const swapped = [{ kind: "resync", epoch: "g2" } as const, streamed(0, 3)].reduce(reduce, alone);
+    expect(content(seriesOf(swapped, key))).toEqual([[0, 3]]);
+    expect(seriesOf(reduce(alone, resync), key).buckets).toEqual(run(0, 1, 40));
+  });
+
   it("is not confirmed by a process that has not heard of the live generation", () => {
     const promoted: SyncInput[] = [resync, fetched(run(0, 3, 7), { askedAtBreak: 1 }), { kind: "resync", epoch: "g2" }];
     const late = fetched(run(0, 3, 7), { askedAtBreak: 2 });

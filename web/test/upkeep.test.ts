@@ -12,7 +12,7 @@ import { SeriesCache } from "../src/store/cache.ts";
 import { FakeServer } from "./fake_server.ts";
 import { visit } from "./page.ts";
 
-const worker = vi.hoisted(() => ({ version: 0, opened: 0, posts: [] as PageMessage[], say: (_message: WorkerMessage): void => undefined }));
+const worker = vi.hoisted(() => ({ lives: true, version: 0, opened: 0, posts: [] as PageMessage[], say: (_message: WorkerMessage): void => undefined }));
 vi.mock("../src/store/stream_port.ts", () => ({
   openStreamPort: (receive: typeof worker.say) => {
     worker.opened += 1;
@@ -20,8 +20,9 @@ vi.mock("../src/store/stream_port.ts", () => ({
     const post = (message: PageMessage): void => {
       worker.posts.push(message);
       if (message.type === "subscribe") worker.version = message.version;
+      if (message.type === "retry" && worker.lives) receive({ type: "link", link: link.value });
     };
-    return { post };
+    return { post, close: () => worker.posts.push({ type: "leave" }) };
   },
 }));
 
@@ -103,7 +104,7 @@ it.each(["stopped", "offline"] as const)("believes the answers when no stream te
   link.value = INITIAL_LINK;
 });
 
-it("asks for itself when nothing is heard of the stream, and opens another worker when this one must be dead", async () => {
+it("asks for itself when nothing is heard of the stream", async () => {
   worker.say({ type: "resync", epoch: server.epoch });
   worker.say({ type: "link", link: { ...INITIAL_LINK, phase: "open", heardAt: ms(Date.now()) } });
   await vi.advanceTimersByTimeAsync(11_000);
@@ -111,10 +112,38 @@ it("asks for itself when nothing is heard of the stream, and opens another worke
   const { opened } = worker;
   await vi.advanceTimersByTimeAsync(20_000);
   expect([api.times("/AAPL?") > 0, worker.opened]).toEqual([true, opened]);
+  link.value = INITIAL_LINK;
+});
+
+const said = (): string[] => worker.posts.map(({ type }) => type).filter((type) => type !== "seed");
+
+it.each(["open", "polling", "paused", "connecting", "waiting"] as const)("opens another worker when one answers no question: %s", async (phase) => {
+  const retryAt = phase === "waiting" ? ms(Date.now() + 60_000) : null;
+  worker.say({ type: "link", link: { ...INITIAL_LINK, phase, retryAt, heardAt: ms(Date.now()) } });
   worker.posts.length = 0;
-  await vi.advanceTimersByTimeAsync(40_000);
-  const said = worker.posts.map(({ type }) => type).filter((type) => type !== "seed");
-  expect([worker.opened, said]).toEqual([opened + 1, ["leave", "subscribe"]]);
+  worker.lives = false;
+  const { opened } = worker;
+  await vi.advanceTimersByTimeAsync(retryAt === null ? 89_000 : 149_000);
+  expect(said()).toEqual([]);
+  await vi.advanceTimersByTimeAsync(22_000);
+  expect([worker.opened, said()]).toEqual([opened + 1, ["retry", "leave", "subscribe"]]);
+  worker.lives = true;
+  link.value = INITIAL_LINK;
+});
+
+it("keeps its worker when the machine slept", async () => {
+  const say = (): void => worker.say({ type: "link", link: { ...INITIAL_LINK, phase: "open", heardAt: ms(Date.now()) } });
+  const { opened } = worker;
+  worker.posts.length = 0;
+  for (const night of [1, 2]) {
+    say();
+    vi.setSystemTime(Date.now() + 3_600_000);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(said().length).toBe(night);
+    say();
+    await vi.advanceTimersByTimeAsync(60_000);
+  }
+  expect([worker.opened, said()]).toEqual([opened, ["retry", "retry"]]);
   link.value = INITIAL_LINK;
 });
 

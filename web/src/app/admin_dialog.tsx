@@ -1,3 +1,4 @@
+import "./styles/later.css";
 import "./styles/dialog.css";
 import "./styles/admin.css";
 import { signal, useSignal } from "@preact/signals";

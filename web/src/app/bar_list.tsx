@@ -1,3 +1,4 @@
+import "./styles/later.css";
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { Label } from "../model/bucket.ts";

@@ -1,3 +1,4 @@
+import "./styles/later.css";
 import type { ComponentType } from "preact";
 import { Skeleton } from "./chart_cover.tsx";
 import { retryNow } from "./controller.ts";

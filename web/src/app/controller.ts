@@ -29,6 +29,8 @@ const HIDDEN_FLUSH_MS = 250;
 const MAX_HEADLINES = 20;
 
 let port: StreamPort | null = null;
+/** When the worker last said anything. */
+export let workerHeardAt = 0;
 /** The series that the worker was last asked for. */
 let followed: ReadonlySet<SeriesKey> = new Set();
 let version = 0;
@@ -147,6 +149,7 @@ function noteHeadlines(items: readonly NewItem[]): void {
 }
 
 function receive(message: WorkerMessage): void {
+  workerHeardAt = Date.now();
   switch (message.type) {
     case "link":
       link.value = message.link;
@@ -229,12 +232,13 @@ export async function loadSubjects(): Promise<void> {
 
 /** The worker did not start, or has died: the next try opens another. */
 export function dropWorker(): void {
-  post({ type: "leave" });
+  port?.close();
   port = null;
-  link.value = { ...link.value, phase: "stopped", detail: "The background connection of this page could not start." };
+  link.value = { ...link.value, phase: "stopped", detail: "The background connection could not start." };
 }
 
 function connect(): void {
+  workerHeardAt = Date.now();
   port = openStreamPort(receive, dropWorker);
 }
 

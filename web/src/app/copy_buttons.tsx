@@ -1,3 +1,4 @@
+import "./styles/later.css";
 import type { Signal } from "@preact/signals";
 import { copy } from "./files.ts";
 

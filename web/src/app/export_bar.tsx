@@ -1,3 +1,4 @@
+import "./styles/later.css";
 import { useSignal } from "@preact/signals";
 import { selectedKey, selectedSeries } from "./state.ts";
 import { copyCurl, copyLink, takeSeries } from "./take_along.ts";

@@ -1,3 +1,4 @@
+import "./styles/later.css";
 import "./styles/dialog.css";
 import "./styles/help.css";
 import { useModal } from "./modal.ts";

@@ -12,13 +12,9 @@ effect(() => {
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("the page has no root element");
-try {
-  followHistory();
-  start();
-} finally {
-  // Whatever fails there, a page says more than none.
-  render(<App />, root);
-}
+followHistory();
+start();
+render(<App />, root);
 // Keys that are pressed before their part is there are answered when it comes.
 let early: KeyboardEvent[] = [];
 const keep = (event: KeyboardEvent): void => void (early = [...early.slice(-9), event]);

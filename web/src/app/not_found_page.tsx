@@ -1,3 +1,4 @@
+import "./styles/later.css";
 import "./styles/pages.css";
 import { PageLink } from "./page_link.tsx";
 

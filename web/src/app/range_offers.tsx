@@ -1,3 +1,4 @@
+import "./styles/later.css";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { SeriesAnswer } from "../model/api_types.ts";

@@ -1,3 +1,4 @@
+import "./styles/later.css";
 import "./styles/record.css";
 import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";

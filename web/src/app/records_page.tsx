@@ -1,3 +1,4 @@
+import "./styles/later.css";
 import "./styles/pages.css";
 import "./styles/questions.css";
 import "./styles/records.css";

@@ -1,3 +1,4 @@
+import "./styles/later.css";
 import "./styles/pages.css";
 import "./styles/runs.css";
 import { type Signal, signal, useSignal } from "@preact/signals";

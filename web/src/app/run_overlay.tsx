@@ -1,3 +1,4 @@
+import "./styles/later.css";
 import { type ReadonlySignal, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { SeriesAnswer } from "../model/api_types.ts";

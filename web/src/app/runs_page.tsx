@@ -1,3 +1,4 @@
+import "./styles/later.css";
 import "./styles/pages.css";
 import "./styles/runs.css";
 import type { ComponentType } from "preact";

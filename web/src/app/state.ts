@@ -65,9 +65,11 @@ const suggestions = computed(() => {
   const busiest = subjects.value?.subjects.map((row) => row.subject);
   if (busiest === undefined) return remembered;
   const first = busiest.slice(0, MAX_WATCHED);
-  const known = [...suggested, ...remembered.filter((subject) => first.includes(subject))];
+  // The first one is on the chart, which is not to jump to another.
+  const known = [...suggested, ...remembered.filter((subject, at) => (at === 0 ? busiest : first).includes(subject))];
   suggested = [...new Set([...known, ...busiest])].slice(0, MAX_WATCHED);
-  remember(SUGGESTED, suggested.join(" "));
+  const text = suggested.join(" ");
+  if (recall(SUGGESTED) !== text) remember(SUGGESTED, text);
   return suggested;
 });
 

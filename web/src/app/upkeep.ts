@@ -6,7 +6,7 @@ import { seriesKey, splitKey } from "../model/subject.ts";
 import { seriesOf } from "../model/sync.ts";
 import { ms } from "../model/units.ts";
 import { loadCode } from "./code.ts";
-import { beforeUpdates, dirty, dispatch, dropWorker, loadAll, loadCache, loadFull, loadSubjects, post, retryNow } from "./controller.ts";
+import { beforeUpdates, dirty, dispatch, dropWorker, loadAll, loadCache, loadFull, loadSubjects, post, retryNow, workerHeardAt } from "./controller.ts";
 import { candleKeys, crowded, failure, link, resolution, revisions, selectedKey, subjects, sync, watched } from "./state.ts";
 import { followTitle } from "./title.ts";
 import { rememberVisit, visitedBefore } from "./visits.ts";
@@ -25,12 +25,14 @@ const LOOK_EVERY_MS = 10_000;
 /** Of so many looks one asks what there is to watch. */
 const LOOKS_PER_LIST = 6;
 const MAX_SERIES_IN_MEMORY = 30;
-/** A worker that lives gives up a silent connection long before, and says so. */
-const WORKER_LIMIT_MS = 60_000;
+/** A worker that lives says something long before; only one that waits is silent until the wait is over. */
+const WORKER_LIMIT_MS = 90_000;
 
 /** The generation that the cache holds; what it has of another one belongs to a history that is gone. */
 let keptGeneration: string | null = null;
 let looks = 0;
+/** When the worker that was asked whether it lives had last been heard. */
+let askedAfter = 0;
 
 async function save(): Promise<void> {
   const keys = [...dirty];
@@ -74,6 +76,19 @@ function forgetUnused(): void {
   dispatch({ kind: "forget", keep });
 }
 
+/** Asks a worker that is silent for too long; one that has not answered by the next look is dead, and replaced. */
+function lookAfterWorker(): void {
+  const { phase, retryAt } = link.value;
+  if (phase === "stopped" || Date.now() - Math.max(retryAt ?? 0, workerHeardAt) < WORKER_LIMIT_MS) return;
+  if (askedAfter === workerHeardAt) {
+    dropWorker();
+    retryNow();
+  } else {
+    askedAfter = workerHeardAt;
+    post({ type: "retry" });
+  }
+}
+
 /** Without a stream (no room in it, no network, no worker at all) the page asks for itself; else for what was refused. */
 function refetchWhenNeeded(): void {
   const { phase, heardAt } = link.value;
@@ -81,10 +96,7 @@ function refetchWhenNeeded(): void {
   // Nobody else tells any more which generation is live, so the answers do.
   if (isAlone) sync.value = { ...sync.value, epoch: null };
   const quiet = (phase === "open" || phase === "polling") && heardAt !== null ? Date.now() - heardAt : 0;
-  if (quiet > WORKER_LIMIT_MS) {
-    dropWorker();
-    retryNow();
-  } else loadAll(!(isAlone || crowded.value || failure.value !== null || quiet > QUIET_AFTER));
+  loadAll(!(isAlone || crowded.value || failure.value !== null || quiet > QUIET_AFTER));
   looks += 1;
   if (looks % LOOKS_PER_LIST === 0 || !subjects.value?.subjects.length) void loadSubjects();
 }
@@ -97,7 +109,10 @@ export function startUpkeep(): void {
   else for (const at of [1, 2, 3]) setTimeout(() => void save(), at * FIRST_SAVE_MS);
   setInterval(() => void save(), SAVE_EVERY_MS);
   setInterval(() => {
-    if (!document.hidden) refetchWhenNeeded();
+    if (!document.hidden) {
+      refetchWhenNeeded();
+      lookAfterWorker();
+    }
     forgetUnused();
   }, LOOK_EVERY_MS);
   document.addEventListener("visibilitychange", () => {

@@ -1,3 +1,4 @@
+import "./styles/later.css";
 import "./styles/why.css";
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";

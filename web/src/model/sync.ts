@@ -129,8 +129,12 @@ function resync(state: SyncState, epoch: string | null): SyncState {
   const changed = state.epoch !== null && state.epoch !== epoch;
   const series = new Map<SeriesKey, SeriesState>();
   // Even with the same epoch it may be another log.
-  for (const [key, value] of state.series) series.set(key, changed ? EMPTY_SERIES : doubted(value));
-  return { epoch, breaks: state.breaks + 1, series };
+  const next = { epoch, breaks: state.breaks + 1, series };
+  for (const [key, value] of state.series) {
+    const isOther = value.generation !== null && !mayConfirm(next, value.generation);
+    series.set(key, changed || isOther ? EMPTY_SERIES : doubted(value));
+  }
+  return next;
 }
 
 export function reduce(state: SyncState, input: SyncInput): SyncState {

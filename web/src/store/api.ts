@@ -29,7 +29,7 @@ function problemText(status: number, body: unknown): string {
 }
 
 /** Another program answers, or a server of another version. */
-const unknownForm = (status: number): ApiError => new ApiError(status, "The server answered in a form this page does not know.");
+export const unknownForm = (status: number): ApiError => new ApiError(status, "The server answered in a form this page does not know.");
 
 function nullIfNoJson(error: unknown): null {
   if (error instanceof SyntaxError) return null;

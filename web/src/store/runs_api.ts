@@ -1,7 +1,7 @@
 import { parseSeries, type SeriesAnswer } from "../model/api_types.ts";
 import { type Difference, parseReport, parseRunDetail, parseRuns, parseWorst, type Report, type RunDetail, type RunsAnswer } from "../model/runs.ts";
 import { type SeriesKey, splitKey } from "../model/subject.ts";
-import { ApiError, getJson } from "./api.ts";
+import { getJson, unknownForm } from "./api.ts";
 
 /** A promote catches up with what has arrived and a comparison reads everything; the server gives itself two minutes. */
 const PATIENCE_MS = 130_000;
@@ -15,7 +15,7 @@ export async function fetchGeneration(key: SeriesKey, generation: string, signal
   const { subject, resolution } = splitKey(key);
   const path = `/timeseries/${encodeURIComponent(subject)}?resolution=${resolution}&generation=${encodeURIComponent(generation)}`;
   const answer = parseSeries(await getJson(path, signal));
-  if (answer === null) throw new ApiError(200, "The server answered in a form this page does not know.");
+  if (answer === null) throw unknownForm(200);
   return answer;
 }
 

@@ -69,7 +69,7 @@ export class StreamClient {
   #seeded = false;
   #link: Link = INITIAL_LINK;
   #serverWait: Ms | null = null;
-  /** Until then the server wants to be asked for no stream; questions for changes are another thing. */
+  /** Until then the server is asked for no stream, whatever else changes; questions for changes are another thing. */
   #noStreamBefore = ms(0);
   #pollFailures = 0;
   #greeted = false;
@@ -123,6 +123,7 @@ export class StreamClient {
   retry(): void {
     const { phase, heardAt } = this.#link;
     if (phase === "open" && this.#deps.clock.now() - (heardAt ?? 0) < QUIET_AFTER) return;
+    this.#noStreamBefore = ms(0);
     this.#update({ failures: 0 });
     this.interrupt();
   }
@@ -147,6 +148,8 @@ export class StreamClient {
         await this.#sleep(ms(60_000));
       } else if (this.#link.failures >= FAILURES_BEFORE_POLLING) {
         await this.#pollForAWhile();
+      } else if (this.#deps.clock.now() < this.#noStreamBefore) {
+        await this.#wait(subMs(this.#noStreamBefore, this.#deps.clock.now()), this.#link.detail);
       } else {
         await this.#streamOnce();
       }
@@ -207,7 +210,7 @@ export class StreamClient {
     if (end === "aborted") return;
     if (this.#serverWait !== null) return this.#wait(this.#serverWait, "The server asked the page to reconnect.");
     const why = end === "silent" ? "The server went silent." : "The connection was lost.";
-    await this.#fail(why, null);
+    this.#fail(why, null);
   }
 
   #announceConnecting(signal: AbortSignal): void {
@@ -233,7 +236,7 @@ export class StreamClient {
       response = await this.#inTime(signal, ask);
     } catch (error) {
       if (!(error instanceof TypeError || error instanceof DOMException)) throw error;
-      if (!signal.aborted) await this.#fail("The server cannot be reached.", null);
+      if (!signal.aborted) this.#fail("The server cannot be reached.", null);
       return null;
     }
     if (response.status === 200) return response;
@@ -248,18 +251,17 @@ export class StreamClient {
       while (!signal.aborted) await this.#sleep(ms(3_600_000));
       return;
     }
-    await this.#fail(detail, retryAfter(headers.get("Retry-After"), this.#deps.clock.now()));
+    this.#fail(detail, retryAfter(headers.get("Retry-After"), this.#deps.clock.now()));
   }
 
-  async #fail(detail: string, wait: Ms | null): Promise<void> {
+  #fail(detail: string, wait: Ms | null): void {
     const { clock } = this.#deps;
     const failures = this.#link.failures + 1;
     this.#update({ phase: "connecting", failures, detail });
-    this.#noStreamBefore = addMs(clock.now(), wait ?? ms(0));
-    if (failures < FAILURES_BEFORE_POLLING) await this.#wait(wait ?? backoff(failures, clock.random()), detail);
+    this.#noStreamBefore = addMs(clock.now(), wait ?? backoff(failures, clock.random()));
   }
 
-  async #wait(wait: Ms, detail: string): Promise<void> {
+  async #wait(wait: Ms, detail: string | null): Promise<void> {
     this.#update({ phase: "waiting", detail, retryAt: addMs(this.#deps.clock.now(), wait) });
     await this.#sleep(wait);
   }
