@@ -137,7 +137,7 @@ def print_report(report: Any) -> None:
     if report.being_written:
         out(f"{report.being_written} buckets were being written all the time: verify again when it is quieter\n")
     if not report.total_differences:
-        equal = f"{report.buckets - report.being_written} buckets equal a rebuild of {report.events} events"
+        equal = f"{max(0, report.buckets - report.being_written)} buckets equal a rebuild of {report.events} events"
         out(f"the other {equal}\n" if report.being_written else f"ok: {equal}; digest {report.digest[:16]}\n")
         return
     out(f"{report.total_differences} differences in {report.buckets} buckets; the first {len(report.differences)}:\n")

@@ -46,8 +46,8 @@ class Difference(NamedTuple):
 
 class Report(NamedTuple):
     """`digest` is over the content of every stored bucket in key order: equal digests, equal stores. `being_written`
-    are buckets that were never seen equal, but something else at the last look than at the first, and in which nothing
-    was seen to be lost or too many: ask when it is quieter."""
+    are buckets that were never seen equal, but something else at the last look than at the first, while the line went
+    on, and in which nothing was seen to be lost or too many: ask when it is quieter."""
 
     buckets: int
     events: int
@@ -161,6 +161,7 @@ def verify(home: Home, settings: AggregatorSettings, progress: Progress = lambda
     first = _versions(faults, stored, rebuilt.buckets)
     due = {key: rebuilt.buckets.get(key) for key in faults}
     due_tips, past = tips, False
+    done = checkpoints_of(home.control, CHECKPOINT_KIND, "aggregator")
     for _ in range(SECOND_LOOKS if faults else 0):
         home.clock.wait(threading.Event(), SECOND_LOOK_MS)
         newer = heads(home.log, SCORED_STREAM)
@@ -173,7 +174,8 @@ def verify(home: Home, settings: AggregatorSettings, progress: Progress = lambda
         if not faults:
             break
     last = _versions(faults, stored, rebuilt.buckets)
-    moving = {key for key in faults if last[key] != first[key]}
+    goes_on = not done or done != checkpoints_of(home.control, CHECKPOINT_KIND, "aggregator")
+    moving = {key for key in faults if last[key] != first[key] and (goes_on or last[key][0] != first[key][0])}
     if moving:  # what is stored may be ahead of what was read
         newer = heads(home.log, SCORED_STREAM)
         rebuilt.add((piece, _as_logged) for piece in log_after(home.log, SCORED_STREAM, tips, newer))

@@ -38,7 +38,7 @@ def page_damaged(folder: Path) -> Row:
         for file in scene.data.glob("buckets.db*"):
             file.rename(aside / file.name)
         missing = candlewick("verify", "--data-dir", str(scene.data))
-        assert missing.returncode == 6, missing.stderr
+        assert missing.returncode == 6, (missing.returncode, missing.stdout[-1500:], missing.stderr)
         run = built(scene)
         promoted = candlewick(
             "replay", "promote", run, "--force", "--reason", "buckets.db was damaged",

@@ -139,6 +139,20 @@ def test_beside_a_line_that_is_never_idle_nothing_is_said_to_be_well_that_was_no
     assert "ok" not in said
 
 
+def test_nobody_writes_where_the_log_grows_and_the_line_stands_still(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A publisher goes on beside a killed `up`, and buckets.db was lost."""
+    live = Live(home, settings)
+    _never_idle(home, live, monkeypatch)
+    monkeypatch.setattr(live, "aggregate", lambda: 0)
+    monkeypatch.setattr(home.buckets, "scan", lambda generation: iter(()))
+    monkeypatch.setattr(home.buckets, "get_many", lambda generation, keys: {})
+    report = verify(home, settings)
+    assert {each.fault for each in report.differences} == {"is missing"}
+    assert (report.total_differences, report.being_written) == (8, 0)
+
+
 @pytest.mark.parametrize(("total", "being_written", "code"), [(0, 0, OK), (0, 1, PARTIAL), (1, 1, DIFFERENT)])
 def test_the_exit_code_tells_what_was_not_seen_from_what_differs(
     home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch, total: int, being_written: int, code: int
