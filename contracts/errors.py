@@ -6,7 +6,8 @@
     ├── Conflict      somebody else wrote first: re-read, merge, write again
     ├── BadRequest    the asker must change the question (usage, HTTP 4xx, exit 2)
     └── Unusable      this installation cannot run as it stands (exit 1); the text names the remedy
-        └── InUse     another process has it
+        ├── InUse     another process has it
+        └── Damaged   a file cannot be read; the others can
     AssertionError    our own bug: stop the shard, wake someone
 
 Never `except Exception` to carry on.
@@ -53,6 +54,10 @@ class Unusable(CandlewickError):
 
 class InUse(Unusable):
     """Another process has the right that is needed here; the text names it."""
+
+
+class Damaged(Unusable):
+    """A file of the data directory is damaged; the text names it and the remedy."""
 
 
 #: Why an event was quarantined. A row here is a row in docs/formats.md.

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from contracts.clock import Clock
-from contracts.errors import Transient
+from contracts.errors import Damaged, Transient
 from contracts.ports import ControlStore, EventLog, ItemStore, Lake
 from local.driver_checkpoint import Checkpoints
 from local.driver_dynamo import DynamoSource
@@ -44,7 +44,7 @@ class MappingDriver:
 
     def check(self) -> None:
         """Raises `Unusable` for a checkpoint of another log; to be asked before anything of the line writes."""
-        with suppress(Transient):  # what cannot be asked now is found at the first step
+        with suppress(Transient, Damaged):  # what cannot be asked now is found at the first step
             for shard_id, _ in self._source.shards():
                 self._reader(shard_id)
 

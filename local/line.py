@@ -3,8 +3,10 @@
 import importlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
+from contracts.errors import Damaged
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.settings import Settings, to_env
 from local.driver import MappingDriver, dynamo_driver, kinesis_driver
@@ -51,7 +53,8 @@ def entry_point(module: str) -> Callable[[dict[str, Any], Any], Any]:
 def drivers_of(home: Home) -> list[MappingDriver]:
     """A driver for every row of the line. Raises `Unusable` where a checkpoint is not of the home's streams, or
     control.db not of its buckets."""
-    check_control(home)
+    with suppress(Damaged):  # the steps that meet it tell, and what can be read is served meanwhile
+        check_control(home)
     drivers = []
     for row in LINE:
         mapping = Mapping(

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from contracts.errors import Transient, Unusable
+from contracts.errors import Damaged, Transient, Unusable
 
 BUSY_TIMEOUT_MS: Final = 15_000
 #: How often a waiter looks for commits of other processes; those of its own process wake it at once.
@@ -61,7 +61,7 @@ def translated(error: sqlite3.Error, path: Path) -> Exception:
     if code in _FAILING:
         return Transient(path.name, f"{path}: {error}")
     if code in _DAMAGED:
-        return Unusable(f"{path} is damaged or no SQLite file ({error}); restore it from a backup or move it away")
+        return Damaged(f"{path} is damaged or no SQLite file ({error}); restore it from a backup or move it away")
     if code in _FORBIDDEN:
         return Unusable(f"{path} cannot be opened for writing ({error}); check the folder, its owner and permissions")
     return AssertionError(f"{path}: {type(error).__name__}: {error}")
