@@ -81,6 +81,21 @@ KEPT = """async () => {
 }"""
 
 
+def roll_back_by_force(page: Any) -> None:
+    """Refused at first, for an event that has expired: then it may be left out, with a reason."""
+    page.click(".run-actions button:has-text('Roll back to g1')")
+    refused = json.dumps({"status": 400, "detail": "1 events have expired; --force leaves them out"})
+    page.route("**/rollback", lambda route: route.fulfill(status=400, body=refused), times=1)
+    fill_dialog(page, None, "only a drill")
+    page.wait_for_selector("dialog.admin [role=alert]:has-text('have expired')")
+    page.check("dialog.admin [type=checkbox]")
+    assert page.is_visible("dialog.admin [name=reason]:required")
+    shot(page, "rollback-refused")
+    with page.expect_request("**/rollback") as asked:
+        fill_dialog(page, None, "only a drill")
+    assert asked.value.post_data_json == {"force": True, "reason": "only a drill"}
+
+
 def test_overlay_compare_promote_and_back(browser: Any, server: WebServer) -> None:
     with (
         open_page(browser, server.url, f"/?s=AAPL&r=1h&w={WATCHED}") as other,
@@ -124,17 +139,7 @@ def test_overlay_compare_promote_and_back(browser: Any, server: WebServer) -> No
         assert sum(before[start][3] != after[start][3] for start in before) == CHANGED, "other closes are shown"
         shot(other.page, "live-after-promote")
 
-        page.click(".run-actions button:has-text('Roll back to g1')")
-        refused = json.dumps({"status": 400, "detail": "1 events have expired; --force leaves them out"})
-        page.route("**/rollback", lambda route: route.fulfill(status=400, body=refused), times=1)
-        fill_dialog(page, None, "only a drill")
-        page.wait_for_selector("dialog.admin [role=alert]:has-text('have expired')")
-        page.check("dialog.admin [type=checkbox]")
-        assert page.is_visible("dialog.admin [name=reason]:required")
-        shot(page, "rollback-refused")
-        with page.expect_request("**/rollback") as asked:
-            fill_dialog(page, None, "only a drill")
-        assert asked.value.post_data_json == {"force": True, "reason": "only a drill"}
+        roll_back_by_force(page)
         other.page.wait_for_selector('.legend .chip:has-text("g1 live again")', timeout=FOLLOWED_WITHIN_S * 1_000)
         page.wait_for_selector('.run-state:has-text("retired")')
         assert follows(other.page, server) == before
