@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from consumers.classifier.training.data import Corpus, data_root, read_corpus, read_test_splits
+from consumers.classifier.training.data import Corpus, data_root, plain_validation, read_corpus, read_test_splits
 from contracts.errors import CandlewickError
 
 WORK = Path("build/model")
@@ -77,9 +77,10 @@ def _build(corpus: Corpus, options: argparse.Namespace) -> None:
     made_by = {
         "texts": {
             "labelled": len(pool.labelled),
+            "written": sum(row.source == "written" for row in pool.labelled),
             "unlabelled": len(pool.unlabelled),
             "made": len(pool.made),
-            "validation": len(corpus.valid),
+            "validation": len(corpus.valid) + len(plain_validation()),
         },
         "teachers": list(setting.teachers),
         "students": list(setting.students),

@@ -26,6 +26,7 @@ __all__ = [
     "read_corpus",
     "read_test_splits",
     "split_of",
+    "written_sentences",
 ]
 
 NEGATIVE, NEUTRAL, POSITIVE = 0, 1, 2
@@ -46,7 +47,7 @@ DIGESTS = {
 
 @dataclass(frozen=True)
 class Example:
-    """One labelled text; `source` is `sentfin`, `tfns` or `made`."""
+    """One labelled text; `source` is `sentfin`, `tfns`, `made`, `written` or `plain`."""
 
     text: str
     label: int
@@ -102,13 +103,14 @@ def read_corpus(root: Path) -> Corpus:
     labelled, conflicted = _sentfin(root / "sentiment/sentfin.csv")
     corpus.tfns_test = _tfns(root / "sentiment/tfns_valid.csv")
     corpus.sentfin_test = [row for row in labelled if split_of(row.text) == "test"]
-    held_out = {key_of(row.text) for row in (*corpus.sentfin_test, *corpus.tfns_test)}
+    held_out = {key_of(row.text) for row in (*corpus.sentfin_test, *corpus.tfns_test, *plain_validation())}
     tfns_train = _tfns(root / "sentiment/tfns_train.csv")
-    for row in _distinct([*labelled, *tfns_train]):
+    for row in _distinct([*labelled, *tfns_train, *written_sentences()]):
         if key_of(row.text) in held_out:
             continue
-        # Only SEntFiN keeps a test tenth of its own; TFNS comes with its test file.
-        (corpus.valid if split_of(row.text) == "valid" else corpus.train).append(row)
+        # Only SEntFiN keeps a test tenth of its own; TFNS comes with its test file, written sentences with plain ones.
+        valid = row.source != "written" and split_of(row.text) == "valid"
+        (corpus.valid if valid else corpus.train).append(row)
     taken = held_out | {key_of(row.text) for row in (*corpus.train, *corpus.valid)}
     for text in (*conflicted, *news_texts(root / "news/stocknewsapi_2019-2021.csv.gz")):
         key = key_of(text)
@@ -131,10 +133,20 @@ def read_test_splits(folder: Path) -> Corpus:
 
 
 def plain_validation() -> list[Example]:
-    """Plain news of companies, written by hand for validation: never trained on, and no pattern is taken from it."""
-    lines = (Path(__file__).parent / "plain_valid.txt").read_text(encoding="utf-8").splitlines()
+    """News of companies and markets, written to validate on: never trained on, and no pattern is taken from it."""
+    return [*_signed("plain_valid.txt", "plain"), *_signed("written_valid.txt", "written")]
+
+
+def written_sentences() -> list[Example]:
+    """News of invented companies, written one by one to train on; who wrote these has not seen the validation's."""
+    return _signed("written_train.txt", "written")
+
+
+def _signed(name: str, source: str) -> list[Example]:
+    """A sentence a line, behind `-`, `=` or `+` and a space."""
     signs = {"-": NEGATIVE, "=": NEUTRAL, "+": POSITIVE}
-    return [Example(line[2:], signs[line[0]], "plain") for line in lines]
+    lines = (Path(__file__).parent / name).read_text(encoding="utf-8").splitlines()
+    return [Example(line[2:], signs[line[0]], source) for line in lines]
 
 
 def news_texts(path: Path) -> list[str]:

@@ -31,7 +31,7 @@ TOKENS_MAX = 128
 def release(student: Classifier, corpus: Corpus, work: Path, target: Path, made_by: dict[str, Any]) -> dict[str, Any]:
     """Writes model.onnx, tokenizer.json and card.json into `target`; returns the card.
 
-    Temperature and class offsets are fitted on the validation split, on the quantised graph itself.
+    Temperature and class offsets are fitted on all validation texts, on the quantised graph itself.
     """
     work.mkdir(parents=True, exist_ok=True)
     target.mkdir(parents=True, exist_ok=True)
@@ -42,9 +42,9 @@ def release(student: Classifier, corpus: Corpus, work: Path, target: Path, made_
     fp32, int8 = work / "fp32.onnx", work / "int8.onnx"
     export_fp32(*shape, Calibration(1.0), fp32)
     quantise(fp32, int8)
-    labels, plain = np.array([row.label for row in corpus.valid]), plain_validation()
-    logits = _log_probabilities(tokenizer, int8, corpus.valid)
-    calibration = fit_calibration(logits, labels)
+    rows = [*corpus.valid, *plain_validation()]
+    logits = _log_probabilities(tokenizer, int8, rows)
+    calibration = fit_calibration(logits, np.array([row.label for row in rows]))
     export_fp32(*shape, calibration, fp32)
     quantise(fp32, int8)
     shutil.copyfile(int8, target / "model.onnx")
@@ -55,10 +55,9 @@ def release(student: Classifier, corpus: Corpus, work: Path, target: Path, made_
         "offsets": list(calibration.offsets),
         "label_rule": "the most probable of the three calibrated probabilities; an exact tie is neutral",
         "validation": {
-            "fp32": _figures(_log_probabilities(tokenizer, fp32, corpus.valid), corpus.valid),
-            "int8": _figures(_log_probabilities(tokenizer, int8, corpus.valid), corpus.valid),
-            "int8_plain": _figures(_log_probabilities(tokenizer, int8, plain), plain),
-            "int8_before_calibration": _figures(logits, corpus.valid),
+            "fp32": _figures(_log_probabilities(tokenizer, fp32, rows), rows),
+            "int8": _figures(_log_probabilities(tokenizer, int8, rows), rows),
+            "int8_before_calibration": _figures(logits, rows),
         },
         "made_by": made_by,
         "sha256": {file: _digest(target / file) for file in ("model.onnx", "tokenizer.json")},

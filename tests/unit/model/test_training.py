@@ -73,6 +73,9 @@ def test_nothing_of_a_test_split_is_trained_on(small_data: Path) -> None:
     for texts in ([row.text for row in corpus.train], [row.text for row in corpus.valid], corpus.unlabelled):
         assert not held_out & {key_of(text) for text in texts}
     assert "Acme up, Globex down" in corpus.unlabelled
+    judging = {key_of(row.text) for row in data.plain_validation()}
+    assert not judging & {key_of(row.text) for row in (*corpus.train, *corpus.valid)}
+    assert set(data.written_sentences()) <= set(corpus.train)
     assert len({key_of(row.text) for row in corpus.train}) == len(corpus.train)
 
 
@@ -108,6 +111,22 @@ def test_no_sentence_of_the_behavioural_tests_is_made(sentences: Sentences, monk
     kept = {key_of(json.loads(line)["text"]).replace("globex", "acme") for line in lines}
     found = [row.text for row in sentences(5_000, 7) if key_of(row.text).replace("acme acme", "acme") in kept]
     assert found == []
+
+
+def test_written_sentences_are_new_to_every_text_that_judges() -> None:
+    golden = Path(__file__).parents[2] / "golden/model"
+    train, valid = data.written_sentences(), data.plain_validation()
+    assert len(train) > 7_000
+    assert len(valid) > 1_000
+    splits = data.read_test_splits(golden)
+    behaviour = (golden / "behaviour.jsonl").read_text(encoding="utf-8").splitlines()
+    judging = [row.text for row in (*splits.sentfin_test, *splits.tfns_test, *valid)]
+    held_out = {key_of(text) for text in (*judging, *(json.loads(line)["text"] for line in behaviour))}
+    assert not held_out & {key_of(row.text) for row in train}
+    for rows in (train, valid):
+        assert len({key_of(row.text) for row in rows}) == len(rows)
+        shares = np.bincount([row.label for row in rows]) / len(rows)
+        assert ((shares > 0.25) & (shares < 0.42)).all()
 
 
 def test_every_pattern_can_be_filled_and_no_pattern_has_two_labels() -> None:
