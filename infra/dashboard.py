@@ -78,13 +78,15 @@ def _stuck(metrics: _Metrics) -> list[list[cloudwatch.IWidget]]:
 def _service(metrics: _Metrics) -> list[cloudwatch.IWidget]:
     """Open connections: of a function, each is an execution, and Lambda refuses the next; a task counts its own."""
     of, ours = metrics.function, metrics.ours
-    asked = [of(name, metric, "Sum") for name in ("api", "stream") for metric in ("Invocations", "Errors", "Throttles")]
+    functions = ["api", "stream"]
     held = [of("stream", "ConcurrentExecutions", "Maximum"), of("stream", "Throttles", "Sum")]
     if metrics.stream_on == "fargate":
+        functions = ["api"]
         held = [ours("StreamConnections", "Maximum"), ours("StreamRefusals")]
+    asked = [of(name, metric, "Sum") for name in functions for metric in ("Invocations", "Errors", "Throttles")]
     return [
         _graph("Open connections, refusals", held),
-        _graph("REST and streams: invocations, errors, refusals", asked),
+        _graph("Functions behind the address: invocations, errors, refusals", asked),
     ]
 
 
