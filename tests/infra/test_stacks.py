@@ -338,7 +338,7 @@ def test_open_connections_are_counted_where_they_are_held(templates: Templates):
         body = json.dumps(board["Properties"]["DashboardBody"])
         assert ("ConcurrentExecutions" in body) == of_function
         assert ("StreamConnections" in body) != of_function
-        assert ("-candlewick-stream\\\"" in body) == of_function
+        assert ('-candlewick-stream\\"' in body) == of_function
 
 
 @pytest.mark.parametrize(
