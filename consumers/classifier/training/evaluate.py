@@ -1,4 +1,4 @@
-"""The figures of models on the test splits, which nothing was trained, tuned or chosen on."""
+"""The figures of models on the test splits, which nothing was trained, tuned or chosen on, and on written sentences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from consumers.classifier.models.registry import LABELS, Model, ModelUnavailable, load
-from consumers.classifier.training.data import Corpus, Example
+from consumers.classifier.training.data import Corpus, Example, plain_validation
 from consumers.classifier.training.metrics import (
     accuracy,
     bootstrap,
@@ -24,16 +24,17 @@ from consumers.classifier.training.report import html_report
 
 __all__ = ["SETS", "evaluate", "table"]
 
-SETS = {"sentfin_test": "SEntFiN test", "tfns_valid": "TFNS valid"}
+SETS = {"sentfin_test": "SEntFiN test", "tfns_valid": "TFNS valid", "written": "written"}
+"""The two test splits, and the written sentences that validate: chosen and calibrated by, but trained on by nobody."""
 WORST_ERRORS = 25
 
 
 def evaluate(names: Sequence[str], corpus: Corpus, out: Path) -> dict[str, Any]:
-    """Judges each named model on both sets; writes `eval.json` and `report.html` into `out`.
+    """Judges each named model on all sets; writes `eval.json` and `report.html` into `out`.
 
     A model that is not available is reported as such and does not stop the others.
     """
-    sets = {"sentfin_test": corpus.sentfin_test, "tfns_valid": corpus.tfns_test}
+    sets = {"sentfin_test": corpus.sentfin_test, "tfns_valid": corpus.tfns_test, "written": plain_validation()}
     report: dict[str, Any] = {"sets": {name: len(rows) for name, rows in sets.items()}, "models": {}}
     for name in names:
         try:
@@ -45,7 +46,7 @@ def evaluate(names: Sequence[str], corpus: Corpus, out: Path) -> dict[str, Any]:
         report["models"][name]["version"] = model.version
     out.mkdir(parents=True, exist_ok=True)
     (out / "eval.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    (out / "report.html").write_text(html_report(report), encoding="utf-8")
+    (out / "report.html").write_text(html_report(report, SETS), encoding="utf-8")
     return report
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -17,21 +18,20 @@ th:first-child,td:first-child,td.text{text-align:left}
 .grid{display:flex;gap:2rem;flex-wrap:wrap}svg{width:16rem;height:16rem}
 caption{text-align:left;font-weight:600}
 """
-_TITLES = {"sentfin_test": "SEntFiN test", "tfns_valid": "TFNS valid"}
 
 
-def html_report(report: dict[str, Any]) -> str:
-    """Summary, then for each model and set: confusion matrix, calibration plot, worst errors."""
+def html_report(report: dict[str, Any], titles: Mapping[str, str]) -> str:
+    """Of the sets with these titles a summary; of each model and set confusion matrix, calibration plot, worst errors."""
     parts = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Sentiment models</title>",
-        f"<style>{_STYLE}</style></head><body><h1>Sentiment models on the test splits</h1>",
+        f"<style>{_STYLE}</style></head><body><h1>Sentiment models on the test splits and written sentences</h1>",
         "<p>Intervals are 95 %, from 1,000 bootstrap samples. ECE is the expected calibration error over ten bins.</p>",
-        _summary(report),
+        _summary(report, titles),
     ]
     for name, model in report["models"].items():
         if "unavailable" in model:
             continue
-        for key, title in _TITLES.items():
+        for key, title in titles.items():
             parts.append(
                 f"<h2>{escape(name)} on {title}</h2><div class='grid'>{_confusion(model[key])}{_plot(model[key])}</div>"
             )
@@ -39,7 +39,7 @@ def html_report(report: dict[str, Any]) -> str:
     return "\n".join(parts) + "</body></html>\n"
 
 
-def _summary(report: dict[str, Any]) -> str:
+def _summary(report: dict[str, Any], titles: Mapping[str, str]) -> str:
     head = "".join(
         f"<th>{column}</th>"
         for column in ("model", "set", "texts", "accuracy", "macro-F1", *(f"F1 {x}" for x in LABELS), "ECE")
@@ -51,7 +51,7 @@ def _summary(report: dict[str, Any]) -> str:
                 f"<tr><td>{escape(name)}</td><td colspan='8' class='text'>{escape(model['unavailable'])}</td></tr>"
             )
             continue
-        for key, title in _TITLES.items():
+        for key, title in titles.items():
             row = model[key]
             cells = [
                 escape(name),

@@ -222,5 +222,9 @@ def test_evaluation_writes_a_report_and_goes_on_without_a_model(tmp_path: Path) 
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Acme loses badly" in page
     assert "<wins>" not in page
-    assert json.loads((tmp_path / "eval.json").read_text())["sets"] == {"sentfin_test": 2, "tfns_valid": 2}
+    assert json.loads((tmp_path / "eval.json").read_text())["sets"] == {
+        "sentfin_test": 2,
+        "tfns_valid": 2,
+        "written": 1_099,
+    }
     assert "vader" in table(report)
