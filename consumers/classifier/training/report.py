@@ -21,7 +21,7 @@ caption{text-align:left;font-weight:600}
 
 
 def html_report(report: dict[str, Any], titles: Mapping[str, str]) -> str:
-    """Of the sets with these titles a summary; of each model and set confusion matrix, calibration plot, worst errors."""
+    """Of the sets with these titles a summary; of each model and set confusions, calibration, worst errors."""
     parts = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Sentiment models</title>",
         f"<style>{_STYLE}</style></head><body><h1>Sentiment models on the test splits and written sentences</h1>",
