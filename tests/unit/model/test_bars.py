@@ -1,6 +1,6 @@
 """Accuracy of the shipped artefact on the test splits: it may not fall below what was released.
 
-The bars that were asked for are SEntFiN .870 / .870 and TFNS .885 / .850; docs/model.md says how far the first one is.
+The bars that were asked for are SEntFiN .870 / .870 and TFNS .885 / .850; docs/model.md says how far they are.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import pytest
 
 from consumers.classifier.models.minilm import DATA
 from consumers.classifier.models.registry import LABELS, Model, load
+from consumers.classifier.training.data import plain_validation
 from consumers.classifier.training.metrics import accuracy, expected_calibration_error, macro_f1
 
 from .conftest import GOLDEN, read_rows
 
-FLOORS = {"sentfin_test.csv.gz": (0.842, 0.843), "tfns_valid.csv.gz": (0.881, 0.849)}
+FLOORS = {"sentfin_test.csv.gz": (0.853, 0.854), "tfns_valid.csv.gz": (0.878, 0.847)}
 """Accuracy and macro-F1: as released, less half a point for another processor's rounding."""
 ROUNDING_E4 = 200
 """Another processor's int8 kernels may move a probability a little; see docs/model.md."""
@@ -46,9 +47,20 @@ def test_far_above_vader(shipped: Model) -> None:
         assert accuracy(true, found) >= accuracy(true, vader) + 0.25
 
 
+def test_far_above_vader_on_news_unlike_the_headlines(shipped: Model) -> None:
+    """Sentences of other writers than those that were trained on. They validate: the weights were chosen by them."""
+    rows = plain_validation()
+    true = np.array([row.label for row in rows])
+    found, vader = (
+        np.array([LABELS.index(score.label) for score in model.score([row.text for row in rows])])
+        for model in (shipped, load("vader"))
+    )
+    assert accuracy(true, found) >= max(0.9, accuracy(true, vader) + 0.25)
+
+
 def test_quantisation_costs_at_most_half_a_point() -> None:
     validation = json.loads((DATA / "card.json").read_text())["validation"]
-    for source in ("sentfin", "tfns"):
+    for source in ("sentfin", "tfns", "written"):
         assert validation["int8"][f"accuracy_{source}"] >= validation["fp32"][f"accuracy_{source}"] - 0.005
 
 
