@@ -59,7 +59,7 @@ def evaluate_models(
     out: Annotated[Path, typer.Option(help="Where report.html and eval.json go.")] = Path("build/eval"),
     as_json: Json = False,
 ) -> None:
-    """Accuracy, F1, calibration and intervals on the test splits; an HTML report with the worst errors."""
+    """Accuracy, F1, calibration and intervals on the test splits and on sentences written for it; an HTML report."""
     with plain_errors():
         from consumers.classifier.models.registry import DEFAULT, known, names
         from consumers.classifier.training.data import data_root, read_corpus, read_test_splits
