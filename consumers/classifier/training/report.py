@@ -12,7 +12,8 @@ __all__ = ["html_report"]
 
 _STYLE = """
 :root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}body{max-width:64rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{padding:.25rem .7rem;border-bottom:1px solid #8886}
+table{display:block;overflow-x:auto;border-collapse:collapse;margin:.5rem 0 1.5rem}
+th,td{padding:.25rem .7rem;border-bottom:1px solid #8886}
 td,th{text-align:right}
 th:first-child,td:first-child,td.text{text-align:left}
 .grid{display:flex;gap:2rem;flex-wrap:wrap}svg{width:16rem;height:16rem}
@@ -23,9 +24,11 @@ caption{text-align:left;font-weight:600}
 def html_report(report: dict[str, Any], titles: Mapping[str, str]) -> str:
     """Of the sets with these titles a summary; of each model and set confusions, calibration, worst errors."""
     parts = [
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Sentiment models</title>",
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
+        "<meta name='viewport' content='width=device-width'><title>Sentiment models</title>",
         f"<style>{_STYLE}</style></head><body><h1>Sentiment models on the test splits and written sentences</h1>",
         "<p>Intervals are 95 %, from 1,000 bootstrap samples. ECE is the expected calibration error over ten bins.</p>",
+        "<p>Written sentences validate: the shipped weights were chosen and calibrated by them. Test splits judge.</p>",
         _summary(report, titles),
     ]
     for name, model in report["models"].items():
