@@ -11,16 +11,18 @@ import gzip
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from consumers.classifier.text import clean
+from consumers.classifier.text import clean, model_text
 from contracts.errors import Unusable
 
 __all__ = [
     "Corpus",
     "Example",
     "data_root",
+    "labelled_news",
     "news_texts",
     "plain_validation",
     "read_corpus",
@@ -36,18 +38,22 @@ _DECISION = re.compile(r"'\s*:\s*'(negative|neutral|positive)'")
 """Names hold bare apostrophes, so the column is not the Python literal that it looks like."""
 _WORD = re.compile(r"[a-z0-9]+")
 
+NEWS = "news/stocknewsapi_2019-2021.csv.gz"
+NEWS_LABELS = Path(__file__).parent / "news_labels.csv"
+"""What readers said of news: the row of `NEWS` from 1, `title` or `article` (with its beginning), and the label."""
+
 DIGESTS = {
     "sentiment/sentfin.csv": "570af7ba58f724f3fcc414dd5ba80da5b1a3b342134d76c6ebdf53a32c54a92f",
     "sentiment/tfns_train.csv": "184e6322b7f0e84c3103a83d198f1be8203de8b63a857f67a2964321b71c4e8d",
     "sentiment/tfns_valid.csv": "393572beac5064ed60c9f608a57dc66af2b41a91b89c149932d5c57f827e25da",
-    "news/stocknewsapi_2019-2021.csv.gz": "6f36b9057d878cdb799a1ce016ce8f6c62cd7dad438bc12c1f1cf51299b9a151",
+    NEWS: "6f36b9057d878cdb799a1ce016ce8f6c62cd7dad438bc12c1f1cf51299b9a151",
 }
 """SHA-256 of every file read. Another version of the data is another model."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One labelled text; `source` is `sentfin`, `tfns`, `made`, `written` or `plain`."""
+    """One labelled text; `source` is `sentfin`, `tfns`, `news`, `made`, `written` or `plain`."""
 
     text: str
     label: int
@@ -56,12 +62,13 @@ class Example:
 
 @dataclass
 class Corpus:
-    """The four splits and the texts without a label."""
+    """The five splits and the texts without a label."""
 
     train: list[Example] = field(default_factory=list)
     valid: list[Example] = field(default_factory=list)
     sentfin_test: list[Example] = field(default_factory=list)
     tfns_test: list[Example] = field(default_factory=list)
+    news_test: list[Example] = field(default_factory=list)
     unlabelled: list[str] = field(default_factory=list)
 
 
@@ -103,16 +110,20 @@ def read_corpus(root: Path) -> Corpus:
     labelled, conflicted = _sentfin(root / "sentiment/sentfin.csv")
     corpus.tfns_test = _tfns(root / "sentiment/tfns_valid.csv")
     corpus.sentfin_test = [row for row in labelled if split_of(row.text) == "test"]
-    held_out = {key_of(row.text) for row in (*corpus.sentfin_test, *corpus.tfns_test, *plain_validation())}
+    published = _published(root / NEWS)
+    news = labelled_news(published)
+    corpus.news_test, corpus.valid = news["test"], news["valid"]
+    judging = (*corpus.sentfin_test, *corpus.tfns_test, *corpus.news_test, *corpus.valid, *plain_validation())
+    held_out = {key_of(row.text) for row in judging}
     tfns_train = _tfns(root / "sentiment/tfns_train.csv")
-    for row in _distinct([*labelled, *tfns_train, *written_sentences()]):
+    for row in _distinct([*labelled, *tfns_train, *news["train"], *written_sentences()]):
         if key_of(row.text) in held_out:
             continue
         # Only SEntFiN keeps a test tenth of its own; TFNS comes with its test file, written sentences with plain ones.
-        valid = row.source != "written" and split_of(row.text) == "valid"
+        valid = row.source not in ("news", "written") and split_of(row.text) == "valid"
         (corpus.valid if valid else corpus.train).append(row)
     taken = held_out | {key_of(row.text) for row in (*corpus.train, *corpus.valid)}
-    for text in (*conflicted, *news_texts(root / "news/stocknewsapi_2019-2021.csv.gz")):
+    for text in (*conflicted, *news_texts(published)):
         key = key_of(text)
         if key and key not in taken:
             taken.add(key)
@@ -121,9 +132,13 @@ def read_corpus(root: Path) -> Corpus:
 
 
 def read_test_splits(folder: Path) -> Corpus:
-    """The test splits alone, from `sentfin_test.csv.gz` and `tfns_valid.csv.gz` as the repository carries them."""
+    """The test splits alone, from `sentfin_test.csv.gz` and its like as the repository carries them."""
     corpus = Corpus()
-    for name, rows in (("sentfin_test", corpus.sentfin_test), ("tfns_valid", corpus.tfns_test)):
+    for name, rows in (
+        ("sentfin_test", corpus.sentfin_test),
+        ("tfns_valid", corpus.tfns_test),
+        ("news_test", corpus.news_test),
+    ):
         path = folder / f"{name}.csv.gz"
         if not path.is_file():
             raise Unusable(f"test split not found: {path} is missing; pass --splits FOLDER with {path.name}, or --data")
@@ -149,19 +164,39 @@ def _signed(name: str, source: str) -> list[Example]:
     return [Example(line[2:], signs[line[0]], source) for line in lines]
 
 
-def news_texts(path: Path) -> list[str]:
-    """Titles, titles with 200 characters of their text as the pipeline hands them over, and texts; never a label."""
-    from consumers.classifier.text import model_text
+def labelled_news(published: Sequence[dict[str, str]]) -> dict[str, list[Example]]:
+    """The published articles that readers labelled, by the split their title falls in."""
+    news: dict[str, list[Example]] = {"train": [], "valid": [], "test": []}
+    with NEWS_LABELS.open(encoding="utf-8", newline="") as lines:
+        for line in csv.DictReader(lines):
+            row = published[int(line["row"]) - 1]
+            text = _article(row) if line["form"] == "article" else clean(row["title"])
+            news[split_of(row["title"])].append(Example(text, _NAMED[line["label"]], "news"))
+    return news
 
+
+def news_texts(published: Sequence[dict[str, str]]) -> list[str]:
+    """Titles, titles with the beginning of their text, and beginnings, of the articles to train on; never a label."""
     texts: list[str] = []
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as lines:
-        for number, row in enumerate(csv.DictReader(lines)):
-            texts.append(clean(row["title"]))
-            if number % 4 == 0:
-                texts.append(model_text(row["title"], clean(row["text"])[:200]))
-            elif number % 4 == 2:
-                texts.append(clean(row["text"])[:200])
+    for number, row in enumerate(published):
+        if split_of(row["title"]) != "train":
+            continue
+        texts.append(clean(row["title"]))
+        if number % 4 == 0:
+            texts.append(_article(row))
+        elif number % 4 == 2:
+            texts.append(clean(row["text"])[:200])
     return texts
+
+
+def _article(row: dict[str, str]) -> str:
+    """The title with 200 characters of the text, as the pipeline hands them over."""
+    return model_text(row["title"], clean(row["text"])[:200])
+
+
+def _published(path: Path) -> list[dict[str, str]]:
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
 
 
 def _sentfin(path: Path) -> tuple[list[Example], list[str]]:

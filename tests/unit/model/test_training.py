@@ -55,6 +55,12 @@ def small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         writer = csv.DictWriter(file, ["title", "text"])
         writer.writeheader()
         writer.writerow({"title": "Tweet 99", "text": "Something else. More."})
+        writer.writerows({"title": f"News {number}", "text": "Demand was strong."} for number in range(40))
+    labels = tmp_path / "news_labels.csv"
+    _write(
+        labels, [{"row": str(row), "form": ("title", "article")[row % 2], "label": "positive"} for row in range(2, 30)]
+    )
+    monkeypatch.setattr(data, "NEWS_LABELS", labels)
     monkeypatch.setattr(data, "check_digests", lambda root: None)
     return tmp_path
 
@@ -68,7 +74,7 @@ def _write(path: Path, rows: list[dict[str, str]]) -> None:
 
 def test_nothing_of_a_test_split_is_trained_on(small_data: Path) -> None:
     corpus = data.read_corpus(small_data)
-    held_out = {key_of(row.text) for row in (*corpus.sentfin_test, *corpus.tfns_test)}
+    held_out = {key_of(row.text) for row in (*corpus.sentfin_test, *corpus.tfns_test, *corpus.news_test)}
     assert held_out
     for texts in ([row.text for row in corpus.train], [row.text for row in corpus.valid], corpus.unlabelled):
         assert not held_out & {key_of(text) for text in texts}
@@ -77,6 +83,20 @@ def test_nothing_of_a_test_split_is_trained_on(small_data: Path) -> None:
     assert not judging & {key_of(row.text) for row in (*corpus.train, *corpus.valid)}
     assert set(data.written_sentences()) <= set(corpus.train)
     assert len({key_of(row.text) for row in corpus.train}) == len(corpus.train)
+
+
+def test_news_goes_by_its_title_with_or_without_its_beginning(small_data: Path) -> None:
+    corpus = data.read_corpus(small_data)
+    titles = {"train": set[str](), "valid": set[str](), "test": set[str]()}
+    for split, rows in (("train", corpus.train), ("valid", corpus.valid), ("test", corpus.news_test)):
+        titles[split] = {row.text.split(".")[0] for row in rows if row.source == "news"}
+        assert titles[split]
+        assert {split_of(title) for title in titles[split]} == {split}
+    assert sum(map(len, titles.values())) == 28
+    assert any(row.text.endswith(". Demand was strong.") for row in corpus.news_test)
+    # What a reader may yet be asked about is not read without a label either.
+    unread = {text.split(".")[0] for text in corpus.unlabelled if text.startswith("News")}
+    assert {split_of(title) for title in unread} == {"train"}
 
 
 def test_another_version_of_the_data_is_refused(small_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +174,7 @@ def test_a_comparison_of_figures_is_labelled_by_the_figures() -> None:
 def test_the_test_splits_of_the_repository_can_be_judged_alone(tmp_path: Path) -> None:
     golden = Path(__file__).parents[2] / "golden/model"
     corpus = data.read_test_splits(golden)
-    assert (len(corpus.sentfin_test), len(corpus.tfns_test)) == (900, 2_388)
+    assert (len(corpus.sentfin_test), len(corpus.tfns_test), len(corpus.news_test)) == (900, 2_388, 600)
     assert all(split_of(row.text) == "test" for row in corpus.sentfin_test)
     with pytest.raises(Unusable, match="--splits"):
         data.read_test_splits(tmp_path)
