@@ -45,13 +45,13 @@ MADE_STUDENT, MADE_STUDENT_SEED = 4_000, 20
 ANNOUNCED_STUDENT, ANNOUNCED_STUDENT_SEED = 6_000, 21
 VARIANTS, VARIANTS_SEED = 8_000, 30
 LABEL_SMOOTHING = 0.05
-TEACHERS = {1: (2, 64, 5e-5, 4), 2: (3, 64, 5e-5, 0)}
+TEACHERS = {1: (2, 64, 5e-5, 4), 2: (2, 64, 5e-5, 4)}
 """Of each teacher, by its seed: epochs, batch, learning rate, and how many of the lowest layers stay as pre-trained."""
 STUDENT_BATCH = 64
 STUDENTS = (1, 2)
 STUDENT_HEAD_SEED = 5
 """All students begin under the same head, so that the mean of their weights is a student too."""
-ROUNDS = ((2, 2e-4), (1, 1.2e-4), (1, 1e-4), (1, 8e-5), (1, 6e-5))
+ROUNDS = ((2, 2e-4), (1, 1.2e-4), (1, 1e-4), (1, 8e-5))
 """Epochs and learning rate of each round of a student; each goes on from the one before."""
 LABELLED_TIMES = 2
 """How often the student reads a labelled headline in each pass; all other texts once."""
