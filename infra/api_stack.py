@@ -119,7 +119,8 @@ class ApiStack(cdk.Stack):
         )
         function.add_environment("AWS_LAMBDA_EXEC_WRAPPER", "/opt/bootstrap")
         function.add_environment("AWS_LWA_INVOKE_MODE", "response_stream")
-        function.add_environment("AWS_LWA_READINESS_CHECK_PATH", "/ready")
+        # Alive, not ready: an environment that waits for a store would hold its watcher, and its bill, for minutes.
+        function.add_environment("AWS_LWA_READINESS_CHECK_PATH", "/health")
         function.add_environment("PORT", "8000")
         url = function.add_function_url(
             auth_type=lambda_.FunctionUrlAuthType.AWS_IAM, invoke_mode=lambda_.InvokeMode.RESPONSE_STREAM

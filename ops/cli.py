@@ -161,7 +161,7 @@ def restore(
         from pathlib import Path
 
         from ops.progress import counter
-        from ops.restore import check_places, print_restored
+        from ops.restore import check_places, next_steps, print_restored
         from ops.restore import restore as run_restore
 
         damaged = Path(source).expanduser()
@@ -169,7 +169,10 @@ def restore(
         home, settings = home_of(data_dir, must_exist=False)
         with counter("restoring", "records") as advance:
             found = run_restore(home, settings, damaged, advance)
-        put_json(found._asdict()) if as_json else print_restored(found, data_dir, sys.stdout.write)
+        if as_json:
+            put_json(found._asdict() | {"next": next_steps(settings)})
+        else:
+            print_restored(found, settings, sys.stdout.write)
         if found.damaged or found.settings is None:
             raise typer.Exit(PARTIAL)
 

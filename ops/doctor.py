@@ -52,7 +52,7 @@ def examine(settings: AggregatorSettings) -> list[Finding]:
 
 
 def _of_stores(home: Home, settings: AggregatorSettings) -> Iterator[Finding]:
-    seen = snapshot(home, settings)
+    seen = snapshot(home, settings) | {"expire": settings.expire}
     yield Finding("stores", "ok", f"{seen['counted']:,} events of {seen['subjects']} subjects in {seen['generation']}")
     for check in (_clock, _stages, _given_up, _damaged, _swap, _runs, _sources):
         yield from check(home, seen)
@@ -162,7 +162,8 @@ def _damaged(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
     if seen["damaged"]:
         first, *others = seen["damaged"]
         detail = first + (f" (and {len(others)} more; `status` names them)" if others else "")
-        remedy = "no candle changes; `restore` into a new directory and `drain` there set aside anew what it held"
+        drain = "`CANDLEWICK_EXPIRE=false candlewick drain` there, before `up`," if seen["expire"] else "`drain` there"
+        remedy = f"no candle changes; `restore` into a new directory and {drain} set aside anew what it held"
         yield Finding("lake", "warning", detail, remedy)
 
 

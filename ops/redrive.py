@@ -15,13 +15,15 @@ from typing import NamedTuple
 
 from aggregation.event import decode
 from aggregation.gather import gather
+from aggregation.rollup import past_ttl
 from contracts.aside import MAX_KEPT_BYTES, Place, place_of
-from contracts.bucket import LANE_SEPARATOR
+from contracts.bucket import LANE_SEPARATOR, BucketKey
 from contracts.errors import QUARANTINE_REASONS, BadEvent, BadRequest
 from contracts.events import RAW_STREAM, SCORED_STREAM, check_raw_times, decode_raw
 from contracts.hashing import member_hash
 from contracts.instants import date_of
 from contracts.ports import MAX_PUT_RECORDS, Entry
+from contracts.resolution import FINEST, window_start_ms
 from contracts.settings import AggregatorSettings
 from ops.asides import REDRIVEN_PREFIX, standing
 from producers.publish import ASIDE_STREAM
@@ -73,7 +75,8 @@ def redrive(
             continue
         data = base64.b64decode(line["data"])
         try:
-            good[line["stream"]].append((_entry(line["stream"], data, settings), place_of(line)))
+            entry = _entry(line["stream"], data, settings, home.clock.now_ms())
+            good[line["stream"]].append((entry, place_of(line)))
         except BadEvent as error:
             bad += 1
             problem(f"{line['sequence_number']} is still bad: {error}")
@@ -86,16 +89,21 @@ def redrive(
     return Redriven(read, sum(map(len, good.values())), bad, partial, of_files, of_sources, damaged)
 
 
-def _entry(stream: str, data: bytes, settings: AggregatorSettings) -> Entry:
+def _entry(stream: str, data: bytes, settings: AggregatorSettings, now_ms: int) -> Entry:
     """Raises `BadEvent` for what would only be set aside again."""
     if not stream.endswith(SCORED_STREAM):
         article = decode_raw(data)
         check_raw_times(article.published_ms, article.ingested_ms)
+        minute = BucketKey("", FINEST.name, window_start_ms(article.published_ms, FINEST.width_ms))
+        if settings.expire and past_ttl(minute, now_ms):
+            raise BadEvent("expired", "its minute is past its time to live: what it tells would not count")
         return Entry(article.article_id, data)
     event = decode(data)
     judged = gather([event], settings.allowed_lateness_ms)
     for aside in (*judged.quarantined, *judged.too_late):
         raise BadEvent(aside.reason, aside.detail)
+    if settings.expire and any(past_ttl(minute, now_ms) for minute in judged.groups):
+        raise BadEvent("expired", "its minute is past its time to live: a replay counts it")
     lanes = settings.lanes
     lane = f"{LANE_SEPARATOR}{member_hash(event.event_id) % lanes}" if lanes > 1 else ""
     return Entry(event.subject + lane, data)

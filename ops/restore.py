@@ -31,6 +31,7 @@ from contracts.hashing import member_hash
 from contracts.instants import iso_ms
 from contracts.kinesis import records_of
 from contracts.ports import ControlWrite, Entry
+from contracts.resolution import FINEST, HOUR_MS
 from contracts.settings import AggregatorSettings
 from producers.publish import ASIDE_STREAM as FILE_LINES
 from producers.publisher import Publisher
@@ -276,15 +277,24 @@ def _carry_over(source: Path, home: Home, target: Path) -> Carried:
     return Carried(settings, run.get("id"), run.get("model"))
 
 
-def print_restored(found: Restored, data_dir: str, out: Callable[[str], Any]) -> None:
+def next_steps(settings: AggregatorSettings) -> list[str]:
+    """The commands that make candles of what was restored. With TTLs the aggregator judges by the clock: what is past
+    its own counts only while they are off."""
+    place = shlex.quote(settings.data_dir)
+    drain = f"candlewick drain --data-dir {place}"
+    return [f"CANDLEWICK_EXPIRE=false {drain}" if settings.expire else drain, f"candlewick verify --data-dir {place}"]
+
+
+def print_restored(found: Restored, settings: AggregatorSettings, out: Callable[[str], Any]) -> None:
     """For a person, with what to do next."""
     out(f"{found.scored:,} scored events and {found.raw:,} articles from {found.objects:,} objects of the lake\n")
     for key in found.damaged:
         out(f"damaged    {key}: what stands before the damage was taken\n")
     lost = "control.db cannot be read: watch lists and source settings are to be made again\n"
     out(lost if found.settings is None else f"{found.settings} watch lists and source settings carried over\n")
-    place = shlex.quote(data_dir)
-    out(f"next: candlewick drain --data-dir {place}; candlewick verify --data-dir {place}\n")
+    out(f"next, before `up`: {'; '.join(next_steps(settings))}\n")
+    if settings.expire:
+        out(f"without that setting what is over {FINEST.ttl_ms // HOUR_MS} hours old is set aside as expired\n")
     if found.live_run:
         scores = f"the scores of {found.live_model}" if found.live_model else "the scores the events came with"
         out(f"runs are not carried over; {found.live_run} was live, with {scores}: replay and promote it again\n")

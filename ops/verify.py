@@ -17,13 +17,13 @@ from contracts.aside import list_asides
 from contracts.bucket import NO_MEMBERS, Bucket, BucketKey, content_bytes
 from contracts.errors import BadEvent, Unusable
 from contracts.events import SCORED_STREAM
-from contracts.generation import live_generation
+from contracts.generation import FIRST_GENERATION, POINTER, live_generation
 from contracts.instants import iso_s
 from contracts.settings import AggregatorSettings
 from local.driver_checkpoint import KIND as CHECKPOINT_KIND
 from ops.replay.plan import load_plan
 from ops.replay.runs import KIND as RUN_KIND
-from ops.replay.runs import check_model
+from ops.replay.runs import check_model, rescored_to
 from ops.replay.stitch import Piece, heads, log_after, stitched
 from ops.replay.tail import TailScores
 from stores.home import Home
@@ -104,10 +104,11 @@ def _pieces(home: Home, tips: Mapping[str, str]) -> Iterator[tuple[Piece, Callab
     """The whole log in order, and what becomes of the scores: a generation that a replay built with another model has
     that model's up to the position where it was made live, and those of the log beyond it. Raises `Unusable` where the
     log has forgotten that position and an object of the lake lies across it."""
-    live = live_generation(home.control)
-    run = next((run for run in home.control.list(RUN_KIND).values() if run["generation"] == live), {})
-    until = run.get("rescored_to")
-    if until is None:
+    pointer = home.control.get(*POINTER).value or {}
+    live = pointer.get("generation", FIRST_GENERATION)
+    run = next((run for run in home.control.list(RUN_KIND).values() if run["generation"] == live), None)
+    until = rescored_to(run, pointer) if run else None
+    if run is None or until is None:
         yield from ((piece, _as_logged) for piece in stitched(home, SCORED_STREAM, tips))
         return
     plan = load_plan(home, run["plan"])

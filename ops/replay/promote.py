@@ -20,7 +20,7 @@ from local.driver_checkpoint import KIND as CHECKPOINT_KIND
 from ops.replay.lock import exclusive
 from ops.replay.plan import Plan, load_plan, settled_lanes
 from ops.replay.rescore import open_cache
-from ops.replay.runs import KIND, audit_record, check_model, file_audit, get_run, run_folder, update_run
+from ops.replay.runs import KIND, audit_record, check_model, file_audit, get_run, rescored_to, run_folder, update_run
 from ops.replay.tail import TailScores
 from stores.home import Home
 
@@ -283,10 +283,8 @@ def book(home: Home) -> None:
     live = pointer.get("generation", FIRST_GENERATION)
     for run in home.control.list(KIND).values():
         if run["generation"] == live and run["state"] != "live":
-            # Up to the first swap a re-scored generation has its model's scores; from then on those of the log.
-            rescored_to = run.get("rescored_to") or (pointer.get("handover") if run["model"] else None)
-            previous, at = pointer.get("previous"), record.get("at")
-            update_run(home.control, run, state="live", promoted_at=at, previous=previous, rescored_to=rescored_to)
+            previous, at, until = pointer.get("previous"), record.get("at"), rescored_to(run, pointer)
+            update_run(home.control, run, state="live", promoted_at=at, previous=previous, rescored_to=until)
         elif run["generation"] != live and run["state"] == "live":
             update_run(home.control, run, state="retired", retired_at=record.get("at"))
 

@@ -93,6 +93,14 @@ def get_run(control: ControlStore, name: str) -> dict[str, Any]:
     raise BadRequest(f"no run {name!r}", tuple(known) or ("none yet: `candlewick replay run`",))
 
 
+def rescored_to(run: dict[str, Any], pointer: dict[str, Any]) -> dict[str, str] | None:
+    """Up to the first swap a re-scored generation has its model's scores; from then on those of the log. The place of
+    that swap, which the pointer alone knows when the swap was cut short; None while nothing is re-scored or live."""
+    if run.get("rescored_to") or not run.get("model") or pointer.get("generation") != run["generation"]:
+        return run.get("rescored_to")
+    return pointer.get("handover")
+
+
 def update_run(control: ControlStore, run: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """Store changed fields. Raises `Conflict` when another process has put the run into another state meanwhile."""
     stored, version = control.get(KIND, run["id"])

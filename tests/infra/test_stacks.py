@@ -125,6 +125,7 @@ def test_the_stream_answers_piece_by_piece_behind_the_web_adapter(templates: Tem
     assert "LambdaAdapterLayerArm64" in json.dumps(stream["Layers"])
     variables = stream["Environment"]["Variables"]
     assert variables["AWS_LWA_INVOKE_MODE"] == "response_stream"
+    assert variables["AWS_LWA_READINESS_CHECK_PATH"] == "/health", "a store that is away is no reason to wait for one"
     assert variables["CANDLEWICK_MAX_CONNECTIONS"] == "1", "an environment serves one request"
     assert stream["ReservedConcurrentExecutions"] == STAGES["dev"].stream_concurrency
     actions = {each["Properties"]["Action"] for each in resources(api, "AWS::Lambda::Permission").values()}

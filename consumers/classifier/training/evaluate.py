@@ -24,8 +24,8 @@ from consumers.classifier.training.report import html_report
 
 __all__ = ["SETS", "evaluate", "table"]
 
-SETS = {"sentfin_test": "SEntFiN test", "tfns_valid": "TFNS valid", "written": "written"}
-"""The two test splits, and the written sentences that validate: chosen and calibrated by, but trained on by nobody."""
+SETS = {"sentfin_test": "SEntFiN test", "tfns_valid": "TFNS valid", "news_test": "news test", "written": "written"}
+"""The three test splits, and the written sentences that validate: chosen and calibrated by, trained on by nobody."""
 WORST_ERRORS = 25
 
 
@@ -34,7 +34,12 @@ def evaluate(names: Sequence[str], corpus: Corpus, out: Path) -> dict[str, Any]:
 
     A model that is not available is reported as such and does not stop the others.
     """
-    sets = {"sentfin_test": corpus.sentfin_test, "tfns_valid": corpus.tfns_test, "written": plain_validation()}
+    sets = {
+        "sentfin_test": corpus.sentfin_test,
+        "tfns_valid": corpus.tfns_test,
+        "news_test": corpus.news_test,
+        "written": plain_validation(),
+    }
     report: dict[str, Any] = {"sets": {name: len(rows) for name, rows in sets.items()}, "models": {}}
     for name in names:
         try:

@@ -235,7 +235,7 @@ def test_bootstrap_surrounds_the_figure(pairs: list[tuple[int, int]]) -> None:
 
 def test_evaluation_writes_a_report_and_goes_on_without_a_model(tmp_path: Path) -> None:
     rows = [Example("Acme <wins> great prize", POSITIVE, "x"), Example("Acme loses badly", POSITIVE, "x")]
-    corpus = data.Corpus(sentfin_test=rows, tfns_test=rows)
+    corpus = data.Corpus(sentfin_test=rows, tfns_test=rows, news_test=rows)
     report = evaluate(["vader", "nothing"], corpus, tmp_path)
     assert report["models"]["vader"]["tfns_valid"]["accuracy"] == 0.5
     assert "there is no model" in report["models"]["nothing"]["unavailable"]
@@ -245,6 +245,7 @@ def test_evaluation_writes_a_report_and_goes_on_without_a_model(tmp_path: Path) 
     assert json.loads((tmp_path / "eval.json").read_text())["sets"] == {
         "sentfin_test": 2,
         "tfns_valid": 2,
+        "news_test": 2,
         "written": 1_099,
     }
     assert "vader" in table(report)

@@ -69,7 +69,7 @@ def test_what_can_be_read_is_shown_and_what_cannot_is_named(home: Home, tmp_path
     assert "lake object quarantined/" in done.stderr
 
 
-def test_status_and_doctor_go_on(home: Home, tmp_path: Path) -> None:
+def test_status_and_doctor_go_on(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in (1, 2):
         put(home, "late", number)
     damage(tmp_path, "late")
@@ -82,7 +82,10 @@ def test_status_and_doctor_go_on(home: Home, tmp_path: Path) -> None:
     found = {row["check"]: row for row in json.loads(run(tmp_path, "doctor", "--json").stdout)}
     assert found["lake"]["state"] == "warning"
     assert "lake object late/" in found["lake"]["detail"]
+    assert "`drain` there" in found["lake"]["remedy"]
     assert "generation" in found
+    monkeypatch.setenv("CANDLEWICK_EXPIRE", "true")
+    assert "`CANDLEWICK_EXPIRE=false candlewick drain` there, before `up`" in run(tmp_path, "doctor").stdout
 
 
 def test_the_books_are_kept_of_what_can_be_read(home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,17 +7,25 @@ from typing import Any
 
 import pytest
 
+import aggregation.service as aggregator_module
 from contracts.aside import MAX_KEPT_BYTES, Aside, put_asides
 from contracts.bucket import LANE_SEPARATOR
+from contracts.clock import ManualClock
+from contracts.errors import BadEvent
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.hashing import member_hash
+from contracts.instants import parse_ms
 from contracts.ports import Position
 from contracts.resolution import DAY_MS, HOUR_MS
 from contracts.settings import AggregatorSettings
+from ops.accounting import account
 from ops.redrive import Redriven, redrive
-from stores.home import Home, forget_homes
+from ops.replay.compare import compare
+from ops.replay.promote import promote
+from ops.verify import verify
+from stores.home import Home, forget_homes, open_home
 from tests.events import BASE_MS, scored
-from tests.unit.replay.kit import home_of, raw, settings_of
+from tests.unit.replay.kit import Live, home_of, put, raw, replayed, settings_of
 
 NOTHING = Redriven(0, 0, 0, 0, 0, 0, [])
 
@@ -111,3 +119,62 @@ def test_one_reason_or_one_record_alone(home: Home, settings: AggregatorSettings
     assert redrive(home, settings, reason="future") == NOTHING
     assert redrive(home, settings, "bad_value-1") == NOTHING._replace(read=1, redriven=1)
     assert redrive(home, settings) == NOTHING._replace(read=1, redriven=1), "the last one"
+
+
+def test_an_event_past_its_time_to_live_stays_until_a_replay_counts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Put back it would be set aside as expired, and the books would miss it."""
+    clock = ManualClock()
+    settings = settings_of(tmp_path / "expiring", expire=True)
+    home = open_home(settings, clock)
+    events = [scored(n, "AAPL", clock.now_ms() - n * 60_000, 0.5, clock.now_ms()) for n in range(10)]
+    with monkeypatch.context() as patched:
+        misunderstand(patched, events[0]["event_id"])
+        put(home, events)
+        live = Live(home, settings)
+        live.all()
+    clock.advance(3 * DAY_MS)
+    said: list[str] = []
+    assert redrive(home, settings, dry_run=True) == NOTHING._replace(read=1, still_bad=1)
+    assert redrive(home, settings, problem=said.append) == NOTHING._replace(read=1, still_bad=1)
+    assert "is still bad: expired: its minute is past its time to live" in said[0]
+    live.all()
+    assert len(on_stream(home, SCORED_STREAM)) == 10
+    assert account(home, settings.allowed_lateness_ms, expire=True).balanced
+    run = replayed(home, settings)
+    compare(home, "g1", run["generation"], expire=True)
+    promote(home, settings, run["id"])
+    assert redrive(home, settings.model_copy(update={"expire": False})).redriven == 1, "as the runbook says"
+    live.all()
+    found = account(home, settings.allowed_lateness_ms, expire=True)
+    assert (found.counted, found.quarantined, found.balanced) == (10, 0, True)
+    assert verify(home, settings).total_differences == 0
+
+
+def misunderstand(monkeypatch: pytest.MonkeyPatch, event_id: str) -> None:
+    """The aggregator's decoder has a fault: it takes an event for bad."""
+    decode = aggregator_module.decode
+
+    def faulty(data: bytes) -> Any:
+        if event_id.encode() in data:
+            raise BadEvent("bad_value", "a fault of ours")
+        return decode(data)
+
+    monkeypatch.setattr(aggregator_module, "decode", faulty)
+    monkeypatch.setattr(aggregator_module, "decode_all", lambda payloads: None)
+
+
+def test_an_article_past_its_time_to_live_stays(tmp_path: Path) -> None:
+    """One of the next minute goes back."""
+    clock = ManualClock()
+    settings = settings_of(tmp_path / "expiring", expire=True)
+    home = open_home(settings, clock)
+    gone, there = (raw(n, "Apple shares rise", f"2025-12-21T12:0{n}:59.999Z") for n in (1, 2))
+    set_aside(home, gone, there, stream=RAW_STREAM)
+    clock.instant_ms = parse_ms("2025-12-23T12:02:00Z")
+    said: list[str] = []
+    assert redrive(home, settings, problem=said.append) == NOTHING._replace(read=2, redriven=1, still_bad=1)
+    assert "expired" in said[0]
+    assert on_stream(home, RAW_STREAM) == [(there["article_id"], there)]
+    assert redrive(home, settings.model_copy(update={"expire": False})).redriven == 1

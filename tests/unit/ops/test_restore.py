@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from contracts.generation import POINTER, RUN_KIND
 from contracts.kinesis import StreamRecord
 from contracts.ports import Entry, Position
 from contracts.resolution import DAY_MS
-from contracts.settings import AggregatorSettings, to_env
+from contracts.settings import AggregatorSettings, load, to_env
 from local.demo import DATA_FILE, read_day
 from local.drain import drain_all
 from local.driver import run_until_idle
@@ -31,7 +32,7 @@ from local.driver_failures import FailureDestination
 from local.driver_source import KinesisSource
 from local.line import drivers_of
 from ops.accounting import account
-from ops.restore import check_places, print_restored, restore
+from ops.restore import check_places, next_steps, print_restored, restore
 from ops.verify import verify
 from stores.data_dir import DataDir, UpLock, unused
 from stores.files_lake import FilesLake
@@ -40,6 +41,7 @@ from stores.sqlite_connection import Database
 from stores.sqlite_control import SqliteControlStore
 from tests.e2e.harness import answer, candlewick
 from tests.events import BASE_MS, lines, scored, stream
+from tests.unit.replay.kit import Live, put, settings_of
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,7 @@ def test_the_same_buckets_and_counts_from_the_lake_alone(old, tmp_path: Path) ->
     new = str(tmp_path / "new")
     found = answer("restore", str(data), "--data-dir", new, "--json")
     assert (found["raw"], found["damaged"], found["settings"]) == (5, [], 1)
+    assert found["next"] == [f"candlewick {command} --data-dir {new}" for command in ("drain", "verify")]
     again = answer("drain", "--data-dir", new)
     assert {k: again[k] for k in ("received", "counted", "too_late")} == {
         k: counts[k] for k in ("received", "counted", "too_late")
@@ -282,7 +285,7 @@ def test_users_come_back_to_their_watch_lists_and_what_nobody_uses_expires(opene
     (carried,) = lists.all_of(again.user).values()
     lists.delete(again.user, carried["id"])
     said: list[str] = []
-    print_restored(restore(new, settings_of_new, Path(settings.data_dir)), "new", said.append)
+    print_restored(restore(new, settings_of_new, Path(settings.data_dir)), settings_of_new, said.append)
     assert "r1 was live" in said[-1]
     assert lists.all_of(again.user) == {}, "what is there by now stays"
     later = SqliteControlStore(tmp_path / "new" / "control.db", ManualClock(now_ms + 40 * DAY_MS), "normal")
@@ -312,3 +315,32 @@ def test_a_full_disk_loses_no_watch_list(opened, tmp_path: Path, monkeypatch: py
     else:
         assert restore(new, settings_of_new, Path(settings.data_dir)).settings == 1
         assert new.control.list(WATCH_KIND).keys() == {"w1"}
+
+
+def test_what_is_past_its_time_to_live_counts_again_by_the_drain_that_is_named(tmp_path: Path) -> None:
+    """The aggregator judges by the clock what a restored stream brings: all of it would be `expired`."""
+    clock = ManualClock()
+    of_old, of_new = (settings_of(tmp_path / name, expire=True) for name in ("old", "new folder"))
+    old, new = (open_home(settings, clock) for settings in (of_old, of_new))
+    put(old, [scored(n, "AAPL", clock.now_ms() - n * 60_000, 0.5, clock.now_ms()) for n in range(100)])
+    Live(old, of_old).all()
+    clock.advance(3 * DAY_MS)
+    said: list[str] = []
+    print_restored(restore(new, of_new, tmp_path / "old"), of_new, said.append)
+    steps = next_steps(of_new)
+    assert f"next, before `up`: {'; '.join(steps)}\n" in said
+    setting, *command = shlex.split(steps[0])
+    assert command == ["candlewick", "drain", "--data-dir", of_new.data_dir]
+    name, _, value = setting.partition("=")
+    Live(new, load(AggregatorSettings, to_env(of_new) | {name: value})).all()
+    assert days_of(new) == days_of(old)
+    assert sum(days_of(new).values()) == 100
+    assert new.lake.keys("late/") == []
+    assert account(new, of_new.allowed_lateness_ms, expire=True).balanced
+    assert verify(new, of_new).total_differences == 0
+    forget_homes()
+
+
+def days_of(home: Home) -> dict[int, int]:
+    """How many events count in every day."""
+    return {bucket.start_ms: bucket.summary.count for bucket in home.buckets.range("g1", "AAPL", "24h")}

@@ -1,12 +1,14 @@
 """What stands between a run and the live name: events that would be lost, other rules than planned, a log that has
 lost what came since."""
 
+import itertools
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aggregation.finalizer import settle_swap
 from aggregation.handover import Handover, check_retention
 from aggregation.lanes import Lanes
 from consumers.classifier.models import registry
@@ -192,6 +194,41 @@ def test_a_promote_that_failed_leaves_no_old_scores_to_the_next(
     assert get_run(home.control, run["id"])["rescored_to"] == record["handover"]
     put(home, events[100:])
     live.all()
+    assert verify(home, settings).total_differences == 0
+
+
+def test_a_promote_killed_before_it_was_booked_leaves_no_difference(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The finaliser finishes the swap; what the runs are is filed by the next promote, rollback or cancel alone."""
+    monkeypatch.setattr(registry, "load", lambda name, threads=1: Lengths())
+    put_raw(home, [raw(n, title(n)) for n in range(120)])
+    events = news(120)
+    live = Live(home, settings)
+    put(home, events[:60])
+    live.all()
+    run = replayed(home, settings, model="lengths")
+    compared(home, run, **WIDE)
+    book, calls = promote_module.book, itertools.count(1)
+
+    def killed_behind_the_swap(home: Home) -> None:
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        book(home)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(promote_module, "book", killed_behind_the_swap)
+        with pytest.raises(KeyboardInterrupt):
+            promote(home, settings, run["id"])
+    put(home, events[60:90])
+    live.all()
+    settle_swap(settings)
+    put(home, events[90:])
+    live.all()
+    assert live_generation(home.control) == run["generation"]
+    assert verify(home, settings).total_differences == 0
+    assert fields(home) == oracle.buckets([again(event) for event in events[:60]] + events[60:])
+    book(home)
     assert verify(home, settings).total_differences == 0
 
 
