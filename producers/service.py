@@ -38,7 +38,7 @@ from producers.source_state import (
     set_up,
     without_key,
 )
-from producers.sources.registry import Fetched, Rejected, Request, Source, adapter, asked_for, notes
+from producers.sources.registry import Fetched, Rejected, Request, Source, adapter, asked_for, notes, secrets_of
 
 KIND: Final = "source"
 #: What an operator set for a source: {"enabled": bool, "every_s": int}, both optional.
@@ -213,13 +213,19 @@ class ProducerService:
         """The state, after an operator's wish and the presence of the key; the same object when nothing changed."""
         if not enabled:
             return state if state["state"] == "paused" else state | {"state": "paused", "next_due_ms": 0, "error": None}
-        key = (self._secrets.get(source.secret) if source.secret else None) or ""
-        if source.secret and not key:
-            return state if state["state"] == "no key" else without_key(state, source.secret)
-        has_another_key = bool(key) and state.get("refused_key") not in (None, key_mark(key))
+        keys = self._keys(source)
+        missing = next((name for name, key in keys.items() if not key), None)
+        if missing is not None:
+            waiting = without_key(state, missing)
+            return state if waiting == state else waiting
+        has_another_key = bool(keys) and state.get("refused_key") not in (None, key_mark(*keys.values()))
         if has_another_key or state["state"] in ("paused", "no key"):
             return state | {"state": "new", "next_due_ms": 0, "failures": [], "refused_key": None}
         return state
+
+    def _keys(self, source: Source) -> dict[str, str]:
+        """All secrets a source is asked with, by their names; "" for one that is not there."""
+        return {name: self._secrets.get(name) or "" for name in secrets_of(source)}
 
     def _is_due(self, known: Known) -> bool:
         state, now_ms = known.state, self._clock.now_ms()
@@ -294,9 +300,9 @@ class ProducerService:
 
     def _key_noted(self, source: Source, state: dict[str, Any], error: FetchFailed | None) -> dict[str, Any]:
         """A key that was refused is noted, so that another one is tried as soon as it is there."""
-        if error is None or error.status not in (401, 403) or not source.secret:
+        if error is None or error.status not in (401, 403) or not secrets_of(source):
             return state
-        return state | {"refused_key": key_mark(self._secrets.get(source.secret) or "")}
+        return state | {"refused_key": key_mark(*self._keys(source).values())}
 
     def _keep_opinions(self, source: Source, opinions: Sequence[Mapping[str, Any]], now_ms: int) -> None:
         """What a source itself thinks of its articles, for comparison. The name comes from the content, so a retry

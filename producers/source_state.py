@@ -32,6 +32,8 @@ CLOCK_TOLERANCE_MS: Final = MINUTE_MS
 MIN_SEEN: Final = 500
 MAX_SEEN: Final = 10_000
 MAX_ERROR_CHARACTERS: Final = 300
+#: States in which a source may wait for longer than its pace, or for what other settings would mend.
+_HELD_UP: Final = ("unreachable", "circuit open", "waiting")
 #: From this share of late ones on a source is one that nearly nothing counts of.
 LATE_SHARE: Final = 0.9
 
@@ -52,14 +54,15 @@ def late_note(articles: Collection[RawArticle], lateness_ms: int) -> str | None:
     return f"{told}; what is later than {PREFIX}ALLOWED_LATENESS_MS does not count"
 
 
-def key_mark(secret: str) -> str:
-    """By what a changed key is noticed: 16 bits of its hash, which tell next to nothing of it."""
-    return hashlib.blake2b(secret.encode(), digest_size=2).hexdigest()
+def key_mark(*secrets: str) -> str:
+    """By what a changed key is noticed, or one of several: 16 bits of a hash, which tell next to nothing of them."""
+    return hashlib.blake2b("\0".join(secrets).encode(), digest_size=2).hexdigest()
 
 
 def set_up(state: Mapping[str, Any] | None, source: Source, every_s: int) -> dict[str, Any]:
     """A source's state under its settings of today: new at another URL; with other options it begins anew, as where it
-    left off says nothing under them, but knows what it has told; paced faster it has its turn sooner."""
+    left off says nothing under them, but knows what it has told, and is asked at once where it was held up, which they
+    may mend; paced faster it has its turn sooner."""
     before = state if state and state.get("url") == source.url else {"state": "new"}
     content = msgspec.json.encode([source.kind, source.options], order="deterministic")
     settings = hashlib.blake2b(content, digest_size=8).hexdigest()
@@ -70,11 +73,22 @@ def set_up(state: Mapping[str, Any] | None, source: Source, every_s: int) -> dic
         "every_s": every_s,
         "settings": settings,
     }
-    if before["state"] == "healthy" and every_s < int(before.get("every_s", every_s)):
-        told["next_due_ms"] = min(
-            int(before.get("next_due_ms", 0)), int(before.get("last_attempt_ms", 0)) + every_s * 1000
-        )
-    return dict(before) | told | ({} if before.get("settings", settings) == settings else {"cursor": {}})
+    if every_s < int(before.get("every_s", every_s)):
+        told["next_due_ms"] = _sooner_ms(before, every_s)
+    if before.get("settings", settings) != settings:
+        told |= {"cursor": {}} | ({"next_due_ms": 0} if before["state"] in _HELD_UP else {})
+    return dict(before) | told
+
+
+def _sooner_ms(state: Mapping[str, Any], every_s: int) -> int:
+    """When a source has its turn under a faster pace. A wait that it or its allowance asked for is kept to, and so is
+    one of an older version, which did not note who had asked for it."""
+    due_ms = int(state.get("next_due_ms", 0))
+    if state["state"] not in ("healthy", *_HELD_UP):
+        return due_ms
+    wait_ms = max(every_s * 1000, PROBE_AFTER_MS if state["state"] == "circuit open" else 0)
+    sooner_ms = min(due_ms, int(state.get("last_attempt_ms", 0)) + wait_ms)
+    return sooner_ms if state["state"] == "healthy" else max(sooner_ms, int(state.get("not_before_ms", due_ms)))
 
 
 def after_answer(
@@ -124,13 +138,19 @@ def _remembering(before: Sequence[str], told: Sequence[str], walk: int) -> list[
 def after_failure(state: Mapping[str, Any], error: FetchFailed, now_ms: int) -> dict[str, Any]:
     """A source's state after a failure: a retry soon, then the open circuit with one probe a minute; where asking soon
     mends nothing, its usual pace; a source that asked for patience gets it; a spent allowance is nobody's failure."""
-    told = _rated(state, now_ms) | {"error": _short(str(error)), "note": None, "last_attempt_ms": now_ms}
+    asked_for_ms = now_ms + int(error.retry_after_ms or 0)
+    told = _rated(state, now_ms) | {
+        "error": _short(str(error)),
+        "note": None,
+        "last_attempt_ms": now_ms,
+        "not_before_ms": asked_for_ms,
+    }
     if isinstance(error, OverBudget):
         return told | {
             "state": "waiting",
             "error": None,
             "note": _short(error.detail),
-            "next_due_ms": now_ms + int(error.retry_after_ms or 0),
+            "next_due_ms": asked_for_ms,
         }
     failures = [*state.get("failures", ()), now_ms]
     failures = [at_ms for at_ms in failures if at_ms > now_ms - FAILURE_WINDOW_MS][-FAILURES_TO_OPEN:]
@@ -143,7 +163,7 @@ def after_failure(state: Mapping[str, Any], error: FetchFailed, now_ms: int) -> 
     return told | {
         "state": "circuit open" if is_open else "unreachable",
         "failures": failures,
-        "next_due_ms": now_ms + max(wait_ms, error.retry_after_ms or 0),
+        "next_due_ms": max(now_ms + wait_ms, asked_for_ms),
     }
 
 

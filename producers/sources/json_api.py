@@ -17,6 +17,7 @@ from contracts.resolution import MINUTE_MS
 from contracts.subjects import is_ticker
 from producers.fetch import MAX_ERROR_BYTES, Answer, FetchFailed, OverBudget, is_sendable
 from producers.pace import MAX_CALLS_COUNTED, Key, Limit
+from producers.sources.paging import is_about_the_source
 from producers.sources.registry import Fetched, Rejected, Request, asked_for, notes, own_symbols
 from producers.sources.text import plain_text
 
@@ -25,8 +26,6 @@ MAX_ROW_TICKERS: Final = 50
 MAX_ROWS: Final = 20_000
 MAX_REJECTED: Final = 1_000
 MAX_REFUSAL_CHARACTERS: Final = 200
-#: Answers there were, but of no use: none, without end, too long, too late.
-_NO_USE: Final = frozenset({200, 310, 408, 413})
 _MESSAGES: Final = ("message", "error", "detail", "Information", "Note", "Error Message")
 #: In turn: escaped backslashes, which begin no escape; whole surrogate pairs; halves of one.
 _ESCAPE: Final = re.compile(
@@ -218,9 +217,9 @@ def by_symbol(request: Request, symbols: Sequence[str], ask: Callable[[str, int 
     newest publication (ms) seen of it, and is to ask for some of what is older too (`OVERLAP_MS`).
 
     Cursor: `newest_ms` by symbol; when not all have had their turn, the `next` symbol and how many are `left`. A symbol
-    the source refuses (no access, unknown) is noted and the others go on; a failure that is not about the symbol ends
-    the round with what there is, and the next round begins there, or behind a symbol whose answer was no answer. Raises
-    it when there is nothing yet.
+    the source refuses (no access, unknown) is noted and the others go on; any other failure ends the round with what
+    there is. The next round begins behind that symbol, whose answers may be none for ever; or there, when it was about
+    the source as a whole. Raises that when there is nothing yet.
     """
     newest_ms: dict[str, int] = {
         symbol: at_ms for symbol, at_ms in dict(request.cursor.get("newest_ms") or {}).items() if symbol in symbols
@@ -242,10 +241,10 @@ def by_symbol(request: Request, symbols: Sequence[str], ask: Callable[[str, int 
             if is_about_the_question(error):
                 refused[symbol] = error
                 continue
-            was_answered = error.status >= 500 or error.status in _NO_USE
-            if not (number or was_answered):
+            is_behind = not is_about_the_source(error)
+            if not (number or is_behind):
                 raise
-            trouble, waiting = error, in_turn[number + was_answered :]
+            trouble, waiting = error, in_turn[number + is_behind :]
             break
         rejected += bad
         opinions += thought

@@ -10,7 +10,7 @@
 A record's identity is its own id and the content of its mapped fields: the same record again is known, a changed one is
 one new article, and the rest of its page is not touched. Without `time` it is news when it is first met. Cursor: `etag`
 and `modified` (without paging), `since_ms` (with `since`), and of an unfinished walk its `place`, `newest_ms`, how many
-`pages` it had, and `asked_ms` (what they were asked from).
+`pages` it had, and `asked_ms` (what they were asked from); `refused`: how often in turn that place was, when it was.
 """
 
 import hashlib
@@ -26,12 +26,20 @@ from contracts.instants import iso_ms, parse_ms
 from contracts.resolution import DAY_MS
 from producers.fetch import Answer, FetchFailed, OverBudget, conditions, validators
 from producers.sources.json_api import JsonApi, Limits, articles_of, message_of, secret_of, text_of, tickers_of
-from producers.sources.paging import MAX_PAGES_A_POLL, NO_SUCH_PAGE, OVERLAP_MS
+from producers.sources.paging import (
+    MAX_PAGES_A_POLL,
+    MAX_REFUSALS,
+    NO_SUCH_PAGE,
+    OVERLAP_MS,
+    is_about_the_source,
+)
 from producers.sources.registry import Fetched, Rejected, Request
 from producers.sources.times import iso_time
 
 #: Pages of one walk; the next walk begins at the first page again, where what is new is.
 MAX_PAGES_A_WALK: Final = 100
+#: What `size_parameter` asks for when no `size` is declared.
+USUAL_SIZE: Final = 100
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
 
 
@@ -61,14 +69,14 @@ class Fields(BaseModel):
 
 class Paging(BaseModel):
     """`page`: pages counted from `start`; `offset`: records left out; `next`: a path to the next page's address or
-    token (with `parameter`)."""
+    token (with `parameter`). `size`: a page of fewer records is the last; undeclared, an empty one is."""
 
     model_config = ConfigDict(extra="forbid")
 
     by: Literal["page", "offset", "next"]
     parameter: str | None = None
     start: int = 1
-    size: int = Field(100, ge=1, le=10_000)
+    size: int | None = Field(None, ge=1, le=10_000)
     size_parameter: str | None = None
     next: str | None = None
 
@@ -124,6 +132,7 @@ class _Feed:
         self._api = JsonApi(request, hidden=secrets)
         self._since_ms = int(self._cursor.get("since_ms", 0))
         self._asked_ms = int(self._cursor.get("asked_ms", 0)) or self._fresh_ms()
+        self._refused = int(self._cursor.get("refused", 0))
 
     def _fresh_ms(self) -> int:
         """What a walk that begins now asks from; 0 when it asks for everything."""
@@ -140,18 +149,18 @@ class _Feed:
         newest_ms, pages = int(self._cursor.get("newest_ms", 0)), int(self._cursor.get("pages", 0))
         place: Any = self._cursor.get("place")
         visited: set[Any] = set()
-        for asked in range(MAX_PAGES_A_POLL):
+        for _ in range(MAX_PAGES_A_POLL):
             try:
                 rows, following, seen = self._page(place)
                 if rows is None:
                     return Fetched(cursor=self._cursor, gone=seen.get("gone", False))
                 found, bad = articles_of(self._request, rows, self._fields)
             except FetchFailed as error:
-                if asked == 0 and (place is None or error.again or isinstance(error, OverBudget)):
-                    raise
-                if asked == 0:
+                if not visited and place is not None and self._is_given_up(error):
                     place, pages = None, 0  # an earlier walk stopped there, and it is no place any more: from the start
                     continue
+                if not visited:
+                    return self._without_answer(place, error)
                 so_far = tuple(articles.values()), tuple(rejected.values())
                 if isinstance(error, _NoSuchPage):
                     refused = f"taken for the end of the pages: {error.detail}"
@@ -172,6 +181,19 @@ class _Feed:
             place = following
         cursor = self._unfinished(place, newest_ms, pages)
         return Fetched(tuple(articles.values()), tuple(rejected.values()), cursor, more=True)
+
+    def _is_given_up(self, error: FetchFailed) -> bool:
+        """Whether the place where the last round stopped is to be left. Should the first page be refused too, it is the
+        source that is down, and the place is kept."""
+        if isinstance(error, OverBudget):
+            return False
+        return not error.again or (not is_about_the_source(error) and self._refused + 1 >= MAX_REFUSALS)
+
+    def _without_answer(self, place: Any, error: FetchFailed) -> Fetched:
+        """A round that got no page. Raises its error unless it counts against the place where the walk is to go on."""
+        if place is None or is_about_the_source(error):
+            raise error
+        return Fetched(cursor=self._cursor | {"refused": self._refused + 1}, trouble=error)
 
     def _finished(self, newest_ms: int) -> dict[str, Any]:
         since_ms = min(max(self._since_ms, newest_ms), self._request.now_ms)
@@ -203,9 +225,9 @@ class _Feed:
                 # It repeats the question, key and all; the place is kept where a key may not be.
                 following = _without(following, self._secret_params)
             return rows, following or None, seen
-        step = paging.size if paging.by == "offset" else 1
+        step = (paging.size or len(rows)) if paging.by == "offset" else 1
         here = place if place is not None else (0 if paging.by == "offset" else paging.start)
-        return rows, (here + step if len(rows) >= paging.size else None), seen
+        return rows, (here + step if len(rows) >= (paging.size or 1) else None), seen
 
     def _answer(self, place: Any, conditional: bool) -> Answer:
         url, params = self._question(place)
@@ -225,7 +247,7 @@ class _Feed:
             params[options.since.parameter] = _written(self._asked_ms, options.since.form)
         if options.paging:
             if options.paging.size_parameter:
-                params[options.paging.size_parameter] = str(options.paging.size)
+                params[options.paging.size_parameter] = str(options.paging.size or USUAL_SIZE)
             if options.paging.by == "next":
                 if place is not None and options.paging.parameter is None:
                     return self._same_site(str(place)), self._secret_params

@@ -2,7 +2,8 @@
 
 While a walk goes on, `since_ms` stays where the last finished walk ended, so nothing between the two is missed; what
 arrives meanwhile pushes rows to later pages, which repeats some and skips none. Cursor: `since_ms`, and of a walk that
-is not finished `question`, `page`, `asked_ms` (what its pages were asked from), the `newest_ms` it saw and `began_ms`.
+is not finished `question`, `page`, `asked_ms` (what its pages were asked from), the `newest_ms` it saw and `began_ms`;
+`refused`: how often in turn that page was, when it was.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from contracts.events import RawArticle
 from contracts.resolution import HOUR_MS
-from producers.fetch import FetchFailed
+from producers.fetch import FetchFailed, OverBudget
 from producers.sources.registry import Fetched, Rejected, Request
 
 MAX_PAGES_A_POLL: Final = 10
@@ -18,6 +19,15 @@ MAX_PAGES_A_POLL: Final = 10
 NO_SUCH_PAGE: Final = frozenset({400, 404, 410, 422})
 #: Sources index some articles late: so much of what was seen is asked for again.
 OVERLAP_MS: Final = HOUR_MS
+#: So often in turn the place where a walk goes on is refused before it is given up.
+MAX_REFUSALS: Final = 5
+#: How a source refuses whatever it is asked: no such key, not in its plan, too many requests.
+_WHOLE_SOURCE: Final = frozenset({401, 426, 429})
+
+
+def is_about_the_source(error: FetchFailed) -> bool:
+    """Whether any other question would be refused as well. A source that is down is told by asking another one."""
+    return isinstance(error, OverBudget) or error.status in _WHOLE_SOURCE
 
 
 class Page(NamedTuple):
@@ -36,7 +46,7 @@ class Walk:
 
     def __init__(self, request: Request, first_ms: int) -> None:
         """`first_ms`: how far back the very first walk goes."""
-        cursor = request.cursor
+        cursor = self._cursor = dict(request.cursor)
         self._question = cursor.get("question")
         self._page = int(cursor.get("page", 0))
         self._newest_ms = int(cursor.get("newest_ms", 0))
@@ -50,7 +60,7 @@ class Walk:
     def run(self, questions: Sequence[str], ask: Callable[[int, int], Page]) -> Fetched:
         """Ask question after question, page after page (`ask` gets the index of both). Raises `FetchFailed` when the
         very first answer is none; a later failure ends the round with what there is. A page that a resumed walk begins
-        with and that is refused is the end of its question: it would be refused for ever."""
+        with is the end of its question when it is not there, or was refused too often: it would be for ever."""
         articles: dict[str, RawArticle] = {}
         rejected: list[Rejected] = []
         resumed = self._question in questions
@@ -63,10 +73,15 @@ class Walk:
             except FetchFailed as error:
                 if asked:
                     return self._so_far(articles, rejected, questions[number], page_number, error)
-                if not page_number or error.status not in NO_SUCH_PAGE:
+                if not (number or page_number) or is_about_the_source(error):
                     raise
+                is_missing = page_number > 0 and error.status in NO_SUCH_PAGE
+                refused = int(self._cursor.get("refused", 0)) + 1
+                if not is_missing and refused < MAX_REFUSALS:
+                    return Fetched(cursor=self._cursor | {"refused": refused}, trouble=error)
+                # Where the very first page is refused too, which is where the newest are, the source is down: it waits.
+                page = Page((), (), 0, last=True) if is_missing else ask(0, 0)._replace(last=True)
                 note = f"taken for the end of the pages: {error.detail}"
-                page = Page((), (), 0, last=True)
             # The newest come first: of what is told twice the first is kept.
             for article in page.articles:
                 articles.setdefault(article.article_id, article)

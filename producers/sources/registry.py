@@ -177,6 +177,13 @@ def adapter(kind: str) -> Fetch:
     return cast(Fetch, import_module(KINDS[kind].module).fetch)
 
 
+def secrets_of(source: Source) -> tuple[str, ...]:
+    """The names of all secrets a source is asked with: its key's, then those in its headers and parameters."""
+    filled = [value for part in ("headers", "params") for value in source.options.get(part, {}).values()]
+    named = [value["secret"] for value in filled if isinstance(value, Mapping)]
+    return tuple(dict.fromkeys([*([source.secret] if source.secret else []), *named]))
+
+
 def own_symbols(source: Source) -> tuple[str, ...]:
     """The symbols that the settings of a source name, whoever watches what."""
     symbols = [str(each).upper() for each in source.options.get("symbols", ())]

@@ -66,6 +66,25 @@ def test_json_pages_by_number_offset_and_address(site: FakeSite) -> None:
     assert "another site" in str(fetched.trouble)
 
 
+@pytest.mark.parametrize(("by", "places"), [("page", ["1", "2", "3", "4"]), ("offset", ["0", "2", "4", "5"])])
+def test_pages_of_a_size_nobody_declared_are_read_until_an_empty_one(
+    site: FakeSite, by: str, places: list[str]
+) -> None:
+    rows = golden("jsonplaceholder_posts.json")
+    asking = Asking(site, "json", POSTS | {"paging": {"by": by}})
+    asking.put(told(rows[0:2]), told(rows[2:4]), told(rows[4:5]), told([]))
+    fetched = asking.ask()
+    assert (len(fetched.articles), fetched.note, asking.cursor) == (5, None, {})
+    assert [query(path)[by] for path in asking.asked] == places
+
+
+def test_a_size_is_asked_for_and_not_relied_on_unless_it_is_declared(site: FakeSite) -> None:
+    asking = Asking(site, "json", POSTS | {"paging": {"by": "page", "start": 0, "size_parameter": "n"}})
+    asking.put(told(golden("jsonplaceholder_posts.json")[:2]), told([]))
+    asking.ask()
+    assert [path.partition("?")[2] for path in asking.asked] == ["n=100&page=0", "n=100&page=1"]
+
+
 def test_json_asks_for_what_is_new_and_takes_headers_from_secrets(site: FakeSite) -> None:
     options = {
         "fields": {"id": "id", "title": "t", "time": "at", "tickers": "symbols"},
