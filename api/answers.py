@@ -142,6 +142,7 @@ class Status(BaseModel):
     sources: list[dict[str, Any]]
     counts: dict[str, Any]
     lag_ms: int | None
+    newest_ingest_at: str | None = Field(examples=[ISO_MS])
     watermarks: list[dict[str, Any]]
     demo: bool
 

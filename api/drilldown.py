@@ -32,6 +32,11 @@ KEYS_AT_ONCE = 200
 READS = 5
 
 
+def past_ttl(at_ms: int, now_ms: int) -> bool:
+    """Whether the minute of an instant is so old that it may be gone."""
+    return window_start_ms(at_ms, FINEST.width_ms) + FINEST.width_ms + FINEST.ttl_ms <= now_ms
+
+
 class Behind(NamedTuple):
     """What the minutes of a bucket know: members by hash, the polarity of events they name, and what each minute (by
     its start) says. `kept` are the minutes with all of their members; `whole` is the bucket's own summary, for minutes
@@ -51,8 +56,7 @@ class Behind(NamedTuple):
         """Whether an event of an instant may be a member that nothing tells of any more: fewer are stored than were
         counted, and its minute is not, and is so old that it may be gone."""
         start_ms = window_start_ms(at_ms, FINEST.width_ms)
-        past_ttl = start_ms + FINEST.width_ms + FINEST.ttl_ms <= now_ms
-        return past_ttl and start_ms not in self.kept and len(self.members) < self.whole.count
+        return past_ttl(at_ms, now_ms) and start_ms not in self.kept and len(self.members) < self.whole.count
 
     def says(self, at_ms: int) -> Summary:
         """The summary of the minute of an instant; the whole bucket's where the minute is gone."""

@@ -18,8 +18,8 @@ class FedCandle(BaseModel):
 
 
 class FedSubject(BaseModel):
-    """An article's candles of one subject, finest first. `counted`: null when nobody can tell any more. `stored_at`:
-    when its event was first written into them; null once the change log has forgotten (a day)."""
+    """An article's candles of one subject, finest first. `counted`: null when nobody can tell, any more or yet.
+    `stored_at`: when its event was first written into them; null once the change log has forgotten (a day)."""
 
     subject: str = Field(examples=["AAPL"])
     event_id: str = Field(examples=["finnhub#9f86d081884c7d65@AAPL"])

@@ -3,13 +3,15 @@
 When it got there is told by the change log, which names the events of every write and is kept for a day.
 
 An article is in a candle when its event is a *member* of the minute of its publication; the coarser candles are made of
-that minute, so it is then in all eight. Where the minute, or a lane of it, is gone by TTL nobody can tell any more.
+that minute, so it is then in all eight. Where the minute, or a lane of it, is gone by TTL nobody can tell any more, and
+of an article on its way nobody can tell yet.
 """
 
 from typing import Any
 
-from api.drilldown import Behind, behind, minutes_of
-from api.sse.opening import find_since
+from api.drilldown import Behind, behind, minutes_of, past_ttl
+from api.sse.hub import newest_ingest
+from api.sse.opening import CLOCKS_DIFFER_MS, find_since
 from contracts.bucket import Bucket, BucketKey
 from contracts.documents import bucket_document
 from contracts.errors import BadEvent
@@ -20,9 +22,12 @@ from contracts.resolution import DAY_MS, FINEST, RESOLUTIONS, window_start_ms
 from contracts.subjects import TAG_PREFIX
 
 MAX_SUBJECTS = 20
-#: How far behind the score the write is looked for, and how much before it: clocks of two machines differ.
+#: How far behind the score the write is looked for.
 MAX_CHANGES = 1_000
-CLOCKS_DIFFER_MS = 2_000
+#: Stages that gather batches take five seconds.
+ON_ITS_WAY_MS = 10_000
+#: How late an article may come, unless that was set otherwise; then this goes for articles on their way alone.
+LATE_MS = DAY_MS
 
 
 def candles_fed(buckets: BucketStore, generation: str, item: Item, now_ms: int) -> dict[str, Any]:
@@ -38,6 +43,7 @@ def candles_fed(buckets: BucketStore, generation: str, item: Item, now_ms: int) 
         for subject in subjects
         for row in RESOLUTIONS
     ]
+    awaited = _on_its_way(buckets, item, published_ms, now_ms)  # asked first: what is written meanwhile is then found
     stored = buckets.get_many(generation, keys)
     written = _written(
         buckets, generation, item, {event_id(item["source_id"], subject) for subject in subjects}, now_ms
@@ -46,7 +52,9 @@ def candles_fed(buckets: BucketStore, generation: str, item: Item, now_ms: int) 
         "article_id": item["source_id"],
         "generation": generation,
         "subjects": [
-            _subject(buckets, generation, item, [key for key in keys if key.subject == subject], stored, now_ms)
+            _subject(
+                buckets, generation, item, [key for key in keys if key.subject == subject], stored, awaited, now_ms
+            )
             | {"stored_at": written.get(event_id(item["source_id"], subject))}
             for subject in subjects
         ],
@@ -77,12 +85,13 @@ def _subject(
     item: Item,
     keys: list[BucketKey],
     stored: dict[BucketKey, Bucket],
+    awaited: bool,
     now_ms: int,
 ) -> dict[str, Any]:
     identity = event_id(item["source_id"], keys[0].subject)
     minute = next((stored[key] for key in keys if key.resolution == FINEST.name and key in stored), None)
     known = behind(minute, minutes_of(buckets, generation, minute)) if minute is not None else None
-    counted = _is_counted(known, identity, item, now_ms) if known is not None else None
+    counted = _is_counted(known, identity, item, awaited, now_ms)
     return {
         "subject": keys[0].subject,
         "event_id": identity,
@@ -99,11 +108,30 @@ def _subject(
     }
 
 
-def _is_counted(known: Behind, identity: str, item: Item, now_ms: int) -> bool | None:
-    """Whether an event is a member of its minute; None where what would tell is gone."""
-    if known.names(identity):
+def _on_its_way(buckets: BucketStore, item: Item, published_ms: int, now_ms: int) -> bool:
+    """Whether the line may not have come to an article yet: it was scored a moment ago, or nothing that was accepted as
+    late as it has been written (as far as the change log tells, a day). What its own stamps call late never counts.
+    Where one lane is behind and another is not, this does not see it. Raises `Transient`."""
+    try:
+        ingested_ms, scored_ms = parse_ms(str(item.get("ingested_at"))), parse_ms(str(item.get("scored_at")))
+    except BadEvent:
+        return False
+    minute_end_ms = window_start_ms(published_ms, FINEST.width_ms) + FINEST.width_ms
+    if minute_end_ms + LATE_MS <= ingested_ms or scored_ms <= now_ms - DAY_MS:
+        return False
+    if now_ms < scored_ms + ON_ITS_WAY_MS:
         return True
-    return None if known.may_hold(parse_ms(str(item["metadata"]["published_at"])), now_ms) else False
+    newest = newest_ingest(buckets, buckets.changes_head())
+    return newest is None or newest.origin_ms < ingested_ms
+
+
+def _is_counted(known: Behind | None, identity: str, item: Item, awaited: bool, now_ms: int) -> bool | None:
+    """Whether an event is a member of its minute; None where what would tell is gone, or still awaited."""
+    if known is not None and known.names(identity):
+        return True
+    at_ms = parse_ms(str(item["metadata"]["published_at"]))
+    gone = past_ttl(at_ms, now_ms) if known is None else known.may_hold(at_ms, now_ms)
+    return None if gone or awaited else False
 
 
 def _roles(bucket: Bucket | None, identity: str, item: Item, known: Behind | None) -> list[str]:

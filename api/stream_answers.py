@@ -70,7 +70,8 @@ class BucketUpdate(_Event):
 
 
 class PartialUpdate(_Event):
-    """The window that has not ended, in full; at most ten a second of one window."""
+    """A window that has not ended, in full; at most ten a second of one window, and once more when it begins if it was
+    written before."""
 
     ticker: str = Field(examples=["AAPL"])
     resolution: str = Field(examples=["5m"])

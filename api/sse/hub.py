@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from api.epoch import Epoch, generation_of
 from api.logs import note
 from api.options import ApiOptions
+from api.sse.ahead import Ahead
 from api.sse.coalescer import Coalescer
 from api.sse.cursor import Vector, id_of
 from api.sse.filters import Filter
@@ -21,7 +22,7 @@ from api.sse.poller import Poller
 from api.sse.recent import Recent
 from api.sse.ring import Ring
 from api.sse.slots import Slot, StreamEvent, bucket_event, control_event, control_slot, item_events
-from contracts.bucket import Bucket
+from contracts.bucket import Bucket, BucketKey
 from contracts.clock import Clock
 from contracts.documents import end_ms
 from contracts.instants import iso_ms
@@ -35,6 +36,7 @@ MAX_TITLES = 100
 RECENT_TITLES = 2_000
 #: Who polled so lately may come back.
 POLLER_STAYS_MS = 60_000
+EVENTS_A_SLOT = 200
 
 
 class Ingest(NamedTuple):
@@ -42,6 +44,13 @@ class Ingest(NamedTuple):
 
     origin_ms: int
     written_ms: int
+
+
+def newest_ingest(store: BucketStore, head: Vector) -> Ingest | None:
+    """The newest article that a change at the log's head tells of. Blocking. Raises `Transient`."""
+    last = store.changes_after({lane: sequence - 1 for lane, sequence in head.items()}, len(head) or 1)
+    stamps = [Ingest(s.change.origin_ms, s.change.written_ms) for s in last if s.change.origin_ms]
+    return max(stamps, default=None)
 
 
 class Hub:
@@ -57,6 +66,7 @@ class Hub:
         self.options = options
         self.ring = Ring()
         self.latest = Latest()
+        self._ahead = Ahead()
         self.epoch = self.generation = ""
         self.vector: Vector = {}
         self.recent = Recent({})
@@ -97,10 +107,7 @@ class Hub:
         """The live epoch, the log's head, and the newest change. Blocking. Raises `Transient`."""
         epoch = self._live.refresh()
         head = self._store.changes_head()
-        last = self._store.changes_after({lane: sequence - 1 for lane, sequence in head.items()}, len(head) or 1)
-        stamps = [Ingest(s.change.origin_ms, s.change.written_ms) for s in last if s.change.origin_ms]
-        newest = max(stamps, default=None)
-        return epoch, head, newest
+        return epoch, head, newest_ingest(self._store, head)
 
     def start(self, epoch: str, head: Vector, newest: Ingest | None) -> None:
         """Begin at a head that `read_head` found; call on the event loop, once."""
@@ -147,6 +154,7 @@ class Hub:
         note(logging.INFO, "another generation is live", epoch=epoch, before=self.epoch)
         self.epoch, self.generation = epoch, generation_of(epoch)
         self.latest.clear()
+        self._ahead.clear()
         self._coalescer.clear()
         self.versions.clear()
         self.swaps += 1
@@ -197,6 +205,7 @@ class Hub:
         events = []
         for place, bucket in enumerate(change.buckets, 1):
             self.latest.put(bucket)
+            self._ahead.note(bucket.key, now_ms)
             series = (bucket.subject, bucket.resolution)
             self.versions[series] = self.versions.get(series, 0) + 1
             final = end_ms(bucket) <= now_ms
@@ -295,10 +304,26 @@ class Hub:
         self.ring.announce()
 
     def tidy(self) -> None:
-        """Forget what has not moved for a while; called twice a second."""
+        """Tell what has begun and forget what has not moved for a while; called twice a second."""
+        self._tell_begun()
         self._coalescer.forget(self.clock.monotonic_ms() - 1_000)
         for listener in self.on_tidy:
             listener()
+
+    def _tell_begun(self) -> None:
+        events = self._states(self._ahead.begin(self.clock.now_ms()))
+        for start in range(0, len(events), EVENTS_A_SLOT):
+            self.ring.append(control_slot(self._safe, *events[start : start + EVENTS_A_SLOT]))
+        if events:
+            self.ring.announce()
+
+    def _states(self, keys: list[BucketKey]) -> list[StreamEvent]:
+        now_ms = self.clock.now_ms()
+        return [bucket_event(bucket, 0, now_ms) for bucket in map(self.latest.get, keys) if bucket is not None]
+
+    def begun(self, wanted: Filter, since_ms: int) -> list[StreamEvent]:
+        """The wanted windows that began after an instant though they were written before, as they are now."""
+        return self._states(self._ahead.since(wanted, since_ms))
 
     def polled(self) -> None:
         """Somebody asked for what the stream would have sent."""
@@ -312,3 +337,6 @@ class Hub:
     def load_latest(self, series: tuple[str, str], buckets: list[Bucket]) -> None:
         """Take in what the store holds of a series."""
         self.latest.load(series, buckets)
+        now_ms = self.clock.now_ms()
+        for bucket in buckets:
+            self._ahead.note(bucket.key, now_ms)

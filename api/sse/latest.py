@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from api.sse.filters import Filter
-from contracts.bucket import Bucket
+from contracts.bucket import Bucket, BucketKey
 from contracts.documents import bucket_document, end_ms, partial_document
 from contracts.events import FUTURE_TOLERANCE_MS
 from contracts.ports import BucketStore
@@ -43,6 +43,11 @@ class Latest:
         known.append(bucket)
         known.sort(key=lambda each: each.start_ms)
         del known[: -KEPT[bucket.resolution]]
+
+    def get(self, key: BucketKey) -> Bucket | None:
+        """The newest state of a bucket; None when it is not among the newest."""
+        known = self._buckets.get((key.subject, key.resolution), [])
+        return next((bucket for bucket in known if bucket.start_ms == key.start_ms), None)
 
     def load(self, series: Series, buckets: Sequence[Bucket]) -> None:
         """Take in what the store holds."""

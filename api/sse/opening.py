@@ -24,6 +24,8 @@ PAGE = 1_000
 #: A stream follows an edit of its list within a second, and a client that reads slowly hears of it within another 45;
 #: the clocks of those who write differ. An edit that long before the client's newest change was surely told.
 EDIT_TOLD_MS = MINUTE_MS
+#: Of two machines.
+CLOCKS_DIFFER_MS = 2_000
 
 #: A position of no epoch: whoever stands there gets a snapshot.
 NOWHERE = Point("", {})
@@ -217,6 +219,10 @@ class Opener:
             if opening is not None:
                 if edited_ms is not None and _seen_ms(hub, start, vector) < edited_ms + EDIT_TOLD_MS:
                     return await self._with_state(opening, vector, wanted)
+                # One whose end is past tells what was written before it, and who has heard that does not come back.
+                if until_ms is None or hub.clock.now_ms() < until_ms:
+                    opening = self._with_begun(opening, _seen_ms(hub, start, vector), wanted)
+            if opening is not None:
                 return opening
             reason = "too_old"
         slot, index = await self.snapshot(wanted)
@@ -228,6 +234,18 @@ class Opener:
         slot, _ = await self.snapshot(wanted)
         here = control_slot(id_of(opening.epoch, vector), slot.events[0])
         return Opening(opening.epoch, True, opening.reason, [here, *opening.slots], opening.ring_index, opening.place)
+
+    def _with_begun(self, opening: Opening, seen_ms: int, wanted: Filter) -> Opening | None:
+        """The same with the windows that have begun since what the client has seen, of those this process knows; None
+        when they are too many."""
+        begun = self._hub.begun(wanted, seen_ms - CLOCKS_DIFFER_MS)
+        if not begun:
+            return opening
+        if len(begun) > MAX_REPLAY_EVENTS:
+            return None
+        extra = control_slot(opening.place, *begun)
+        slots, parts = [*opening.slots, extra], [*opening.parts(wanted), *extra.parts(wanted)]
+        return Opening(opening.epoch, True, opening.reason, slots, opening.ring_index, opening.place, parts)
 
     def _moment(self) -> tuple[str, int, int]:
         """Who comes at one moment is shown the same state."""

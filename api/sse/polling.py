@@ -12,7 +12,7 @@ from api.epoch import generation_of
 from api.pieces import in_pieces
 from api.sse.cursor import Vector, id_of
 from api.sse.filters import Filter
-from api.sse.hub import Hub
+from api.sse.hub import POLLER_STAYS_MS, Hub
 from api.sse.latest import Latest, read_latest
 from api.sse.opening import Opener, Run, Start, find_since, missed_changes, recent_changes
 from api.sse.slots import change_slots
@@ -28,14 +28,20 @@ class Poll(NamedTuple):
 
 
 def poll_memory(hub: Hub, poll: Poll) -> dict[str, Any] | None:
-    """The answer from memory; None when it needs the store."""
+    """The answer from memory, with what has begun within the last minute, which is no change; None when it needs the
+    store."""
     point = poll.start.point
     if not hub.healthy or point is None or point.epoch not in (None, hub.epoch):
         return None
     missed = recent_changes(hub, point.vector, poll.wanted)
     if missed is None:
         return None
-    return _answer(missed, point.vector, hub.vector, hub.epoch, poll, hub.clock.now_ms(), hub.titles)
+    now_ms = hub.clock.now_ms()
+    answer = _answer(missed, point.vector, hub.vector, hub.epoch, poll, now_ms, hub.titles)
+    if not answer["more"]:
+        begun = hub.begun(poll.wanted, now_ms - POLLER_STAYS_MS)[: poll.limit - len(answer["events"])]
+        answer["events"] += [{"event": each.name, "id": answer["cursor"], "data": each.data} for each in begun]
+    return answer
 
 
 async def poll_store(

@@ -68,7 +68,7 @@ def control_event(name: str, data: dict[str, Any]) -> StreamEvent:
 class Slot(NamedTuple):
     """The events of one change. `before` and `after` are ids; `places` number the events within the change, the same
     in every process. `base` keeps `before!k` unique while `before` stands still (partials held back by coalescing).
-    `after` None: control events, which repeat the id `before`."""
+    `after` None: what is no change, which repeats the id `before`."""
 
     before: str
     after: str | None
@@ -204,6 +204,6 @@ def whole_slot(before: str, after: str, events: tuple[StreamEvent, ...]) -> Slot
     return Slot(before, after, 0, events, tuple(range(1, len(events) + 1)))
 
 
-def control_slot(before: str, event: StreamEvent) -> Slot:
+def control_slot(before: str, *events: StreamEvent) -> Slot:
     """A slot of something that is no change."""
-    return Slot(before, None, 0, (event,), (0,))
+    return Slot(before, None, 0, events, (0,) * len(events))

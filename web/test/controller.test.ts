@@ -1,12 +1,12 @@
 // @vitest-environment jsdom
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { loadFull, loadSubjects, retryNow, start } from "../src/app/controller.ts";
 import { setPrefs } from "../src/app/navigation.ts";
 import { crowded, failure, flags, headlines, health, link, now, prefs, problems, route, subjects, sync, toldAt, watched } from "../src/app/state.ts";
 import { firstShown } from "../src/app/shown.ts";
 import { followSwaps } from "../src/app/swaps.ts";
 import { startUpkeep } from "../src/app/upkeep.ts";
-import { INITIAL_LINK, type PageMessage, type WorkerMessage } from "../src/model/protocol.ts";
+import { INITIAL_LINK, KEPT_FOR, type PageMessage, type WorkerMessage } from "../src/model/protocol.ts";
 import type { NewItem } from "../src/model/stream_event.ts";
 import { seriesKey, type SeriesKey, type Subject } from "../src/model/subject.ts";
 import { INITIAL_SYNC, reduce, seriesOf } from "../src/model/sync.ts";
@@ -232,6 +232,57 @@ describe("a promote", () => {
     api.generation = "g2";
     await vi.waitFor(() => expect(seriesOf(sync.value, KEY)).toMatchObject({ stale: false, generation: "g2" }), 3_000);
     expect(api.times(whole(KEY))).toBe(2);
+  });
+});
+
+describe("a break that cannot be resumed", () => {
+  const resync = (): void => worker.say({ type: "resync", epoch: "g1" });
+
+  beforeEach(async () => {
+    vi.useFakeTimers();
+    await vi.advanceTimersByTimeAsync(KEPT_FOR);
+    api.asked.length = 0;
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it("is followed by a second fetch, once no answer can be as old as the break", async () => {
+    resync();
+    await vi.advanceTimersByTimeAsync(KEPT_FOR / 2);
+    resync();
+    await vi.advanceTimersByTimeAsync(KEPT_FOR - 1);
+    expect(api.times(whole(KEY))).toBe(2);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(api.times(whole(KEY))).toBe(3);
+    await vi.advanceTimersByTimeAsync(2 * KEPT_FOR);
+    expect(api.times(whole(KEY))).toBe(3);
+  });
+
+  it("is asked about again though the first answer is still on its way", async () => {
+    api.held = true;
+    resync();
+    await vi.advanceTimersByTimeAsync(KEPT_FOR);
+    expect(api.times(whole(KEY))).toBe(2);
+    api.release.splice(0).forEach((go) => go());
+  });
+
+  it("asks then for what is shown then", async () => {
+    resync();
+    visit("/?s=MSFT");
+    await vi.advanceTimersByTimeAsync(0);
+    api.asked.length = 0;
+    await vi.advanceTimersByTimeAsync(KEPT_FOR);
+    expect([api.times(whole(KEY)), api.times("/MSFT?")]).toEqual([0, 2]);
+  });
+
+  it("is over with the worker", async () => {
+    resync();
+    worker.fail();
+    api.asked.length = 0;
+    await vi.advanceTimersByTimeAsync(2 * KEPT_FOR);
+    expect(api.asked).toEqual([]);
+    retryNow();
   });
 });
 

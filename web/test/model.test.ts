@@ -14,7 +14,7 @@ import { formatRoute, parseRoute } from "../src/model/route.ts";
 import { applyBuckets, bucketStarting, MAX_BUCKETS } from "../src/model/series.ts";
 import { changedTail, MAX_SLOTS, toSlots } from "../src/model/slots.ts";
 import { parseSubject } from "../src/model/subject.ts";
-import { type E4, formatIso, ms, parseIso } from "../src/model/units.ts";
+import { type E4, formatIso, HOUR, ms, parseIso } from "../src/model/units.ts";
 import { barsFor, COMFORTABLE_BAR, indexOfTime, MAX_BARS, MIN_BARS, timeOfIndex } from "../src/model/viewport.ts";
 import { bucketOf } from "./fake_server.ts";
 
@@ -244,6 +244,16 @@ describe("the pill", () => {
     }
   });
 
+  it("takes what an article took for a backlog only while that is news", () => {
+    const told = (ingestedAgo: number, lag: number): string =>
+      pill({ ...open, heartbeat: { ...beat, newestIngestAt: ms(now - ingestedAgo), lag: ms(lag) } }, now).state;
+    expect(told(13 * HOUR, 9 * HOUR)).toBe("live");
+    expect([told(100_000, 40_001), told(100_000, 40_000)]).toEqual(["delayed", "live"]);
+    expect(pill({ ...open, heartbeat: { ...beat, newestIngestAt: null, lag: null } }, now).state).toBe("live");
+    const slow = { ...beat, newestIngestAt: ms(now - 9 * HOUR), lag: ms(9 * HOUR) };
+    expect(pill({ ...open, clockOffset: ms(61_000), heartbeat: slow }, now).state).toBe("live");
+  });
+
   it("doubts a connection of any kind that has long been silent", () => {
     const polling = { ...open, phase: "polling" as const };
     expect(pill(polling, now).state).toBe("polling");
@@ -267,11 +277,19 @@ describe("what is taken along", () => {
   const bucket = bucketOf(0, { open: -1234 as E4, count: 2 });
 
   it("writes the numbers as the API does", () => {
-    const [header, row, rest] = toCsv([bucket]).split("\r\n");
+    const [header, row, rest] = toCsv([bucket], bucket.end).split("\r\n");
     expect(header).toBe("start,end,open,high,low,close,sum,count,positive,neutral,negative,rev,is_partial");
     expect(row).toBe("2025-12-21T10:00:00Z,2025-12-21T10:01:00Z,-0.1234,0,0,0,0,2,0,1,0,1,false");
     expect(rest).toBe("");
-    expect(JSON.parse(toJsonLines(key, [bucket]))).toMatchObject({ ticker: "tag:ai-regulation", resolution: "1h", open: -0.1234 });
+    expect(JSON.parse(toJsonLines(key, [bucket], bucket.end))).toMatchObject({ ticker: "tag:ai-regulation", resolution: "1h", open: -0.1234 });
+  });
+
+  it("calls a candle partial until its window ends, whatever was said when it was last written", () => {
+    const written = { ...bucket, isPartial: true };
+    for (const [at, isPartial] of [[written.end - 1, true], [written.end, false]] as const) {
+      expect(toCsv([written], ms(at)).trimEnd().endsWith(`,${isPartial}`)).toBe(true);
+      expect(JSON.parse(toJsonLines(key, [written], ms(at)))).toMatchObject({ is_partial: isPartial });
+    }
   });
 
   it("makes names and commands that work", () => {

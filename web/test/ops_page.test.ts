@@ -2,7 +2,7 @@
 import { beforeEach, expect, it, vi } from "vitest";
 import { OpsPage } from "../src/app/ops_page.tsx";
 import { now } from "../src/app/state.ts";
-import { formatIso, HOUR, ms } from "../src/model/units.ts";
+import { formatIso, HOUR, MINUTE, ms } from "../src/model/units.ts";
 import { bucketOf } from "./fake_server.ts";
 import { hide, show, visit } from "./page.ts";
 
@@ -36,6 +36,13 @@ it("tells of a quiet shard when it had its newest event, not that it is behind",
   });
   expect(text).toMatch(/shard-0.*4 h ago.*shard-1none yetnone yet/);
   expect(text).not.toMatch(/active|Behind[^ ]/);
+});
+
+it("says how far behind the line is only while that is news", async () => {
+  const behind = (minutes: number): Promise<string> =>
+    said({ lag_ms: 30_000, newest_ingest_at: formatIso(ms(NOW - minutes * MINUTE)) });
+  expect(await behind(1)).toContain("Behind the news30 s");
+  expect(await behind(2)).toContain("Behind the news—");
 });
 
 it("asks one question at a time, so that no late answer takes the place of a newer one", async () => {

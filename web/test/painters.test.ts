@@ -6,7 +6,7 @@ import { bucketOf } from "./fake_server.ts";
 
 /** As where the system chooses the colours: the band of a selection is no other than the page. */
 const FORCED: ChartTheme = {
-  background: "Canvas", text: "CanvasText", muted: "CanvasText", grid: "Canvas", line: "CanvasText", zero: "CanvasText", accent: "Highlight",
+  background: "Canvas", muted: "CanvasText", grid: "Canvas", line: "CanvasText", zero: "CanvasText", accent: "Highlight",
   accentSoft: "Canvas", positive: "LinkText", neutral: "GrayText", negative: "CanvasText", fontFamily: "serif",
 };
 

@@ -211,6 +211,7 @@ describe("the stream client", () => {
     }
     expect(offsets.size, "the seconds of a header are no reason to set the clock").toBe(1);
     expect(rig.client.link.heartbeat?.newestIngestAt).toBe(accepted);
+    expect(rig.client.link.heartbeat?.lag, "what this one took, not what the one before did").toBeLessThanOrEqual(4_000);
     behind = -3_600_000;
     await rig.clock.advance(2_100);
     expect(Math.abs(rig.client.link.clockOffset - behind)).toBeLessThanOrEqual(1_000);

@@ -233,7 +233,7 @@ async def test_an_article_leads_to_its_candles(home: TestHome, line: Line) -> No
             return subjects
 
         apple, other = await fed(1)
-        assert (apple["subject"], apple["counted"], other["subject"], other["counted"]) == ("AAPL", True, "MSFT", None)
+        assert (apple["subject"], apple["counted"], other["subject"], other["counted"]) == ("AAPL", True, "MSFT", False)
         assert [each["resolution"] for each in apple["candles"]] == list(WIDTH_MS)
         assert all(each["roles"] == ["high"] and each["bucket"]["count"] == 4 for each in apple["candles"])
         assert all(each["bucket"] is None and each["roles"] == [] for each in other["candles"])

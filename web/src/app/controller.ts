@@ -1,6 +1,6 @@
 import { effect, untracked } from "@preact/signals";
 import type { SeriesAnswer } from "../model/api_types.ts";
-import type { PageMessage, WorkerMessage } from "../model/protocol.ts";
+import { KEPT_FOR, type PageMessage, type WorkerMessage } from "../model/protocol.ts";
 import type { ResolutionId } from "../model/resolution.ts";
 import type { BucketUpdate, NewItem } from "../model/stream_event.ts";
 import { seriesKey, type SeriesKey, splitKey, type Subject } from "../model/subject.ts";
@@ -21,8 +21,6 @@ import {
  */
 const SPARK_CANDLES = 48;
 const ATTACH_TIMEOUT_MS = 1_500;
-/** Every process of the server knows within a second that another generation went live. */
-const ASK_AGAIN_MS = 1_200;
 /** A reader who flips through the resolutions gets every one painted; the stream follows when a choice has been made. */
 const SUBSCRIBE_DELAY_MS = 150;
 const HIDDEN_FLUSH_MS = 250;
@@ -88,9 +86,16 @@ function followVisibility(): void {
 function take(answer: SeriesAnswer, askedAtBreak: number, full: boolean): void {
   dispatch({ kind: "fetched", ...answer, askedAtBreak, full });
   if (full) dirty.add(answer.key);
-  if (mayConfirm(sync.value, answer.generation)) return;
+  if (!mayConfirm(sync.value, answer.generation)) askAgain();
+}
+
+/**
+ * Asks for everything once more when what the server has kept is gone: an answer may be older than a break, behind which
+ * the stream does not go back, or of a process that has not heard of another generation (it does within a second).
+ */
+function askAgain(): void {
   clearTimeout(askAgainTimer);
-  askAgainTimer = window.setTimeout(loadAll, ASK_AGAIN_MS, true);
+  askAgainTimer = window.setTimeout(loadAnew, KEPT_FOR);
 }
 
 /** What a call that failed says; anything else is a fault of this page. */
@@ -139,6 +144,12 @@ export function loadAll(lacking = false): void {
   void loadSparks(watched.value.filter((subject) => isWanted(seriesKey(subject, at))), at);
 }
 
+/** Answers that are on their way may be of before: all are asked for again. */
+function loadAnew(): void {
+  fetching.clear();
+  loadAll();
+}
+
 /** Some come twice: a stream that goes back a little repeats them. */
 function noteHeadlines(items: readonly NewItem[]): void {
   const known = new Map([...items, ...headlines.value].map((item) => [item.eventId + item.subject, item]));
@@ -166,6 +177,7 @@ function receive(message: WorkerMessage): void {
       waiting.length = 0;
       dispatch({ kind: "resync", epoch: message.epoch });
       void loadSubjects();
+      askAgain();
       return loadAll();
     case "attached":
       // What happened while there was no room for this page may have passed unseen.
@@ -174,8 +186,7 @@ function receive(message: WorkerMessage): void {
       if (message.version !== version) return;
       clearTimeout(attachTimer);
       // An answer asked for before the subscription may lack what came between the two.
-      fetching.clear();
-      return loadAll();
+      return loadAnew();
   }
 }
 
@@ -232,6 +243,7 @@ export async function loadSubjects(): Promise<void> {
 
 /** The worker did not start, or has died: the next try opens another. */
 export function dropWorker(): void {
+  clearTimeout(askAgainTimer);
   port?.close();
   port = null;
   link.value = { ...link.value, phase: "stopped", detail: "The background connection could not start." };

@@ -2,6 +2,7 @@ import "./styles/pages.css";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { ageText, countText, latencyText, momentText } from "../model/format.ts";
+import { lagNow } from "../model/health.ts";
 import { decimalText } from "../model/share.ts";
 import type { SourceRow, StageRow, StatusAnswer, WatermarkRow } from "../model/status.ts";
 import { ms, type Ms } from "../model/units.ts";
@@ -89,12 +90,12 @@ function Effort({ status }: { status: StatusAnswer }) {
 
 function Flow({ status }: { status: StatusAnswer }) {
   const { heartbeat } = link.value;
-  const lag = status.lag ?? heartbeat?.lag ?? null;
+  const lag = lagNow(status.lag === null && heartbeat !== null ? heartbeat : status, serverNow.value);
   return (
     <section class="panel ops-panel" aria-label="Flow">
       <h2>Flow</h2>
       <dl class="stats">
-        <Stat name="Behind the news" value={lag === null ? "—" : latencyText(lag)} note="from arrival to candle" />
+        <Stat name="Behind the news" value={lag === null ? "—" : latencyText(lag)} note={lag === null ? "no news within a minute" : "from arrival to candle"} />
         <Stat name="Stream" value={health.value.label} note={heartbeat?.connections == null ? "this page" : `${countText(heartbeat.connections)} connected`} />
         {status.counts.map(([name, value]) => (
           <Count key={name} name={name} value={value} />

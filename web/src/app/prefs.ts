@@ -14,7 +14,7 @@ export interface Prefs {
 }
 
 const KEY = "candlewick.prefs";
-const DEFAULTS: Prefs = { theme: "auto", zone: "local", watched: null, keys: true };
+const NOTHING = "null";
 
 function parse(text: string): Prefs {
   const data = JSON.parse(text) as Record<string, unknown> | null;
@@ -30,9 +30,9 @@ function parse(text: string): Prefs {
 /** Where nothing is kept, or only what another version wrote, the defaults serve. */
 export function loadPrefs(): Prefs {
   try {
-    return parse(recall(KEY) ?? "null");
+    return parse(recall(KEY) ?? NOTHING);
   } catch (error) {
-    if (error instanceof SyntaxError) return DEFAULTS;
+    if (error instanceof SyntaxError) return parse(NOTHING);
     throw error;
   }
 }

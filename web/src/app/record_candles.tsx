@@ -18,7 +18,7 @@ function moveMark({ open, close }: Bucket): string {
 
 /** One candle: its close, how many articles share it, and what this one made of it. Leads to the candle. */
 function Candle({ subject, fed }: { subject: Subject; fed: Fed | undefined }) {
-  if (fed === undefined || fed.bucket === null) return <span class="muted">not kept</span>;
+  if (fed === undefined || fed.bucket === null) return <span class="muted">none</span>;
   const { bucket, roles, resolution } = fed;
   const target = { ...route.value, page: "live", id: null, subject, resolution, at: fed.start } as const;
   const text = `${windowText(fed.start, fed.end, prefs.value.zone)}: ${articlesText(bucket.count)}${roles.length === 0 ? "" : `, this article made ${roles.join(", ")}`}`;
@@ -64,7 +64,7 @@ function Row({ row }: { row: FedRow }) {
 
 /** `missing`: the candles were asked for and did not come. */
 export function RecordCandles({ record, fed, missing }: { record: ArticleRecord; fed: readonly FedRow[] | null; missing: boolean }) {
-  const unknown = fed?.some((row) => row.counted === null && row.candles.some(({ bucket }) => bucket !== null)) === true;
+  const unknown = fed?.some((row) => row.counted === null) === true;
   return (
     <section class="panel record-candles" aria-label="Candles it fed">
       <h2>Candles it fed</h2>
@@ -98,7 +98,7 @@ export function RecordCandles({ record, fed, missing }: { record: ArticleRecord;
           <p class="panel-note record-candles-key">
             Closing score and number of articles. <span class="fed-role">O</span> <span class="fed-role">H</span> <span class="fed-role">L</span>{" "}
             <span class="fed-role">C</span> where this article is the open, high, low or close.
-            {unknown && " Some minutes are no longer stored, so whether it was counted there cannot be told."}
+            {unknown && " Whether it was counted everywhere cannot be told: it is still on its way, or a minute is no longer stored."}
           </p>
         </>
       )}

@@ -107,7 +107,7 @@ function LiveProgress() {
       <span>
         Live candle closes in <strong>{countdownText(ms(bucket.end - serverNow.value))}</strong>
       </span>
-      <progress max={1} value={Math.max(0, Math.min(1, share))} aria-label="How much of the live window has passed" />
+      <progress max={1} value={share} aria-label="How much of the live window has passed" />
     </div>
   );
 }

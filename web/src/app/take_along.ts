@@ -1,15 +1,15 @@
 import { fileName, toCsv, toCurl, toJsonLines } from "../model/export.ts";
 import { formatRoute } from "../model/route.ts";
 import { copy, download } from "./files.ts";
-import { route, selected, selectedKey, selectedSeries, watched } from "./state.ts";
+import { route, selected, selectedKey, selectedSeries, serverNow, watched } from "./state.ts";
 
 /** The selected series as a file; what is said is empty because the browser shows the download itself. */
 export function takeSeries(form: "csv" | "jsonl"): void {
   const key = selectedKey.value;
   const { buckets } = selectedSeries.value;
   if (key === null) return;
-  if (form === "csv") download(fileName(key, "csv"), "text/csv", toCsv(buckets));
-  else download(fileName(key, "jsonl"), "application/x-ndjson", toJsonLines(key, buckets));
+  if (form === "csv") download(fileName(key, "csv"), "text/csv", toCsv(buckets, serverNow.value));
+  else download(fileName(key, "jsonl"), "application/x-ndjson", toJsonLines(key, buckets, serverNow.value));
 }
 
 /** The call that answers with the selected series. */

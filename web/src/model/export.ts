@@ -1,11 +1,11 @@
 import type { Bucket } from "./bucket.ts";
 import { splitKey, type SeriesKey } from "./subject.ts";
-import { e4ToPolarity, formatIso } from "./units.ts";
+import { e4ToPolarity, formatIso, type Ms } from "./units.ts";
 
 /** A series as files and commands; numbers and times are written as the API writes them. */
 type Cell = string | number | boolean;
 
-const COLUMNS: readonly (readonly [string, (bucket: Bucket) => Cell])[] = [
+const COLUMNS: readonly (readonly [string, (bucket: Bucket, serverNow: Ms) => Cell])[] = [
   ["start", (bucket) => formatIso(bucket.start)],
   ["end", (bucket) => formatIso(bucket.end)],
   ["open", (bucket) => e4ToPolarity(bucket.open)],
@@ -18,19 +18,21 @@ const COLUMNS: readonly (readonly [string, (bucket: Bucket) => Cell])[] = [
   ["neutral", (bucket) => bucket.neutral],
   ["negative", (bucket) => bucket.negative],
   ["rev", (bucket) => bucket.rev],
-  ["is_partial", (bucket) => bucket.isPartial],
+  // A window ends without a word, so what was said when it was written is of the past.
+  ["is_partial", (bucket, serverNow) => bucket.end > serverNow],
 ];
 
 /** RFC 4180, with a header and a final line break. */
-export function toCsv(buckets: readonly Bucket[]): string {
-  const rows = [COLUMNS.map(([name]) => name), ...buckets.map((bucket) => COLUMNS.map(([, value]) => String(value(bucket))))];
+export function toCsv(buckets: readonly Bucket[], serverNow: Ms): string {
+  const cells = (bucket: Bucket): string[] => COLUMNS.map(([, value]) => String(value(bucket, serverNow)));
+  const rows = [COLUMNS.map(([name]) => name), ...buckets.map(cells)];
   return rows.map((row) => `${row.join(",")}\r\n`).join("");
 }
 
-export function toJsonLines(key: SeriesKey, buckets: readonly Bucket[]): string {
+export function toJsonLines(key: SeriesKey, buckets: readonly Bucket[], serverNow: Ms): string {
   const { subject, resolution } = splitKey(key);
   return buckets
-    .map((bucket) => Object.fromEntries(COLUMNS.map(([name, value]) => [name, value(bucket)])))
+    .map((bucket) => Object.fromEntries(COLUMNS.map(([name, value]) => [name, value(bucket, serverNow)])))
     .map((row) => `${JSON.stringify({ ticker: subject, resolution, ...row })}\n`)
     .join("");
 }

@@ -1,5 +1,6 @@
+import { labelOf } from "./bucket.ts";
 import { parseSubject } from "./subject.ts";
-import { formatIso, parseIso } from "./units.ts";
+import { DAY, formatIso, parseIso } from "./units.ts";
 
 /**
  * What the record and analytics pages are narrowed to, as it stands in the address. Both pages share
@@ -24,6 +25,8 @@ function wholeNumber(text: string, least: number, most: number): string | null {
   return /^-?\d{1,9}$/.test(text) && value >= least && value <= most ? String(value) : null;
 }
 
+const delay = (text: string): string | null => (text === "longer" ? text : wholeNumber(text, 1, DAY));
+
 function instant(text: string): string | null {
   const at = parseIso(text);
   return at === null ? null : formatIso(at);
@@ -32,12 +35,12 @@ function instant(text: string): string | null {
 const READERS: Record<FilterName, (text: string) => string | null> = {
   ticker: (text) => subjectName(text, false),
   tag: (text) => subjectName(text, true),
-  label: (text) => (["positive", "neutral", "negative"].includes(text) ? text : null),
+  label: labelOf,
   source: (text) => (/^[a-z0-9][a-z0-9_-]{0,39}$/.test(text) ? text : null),
   model: (text) => (text.trim() !== "" && text.length <= 200 ? text.trim() : null),
   score: (text) => wholeNumber(text, -10, 9),
-  arrival: (text) => (text === "longer" ? text : wholeNumber(text, 1, 86_400_000)),
-  scoring: (text) => (text === "longer" ? text : wholeNumber(text, 1, 86_400_000)),
+  arrival: delay,
+  scoring: delay,
   hours: (text) => wholeNumber(text, 1, MAX_HOURS),
   from: instant,
   to: instant,

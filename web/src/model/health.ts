@@ -1,6 +1,7 @@
 import type { Link } from "./protocol.ts";
 import { ageText } from "./format.ts";
-import { type Ms, ms, SECOND } from "./units.ts";
+import type { Heartbeat } from "./stream_event.ts";
+import { addMs, MINUTE, type Ms, ms, SECOND } from "./units.ts";
 
 export type PillState = "live" | "delayed" | "reconnecting" | "polling" | "offline";
 
@@ -28,17 +29,21 @@ function doubt({ heardAt }: Link, now: Ms, crowded: boolean): Words | null {
   return crowded ? delayed("Other tabs leave no room in the stream; this page asks every 10 s.") : null;
 }
 
-function openPill({ heartbeat }: Link): Words {
-  if (heartbeat?.storeUp === false) return delayed("The server cannot reach its store, so nothing new can be shown.");
-  const lag = heartbeat?.lag ?? null;
+/** How long the newest article took, while that is news: a minute after it was there it says nothing of the present. */
+export const lagNow = ({ newestIngestAt, lag }: Pick<Heartbeat, "newestIngestAt" | "lag">, serverNow: Ms): Ms | null =>
+  lag !== null && serverNow - (newestIngestAt ?? 0) - lag < MINUTE ? lag : null;
+
+function openPill({ heartbeat }: Link, serverNow: Ms): Words {
+  if (heartbeat?.storeUp === false) return delayed("The server cannot reach its store; nothing new can be shown.");
+  const lag = heartbeat && lagNow(heartbeat, serverNow);
   if (lag !== null && lag > LAG_LIMIT) return delayed(`The server is ${ageText(lag)} behind the news it has received.`);
   return ["live", "Live", "Connected; every change is shown as it happens."];
 }
 
-function words(link: Link, now: Ms, crowded: boolean): Words {
+function words(link: Link, now: Ms, serverNow: Ms, crowded: boolean): Words {
   switch (link.phase) {
     case "open":
-      return doubt(link, now, crowded) ?? openPill(link);
+      return doubt(link, now, crowded) ?? openPill(link, serverNow);
     case "connecting":
       return ["reconnecting", link.failures === 0 ? "Connecting" : "Reconnecting", "Opening the stream."];
     case "waiting": {
@@ -46,7 +51,7 @@ function words(link: Link, now: Ms, crowded: boolean): Words {
       return ["reconnecting", "Reconnecting", `${link.detail ?? ""} Trying again in ${wait} s.`];
     }
     case "polling":
-      return doubt(link, now, crowded) ?? ["polling", "Polling", "The stream is unavailable; the page asks for changes every 2 seconds."];
+      return doubt(link, now, crowded) ?? ["polling", "Polling", "The stream is unavailable; this page asks every 2 s."];
     case "paused":
       return ["delayed", "Paused", "Updates are paused while the page is hidden."];
     case "offline":
@@ -58,8 +63,8 @@ function words(link: Link, now: Ms, crowded: boolean): Words {
 
 /** Never says "Live" unless the stream is open, recently heard from, carries this page's series and is not behind. */
 export function pill(link: Link, now: Ms, crowded = false): Pill {
-  const [state, label, explanation] = words(link, now, crowded);
+  const serverNow = addMs(now, link.clockOffset);
+  const [state, label, explanation] = words(link, now, serverNow, crowded);
   const newest = link.heartbeat?.newestIngestAt ?? null;
-  const serverNow = now + link.clockOffset;
-  return { state, label, explanation, newestAge: newest === null ? null : ms(Math.max(0, serverNow - newest)) };
+  return { state, label, explanation, newestAge: newest === null ? null : ms(serverNow - newest) };
 }

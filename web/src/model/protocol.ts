@@ -1,7 +1,7 @@
 import type { ResolutionId } from "./resolution.ts";
 import type { BucketUpdate, Heartbeat, NewItem } from "./stream_event.ts";
 import type { Subject } from "./subject.ts";
-import type { Ms } from "./units.ts";
+import { type Ms, ms } from "./units.ts";
 
 /** What travels between the pages and the one worker that owns the connection. */
 export type PageMessage =
@@ -49,8 +49,11 @@ export const INITIAL_LINK: Link = {
   heardAt: null,
   detail: null,
   heartbeat: null,
-  clockOffset: 0 as Ms,
+  clockOffset: ms(0),
 };
+
+/** An answer with candles may be as old as the server keeps one (a second) and somewhat more; the stream makes up for it. */
+export const KEPT_FOR = ms(2_000);
 
 /** The server's limit per connection; the hub never asks for more. */
 export const MAX_SERIES_PER_CONNECTION = 20;

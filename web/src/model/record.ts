@@ -90,7 +90,7 @@ export interface Fed {
 
 export interface FedRow {
   readonly subject: Subject;
-  /** Null when nobody can tell any more: the minute is no longer stored. */
+  /** Null when nobody can tell, any more or yet: the minute is no longer stored, or the article is on its way. */
   readonly counted: boolean | null;
   /** When the event was first written into its candles; null once the change log has forgotten. */
   readonly storedAt: Ms | null;

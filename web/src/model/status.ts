@@ -1,5 +1,5 @@
-import { numberOf, type Raw, raw, textOf } from "./raw.ts";
-import { type Ms, ms, parseIso } from "./units.ts";
+import { msOf, numberOf, type Raw, raw, textOf } from "./raw.ts";
+import { type Ms, parseIso } from "./units.ts";
 import type { Status } from "./wire.ts";
 
 /** What `/ops` shows: the health of every stage, parsed with care because an operator reads it when things are broken. */
@@ -33,6 +33,7 @@ export interface StatusAnswer {
   readonly sources: readonly SourceRow[];
   /** In the order of the flow; names unknown to this page are shown as they come. */
   readonly counts: readonly (readonly [string, number])[];
+  readonly newestIngestAt: Ms | null;
   readonly lag: Ms | null;
   /** The handlers of the line, where this process runs them itself; empty elsewhere. */
   readonly stages: readonly StageRow[];
@@ -72,11 +73,10 @@ function parseSource(value: unknown): SourceRow {
 
 function parseStage(value: unknown): StageRow {
   const row = asRecord(value);
-  const behind = numberOf(row["behind_ms"]);
   return {
     name: asText(row["name"]) ?? "unnamed",
     state: asText(row["state"]) ?? "unknown",
-    behind: behind === null ? null : ms(behind),
+    behind: msOf(row["behind_ms"]),
     failed: sumOf(row["shards"], "failures"),
     discarded: sumOf(row["shards"], "discarded"),
     error: asText(row["error"]),
@@ -110,11 +110,11 @@ export function parseStatus(wire: unknown): StatusAnswer {
     (entry): entry is [string, number] => typeof entry[1] === "number",
   );
   const rank = (name: string): number => (COUNT_ORDER.indexOf(name) + 100) % 100;
-  const lag = numberOf(data.lag_ms);
   return {
     sources: asList(data.sources).map(parseSource),
     counts: counts.sort(([a], [b]) => rank(a) - rank(b)),
-    lag: lag === null ? null : ms(lag),
+    newestIngestAt: parseIso(data.newest_ingest_at),
+    lag: msOf(data.lag_ms),
     stages: asList(data.stages).map(parseStage),
     watermarks: asList(data.watermarks).map(parseWatermark),
     effort: parseEffort(data.metrics),

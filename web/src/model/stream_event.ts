@@ -1,5 +1,5 @@
 import { type Bucket, type Label, labelOf, parseBucket } from "./bucket.ts";
-import { numberOf, type Raw, raw, textOf } from "./raw.ts";
+import { msOf, numberOf, type Raw, raw, rawList, textOf } from "./raw.ts";
 import { isResolution, type ResolutionId } from "./resolution.ts";
 import { parseSubject, type SeriesKey, seriesKey, type Subject } from "./subject.ts";
 import { type E4, type Ms, ms, parseIso, polarityToE4 } from "./units.ts";
@@ -39,7 +39,6 @@ export interface Heartbeat {
 }
 
 type Json = Raw<Record<string, unknown>>;
-const asRecord = (value: unknown): Json => raw<Record<string, unknown>>(value);
 
 function keyOf(data: Json): SeriesKey | null {
   const subject = parseSubject(textOf(data["ticker"]));
@@ -53,8 +52,7 @@ function update(key: SeriesKey | null, wire: unknown, origin: Ms | null): Bucket
 }
 
 function parseSnapshot(data: Json): StreamEvent {
-  const series = Array.isArray(data["series"]) ? data["series"].map(asRecord) : [];
-  const updates = series.flatMap((row) => [
+  const updates = rawList<Record<string, unknown>>(data["series"]).flatMap((row) => [
     ...update(keyOf(row), row["final"], null),
     ...update(keyOf(row), row["partial"], null),
   ]);
@@ -62,9 +60,9 @@ function parseSnapshot(data: Json): StreamEvent {
 }
 
 function parseItem(data: Json): StreamEvent {
-  const article = asRecord(data["article"] ?? data);
   const subject = parseSubject(textOf(data["ticker"]));
   if (subject === null) return { kind: "other", name: "new_item" };
+  const article: Json = raw(data["article"] ?? data);
   const polarity = numberOf(article["polarity"]);
   return {
     kind: "item",
@@ -80,13 +78,12 @@ function parseItem(data: Json): StreamEvent {
 }
 
 function parseHeartbeat(data: Json): StreamEvent {
-  const lag = numberOf(data["lag_ms"]);
   return {
     kind: "heartbeat",
     heartbeat: {
       serverTime: parseIso(data["server_time"]),
       newestIngestAt: parseIso(data["newest_ingest_at"]),
-      lag: lag === null ? null : ms(lag),
+      lag: msOf(data["lag_ms"]),
       connections: numberOf(data["connections"]),
       storeUp: data["store"] !== "down",
     },
@@ -95,7 +92,7 @@ function parseHeartbeat(data: Json): StreamEvent {
 
 /** Parses one message; an unknown name is kept as `other`, so a newer server does not break an older page. */
 export function parseStreamEvent(name: string, payload: unknown): StreamEvent {
-  const data = asRecord(payload);
+  const data: Json = raw(payload);
   switch (name) {
     case "hello":
       return { kind: "hello", epoch: String(data["epoch"] ?? ""), resumed: data["resumed"] === true };

@@ -160,7 +160,7 @@ export interface FedCandle {
   readonly roles: readonly ("open" | "high" | "low" | "close")[];
 }
 
-/** An article's candles of one subject, finest first. `counted`: null when nobody can tell any more. `stored_at`: when its event was first written into them; null once the change log has forgotten (a day). */
+/** An article's candles of one subject, finest first. `counted`: null when nobody can tell, any more or yet. `stored_at`: when its event was first written into them; null once the change log has forgotten (a day). */
 export interface FedSubject {
   readonly subject: string;
   readonly event_id: string;
@@ -324,6 +324,7 @@ export interface Status {
   readonly sources: readonly (Readonly<Record<string, unknown>>)[];
   readonly counts: Readonly<Record<string, unknown>>;
   readonly lag_ms: number | null;
+  readonly newest_ingest_at: string | null;
   readonly watermarks: readonly (Readonly<Record<string, unknown>>)[];
   readonly demo: boolean;
 }

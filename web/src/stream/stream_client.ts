@@ -1,7 +1,7 @@
 import type { EventSourceMessage } from "eventsource-parser";
 import { backoff, retryAfter } from "../model/backoff.ts";
 import { QUIET_AFTER } from "../model/health.ts";
-import { INITIAL_LINK, type Link } from "../model/protocol.ts";
+import { INITIAL_LINK, KEPT_FOR, type Link } from "../model/protocol.ts";
 import { raw, textOf } from "../model/raw.ts";
 import type { ResolutionId } from "../model/resolution.ts";
 import { parseMessage, type BucketUpdate, type NewItem, type StreamEvent } from "../model/stream_event.ts";
@@ -25,8 +25,6 @@ export const POLL_EVERY = ms(2_000);
 export const STREAM_RETRY_WHILE_POLLING = ms(60_000);
 /** How long the first connection waits for the position of the page's first REST answer. */
 export const SEED_WAIT = ms(1_500);
-/** An answer with candles may be as old as the server keeps one (a second) and somewhat more; the stream makes up for it. */
-export const KEPT_FOR = ms(2_000);
 
 export interface Filters {
   readonly subjects: readonly Subject[];
@@ -354,7 +352,8 @@ export class StreamClient {
     // A poll carries no heartbeat, so the newest event is the newest that the updates tell of.
     const newestIngestAt = ms(Math.max(...updates.map(({ origin }) => origin ?? 0)));
     if (heartbeat !== null && newestIngestAt > (heartbeat.newestIngestAt ?? 0)) {
-      this.#update({ heartbeat: { ...heartbeat, newestIngestAt } });
+      const lag = ms(this.#deps.clock.now() + this.#link.clockOffset - newestIngestAt);
+      this.#update({ heartbeat: { ...heartbeat, newestIngestAt, lag } });
     }
     if (updates.length > 0) this.#sink.updates(updates);
     if (items.length > 0) this.#sink.items(items);

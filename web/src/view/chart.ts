@@ -252,8 +252,7 @@ export class CandleChart {
   /** Another zone has its days elsewhere; only new places are weighed, so the old ones have to go first. */
   #applyZone(zone: Zone): void {
     this.#axis.zone = zone;
-    this.#candles.setData([]);
-    this.#counts.setData([]);
+    this.#applyData(null, []);
   }
 
   /** True when the whole series was replaced. */
@@ -279,11 +278,11 @@ export class CandleChart {
     for (const series of this.#painted) series.paint = paint;
     for (const series of [this.#candles, this.#counts]) series.applyOptions({ painted: this.#paints } as Partial<Options>);
     const newest = state.slots.findLast((slot) => slot.bucket !== null)?.bucket ?? null;
-    if (this.#last !== null && newest === null) {
-      this.#candles.removePriceLine(this.#last);
+    if (newest === null) {
+      if (this.#last !== null) this.#candles.removePriceLine(this.#last);
       this.#last = null;
+      return;
     }
-    if (newest === null) return;
     const options = {
       price: e4ToPolarity(newest.close),
       color: this.#theme[toneOf(newest)],
@@ -349,7 +348,7 @@ export class CandleChart {
     this.#chart.subscribeCrosshairMove((param) => {
       // Moves that this page made itself have no source event, and must not echo between charts.
       if (param.sourceEvent === undefined && param.point !== undefined) return;
-      this.#events.hover(param.time === undefined ? null : param.time);
+      this.#events.hover(param.time ?? null);
     });
     this.#chart.subscribeClick((param) => {
       if (param.time !== undefined) this.#events.select(param.time);
