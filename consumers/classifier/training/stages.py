@@ -51,7 +51,7 @@ STUDENT_BATCH = 64
 STUDENTS = (1, 2)
 STUDENT_HEAD_SEED = 5
 """All students begin under the same head, so that the mean of their weights is a student too."""
-ROUNDS = ((2, 2e-4), (1, 1.2e-4), (1, 1e-4), (1, 8e-5))
+ROUNDS = ((2, 2e-4), (1, 1.2e-4), (1, 1e-4))
 """Epochs and learning rate of each round of a student; each goes on from the one before."""
 LABELLED_TIMES = 2
 """How often the student reads a labelled headline in each pass; all other texts once."""

@@ -58,7 +58,7 @@ def test_every_kind_is_there_with_its_failures_in_the_card() -> None:
 def test_the_failures_are_the_exception() -> None:
     failures = Counter(case["kind"] for case in CASES if case["known_failure"])
     assert sum(failures.values()) <= len(CASES) * 0.2
-    assert failures["figures_up_and_down"] <= 2
+    assert failures["figures_up_and_down"] <= 3, "of two bare figures the model cannot say which is larger"
 
 
 OPPOSITES = [
