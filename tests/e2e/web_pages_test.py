@@ -176,6 +176,29 @@ def test_the_palette_reaches_everything_by_name(browser: Any, server: WebServer)
         assert watched.errors == []
 
 
+def test_the_palette_opens_again_at_once(browser: Any, server: WebServer) -> None:
+    """A dialog says a moment later that it was closed; by then another one may be open."""
+    with open_page(browser, server.url, LIVE) as watched:
+        watched.ready()
+        page = watched.page
+        page.keyboard.press("Control+k")
+        page.wait_for_selector(".palette input")
+        page.evaluate(
+            """() => new Promise((done) => {
+                const pressed = {key: "k", ctrlKey: true, bubbles: true};
+                const press = () => document.dispatchEvent(new KeyboardEvent("keydown", pressed));
+                new MutationObserver((_, seen) => {
+                    if (document.querySelector(".palette") !== null) return;
+                    seen.disconnect();
+                    press();
+                    setTimeout(done, 300);
+                }).observe(document.body, {childList: true, subtree: true});
+                press();
+            })"""
+        )
+        assert page.is_visible(".palette input")
+
+
 def test_help_names_every_key(browser: Any, server: WebServer) -> None:
     with open_page(browser, server.url, LIVE) as watched:
         watched.ready()

@@ -6,8 +6,12 @@ export function useModal() {
   useEffect(() => {
     const dialog = ref.current;
     dialog?.showModal();
-    // One that is only taken off the page gives nothing back.
-    return () => dialog?.close();
+    // One that is only taken off the page gives the focus back to nobody. It says a moment later that it was closed; by then
+    // another may be open, which is not to hear of it.
+    return () => {
+      dialog?.addEventListener("close", (event) => event.stopImmediatePropagation(), true);
+      dialog?.close();
+    };
   }, []);
   return ref;
 }
