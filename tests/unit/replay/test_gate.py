@@ -165,11 +165,10 @@ def test_a_plan_leaves_the_lanes_of_what_is_live_open(home: Home, settings: Aggr
     assert home.control.list("lanes") == {}
 
 
-@pytest.mark.parametrize("fault", [Transient("control", "down"), KeyboardInterrupt()])
-def test_a_promote_that_failed_leaves_no_old_scores_to_the_next(
-    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch, fault: BaseException
-) -> None:
-    """What arrives between the two has the model's scores too."""
+def ready_to_promote(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Live, list[dict[str, Any]], dict[str, Any]]:
+    """120 events, of which 60 are counted live, replayed with another model and compared."""
     monkeypatch.setattr(registry, "load", lambda name, threads=1: Lengths())
     put_raw(home, [raw(n, title(n)) for n in range(120)])
     events = news(120)
@@ -178,6 +177,15 @@ def test_a_promote_that_failed_leaves_no_old_scores_to_the_next(
     live.all()
     run = replayed(home, settings, model="lengths")
     compared(home, run, **WIDE)
+    return live, events, run
+
+
+@pytest.mark.parametrize("fault", [Transient("control", "down"), KeyboardInterrupt()])
+def test_a_promote_that_failed_leaves_no_old_scores_to_the_next(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    """What arrives between the two has the model's scores too."""
+    live, events, run = ready_to_promote(home, settings, monkeypatch)
 
     def failing(*arguments: Any) -> None:
         raise fault
@@ -201,14 +209,7 @@ def test_a_promote_killed_before_it_was_booked_leaves_no_difference(
     home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The finaliser finishes the swap; what the runs are is filed by the next promote, rollback or cancel alone."""
-    monkeypatch.setattr(registry, "load", lambda name, threads=1: Lengths())
-    put_raw(home, [raw(n, title(n)) for n in range(120)])
-    events = news(120)
-    live = Live(home, settings)
-    put(home, events[:60])
-    live.all()
-    run = replayed(home, settings, model="lengths")
-    compared(home, run, **WIDE)
+    live, events, run = ready_to_promote(home, settings, monkeypatch)
     book, calls = promote_module.book, itertools.count(1)
 
     def killed_behind_the_swap(home: Home) -> None:
