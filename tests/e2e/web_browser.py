@@ -87,6 +87,11 @@ def playwright_error() -> type[Exception]:
     return NotInTime
 
 
+#: A refused connection is reported by the browser itself, of a resource and of the service worker's script; the tests
+#: that cut the line expect it. That the page catches what comes of it is seen by its own errors.
+REFUSED = ("Failed to load resource", "An unknown error occurred when fetching the script.")
+
+
 class Watched:
     """A page whose errors and requests are written down, so that a test can say that there were none."""
 
@@ -99,8 +104,7 @@ class Watched:
         page.on("request", lambda request: self._request(request.url, base))
 
     def _console(self, message: Any) -> None:
-        # A refused connection is reported by the browser itself; the tests that cut the line expect it.
-        if message.type == "error" and "Failed to load resource" not in message.text:
+        if message.type == "error" and not any(words in message.text for words in REFUSED):
             self.errors.append(message.text)
 
     def _request(self, url: str, base: str) -> None:
@@ -168,8 +172,10 @@ def shot(page: Any, name: str) -> None:
     page.screenshot(path=str(SHOTS / f"{name}.png"))
 
 
-#: The series a reader would download, caught on its way to the file.
+#: The series a reader would download, caught on its way to the file; null while none is shown.
 _SERIES = """async () => {
+  const button = [...document.querySelectorAll('.export-bar button')].find((each) => each.textContent === 'JSON lines');
+  if (button === undefined) return null;
   const made = URL.createObjectURL;
   const caught = new Promise((done) => {
     URL.createObjectURL = (blob) => {
@@ -177,13 +183,17 @@ _SERIES = """async () => {
       return 'data:text/plain,';
     };
   });
-  [...document.querySelectorAll('.export-bar button')].find((each) => each.textContent === 'JSON lines').click();
+  button.click();
   URL.createObjectURL = made;
   return caught;
 }"""
 
 
 def series_of(page: Any) -> list[dict[str, Any]]:
-    """The page's own state of the series it shows, as its JSON lines have it."""
-    page.wait_for_selector(".export-bar")
-    return [json.loads(line) for line in page.evaluate(_SERIES).splitlines()]
+    """The page's own state of the series it shows, as its JSON lines have it. While a generation is replaced by another
+    it shows none; then this waits."""
+    end = time.monotonic() + 30
+    while (lines := page.evaluate(_SERIES)) is None:
+        assert time.monotonic() < end, "no series is shown"
+        page.wait_for_timeout(10)
+    return [json.loads(line) for line in lines.splitlines()]
