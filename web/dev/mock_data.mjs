@@ -38,6 +38,11 @@ export function random(seed) {
 export const iso = (ms) => new Date(ms).toISOString().replace(".000Z", "Z");
 const isoMs = (ms) => new Date(ms).toISOString();
 
+/** What the stream says of an article. */
+function newItem(ticker, { event_id, article_id, title, published_at, source, label, polarity, ingested_at }) {
+  return { ticker, event_id, article_id, title, event_time: published_at, source, label, polarity, origin_timestamp: ingested_at };
+}
+
 export class World {
   constructor(now, seed = 7) {
     this.roll = random(seed);
@@ -77,7 +82,7 @@ export class World {
     };
     this.articles.get(row.subject).push(article);
     for (const resolution of Object.keys(SLOT_MS)) this.touch(row.subject, resolution, article, ingestedAt, record);
-    if (record) this.append("new_item", { ticker: row.subject, article, origin_timestamp: article.ingested_at }, row.subject, null);
+    if (record) this.append("new_item", newItem(row.subject, article), row.subject, null);
     return article;
   }
 
@@ -94,12 +99,11 @@ export class World {
     series.set(start, bucket);
     if (!record) return;
     const live = start + slot > now;
-    const data = { ticker: subject, resolution, bucket: this.wire(key, bucket, now), origin_timestamp: article.ingested_at };
-    if (live) data.progress_pct = this.progress(bucket.start, slot, now);
+    const told = live ? this.partial(key, bucket, now) : this.wire(key, bucket, now);
+    const data = { ticker: subject, resolution, bucket: told, origin_timestamp: article.ingested_at };
+    if (live) data.progress_pct = told.progress_pct;
     this.append(live ? "partial_bucket" : "bucket_update", data, subject, resolution);
   }
-
-  progress = (start, slot, now) => Math.round(((now - start) / slot) * 1000) / 10;
 
   append(event, data, subject, resolution) {
     this.log.push({ event, data, subject, resolution, cursor: this.log.length + 1 });
@@ -123,31 +127,39 @@ export class World {
     };
   }
 
+  /** A bucket whose window has not ended. */
+  partial(key, bucket, now) {
+    const wire = this.wire(key, bucket, now);
+    const end = Date.parse(wire.end);
+    const progress = Math.round(((now - bucket.start) / (end - bucket.start)) * 1000) / 10;
+    return { ...wire, progress_pct: progress, next_update_at: iso(end) };
+  }
+
   series(subject, resolution, now, limit) {
     const key = `${subject}@${resolution}`;
     const slot = SLOT_MS[resolution];
     const all = [...(this.buckets.get(key)?.values() ?? [])].sort((a, b) => a.start - b.start);
     const ended = all.filter((bucket) => bucket.start + slot <= now).slice(-(limit ?? LIMITS[resolution]));
     const open = all.find((bucket) => bucket.start <= now && now < bucket.start + slot);
-    const partial = open === undefined ? null : {
-      ...this.wire(key, open, now), progress_pct: this.progress(open.start, slot, now), next_update_at: iso(now + 1000),
-    };
+    const partial = open === undefined ? null : this.partial(key, open, now);
     return {
       ticker: subject, resolution, buckets: ended.map((bucket) => this.wire(key, bucket, now)), partial_bucket: partial,
       cache_hit: false, query_time_ms: 1, next_cursor: null, stream_cursor: `${this.epoch}.${this.log.length}`, generation: this.epoch,
     };
   }
 
-  articlesOf(subject, resolution, start) {
-    const bucket = this.buckets.get(`${subject}@${resolution}`)?.get(start);
-    if (bucket === undefined) return [];
+  articlesOf(subject, resolution, start, now) {
+    const key = `${subject}@${resolution}`;
+    const bucket = this.buckets.get(key)?.get(start);
+    if (bucket === undefined) return null;
     const ordered = [...bucket.members].sort((a, b) => a.at - b.at || (a.event_id < b.event_id ? -1 : 1));
     const scores = ordered.map((a) => a.polarity);
     const high = scores.indexOf(Math.max(...scores));
     const low = scores.indexOf(Math.min(...scores));
-    return ordered.map((article, i) => ({
+    const articles = ordered.map(({ at, ...article }, i) => ({
       ...article,
       roles: [i === 0 && "open", i === high && "high", i === low && "low", i === ordered.length - 1 && "close"].filter(Boolean),
     }));
+    return { articles, count: articles.length, missing: 0, bucket: this.wire(key, bucket, now) };
   }
 }

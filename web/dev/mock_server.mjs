@@ -54,14 +54,31 @@ function flush(client) {
 
 const frame = (event, data, cursor) => `event: ${event}\nid: ${world.epoch}.${cursor}\ndata: ${JSON.stringify(data)}\n\n`;
 
+function newestIngestAt() {
+  const newest = [...world.articles.values()].flat().reduce((a, b) => (b.ingested_at > a ? b.ingested_at : a), "");
+  return newest === "" ? null : newest;
+}
+
 function heartbeat(client) {
   if (fault.mode === "stall") return;
-  const newest = [...world.articles.values()].flat().reduce((a, b) => (b.ingested_at > a ? b.ingested_at : a), "");
   const data = {
-    server_time: new Date().toISOString(), newest_ingest_at: newest === "" ? null : newest, lag_ms: 120,
-    cursor: String(client.cursor), connections: clients.size,
+    server_time: new Date().toISOString(), newest_ingest_at: newestIngestAt(), lag_ms: 120,
+    cursor: `${world.epoch}.${client.cursor}`, connections: clients.size, store: "up",
   };
   client.response.write(frame("heartbeat", data, client.cursor));
+}
+
+/** Where a client goes on, and whether that is in what this server remembers. */
+function place(asked) {
+  const [epoch, cursor] = asked?.includes(".") ? asked.split(".") : [asked == null ? null : world.epoch, asked];
+  const resumed = epoch === world.epoch && Number(cursor) <= world.log.length;
+  const reason = asked == null ? "first" : resumed ? "ok" : epoch === world.epoch ? "too_old" : "epoch_changed";
+  return { resumed, reason, cursor: resumed ? Number(cursor) : world.log.length };
+}
+
+function filters(url) {
+  const list = (name, fallback) => new Set((url.searchParams.get(name) ?? fallback).split(",").filter(Boolean));
+  return { subjects: list("tickers", ""), resolutions: list("resolutions", "1m") };
 }
 
 function openStream(request, response, url) {
@@ -69,17 +86,13 @@ function openStream(request, response, url) {
     response.writeHead(503, { "Retry-After": "1", "Content-Type": "application/problem+json" });
     return response.end(JSON.stringify({ detail: "full", max_connections: 0, retry_after: 1 }));
   }
-  const list = (name, fallback) => (url.searchParams.get(name) ?? fallback).split(",").filter(Boolean);
-  const asked = request.headers["last-event-id"] ?? url.searchParams.get("cursor");
-  const [epoch, cursor] = asked?.includes(".") ? asked.split(".") : [asked == null ? null : world.epoch, asked];
-  const resumed = epoch === world.epoch && Number(cursor) <= world.log.length;
-  const client = {
-    response, subjects: new Set(list("tickers", "")), resolutions: new Set(list("resolutions", "1m")),
-    cursor: resumed ? Number(cursor) : world.log.length,
-  };
+  const { resumed, reason, cursor } = place(request.headers["last-event-id"] ?? url.searchParams.get("cursor"));
+  const client = { response, cursor, ...filters(url) };
   response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no" });
-  const reason = asked == null ? "first" : resumed ? "ok" : epoch === world.epoch ? "too_old" : "epoch_changed";
-  const hello = { epoch: world.epoch, resumed, reason, server_time: new Date().toISOString(), heartbeat_s: 10, max_lifetime_s: 900, filters: {} };
+  const hello = {
+    epoch: world.epoch, resumed, reason, server_time: new Date().toISOString(), heartbeat_s: 10, max_lifetime_s: 900,
+    filters: { tickers: [...client.subjects], resolutions: [...client.resolutions] },
+  };
   response.write(frame("hello", hello, client.cursor));
   if (!resumed) response.write(frame("snapshot", { series: snapshot(client) }, client.cursor));
   clients.add(client);
@@ -102,13 +115,12 @@ function snapshot(client) {
 }
 
 function changes(url) {
-  const client = {
-    subjects: new Set(url.searchParams.get("tickers").split(",")), resolutions: new Set(url.searchParams.get("resolutions").split(",")),
-  };
-  const cursor = (url.searchParams.get("cursor") ?? String(world.log.length)).split(".").pop();
-  const records = world.log.slice(Number(cursor)).filter((record) => wanted(client, record));
+  const client = filters(url);
+  const { resumed, reason, cursor } = place(url.searchParams.get("cursor"));
+  const records = world.log.slice(cursor).filter((record) => wanted(client, record));
   const events = records.map((record) => ({ event: record.event, id: `${world.epoch}.${record.cursor}`, data: record.data }));
-  return { epoch: world.epoch, cursor: `${world.epoch}.${world.log.length}`, events, more: false };
+  if (!resumed) events.unshift({ event: "snapshot", id: `${world.epoch}.${cursor}`, data: { series: snapshot(client) } });
+  return { epoch: world.epoch, cursor: `${world.epoch}.${world.log.length}`, resumed, reason, events, more: false };
 }
 
 function status() {
@@ -119,7 +131,7 @@ function status() {
   const ago = (age) => new Date(Date.now() - age).toISOString();
   const watermarks = [0, 1, 2, 3].map((i) => ({ shard: `shardId-00${i}`, at: ago(120_000 + i * 9_000), newest_event_at: ago(i * 9_000) }));
   const counts = { counted: world.sequence - 41, duplicates: 29, too_late: 9, quarantined: 3 };
-  return { sources, counts, lag_ms: 140, watermarks, demo: true };
+  return { sources, counts, lag_ms: 140, newest_ingest_at: newestIngestAt(), watermarks, demo: true };
 }
 
 function json(response, status, body) {
@@ -150,8 +162,8 @@ function api(url, response) {
   }
   if (parts[0] === "timeseries" && parts.length === 2) return json(response, 200, world.series(parts[1], resolution, now, limit));
   if (parts[0] === "timeseries" && parts[4] === "articles") {
-    const articles = world.articlesOf(parts[1], parts[2], Date.parse(parts[3]));
-    return json(response, 200, { articles, count: articles.length, missing: 0 });
+    const found = world.articlesOf(parts[1], parts[2], Date.parse(parts[3]), now);
+    return found === null ? json(response, 404, { detail: "No such bucket." }) : json(response, 200, found);
   }
   return json(response, 404, { detail: "No such endpoint." });
 }

@@ -62,17 +62,16 @@ function parseSnapshot(data: Json): StreamEvent {
 function parseItem(data: Json): StreamEvent {
   const subject = parseSubject(textOf(data["ticker"]));
   if (subject === null) return { kind: "other", name: "new_item" };
-  const article: Json = raw(data["article"] ?? data);
-  const polarity = numberOf(article["polarity"]);
+  const polarity = numberOf(data["polarity"]);
   return {
     kind: "item",
     item: {
-      eventId: textOf(article["event_id"]),
+      eventId: textOf(data["event_id"]),
       subject,
-      title: textOf(article["title"]),
-      label: labelOf(article["label"]),
+      title: textOf(data["title"]),
+      label: labelOf(data["label"]),
       polarity: polarity === null ? null : polarityToE4(polarity),
-      at: parseIso(article["published_at"]) ?? parseIso(article["event_time"]),
+      at: parseIso(data["event_time"]),
     },
   };
 }
