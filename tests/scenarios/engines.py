@@ -109,7 +109,10 @@ class Engine(Protocol):
     def end_window(self, shard: str, early: bool) -> None: ...
     def scan(self) -> dict[BucketKey, Bucket]: ...
     def delete(self, key: BucketKey) -> None: ...
-    def finalise(self) -> Findings: ...
+    def finalise(self, look_back_ms: int | None = None) -> Findings:
+        """Over what was touched in the last `look_back_ms`; everything, when that is not said."""
+        ...
+
     def progress(self) -> dict[str, ShardProgress]: ...
     def asides(self) -> dict[str, set[tuple[str, str]]]:
         """`late` and `quarantined` → (reason, event key)."""
@@ -212,9 +215,10 @@ class PureEngine:
     def delete(self, key: BucketKey) -> None:
         self._buckets.delete(FIRST_GENERATION, key)
 
-    def finalise(self) -> Findings:
+    def finalise(self, look_back_ms: int | None = None) -> Findings:
         control, setup = FakeControl(self.clock), self.setup
-        return Finalizer(self._buckets, control, self.clock, setup.lanes, setup.expire).run(self.clock.now_ms())
+        finalizer = Finalizer(self._buckets, control, self.clock, setup.lanes, setup.expire)
+        return finalizer.run(look_back_ms or self.clock.now_ms())
 
     def progress(self) -> dict[str, ShardProgress]:
         return dict(self._state.shards)
@@ -300,9 +304,10 @@ class ServiceEngine:
     def delete(self, key: BucketKey) -> None:
         raise NotImplementedError  # each store's own way: both engines made of this one have it
 
-    def finalise(self) -> Findings:
+    def finalise(self, look_back_ms: int | None = None) -> Findings:
         setup = self.setup
-        return Finalizer(self._store, self._control, self.clock, setup.lanes, setup.expire).run(self.clock.now_ms())
+        finalizer = Finalizer(self._store, self._control, self.clock, setup.lanes, setup.expire)
+        return finalizer.run(look_back_ms or self.clock.now_ms())
 
     def progress(self) -> dict[str, ShardProgress]:
         return {

@@ -45,6 +45,7 @@ class Runner:
         self._documents: list[dict[str, Any]] = []
         self._events: dict[str, dict[str, Any]] = {}
         self._sequence = 0
+        self._began_ms: int | None = None
         self._parts: list[dict[str, list[bytes]]] | None = None
         self._last: list[Delivery] = []
         self._unacknowledged = False
@@ -186,6 +187,8 @@ class Runner:
 
     def _deliver(self, deliveries: list[Delivery]) -> None:
         self._last = deliveries
+        now_ms = self.engine.clock.now_ms()
+        self._began_ms = now_ms if self._began_ms is None else min(self._began_ms, now_ms)
         acknowledged = [self.engine.deliver(delivery) for delivery in deliveries]
         self._unacknowledged = not all(acknowledged)
         self._look()
@@ -346,7 +349,12 @@ class Runner:
         wrong = {verdict for each in self._documents if (verdict := oracle.verdict(each)) == "future"}
         if wrong and not asides["quarantined"]:
             raise at.fail("a future event was not quarantined")
-        findings = self.engine.finalise()
+        if self._began_ms is None:
+            return
+        for key, bucket in stored.items():  # or the finaliser's last look, which goes back no further, would miss it
+            if bucket.last_updated_ms < self._began_ms and not bucket.is_partial:
+                raise at.fail(f"{key}: written before the first delivery")
+        findings = self.engine.finalise(self.engine.clock.now_ms() - self._began_ms + 1)
         if findings.repaired or findings.unsettled:
             raise at.fail(f"left over: the finaliser still finds {findings}")
 
