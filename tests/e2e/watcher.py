@@ -28,6 +28,7 @@ class Watcher:
         self.polls: list[tuple[float, float, str]] = []  # (when, seconds it took, "200" or what was wrong)
         self.rest_count = 0
         self.series: Series = {}
+        self._ahead: dict[str, int] = {}  # how far REST was ahead of a stream that began; the stream tells it all again
         self.times_back = 0
         self.connections = 0
         self.silences: list[float] = []
@@ -107,6 +108,7 @@ class Watcher:
             self._heard()
         if name == "hello" and not document["resumed"]:
             self._keep(self._loaded())
+            self._ahead = {start: bucket["count"] for start, bucket in self.series.items()}
         elif name in ("bucket_update", "partial_bucket"):
             self._keep([document["bucket"]])
 
@@ -120,10 +122,12 @@ class Watcher:
     def _keep(self, buckets: list[dict[str, Any]]) -> None:
         """As the dashboard does: what counts more replaces; what counts less is old news, and must not come."""
         for bucket in buckets:
-            known = self.series.get(bucket["start"])
+            known, ahead = self.series.get(bucket["start"]), self._ahead.get(bucket["start"], 0)
             if known is not None and bucket["count"] < known["count"]:
-                self.times_back += 1
+                self.times_back += bucket["count"] >= ahead
                 continue
+            if bucket["count"] >= ahead:
+                self._ahead.pop(bucket["start"], None)
             self.series[bucket["start"]] = bucket
 
     @property

@@ -115,7 +115,7 @@ class Watched:
         """Wait for the first candle's numbers."""
         self.page.wait_for_selector(".legend-value", timeout=30_000)
 
-    def pill(self, state: str, timeout_ms: int = 15_000) -> None:
+    def pill(self, state: str, timeout_ms: int = 40_000) -> None:
         """Wait until the connection is said to be in that state; the failure tells what the page said instead."""
         try:
             self.page.wait_for_selector(f'.pill[data-state="{state}"]', timeout=timeout_ms)
@@ -152,7 +152,7 @@ def heard_along(page: Any, place: str, count: int) -> list[str]:
     said = page.inner_text(place)
     for key in ["Home"] + ["ArrowRight"] * (count - 1):
         page.keyboard.press(key)
-        end = time.monotonic() + 2
+        end = time.monotonic() + 30
         while page.inner_text(place) == said and time.monotonic() < end:
             page.wait_for_timeout(5)
         said = page.inner_text(place)

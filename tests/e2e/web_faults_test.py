@@ -68,7 +68,7 @@ def test_ends_as_a_fresh_page_after(browser: Any, server: WebServer, line: Proxy
                     ".pill"
                 )  # After the mode before, the page may be polling; this one is to fall on a stream.
             began = time.monotonic()
-            while time.monotonic() - began < LASTS_S[mode]:
+            while (lasted := time.monotonic() - began) < LASTS_S[mode] or (line.hit == 0 and lasted < 20):
                 some_news(server, chance, 2)
                 published += 2
                 watched.page.wait_for_timeout(200)
@@ -89,7 +89,7 @@ def test_polls_while_the_stream_is_refused_and_comes_back(browser: Any, server: 
     with open_page(browser, line.url, "/?s=AAPL&w=AAPL") as watched:
         watched.pill("polling", 30_000)
         server.publish("AAPL", polarity=-0.77)
-        watched.page.wait_for_selector('.legend-value:has-text("C −0.77")', timeout=10_000)
+        watched.page.wait_for_selector('.legend-value:has-text("C −0.77")', timeout=30_000)
         shot(watched.page, "live-polling")
         line.weather("none")
         watched.page.click(".pill")

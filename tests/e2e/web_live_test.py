@@ -96,6 +96,7 @@ def test_every_candle_can_be_reached_and_heard_by_keyboard(browser: Any, mock: M
         page = watched.page
         page.focus(".chart-frame")
         count = len(mock.get("/timeseries/AAPL?resolution=24h")["buckets"])
+        wait_until(lambda: len(series_of(page)) >= count, "the page has the series")
         heard = heard_along(page, "[data-testid=spoken]", count)
         assert len(set(heard)) == len(heard) > 5
         assert all("close" in text and "articles" in text for text in heard)
@@ -131,7 +132,7 @@ def test_an_article_without_a_label_is_not_scored_and_not_neutral(browser: Any, 
 
 def test_hostile_title_stays_text(browser: Any, mock: Mock) -> None:
     title = "<img src=x onerror=\"document.title='owned'\"><script>alert(1)</script> \u202e שלום 🕯"
-    with open_page(browser, mock.url, "/?s=AAPL") as watched:
+    with open_page(browser, mock.url, "/?s=AAPL&r=1h") as watched:
         watched.pill("live")
         mock.control("article", subject="AAPL", at=int(time.time() * 1000), title=title)
         watched.page.wait_for_selector(".article-title:has-text('onerror')")
@@ -213,12 +214,14 @@ def test_is_live_without_a_shared_worker(browser: Any, mock: Mock, shared: str) 
 def test_series_can_be_taken_along(browser: Any, mock: Mock) -> None:
     with open_page(browser, mock.url, "/?s=AAPL&r=24h") as watched:
         watched.pill("live")
+        count = len(mock.get("/timeseries/AAPL?resolution=24h")["buckets"])
+        wait_until(lambda: len(series_of(watched.page)) >= count, "the page has the series")
         with watched.page.expect_download() as found:
             watched.page.click(".export-bar button:text-is('CSV')")
         assert found.value.suggested_filename == "AAPL-24h.csv"
         lines = found.value.path().read_text(encoding="utf-8").splitlines()
         assert lines[0].startswith("start,end,open,high,low,close")
-        assert len(lines) - 1 >= len(mock.get("/timeseries/AAPL?resolution=24h")["buckets"])
+        assert len(lines) - 1 >= count
 
 
 def test_error_and_way_out(browser: Any, mock: Mock) -> None:

@@ -4,7 +4,6 @@ whose scores are known, so that what the page shows can be held against what the
 import json
 import random
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -13,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from contracts.clock import SystemClock
 from contracts.events import SCORED_STREAM
@@ -61,9 +61,7 @@ class WebServer:
         (folder / ".env").write_text(f"CANDLEWICK_ADMIN_KEY={ADMIN}\n", encoding="utf-8")
         self.home: Home = open_home(AggregatorSettings(data_dir=str(folder), synchronous="normal"))
         self.put(events)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = 0
         self.start()
 
     @property
@@ -83,7 +81,11 @@ class WebServer:
             "--json",
         ]
         with (self.folder.parent / f"{self.folder.name}.up.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, env=environment())
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment())
+        assert self._process.stdout is not None
+        first = self._process.stdout.readline()
+        assert first, "the server ended by itself"
+        self.port = urlsplit(json.loads(first)["url"]).port or 0
         end = time.monotonic() + START_S
         while time.monotonic() < end:
             try:

@@ -14,7 +14,7 @@ from tests.e2e.harness import Up, answer
 from tests.e2e.web_browser import Watched, open_page, until
 
 pytestmark = pytest.mark.browser
-KEPT_S = 30
+KEPT_S = 90
 #: The lists of whom this browser's cookie stands for; asked by the page, as only the browser has the cookie.
 LISTS = "fetch('/api/v2/configurations').then((answer) => answer.json()).then((found) => found.configurations ?? [])"
 

@@ -82,7 +82,7 @@ function filters(url) {
 }
 
 function openStream(request, response, url) {
-  if (fault.mode === "stream503") {
+  if (fault.mode === "stream503" || fault.mode === "error") {
     response.writeHead(503, { "Retry-After": "1", "Content-Type": "application/problem+json" });
     return response.end(JSON.stringify({ detail: "full", max_connections: 0, retry_after: 1 }));
   }
