@@ -223,6 +223,7 @@ async def live(up: Up, data: Path, load: Load) -> tuple[Crowd, dict[str, Any]]:
     report["burst"] |= {"recovery_s": round(recovery_s, 1)}
     looking.cancel()
     await asyncio.sleep(QUIET_S)
+    await crowd.level(60)
     await crowd.close()
     await feed.stop()
     return crowd, report | {"published": total, "clients": load.clients}

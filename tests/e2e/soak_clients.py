@@ -131,6 +131,15 @@ class Crowd:
                 self._tasks.append(asyncio.create_task(client.follow(self._url, opened[-1])))
             await asyncio.wait_for(asyncio.gather(*(event.wait() for event in opened)), 60)
 
+    async def level(self, timeout_s: float) -> None:
+        """Returns when all of a subject have been told of as many items: who was away at the end has come back."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            told = {(client.subject, client.items) for client in self.clients if not client.restarts}
+            if len(told) == len({subject for subject, _ in told}):
+                return
+            await asyncio.sleep(0.2)
+
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()

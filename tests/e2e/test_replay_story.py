@@ -43,18 +43,20 @@ DURING = 200
 
 class Place(NamedTuple):
     """A home, empty: the environment that says so, what `up` is told besides, when its news begins, how many articles
-    come before the plan, and how long after one another the others (an emulator takes some milliseconds a write)."""
+    come before the plan, how long after one another the others (an emulator takes some milliseconds a write), and how
+    many records a second a run reads that is to be killed before it has read them all."""
 
     settings: dict[str, str]
     up: tuple[str, ...]
     begins_ms: int
     before: int
     pause_s: float
+    rate: int
 
 
 @contextmanager
 def _embedded() -> Iterator[Place]:
-    yield Place({}, (), DAY_MS, 120, 0.03)
+    yield Place({}, (), DAY_MS, 120, 0.03, 40)
 
 
 @contextmanager
@@ -68,7 +70,7 @@ def _aws() -> Iterator[Place]:
         # Of this morning: what is older than 48 hours has left the 1m buckets of this home.
         begins_ms = (SystemClock().now_ms() // HOUR_MS - 6) * HOUR_MS
         settings = CREDENTIALS | named | {"CANDLEWICK_ENDPOINT_URL": url}
-        yield Place(settings, ("--endpoint-url", url), begins_ms, 12, 0.5)
+        yield Place(settings, ("--endpoint-url", url), begins_ms, 12, 0.5, 10)
 
 
 PLACES: dict[str, Callable[[], AbstractContextManager[Place]]] = {"embedded": _embedded, "aws": _aws}
@@ -170,7 +172,17 @@ def wait_until(condition: Any, seconds: float = 60) -> None:
 
 def killed_run(story: Story, plan: str) -> str:
     """A run caught by SIGKILL in the middle; its id."""
-    command = [*CANDLEWICK, "replay", "run", plan, "--rate", "40", "--json", "--data-dir", str(story.folder)]
+    command = [
+        *CANDLEWICK,
+        "replay",
+        "run",
+        plan,
+        "--rate",
+        f"{story.place.rate}",
+        "--json",
+        "--data-dir",
+        str(story.folder),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment() | story.place.settings)
     assert process.stdout is not None
     for line in process.stdout:
@@ -192,13 +204,15 @@ def watching(up: Up, seen: list[tuple[str, float]]) -> Iterator[None]:
     def note(name: str, data: dict[str, Any], at: float) -> None:
         if name == "hello":
             seen.append((data.get("epoch") or data.get("generation"), at))
-        elif name == "bye" and not stop.is_set():
-            open_stream()
 
-    def open_stream() -> None:
-        SseClient(up.url, "/api/v2/stream", note).start()
+    def follow() -> None:
+        while not stop.is_set():
+            client = SseClient(up.url, "/api/v2/stream", note)
+            client.start()
+            client.join()  # it ends with the stream, or when it is refused
+            stop.wait(0.2)
 
-    open_stream()
+    threading.Thread(target=follow, daemon=True).start()
     wait_until(lambda: seen)
     try:
         yield

@@ -12,6 +12,9 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+import boto3
+from botocore.config import Config
+
 from contracts.clock import Clock, SystemClock
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.identity import article_id
@@ -20,11 +23,11 @@ from contracts.ports import Entry
 from contracts.settings import Settings
 from local.driver import kinesis_driver
 from local.mappings import Mapping
-from stores.aws_client import Services
 from stores.aws_home import AwsHome
 
 FUNCTION = "dev-candlewick-aggregator"
-PATIENCE_MS = 60_000
+PATIENCE_MS = 240_000
+READ_TIMEOUT_S = 150  # a function may be asked for the first time: it reads the model
 
 
 def article(number: int, now_ms: int) -> dict[str, Any]:
@@ -39,9 +42,10 @@ def article(number: int, now_ms: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def invoker(services: Services, calls: list[dict[str, Any]]) -> Callable[[dict[str, Any], Any], Any]:
+def invoker(calls: list[dict[str, Any]]) -> Callable[[dict[str, Any], Any], Any]:
     """A handler that is the deployed function; keeps the events it was given."""
-    client = services.open("lambda").client
+    config = Config(read_timeout=READ_TIMEOUT_S, retries={"total_max_attempts": 1})
+    client = boto3.client("lambda", config=config)
 
     def invoke(event: dict[str, Any], context: Any) -> Any:
         calls.append(event)
@@ -64,16 +68,19 @@ def wait_for(clock: Clock, look: Callable[[], Any]) -> Any:
 
 
 def get_json(url: str, path: str) -> dict[str, Any] | None:
-    """An answer of the HTTP API; its host is a name that only the emulator knows, so it goes in the header."""
+    """An answer of the HTTP API, None while there is none: it may be starting. Its host is a name that only the
+    emulator knows, so it goes in the header."""
     host = url.removeprefix("http://").removeprefix("https://")
     request = urllib.request.Request(f"http://127.0.0.1:{host.rpartition(':')[2]}{path}", headers={"Host": host})
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             found: dict[str, Any] = json.loads(answer.read())
     except urllib.error.HTTPError as error:
-        if error.code == 404:
+        if error.code == 404 or error.code >= 500:
             return None
         raise
+    except OSError:
+        return None
     return found
 
 
@@ -87,9 +94,8 @@ def main() -> None:
     home.log.put_records(RAW_STREAM, [Entry(sent["article_id"], json.dumps(sent).encode())])
     item = wait_for(clock, lambda: home.items.get_primary(sent["article_id"]))
     calls: list[dict[str, Any]] = []
-    services = Services(None, clock)
     mapping = Mapping(
-        "aggregator", SCORED_STREAM, invoker(services, calls), batch_size=1_000, tumbling_window_s=60,
+        "aggregator", SCORED_STREAM, invoker(calls), batch_size=1_000, tumbling_window_s=60,
         max_retries=3, report_item_failures=True,
     )  # fmt: skip
     driver = kinesis_driver(mapping, home.log, home.control, home.lake, clock)

@@ -120,7 +120,7 @@ def run(command: list[str], emulator: Emulator, **more: str) -> str:
         env={**environment(emulator), **more},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1_200,
         check=False,
     )
     log = emulator.log.read_text(errors="replace")[-3_000:]

@@ -24,7 +24,7 @@ def test_the_replay_story_on_an_emulator(tmp_path: Path):
             env={**os.environ, "CANDLEWICK_TEST_ENDPOINT": emulator.url},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=1_200,
             check=False,
         )
     finally:

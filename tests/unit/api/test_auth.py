@@ -98,7 +98,10 @@ async def test_a_foreign_page_gives_nobody_another_identity(home: TestHome) -> N
 async def test_an_edit_that_is_stored_is_said_to_be(home: TestHome, line: Line) -> None:
     """Its stream cannot follow at once, because the candles cannot be read; that is no fault of the edit."""
     line.tell(Told("AAPL", NOW_MS - 100_000, 100, article(1)))
-    async with serving(home, request_timeout_s=0.3) as (base, _), httpx.AsyncClient(base_url=base) as client:
+    async with (
+        serving(home, request_timeout_s=0.3) as (base, _),
+        httpx.AsyncClient(base_url=base, timeout=60) as client,
+    ):
         token = await signed_in(client)
         new = {"name": "Chips", "subjects": ["AAPL"]}
         made = (await client.post("/api/v2/configurations", headers=token, json=new)).json()
@@ -253,7 +256,7 @@ async def test_a_page_of_an_allowed_origin_may_do_all_that_ours_does(home: TestH
 async def test_a_streamed_watch_list_follows_its_edits_at_once(home: TestHome, line: Line) -> None:
     for number, subject in enumerate(("AAPL", "MSFT", "TSLA")):
         line.tell(Told(subject, NOW_MS - 200_000, 100, article(number)))
-    async with serving(home) as (base, _), httpx.AsyncClient(base_url=base) as rest:
+    async with serving(home) as (base, _), httpx.AsyncClient(base_url=base, timeout=60) as rest:
         mine = await signed_in(rest)
         made = (
             await rest.post("/api/v2/configurations", headers=mine, json={"name": "x", "subjects": ["AAPL"]})
@@ -337,7 +340,7 @@ async def test_too_many_requests_are_told_when_to_come_back(home: TestHome) -> N
 
 @live
 async def test_large_bodies_are_refused(home: TestHome) -> None:
-    async with serving(home) as (base, _), httpx.AsyncClient(base_url=base) as client:
+    async with serving(home) as (base, _), httpx.AsyncClient(base_url=base, timeout=60) as client:
         mine = await signed_in(client)
         declared = await client.post("/api/v2/configurations", headers=mine, content=b"x" * 10_000_000)
         assert declared.status_code == 413

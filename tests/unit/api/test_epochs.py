@@ -107,7 +107,7 @@ async def test_a_store_without_rights_is_a_dependency_that_does_not_answer(home:
     home.items.down = True
     async with (
         serving(home, heartbeat_s=0.05) as (base, _),
-        httpx.AsyncClient(base_url=base) as rest,
+        httpx.AsyncClient(base_url=base, timeout=60) as rest,
         Listener(f"{base}/api/v2/stream?tickers=AAPL") as client,
     ):
         await client.until(lambda c: c.named("snapshot"))

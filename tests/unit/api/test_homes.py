@@ -118,7 +118,7 @@ async def _go_on_elsewhere(home: Any) -> None:
     async with (
         serving(home, poll_ms=10) as (first, one),
         serving(home, poll_ms=10) as (second, _),
-        httpx.AsyncClient() as rest,
+        httpx.AsyncClient(timeout=60) as rest,
     ):
         async with Listener(f"{first}/api/v2/stream?tickers=AAPL") as client:
             await client.until(lambda c: c.named("snapshot"))
@@ -147,5 +147,6 @@ async def _go_on_elsewhere(home: Any) -> None:
         assert (await rest.get(f"{first}/ready")).status_code == 200
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_stream_goes_on_in_another_process(either: Any) -> None:
     _go_on_elsewhere(either)

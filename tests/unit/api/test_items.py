@@ -176,7 +176,7 @@ async def test_an_article_of_any_id_is_found(home: TestHome, line: Line, identit
     told = Told("AAPL", NOW_MS - 1_000, 500, make_raw("desk", {**RAW, "article_id": identity}).article_id)
     line.item(told)
     line.tell(told)
-    async with serving(home) as (base, _), httpx.AsyncClient(base_url=base) as client:
+    async with serving(home) as (base, _), httpx.AsyncClient(base_url=base, timeout=60) as client:
         url = quote(told.article, safe="")
         assert (await client.get(f"/api/v2/items/{url}")).json()["source_id"] == told.article
         assert (await client.get(f"/api/v2/records/{url}")).json()["id"] == told.article

@@ -50,6 +50,7 @@ def test_metrics_are_told_when_somebody_listens_and_something_changed(monkeypatc
         asyncio.run(tell_metrics(services))
 
 
+@pytest.mark.usefixtures("patient")
 @live
 async def test_a_process_that_goes_away_takes_no_more_streams_and_is_not_ready(home: TestHome) -> None:
     """It is no fault of the client, who finds another process in a second."""

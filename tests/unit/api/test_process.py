@@ -68,7 +68,7 @@ async def running(data_dir: Path, command: list[str]) -> AsyncIterator[tuple[str
     process = subprocess.Popen([sys.executable, *arguments], env=env, cwd=ROOT, stderr=subprocess.PIPE)
     base = f"http://127.0.0.1:{port}"
     try:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             while True:
                 assert process.poll() is None, process.stderr.read().decode() if process.stderr else ""
                 with contextlib.suppress(httpx.TransportError):

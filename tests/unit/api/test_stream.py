@@ -63,7 +63,7 @@ async def test_hello_first_then_snapshot_and_heartbeat(home: TestHome, line: Lin
 async def test_the_headers_keep_proxies_from_holding_it_back(home: TestHome) -> None:
     async with (
         serving(home) as (base, _),
-        httpx.AsyncClient() as client,
+        httpx.AsyncClient(timeout=60) as client,
         client.stream("GET", url_of(base)) as answer,
     ):
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -148,7 +148,7 @@ async def test_cursor_and_since_resume_too_and_until_ends(home: TestHome, line: 
             assert [key[3] for key in keys(client.got)] == [2, 3]
             assert client.got[-1].event == "bye"
             assert client.got[-1].data["reason"] == "until"
-        async with httpx.AsyncClient() as rest:
+        async with httpx.AsyncClient(timeout=60) as rest:
             series = (await rest.get(f"{base}/api/v2/timeseries/AAPL?resolution=1m")).json()
         async with Listener(url_of(base, cursor=series["stream_cursor"])) as client:
             line.tell(told(7))
@@ -235,14 +235,14 @@ async def test_another_generation_going_live_sends_everyone_to_a_new_epoch(home:
             hello = client.got[0].data
             assert (hello["epoch"], hello["resumed"], hello["reason"]) == ("g2", False, "epoch_changed")
             assert client.named("snapshot")[0].data["series"][0]["final"]["open"] == -0.07
-        async with httpx.AsyncClient() as rest:
+        async with httpx.AsyncClient(timeout=60) as rest:
             answer = (await rest.get(f"{base}/api/v2/timeseries/AAPL?resolution=1m")).json()
             assert (answer["generation"], answer["buckets"][0]["open"]) == ("g2", -0.07)
 
 
 @live
 async def test_at_the_cap_the_next_one_is_told_when_to_come_back(home: TestHome) -> None:
-    async with serving(home, max_connections=2) as (base, app), httpx.AsyncClient() as rest:
+    async with serving(home, max_connections=2) as (base, app), httpx.AsyncClient(timeout=60) as rest:
         async with Listener(url_of(base)) as a, Listener(url_of(base)) as b:
             await a.until(lambda c: c.named("snapshot"))
             await b.until(lambda c: c.named("snapshot"))
@@ -323,7 +323,7 @@ async def test_heartbeats_carry_an_id_that_moves_with_what_others_hear(home: Tes
 
 @live
 async def test_changes_is_the_streams_twin(home: TestHome, line: Line) -> None:
-    async with serving(home) as (base, _), httpx.AsyncClient(base_url=base) as rest:
+    async with serving(home) as (base, _), httpx.AsyncClient(base_url=base, timeout=60) as rest:
         first = (await rest.get("/api/v2/changes?tickers=AAPL&resolutions=1m,5m")).json()
         assert (first["resumed"], first["reason"], first["events"][0]["event"]) == (False, "first", "snapshot")
         async with Listener(url_of(base, tickers="AAPL", resolutions="1m,5m")) as client:

@@ -151,7 +151,7 @@ async def test_a_subject_taken_off_and_put_back_before_the_client_reads_loses_no
 @live
 async def test_a_list_edited_while_nobody_listened_brings_the_state_of_its_series(home: TestHome, line: Line) -> None:
     line.tell(told(1), told(2, "MSFT"))
-    async with serving(home) as (base, app), httpx.AsyncClient(base_url=base) as rest:
+    async with serving(home) as (base, app), httpx.AsyncClient(base_url=base, timeout=60) as rest:
         token = (await rest.post("/api/v2/auth/anonymous")).json()["token"]
         rest.cookies.clear()
         mine = {"Authorization": f"Bearer {token}"}

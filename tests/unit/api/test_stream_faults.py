@@ -31,7 +31,7 @@ def url_of(base: str, **parameters: str) -> str:
 @live
 async def test_while_the_store_is_down_heartbeats_go_on_and_rest_says_what_is_down(home: TestHome, line: Line) -> None:
     line.tell(told(1))
-    async with serving(home, heartbeat_s=0.05) as (base, _), httpx.AsyncClient(base_url=base) as rest:
+    async with serving(home, heartbeat_s=0.05) as (base, _), httpx.AsyncClient(base_url=base, timeout=60) as rest:
         async with Listener(url_of(base, tickers="AAPL")) as client:
             await client.until(lambda c: c.named("snapshot"))
             home.buckets.down = True
@@ -81,7 +81,7 @@ async def test_a_slow_store_costs_its_askers_only(home: TestHome, line: Line) ->
     async with (
         serving(home, heartbeat_s=0.05, request_timeout_s=0.3) as (base, _),
         Listener(url_of(base, tickers="AAPL")) as client,
-        httpx.AsyncClient(base_url=base) as rest,
+        httpx.AsyncClient(base_url=base, timeout=60) as rest,
     ):
         await client.until(lambda c: c.named("snapshot"))
         home.buckets.slow.clear()
@@ -103,7 +103,7 @@ async def test_a_client_older_than_the_log_gets_a_snapshot(home: TestHome, line:
         line.tell(told(number))
         home.clock.instant_ms += 1_000
     home.buckets.trim_changes(NOW_MS + 2_000)
-    async with serving(home) as (base, _), httpx.AsyncClient(base_url=base) as rest:
+    async with serving(home) as (base, _), httpx.AsyncClient(base_url=base, timeout=60) as rest:
         for old, resumed in (("g1.0:1", False), ("g1.0:2", True), ("g1.0:3", True), ("g1.0:99", False)):
             async with Listener(url_of(base, tickers="AAPL"), {"Last-Event-ID": old}) as client:
                 await client.until(lambda c: len(c.got) > 1)
@@ -228,7 +228,7 @@ async def test_an_answer_nobody_takes_is_thrown_away(
 @live
 async def test_headers_that_drip_are_not_waited_for(home: TestHome, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BoundedProtocol, "header_deadline_s", 0.3)
-    async with serving(home) as (base, _), httpx.AsyncClient() as rest:
+    async with serving(home) as (base, _), httpx.AsyncClient(timeout=60) as rest:
         port = int(base.rpartition(":")[2])
         for begin in (b"", b"GET /api/v2/stream HTTP/1.1\r\n"):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -256,7 +256,7 @@ async def test_five_thousand_connects_at_once(home: TestHome, line: Line, many_f
     wanted = min(5_000, (many_files - 500) // 2)
     cap = wanted // 10
     line.tell(told(1))
-    async with serving(home, max_connections=cap) as (base, app), httpx.AsyncClient() as rest:
+    async with serving(home, max_connections=cap) as (base, app), httpx.AsyncClient(timeout=60) as rest:
         port = int(base.rpartition(":")[2])
         statuses: Counter[str] = Counter()
         writers: list[asyncio.StreamWriter] = []

@@ -120,7 +120,7 @@ async def test_events_go_out_without_headlines_while_the_item_store_hangs(
 @live
 async def test_who_polls_gets_headlines_too(home: TestHome, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.sse.headlines.PATIENCE_S", 20.0)
-    async with serving(home) as (base, app), httpx.AsyncClient(base_url=base) as rest:
+    async with serving(home) as (base, app), httpx.AsyncClient(base_url=base, timeout=60) as rest:
         place = (await rest.get("/api/v2/changes?tickers=AAPL")).json()["cursor"]
         line.item(told(1))
         line.tell(told(1))

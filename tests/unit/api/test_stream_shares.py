@@ -17,7 +17,7 @@ async def test_one_address_does_not_take_every_place(home: TestHome, line: Line)
     line.tell(Told("AAPL", NOW_MS - 180_000, 100, article(1)))
     async with (
         serving(home, trusted_hops=1, streams_per_address=2) as (base, app),
-        httpx.AsyncClient(base_url=base) as rest,
+        httpx.AsyncClient(base_url=base, timeout=60) as rest,
     ):
         mine = {"Authorization": f"Bearer {(await rest.post('/api/v2/auth/anonymous')).json()['token']}"}
         new = {"name": "mine", "subjects": ["AAPL"]}

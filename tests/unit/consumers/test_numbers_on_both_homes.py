@@ -65,7 +65,7 @@ def test_numbers_equal_a_recount_and_pages_under_a_filter_miss_nothing(home: Ins
             home.home.items.put_dashboard(rows)
 
     async def ask() -> None:
-        async with calling(create_app(home.home, options())) as client:
+        async with calling(create_app(home.home, options(), live=False)) as client:
 
             async def told(path: str) -> Any:
                 answer = await client.get(f"/api/v2/{path}")

@@ -290,7 +290,8 @@ def test_who_hangs_is_left_behind_and_asked_again_when_back(monkeypatch: pytest.
     url = site.put("/feed", page(FEED))
     polling = Polling(source("hangs", url), source("good", url))
     polling.service._round = FetchRound(polling.clock, round_ms=300.0, left_behind_ms=60_000.0)
-    done = polling.service.poll()
+    while not (done := polling.service.poll()).polled:
+        pass  # on a busy machine the good one too may take longer than a round
     assert (done.polled, done.failed, done.published) == (1, 0, 2), "the other one is still expected"
     polling.clock.advance(60_000)
     done = polling.service.poll()
