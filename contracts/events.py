@@ -23,6 +23,7 @@ RAW_SCHEMA: Final = "raw-article/1"
 SCORED_SCHEMA: Final = "scored-article/1"
 MAX_EVENT_BYTES: Final = 256 * 1024
 MAX_SNIPPET_CHARACTERS: Final = 200
+MAX_WORD_CHARACTERS: Final = 60
 MAX_TITLE_CHARACTERS: Final = 1_000
 MAX_TICKERS: Final = 100
 MAX_TAGS: Final = 50
@@ -113,13 +114,23 @@ def check_raw_times(published_ms: int, ingested_ms: int) -> None:
         raise BadEvent("future", f"published {iso_ms(published_ms)}, ingested {iso_ms(ingested_ms)}")
 
 
+def cut_snippet(text: str) -> str:
+    """At most 200 characters, cut between words where there are some: half of a word can be another company's ticker."""
+    if len(text) <= MAX_SNIPPET_CHARACTERS:
+        return text
+    cut = text[: MAX_SNIPPET_CHARACTERS - 1]
+    if not text[len(cut)].isspace() and (space := cut.rfind(" ")) >= len(cut) - MAX_WORD_CHARACTERS:
+        cut = cut[:space]
+    return cut.rstrip(" ,;:") + "…"
+
+
 def make_raw(source: str, fields: dict[str, Any]) -> RawArticle:
     """A valid article from what a source gave (times already ISO); fills in `article_id`, cuts the snippet.
 
     Raises `BadEvent`, naming the field.
     """
     title = str(fields.get("title") or "").strip()
-    snippet = str(fields.get("snippet") or "").strip()[:MAX_SNIPPET_CHARACTERS]
+    snippet = cut_snippet(str(fields.get("snippet") or "").strip())
     with _told_of("published_at"):
         published_ms = parse_ms(str(fields.get("published_at") or ""))
     url = fields.get("url") or None

@@ -18,9 +18,11 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from contracts.events import cut_snippet
 from contracts.identity import normalised_headline
 from contracts.resolution import DAY_MS, HOUR_MS
 from contracts.subjects import is_ticker
+from producers.sources.finnhub import news_of
 
 STOCKNEWS_ARCHIVE: Final = "stocknewsapi_2019-2021.csv.gz"
 STOCKNEWS_WEEK: Final = "stocknews_01jun21-07jun21.csv"
@@ -35,7 +37,6 @@ MEAN_GAP_S: Final = (
 )
 MIN_GAP_S: Final = 10
 MAX_GAP_S: Final = 40
-SNIPPET_CHARACTERS: Final = 200
 #: Tickers that were renamed since, and share classes as this project writes them.
 RENAMED: Final = {"FB": "META", "BRK-A": "BRK.A", "BRK-B": "BRK.B"}
 MAX_TICKERS: Final = 8
@@ -69,7 +70,7 @@ def read_finnhub(path: Path) -> Iterator[Told]:
         for row in csv.DictReader(lines):
             at_ms = int(row["datetime"]) * 1000
             names = [row["related"]] if row["related"] else []
-            yield _told("finnhub", at_ms, row["source"], row["url"], row["headline"], row["summary"], names)
+            yield _told("finnhub", at_ms, row["source"], row["url"], row["headline"], news_of(row["summary"]), names)
 
 
 def read_newsapi(path: Path) -> Iterator[Told]:
@@ -89,16 +90,9 @@ def _told(feed: str, at_ms: int, publisher: str, url: str, headline: str, text: 
         publisher.strip(),
         url.strip(),
         " ".join(headline.split()),
-        _cut(" ".join(text.split())),
+        cut_snippet(" ".join(text.split())),
         tuple(ticker for ticker in tickers if is_ticker(ticker))[:MAX_TICKERS],
     )
-
-
-def _cut(text: str) -> str:
-    """At most 200 characters, cut between words."""
-    if len(text) <= SNIPPET_CHARACTERS:
-        return text
-    return text[: SNIPPET_CHARACTERS - 1].rsplit(" ", 1)[0].rstrip(" ,;:") + "…"
 
 
 def slots() -> list[int]:

@@ -35,6 +35,11 @@ from producers.sources.registry import Fetched, Request
 LIMITS: Final = (Limit(25, DAY_MS), Limit(1, 1_000))
 #: An answer of so many rows may have been cut there: it is the size of one that is not asked for more.
 FULL_ROWS: Final = 50
+#: What it says of a ticker nobody wrote about.
+NO_NEWS: Final = "No articles found"
+_LISTED: Final = r"\(\s*[A-Z]+\s*:\s*[A-Z][A-Z0-9.\-]*\s*\)"
+#: ` - Target  ( NYSE:TGT ) , Home Depot  ( NYSE:HD )` at the end of a headline.
+_TICKERS_TOLD: Final = re.compile(rf"\s+-\s(?:(?! - )[^()])*{_LISTED}(?:\s*,[^()]*{_LISTED})*\s*\Z")
 _STAMP: Final = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)?\Z", re.ASCII)
 
 
@@ -79,6 +84,8 @@ def fetch(request: Request) -> Fetched:
         document = api.get(request.source.url, params, {})
         rows = document.get("feed") if isinstance(document, dict) else None
         if not isinstance(rows, list):
+            if (message_of(document) or "").startswith(NO_NEWS):
+                return []
             raise api.refused(message_of(document) or "answered with no feed")
         return rows
 
@@ -103,7 +110,8 @@ def _fields(row: Mapping[str, Any], min_relevance: float) -> dict[str, Any]:
     told = row.get("ticker_sentiment")
     named = [each for each in told if isinstance(each, Mapping)] if isinstance(told, list) else []
     return {
-        "title": text_of(row.get("title")),
+        # Benzinga's headlines come with all their tickers; the same headline from elsewhere does not, and is one story.
+        "title": _TICKERS_TOLD.sub("", text_of(row.get("title"))),
         "snippet": text_of(row.get("summary")),
         "url": row.get("url") or None,
         "publisher": text_of(row.get("source"), 200) or None,

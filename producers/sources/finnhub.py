@@ -28,6 +28,7 @@ from producers.sources.json_api import (
 from producers.sources.paging import OVERLAP_MS
 from producers.sources.registry import Fetched, Rejected, Request
 
+ADVERTISEMENT: Final = "Looking for stock market analysis and research with proves results?"
 LIMITS: Final = (Limit(60, MINUTE_MS), Limit(30, 1_000))
 MAX_ID: Final = 2**53  # a larger one is no number to ask after
 #: What has its turn beside the symbols, none of which is written in lower case.
@@ -95,13 +96,18 @@ class FinnhubApi:
         return document
 
 
+def news_of(summary: str) -> str:
+    """What a summary says of the news: nothing, where there is the advertisement that stands in for a missing one."""
+    return "" if summary.startswith(ADVERTISEMENT) else summary
+
+
 def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
     at_s = row.get("datetime")
     if not isinstance(at_s, int | float) or isinstance(at_s, bool) or not 0 < at_s <= MAX_MS / 1000:
         raise BadEvent("bad_time", f"datetime: {str(at_s)[:40]!r} is no UNIX time")
     return {
         "title": text_of(row.get("headline")),
-        "snippet": text_of(row.get("summary")),
+        "snippet": news_of(text_of(row.get("summary"))),
         "url": row.get("url") or None,
         "publisher": text_of(row.get("source"), 200) or None,
         "published_at": iso_ms(round(at_s * 1000)),

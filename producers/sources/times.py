@@ -24,7 +24,7 @@ _ZONED: Final = re.compile(
 
 
 def iso_time(value: object) -> str:
-    """ISO-8601 text from what files hold: ISO, seconds or milliseconds since 1970, RFC 2822, or a datetime.
+    """ISO-8601 text from what files and sources hold: ISO, seconds or milliseconds since 1970, RFC 822 or a datetime.
 
     A time without a zone is refused (it would be a guess) by whoever parses the result.
     """
@@ -42,7 +42,8 @@ def iso_time(value: object) -> str:
             return _in_utc(parsedate_to_datetime(text))
         except (ValueError, OverflowError):
             return text  # no instant that a calendar has
-    return text
+    at_ms = zoned_ms(text)
+    return text if at_ms is None else iso_ms(at_ms)
 
 
 def zoned_ms(text: str) -> int | None:

@@ -1,5 +1,6 @@
 """Rows as sources and files give them: what is no article is a `BadEvent` that names its field."""
 
+import re
 from typing import Any
 
 import pytest
@@ -12,6 +13,22 @@ from contracts.subjects import parse_subject
 NOW = "2025-12-21T09:00:00.000Z"
 ROW: dict[str, Any] = {"title": "t", "published_at": NOW, "ingested_at": NOW}
 OPTIONAL_TEXTS = ("url", "article_id", "publisher", "author", "language", "raw_key")
+
+
+@pytest.mark.parametrize("before", range(180, 201))
+def test_a_snippet_is_cut_between_words_so_that_no_other_ticker_is_made(before: int) -> None:
+    """`(NASDAQ: MSTR)` cut behind its second letter is Morgan Stanley."""
+    text = "x" * (before - 1) + " (NASDAQ: MSTR) today and tomorrow"
+    snippet = make_raw("wire", ROW | {"snippet": text}).snippet
+    assert set(re.findall(r"NASDAQ: (\w+)", snippet)) <= {"MSTR"}
+    assert before - 1 <= len(snippet) <= 200
+
+
+@pytest.mark.parametrize("text", ["x" * 300, "漢" * 300, "word " * 50, "a " * 100, "x" * 200])
+def test_a_snippet_has_at_most_200_characters_and_keeps_nearly_all_of_them(text: str) -> None:
+    snippet = make_raw("wire", ROW | {"snippet": text}).snippet
+    assert len(text.strip()) > 200 or snippet == text.strip()
+    assert 190 < len(snippet) <= 200
 
 
 @pytest.mark.parametrize("field", OPTIONAL_TEXTS)

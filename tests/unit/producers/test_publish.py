@@ -352,6 +352,9 @@ def test_words_for_speed() -> None:
 def test_times_and_lists_of_files() -> None:
     assert iso_time(1_623_110_079_123) == "2021-06-07T23:54:39.123Z"
     assert iso_time("yesterday") == "yesterday"
+    for text in ("2021-06-07 23:54:39 +0000", "2021-06-08T01:54:39 +02:00", "7 Jun 2021 23:54:39 GMT"):
+        assert iso_time(text) == "2021-06-07T23:54:39.000Z"
+    assert iso_time("2021-06-07 23:54:39") == "2021-06-07 23:54:39", "a zone would be a guess"
     last = datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))
     assert iso_time(last) == "9999-12-31T23:59:59.999999-01:00"
     assert iso_time("Fri, 31 Dec 9999 23:59:59 -0100") == "9999-12-31T23:59:59-01:00"
