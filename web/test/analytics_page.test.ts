@@ -1,9 +1,9 @@
 // @vitest-environment jsdom
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { AnalyticsPage } from "../src/app/analytics_page.tsx";
-import { now, prefs } from "../src/app/state.ts";
+import { now, prefs, route } from "../src/app/state.ts";
 import { formatIso, HOUR, ms, type Ms } from "../src/model/units.ts";
-import { hide, show, visit } from "./page.ts";
+import { hide, settle, show, visit } from "./page.ts";
 
 const NOW = ms(Date.parse("2025-12-21T12:10:00Z"));
 const ago = (hours: number): Ms => ms(NOW - hours * HOUR);
@@ -20,7 +20,8 @@ async function answer(url: string): Promise<Response> {
     return { start, end, positive: 1, neutral: 0, negative: 0 };
   });
   const delays = { edges_ms: [], counts: [], count: 0, p50_ms: null, p95_ms: null };
-  return Response.json({ resolution: "1h", total: hours, whole_from: null, windows, labels: {}, arrival: delays, scoring: delays });
+  const coverage = ["AAPL", "tag:ai"].map((subject) => ({ subject, counts: windows.map(() => 1) }));
+  return Response.json({ coverage, resolution: "1h", total: hours, whole_from: null, windows, labels: {}, arrival: delays, scoring: delays });
 }
 
 /** What the page with this address asks for, in hours, and says. */
@@ -54,5 +55,18 @@ describe("a chosen beginning", () => {
     const { hours, text } = await open(`?from=${formatIso(ago(240))}`);
     expect(hours).toBe(168);
     expect(text).toMatch(/do not reach back .*counted from Dec 14/);
+  });
+});
+
+describe("a subject of the coverage, of which there are all whichever is chosen", () => {
+  it.each([
+    [".coverage-name:nth-of-type(2)", { tag: "ai" }],
+    [".coverage-row:nth-child(2) .coverage-cell", { tag: "ai", from: formatIso(ago(24 + 1 / 6)), to: formatIso(ago(23 + 1 / 6)) }],
+    [".coverage-name:nth-of-type(1)", {}],
+  ])("takes the place of the one before: %s", async (place, filters) => {
+    await open("?ticker=AAPL");
+    document.querySelector<HTMLButtonElement>(place)?.click();
+    await settle();
+    expect(route.value.filters).toEqual(filters);
   });
 });

@@ -81,6 +81,27 @@ describe("a date among the filters", () => {
   });
 });
 
+describe("a span among the filters", () => {
+  it("ends where a beginning and an end of one's own are asked for", async () => {
+    await open("/records?hours=24");
+    const taken = field("Taken in");
+    taken.value = "range";
+    changed(taken);
+    await settle();
+    expect(route.value.filters.hours).toBeUndefined();
+    expect(field("From").value).toBe("");
+  });
+
+  it("can be seen and taken off beside an end of its own, as the analytics page asks", async () => {
+    await open("/records?hours=24&to=2025-12-21T10:00:00Z");
+    const chip = document.querySelector<HTMLButtonElement>("[aria-label='Remove the last 24 hours']");
+    chip?.click();
+    await settle();
+    expect(route.value.filters).toEqual({ to: "2025-12-21T10:00:00Z" });
+    expect(document.querySelector("[aria-label^='Remove the last']")).toBeNull();
+  });
+});
+
 describe("a ticker among the filters", () => {
   it("keeps the focus when it is asked for", async () => {
     await open("/records");
@@ -108,6 +129,18 @@ describe("a ticker among the filters", () => {
     go({ filters: { ...route.value.filters, label: "positive" } });
     await settle();
     expect([ticker.value, ticker.getAttribute("aria-invalid")]).toEqual([kept, "false"]);
+  });
+
+  it("follows the address again after something was typed and taken back, which is no change to a browser", async () => {
+    await open("/records?ticker=AAPL");
+    const ticker = field("Ticker");
+    ticker.focus();
+    type(ticker, "AAPLX");
+    type(ticker, "AAPL");
+    ticker.blur();
+    go({ filters: {} });
+    await settle();
+    expect(ticker.value).toBe("");
   });
 
   it("follows the address", async () => {

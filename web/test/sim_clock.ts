@@ -5,7 +5,7 @@ import { ms, type Ms } from "../src/model/units.ts";
 declare function setImmediate(run: () => void): void;
 
 interface Sleeper {
-  readonly at: number;
+  at: number;
   wake(): void;
 }
 
@@ -37,6 +37,12 @@ export class SimClock implements Clock {
       signal.addEventListener("abort", sleeper.wake);
       this.#sleepers.push(sleeper);
     });
+
+  /** Sets the clock, as its owner does: who sleeps is not woken by it, nor kept longer. */
+  set(by: number): void {
+    this.#now += by;
+    for (const sleeper of this.#sleepers) sleeper.at += by;
+  }
 
   /** How many wait for their time. */
   get asleep(): number {

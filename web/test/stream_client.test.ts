@@ -243,6 +243,13 @@ describe("the stream client", () => {
     expect(rig.streams().map(({ url }) => url.includes("MSFT"))).toEqual([false, true, false]);
   });
 
+  it("waits no longer because the clock was set back meanwhile", async () => {
+    await started(() => refuse(429, { "Retry-After": "20" }), "g1.0");
+    rig.clock.set(-7_200_000);
+    await rig.clock.advance(21_000);
+    expect(rig.streams().length).toBe(2);
+  });
+
   it.each([5, 90])("goes on polling while the server has no room for its stream, and asks for one again after %i s", async (wait) => {
     const refusal = { detail: "all 9 stream connections are taken; poll /changes", max_connections: 9 };
     await started((url) => {

@@ -190,12 +190,15 @@ export function NamesPanel({ title, name, rows, filters, empty }: { title: strin
   );
 }
 
+/** Coverage tells of every subject whichever is chosen, so another one takes its place. */
+const NO_SUBJECT = { ticker: null, tag: null } as const;
+
 export function CoveragePanel({ facets, filters }: PanelProps) {
   const pointed = useSignal<string | null>(null);
   const { coverage, windows } = facets;
   const chooseCell = (row: CoverageRow, window: Window): void => {
     const { name, value } = subjectFilter(row.subject);
-    go({ filters: withFilters(filters, { [name]: value, from: formatIso(window.start), to: formatIso(window.end) }) });
+    go({ filters: withFilters(filters, { ...NO_SUBJECT, [name]: value, from: formatIso(window.start), to: formatIso(window.end) }) });
   };
   return (
     <Panel title="Coverage" span={12} note={pointed.value ?? `the busiest subjects; a taller column is more articles in ${spokenOf(facets.resolution)}, no column is no news`}>
@@ -209,7 +212,7 @@ export function CoveragePanel({ facets, filters }: PanelProps) {
           ticks={timeTicks(windows)}
           onSubject={(row) => {
             const { name, value } = subjectFilter(row.subject);
-            pick(name, value);
+            go({ filters: withFilters(filters, { ...NO_SUBJECT, [name]: filters[name] === value ? null : value }) });
           }}
           onCell={chooseCell}
           onPoint={(text) => (pointed.value = text)}

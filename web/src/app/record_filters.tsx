@@ -68,11 +68,14 @@ function useTyped(value: string, commit: (text: string) => void) {
   return { field: { ref, onInput: () => void (typing.current = true) }, typing, wrong, done };
 }
 
-/** A field that is asked when the reader leaves it or presses Enter, not at every letter. */
+/**
+ * A field that is asked when the reader leaves it or presses Enter, not at every letter. What was typed and taken back is
+ * no change to a browser, so that it is left is heard too.
+ */
 function TextField({ label, name, placeholder, suggest }: { label: string; name: "ticker" | "tag"; placeholder: string; suggest: readonly { value: string; label: string }[] }) {
   const value = route.value.filters[name] ?? "";
   const listId = useId();
-  const { field, wrong, done } = useTyped(value, (typed) => {
+  const { field, typing, wrong, done } = useTyped(value, (typed) => {
     const text = typed.trim();
     const read = text === "" ? null : readFilter(name, text);
     wrong.value = text !== "" && read === null;
@@ -96,6 +99,7 @@ function TextField({ label, name, placeholder, suggest }: { label: string; name:
             aria-invalid={wrong.value}
             aria-describedby={wrong.value ? `${id}-wrong` : undefined}
             onChange={done}
+            onBlur={(event) => typing.current && done(event)}
           />
           <datalist id={listId}>
             {suggest.map((row) => (
@@ -182,7 +186,7 @@ function TimeField() {
   const value = ranged ? RANGE : (filters.hours ?? "");
   const choose = (text: string): void => {
     asked.value = text === RANGE;
-    if (text !== RANGE) setFilters({ hours: text || null, from: null, to: null });
+    setFilters(text === RANGE ? { hours: null } : { hours: text || null, from: null, to: null });
   };
   return (
     <>
@@ -236,12 +240,13 @@ function RangeField({ name, label }: { name: "from" | "to"; label: string }) {
 
 const BINS = ["score", "arrival", "scoring"] as const;
 
-/** Bins come from a click on the analytics page; here they can be taken off. */
-function BinChips() {
+/** Bins, and a span beside an end of its own, come from the analytics page; here they can be taken off. */
+function Chips() {
   const { filters } = route.value;
+  const isRange = filters.from !== undefined || filters.to !== undefined;
   return (
     <>
-      {BINS.map((name) => {
+      {[...BINS, ...(isRange ? (["hours"] as const) : [])].map((name) => {
         const value = filters[name];
         if (value === undefined) return null;
         return (
@@ -274,7 +279,7 @@ export function RecordFilters() {
         <LabelField />
         <SelectField label="Model" name="model" rows={choices.models} />
         <TimeField />
-        <BinChips />
+        <Chips />
         <button type="button" class="button filters-clear" disabled={count === 0} onClick={() => go({ filters: NO_FILTERS })}>
           Clear
         </button>

@@ -171,6 +171,9 @@ function Body({ run, again }: { run: RunDetail; again: () => void }) {
     said.value = found.report?.breaches.length === 0 ? "Compared: inside all thresholds." : "Compared: outside the thresholds.";
     again();
   };
+  const { report, worst } = compared.value ?? { report: null, worst: [] };
+  // What is live may have changed since they were compared.
+  const fits = report !== null && report.before === names?.before && report.after === names.after;
   return (
     <>
       <div class="page-head">
@@ -184,7 +187,7 @@ function Body({ run, again }: { run: RunDetail; again: () => void }) {
       </div>
       <Facts run={run} />
       {names !== null && run.state !== "cancelled" && <RunOverlay names={{ ...names, live: run.live }} state={run.state} />}
-      {names !== null && <RunReport run={run} report={compared.value?.report ?? run.report} worst={compared.value?.worst ?? []} names={names} />}
+      {names !== null && <RunReport run={run} report={report ?? run.report} worst={fits ? worst : []} names={names} />}
       {wish.value !== null && <AdminDialog wish={wish.value} close={() => (wish.value = null)} />}
     </>
   );

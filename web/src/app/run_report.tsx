@@ -197,7 +197,7 @@ export function RunReport({ run, report, worst, names }: { run: RunDetail; repor
           )}
         </TablePanel>
       )}
-      <Worst run={run} known={worst} names={names} />
+      <Worst key={`${names.before} ${names.after}`} run={run} known={worst} names={names} />
     </div>
   );
 }

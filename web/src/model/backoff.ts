@@ -12,11 +12,14 @@ export function backoff(failures: number, random: number): Ms {
   return ms(Math.round(BACKOFF_BASE + random * (ceiling - BACKOFF_BASE)));
 }
 
-/** `Retry-After` in seconds or as a date. Null when absent or unreadable; never longer than five minutes. */
+/** Five minutes. */
+export const LONGEST_WAIT = ms(300_000);
+
+/** `Retry-After` in seconds or as a date. Null when absent or unreadable; never longer than `LONGEST_WAIT`. */
 export function retryAfter(header: string | null, now: Ms): Ms | null {
   if (header === null || header.trim() === "") return null;
   const seconds = Number(header);
   const wait = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(header) - now;
   if (Number.isNaN(wait)) return null;
-  return ms(Math.min(Math.max(wait, 0), 300_000));
+  return ms(Math.min(Math.max(wait, 0), LONGEST_WAIT));
 }

@@ -1,5 +1,5 @@
 import type { EventSourceMessage } from "eventsource-parser";
-import { backoff, retryAfter } from "../model/backoff.ts";
+import { backoff, LONGEST_WAIT, retryAfter } from "../model/backoff.ts";
 import { QUIET_AFTER } from "../model/health.ts";
 import { INITIAL_LINK, KEPT_FOR, type Link } from "../model/protocol.ts";
 import { raw, textOf } from "../model/raw.ts";
@@ -146,8 +146,8 @@ export class StreamClient {
         await this.#sleep(ms(60_000));
       } else if (this.#link.failures >= FAILURES_BEFORE_POLLING) {
         await this.#pollForAWhile();
-      } else if (this.#deps.clock.now() < this.#noStreamBefore) {
-        await this.#wait(subMs(this.#noStreamBefore, this.#deps.clock.now()), this.#link.detail);
+      } else if (this.#pause() > 0) {
+        await this.#wait(this.#pause(), this.#link.detail);
       } else {
         await this.#streamOnce();
       }
@@ -168,6 +168,12 @@ export class StreamClient {
   #blockedPhase(): "offline" | "paused" | null {
     if (!this.#deps.isOnline()) return "offline";
     return this.#paused || this.#filters.subjects.length === 0 ? "paused" : null;
+  }
+
+  /** What is left to wait. More than the longest wait there is means that the clock was set back. */
+  #pause(): Ms {
+    const left = subMs(this.#noStreamBefore, this.#deps.clock.now());
+    return left > LONGEST_WAIT ? ms(0) : left;
   }
 
   #sleep(wait: Ms): Promise<void> {
