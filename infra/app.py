@@ -3,6 +3,7 @@
 `-c windows=driver`.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,7 +74,10 @@ def build(
         data.add_dependency(replica, "S3 copies only into buckets that are there")
     pipeline = PipelineStack(app, "Pipeline", stage, data, bundle_mode, drive_windows, **named("pipeline"))
     api = ApiStack(app, "Api", stage, data, bundle_mode, **named("api"))
-    ops = OpsStack(app, "Ops", stage, api.http_api.api_id, context or {}, **named("ops"))
+    ops = OpsStack(app, "Ops", stage, api.http_api.api_id, **named("ops"))
+    for stack in (data, ops) if context else ():
+        # The next deployment must know; one that breaks off has changed the first of them and not the last.
+        cdk.CfnOutput(stack, "Context", value=json.dumps(dict(context or {}), sort_keys=True))
     # A budget is the account's, not a region's: the stage has it already.
     wanted = guardrail and not stage.standby
     budget = GuardrailStack(app, "Guardrail", stage, ops.topic, **named("guardrail")) if wanted else None

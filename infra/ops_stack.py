@@ -1,8 +1,5 @@
 """Ops: alarms from their table, the operators' topic, and one dashboard in the order an operator asks."""
 
-import json
-from collections.abc import Mapping
-
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
@@ -20,13 +17,9 @@ from infra.stages import Stage
 class OpsStack(cdk.Stack):
     """The operators' view."""
 
-    def __init__(
-        self, scope: Construct, name: str, stage: Stage, http_api: str, context: Mapping[str, str], **more: object
-    ) -> None:
-        """`http_api`: the API's id. `context`: what the command line asked for, which the next deployment must know."""
+    def __init__(self, scope: Construct, name: str, stage: Stage, http_api: str, **more: object) -> None:
+        """`http_api`: the API's id."""
         super().__init__(scope, name, **more)
-        if context:
-            cdk.CfnOutput(self, "Context", value=json.dumps(dict(context), sort_keys=True))
         # Without a key: AWS' own for topics lets no alarm use it, and one of ours is 1.00 a month to hide names of
         # alarms, on disks that SNS encrypts anyway.
         self.topic = sns.Topic(self, "Alarms", topic_name=physical(stage.name, TOPIC), enforce_ssl=True)

@@ -1,5 +1,6 @@
 """`candlewick deploy`: doctor, synth, diff, deploy, upload the site, smoke test. Says what it will do, asks."""
 
+import fcntl
 import json
 import mimetypes
 import os
@@ -8,11 +9,12 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from contracts.errors import BadRequest, Transient, Unusable
+from contracts.errors import BadRequest, Conflict, Transient, Unusable
 from ops.console import say
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -23,8 +25,10 @@ MIN_NODE: Final = 20
 STDERR: Final = 2
 OUTPUTS: Final = Path("build") / "deploy-outputs.json"
 ASSEMBLY: Final = Path("build") / "cdk.out"
-#: The stack that says what the last deployment was asked for with `-c`.
-OPS_STACK: Final = "{stage}-candlewick-ops"
+LOCK: Final = Path("build") / "deploy.lock"
+#: The stacks that say what the last deployment was asked for with `-c`: one of the first and the last, since one that
+#: broke off came to the first alone.
+TOLD_BY: Final = ("{stage}-candlewick-ops", "{stage}-candlewick-data")
 #: The table whose change stream a standby region must be told.
 ITEMS: Final = "{stage}-sentiment-items-primary"
 
@@ -97,16 +101,36 @@ def deploy(plan: Plan, yes: bool, dry_run: bool, root: Path = ROOT) -> bool:
     if dry_run:
         say("nothing was done (--dry-run)")
         return False
-    for step in steps[:3]:
-        say(f"— {step.name}")
-        step.run()
-    if not yes and not _agreed(plan):
-        say("nothing was changed")
-        return False
-    for step in steps[3:]:
-        say(f"— {step.name}")
-        step.run()
+    with alone(plan, root):
+        for step in steps[:3]:
+            say(f"— {step.name}")
+            step.run()
+        if not yes and not _agreed(plan):
+            say("nothing was changed")
+            return False
+        for step in steps[3:]:
+            say(f"— {step.name}")
+            step.run()
     return True
+
+
+@contextmanager
+def alone(plan: Plan, root: Path) -> Iterator[None]:
+    """No other deployment from this checkout meanwhile: it would write other templates over those that were agreed to.
+    Raises `Conflict`."""
+    path = root / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            other = file.read().strip() or "another stage"
+            raise Conflict(f"{other} is being deployed from this checkout: wait, or use another checkout") from None
+        file.truncate(0)
+        file.write(f"{plan.stage} {plan.region} (process {os.getpid()})\n".replace("  ", " "))
+        file.flush()
+        yield
 
 
 def steps_of(plan: Plan, root: Path) -> list[Step]:
@@ -169,16 +193,14 @@ def refuse_to_drop(plan: Plan) -> None:
     from infra.stages import STAGES
 
     region = plan.region or STAGES[plan.stage].region
+    before: dict[str, str] = {}
     try:
         cloudformation = boto3.client("cloudformation", region_name=region)
-        (stack,) = cloudformation.describe_stacks(StackName=OPS_STACK.format(stage=plan.stage))["Stacks"]
+        for name in TOLD_BY:
+            before |= _told_by(cloudformation, name.format(stage=plan.stage))
     except (BotoCoreError, ClientError) as error:
-        if "does not exist" in str(error):
-            return
         raise Unusable(f"CloudFormation: {error}") from None
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}
-    before: dict[str, str] = json.loads(outputs.get("Context", "{}"))
-    dropped = [f"-c {name}={value}" for name, value in before.items() if name not in plan.asked()]
+    dropped = [f"-c {name}={value}" for name, value in sorted(before.items()) if name not in plan.asked()]
     if dropped:
         raise BadRequest(f"the last deployment had {' '.join(dropped)}: give it again, or end it with -c NAME=")
     had, wanted = _regions(before), _regions(plan.asked())
@@ -189,6 +211,21 @@ def refuse_to_drop(plan: Plan) -> None:
         )
     for command in left_behind(plan, before, region):
         say(f"stays, and costs, until you delete it: {command}")
+
+
+def _told_by(cloudformation: Any, name: str) -> dict[str, str]:
+    """The context a stack was deployed with; none of one that is not there."""
+    from botocore.exceptions import ClientError
+
+    try:
+        (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return {}
+        raise
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}
+    context: dict[str, str] = json.loads(outputs.get("Context", "{}"))
+    return context
 
 
 def _regions(asked: Mapping[str, str]) -> frozenset[str]:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from api.auth import ADMIN_SECRET
 from api.keyring import SECRET_NAME
 from contracts.clock import ManualClock
-from contracts.errors import BadRequest, Transient, Unusable
+from contracts.errors import BadRequest, Conflict, Transient, Unusable
 from ops import cost_cmd, dashboards_cmd, deploy_cmd, scale
 from ops.cli import app
 from ops.cost import Load, documents_figure, estimate, total_usd, units_per_bucket_batch
@@ -216,16 +216,18 @@ def test_the_smoke_test_asks_the_api_the_page_and_what_there_is_not(tmp_path: Pa
 
 
 def cloudformation(region: str, context: dict[str, str] | None) -> BaseClient:
-    """CloudFormation that answers once for the Ops stack as a deployment left it; None: there is none. Botocore checks
-    both question and answer."""
+    """CloudFormation that answers once for each stack, as a deployment left it that broke off before the last; None:
+    there is none. Botocore checks both question and answer."""
     client = boto3.session.Session("key", "secret").client("cloudformation", region)
-    stubber, asked = Stubber(client), {"StackName": "prod-candlewick-ops"}
-    if context is None:
-        stubber.add_client_error("describe_stacks", "ValidationError", "Stack prod-candlewick-ops does not exist")
-    else:
-        stack = {"StackName": asked["StackName"], "CreationTime": datetime.now(UTC), "StackStatus": "CREATE_COMPLETE"}
-        written = [{"OutputKey": "Context", "OutputValue": json.dumps(context)}] if context else []
-        stubber.add_response("describe_stacks", {"Stacks": [stack | {"Outputs": written}]}, asked)
+    stubber = Stubber(client)
+    for name in ("prod-candlewick-ops", "prod-candlewick-data"):
+        if context is None:
+            stubber.add_client_error("describe_stacks", "ValidationError", f"Stack {name} does not exist")
+            continue
+        stack = {"StackName": name, "CreationTime": datetime.now(UTC), "StackStatus": "CREATE_COMPLETE"}
+        told = context if name.endswith("data") else dict(list(context.items())[1:])
+        written = [{"OutputKey": "Context", "OutputValue": json.dumps(told)}] if told else []
+        stubber.add_response("describe_stacks", {"Stacks": [stack | {"Outputs": written}]}, {"StackName": name})
     stubber.activate()
     return client
 
@@ -273,6 +275,18 @@ def test_copies_come_and_go_one_by_one(before, now, refused, monkeypatch):
     monkeypatch.setattr(boto3, "client", lambda service, region_name: cloudformation(region_name, context))
     with pytest.raises(BadRequest, match="one region") if refused else nullcontext():
         deploy_cmd.refuse_to_drop(deploy_cmd.plan_of("prod", "", [f"replicas={now}"]))
+
+
+def test_one_deployment_at_a_time_from_a_checkout(tmp_path: Path):
+    """The other's templates would be written over those that were agreed to."""
+    with (
+        deploy_cmd.alone(deploy_cmd.plan_of("prod", "us-west-2", []), tmp_path),
+        pytest.raises(Conflict, match=r"prod us-west-2 .* is being deployed"),
+        deploy_cmd.alone(deploy_cmd.plan_of("dev", "", []), tmp_path),
+    ):
+        raise AssertionError("both at once")
+    with deploy_cmd.alone(deploy_cmd.plan_of("dev", "", []), tmp_path):
+        assert (tmp_path / deploy_cmd.LOCK).read_text().startswith("dev (process")
 
 
 def test_what_a_deployment_leaves_behind_is_named():
