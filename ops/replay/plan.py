@@ -38,10 +38,10 @@ MEASURABLE_SECONDS: Final = 3
 MODEL_TEXTS_PER_SECOND: Final = 800
 #: Parts a run is cut into at least, for its bar, its pace and its workers.
 MIN_TASKS: Final = 64
-MAX_TASK_GROUPS: Final = 1_200
+MAX_TASK_DIGESTS: Final = 1_200
 MAX_TASK_HOURS: Final = 6_000
-"""What a task came to is one control document, with a digest of each group and each hour it wrote: 400 KB at most in
-DynamoDB."""
+"""What a task came to is one control document, with a digest of each group and each of its lanes, and each hour it
+wrote: 400 KB at most in DynamoDB."""
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -142,7 +142,8 @@ def make_plan(
     created_at = iso_ms(home.clock.now_ms())  # before the bounds: what arrives later is later
     tips = heads(home.log, SCORED_STREAM)
     wanted = Filter(wish.start_ms, wish.end_ms, wish.subjects, wish.without_sources)
-    scan = Scan(settings.allowed_lateness_ms, wanted)
+    lanes = _lanes(home, settings)
+    scan = Scan(settings.allowed_lateness_ms, wanted, lanes, home.clock.now_ms() if settings.expire else None)
     segments = []
     start = Start(wish.log_from_ms, wish.log_positions)
     failed_bucket = _failed_bucket(home, settings) if "failed" in wish.sources else None
@@ -166,7 +167,7 @@ def make_plan(
         model=wish.model,
         model_version=version,
         allowed_lateness_ms=settings.allowed_lateness_ms,
-        lanes=_lanes(home, settings),
+        lanes=lanes,
         complete=wanted.everything and not partial_log and bool({"auto", "log", "lake"} & set(wish.sources)),
         segments=tuple(segments),
         tips=_covered(home.log, wish.sources, segments, tips),
@@ -329,14 +330,16 @@ def tasks_of(plan: Plan, target_records: int) -> Iterator[tuple[Group, ...]]:
     plan would not come to `MIN_TASKS` of them, so that many small subjects do not cost a commit each."""
     target_records = min(target_records, max(1, plan.census.records // MIN_TASKS))
     task: list[Group] = []
-    records = hours = 0
+    records = hours = digests = 0
     for group in plan.groups:
-        full = len(task) == MAX_TASK_GROUPS or hours + len(group.hours) > MAX_TASK_HOURS
+        named = 1 + (min(plan.lanes, group.records) if plan.lanes > 1 else 0)  # each lane has a digest of its own
+        full = digests + named > MAX_TASK_DIGESTS or hours + len(group.hours) > MAX_TASK_HOURS
         if task and (full or records + group.records > target_records):
             yield tuple(task)
-            task, records, hours = [], 0, 0
+            task, records, hours, digests = [], 0, 0, 0
         task.append(group)
         records += group.records
         hours += len(group.hours)
+        digests += named
     if task:
         yield tuple(task)

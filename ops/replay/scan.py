@@ -14,7 +14,7 @@ from contracts.bucket import member_hashes
 from contracts.errors import BadEvent
 from contracts.hashing import member_hash
 from contracts.instants import date_of
-from contracts.resolution import DAY_MS, HOUR_MS, RESOLUTIONS
+from contracts.resolution import DAY_MS, FINEST, HOUR_MS, RESOLUTIONS
 from ops.replay.sources import Segment
 
 #: Bytes a bucket takes in DynamoDB besides its members or children, and one child summary: measured on made-up news.
@@ -25,8 +25,9 @@ WRITE_UNIT_BYTES: Final = 1_024
 
 
 class Census(msgspec.Struct, frozen=True):
-    """What the sources hold. `events` are distinct ones that count; `buckets` by resolution; times in milliseconds;
-    `write_units` as DynamoDB bills them, estimated from the number of children and members of every bucket."""
+    """What the sources hold. `events` are distinct ones that count; times in milliseconds; `buckets` that a run writes,
+    by resolution, those of lanes (expected) with the minutes; `write_units` as DynamoDB bills them, estimated from the
+    number of children and members of every bucket."""
 
     records: int
     by_kind: dict[str, int]
@@ -72,11 +73,14 @@ class Filter:
 
 
 class Scan:
-    """Takes records in log order, answers with a census and the work units."""
+    """Takes records in log order, answers with a census and the work units. `expires_ms`: the present where buckets
+    expire, whose time to live is then over for some; None where they stay."""
 
-    def __init__(self, allowed_lateness_ms: int, wanted: Filter) -> None:
+    def __init__(self, allowed_lateness_ms: int, wanted: Filter, lanes: int = 1, expires_ms: int | None = None) -> None:
         self._allowed_lateness_ms = allowed_lateness_ms
         self._filter = wanted
+        self._lanes = lanes
+        self._expires_ms = expires_ms
         self.left_out: set[str] = set()
         """News sources that were met and left out."""
         self._identities: list[numpy.ndarray] = []
@@ -145,7 +149,7 @@ class Scan:
         groups = []
         for subject in sorted(self._minutes):
             starts, counts = _added_up(self._minutes[subject])
-            counted, units = _buckets_of(starts, counts)
+            counted, units = _buckets_of(starts, counts, self._lanes, self._expires_ms)
             buckets.update(counted)
             write_units += units
             groups += _groups_of(subject, starts, counts)
@@ -184,17 +188,28 @@ def _distinct(parts: list[numpy.ndarray]) -> int:
     return 1 + int(numpy.count_nonzero(everything[1:] != everything[:-1]))
 
 
-def _buckets_of(starts: numpy.ndarray, counts: numpy.ndarray) -> tuple[dict[str, int], int]:
-    """(buckets by resolution, write units) of a subject with events in these minutes."""
+def _buckets_of(
+    starts: numpy.ndarray, counts: numpy.ndarray, lanes: int, expires_ms: int | None
+) -> tuple[dict[str, int], int]:
+    """(buckets by resolution, write units) of a subject with events in these minutes. A bucket past its time to live is
+    not written; its parents hold its summary."""
     counted: dict[str, int] = {}
-    write_units = int(numpy.sum(-(-(BUCKET_BYTES + MEMBER_BYTES * counts) // WRITE_UNIT_BYTES)))
-    finer = starts
-    counted[RESOLUTIONS[0].name] = len(starts)
-    for resolution in RESOLUTIONS[1:]:
-        finer, children = numpy.unique(finer - finer % resolution.width_ms, return_counts=True)
-        counted[resolution.name] = len(finer)
-        write_units += int(numpy.sum(-(-(BUCKET_BYTES + CHILD_BYTES * children) // WRITE_UNIT_BYTES)))
-    return counted, write_units
+    write_units = 0
+    windows, sizes = starts, MEMBER_BYTES * counts
+    for resolution in RESOLUTIONS:
+        if resolution is not FINEST:
+            windows, children = numpy.unique(windows - windows % resolution.width_ms, return_counts=True)
+            sizes = CHILD_BYTES * children
+        lives = numpy.full(len(windows), expires_ms is None)
+        if expires_ms is not None:
+            lives = windows + (resolution.width_ms + resolution.ttl_ms) > expires_ms
+        counted[resolution.name] = int(numpy.count_nonzero(lives))
+        write_units += int(numpy.sum(-(-(BUCKET_BYTES + sizes[lives]) // WRITE_UNIT_BYTES)))
+        if resolution is FINEST and lanes > 1:
+            in_lanes = round(float(numpy.sum(lanes * (1 - (1 - 1 / lanes) ** counts[lives]))))
+            counted[resolution.name] += in_lanes
+            write_units += in_lanes
+    return counted, write_units + sum(counted.values())  # each is told to the index of what was touched, too
 
 
 def _groups_of(

@@ -54,7 +54,9 @@ class Work:
             tallies.append(tally)
         tally = add_up(tallies)
         writer = GenerationWriter(self._home.buckets, self._generation, self._home.clock, self._settings.expire)
-        hours = writer.write(buckets, self._states.hours_written(name), lambda hours: self._states.keep(name, hours))
+        kept = writer.alive(buckets)
+        tally.buckets = len(kept)
+        hours = writer.write(kept, self._states.hours_written(name), lambda hours: self._states.keep(name, hours))
         self._states.finish(name, hours, tally)
         return {
             "records": tally.records,

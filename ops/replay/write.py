@@ -38,7 +38,7 @@ class GenerationWriter:
     def write(self, buckets: Sequence[Bucket], skip: set[int], keep: Callable[[set[int]], None]) -> set[int]:
         """Write a task's buckets, all but those of the hours in `skip`; `keep` is told the hours that are durable
         after each slice but the last. Returns all hours. Raises `Transient` when the store stays down."""
-        hours, coarse = _by_hour(self._alive(buckets))
+        hours, coarse = _by_hour(buckets)
         done = set(skip)
         limit = BULK_BUCKETS if self._bulk else GUARDED_BUCKETS
         pending: list[Bucket] = []
@@ -57,8 +57,8 @@ class GenerationWriter:
         self._put(pending + coarse)
         return done | set(starts)
 
-    def _alive(self, buckets: Sequence[Bucket]) -> Sequence[Bucket]:
-        """A bucket past its TTL would be deleted as soon as written; its parents hold its summary."""
+    def alive(self, buckets: Sequence[Bucket]) -> Sequence[Bucket]:
+        """Those to write: one past its TTL would be deleted as soon as written; its parents hold its summary."""
         if not self._expire:
             return buckets
         now_ms = self._clock.now_ms()
