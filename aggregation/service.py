@@ -13,6 +13,7 @@ from aggregation.changes import MAX_CHANGE_EVENTS, changes_of
 from aggregation.event import Event, decode, decode_all
 from aggregation.gather import Gathered, gather_chunks, in_lanes
 from aggregation.group import Group, Single, newest_of_subjects
+from aggregation.instant_table import instant_ms
 from aggregation.lanes import Lanes
 from aggregation.operator import Batch, Limits, State, Step, keys_needed, step
 from aggregation.rollup import ancestors
@@ -26,7 +27,7 @@ from contracts.errors import BadEvent, Conflict, Transient
 from contracts.generation import live_generation
 from contracts.kinesis import Chunk, StreamRecord
 from contracts.ports import BucketStore, ControlStore, Lake
-from contracts.resolution import HOUR_MS, MINUTE_MS
+from contracts.resolution import HOUR_MS, MINUTE_MS, window_start_ms
 from contracts.settings import AggregatorSettings
 
 MAX_COMMIT_ATTEMPTS = 20
@@ -228,6 +229,21 @@ def _aside(record: StreamRecord, aside: SetAside, kind: Kind) -> Aside:
     return aside_of(kind, record, aside.reason, aside.detail, f"{aside.event.subject} {aside.event.event_id}")
 
 
+def _again(events: Iterable[Event], too_late: Sequence[SetAside]) -> list[SetAside]:
+    """What came again in the batch in which it is expired. It is set aside as often as it came: what came more often
+    than that was counted, in the eyes of whoever counts."""
+    expired = {_identity(aside.event): aside for aside in too_late if aside.reason == "expired"}
+    if not expired:
+        return []
+    told = {id(aside.event) for aside in too_late}
+    same = ((event, expired.get(_identity(event))) for event in events if id(event) not in told)
+    return [aside._replace(event=event) for event, aside in same if aside is not None]
+
+
+def _identity(event: Event) -> tuple[str, str, int]:
+    return event.subject, event.event_id, window_start_ms(instant_ms(event.event_time), MINUTE_MS)
+
+
 class _Decoding:
     """A batch's records decoded a chunk at a time: the records that are events in `places`, in order, those that are
     not in `bad`."""
@@ -253,7 +269,8 @@ class _Decoding:
         if not decided.too_late and not decided.quarantined:
             return self.bad
         places = dict(zip(map(id, gathered.events), itertools.chain.from_iterable(self.places), strict=True))
-        late = [_aside(places[id(aside.event)], aside, "late") for aside in decided.too_late]
+        too_late = [*decided.too_late, *_again(gathered.events, decided.too_late)]
+        late = [_aside(places[id(aside.event)], aside, "late") for aside in too_late]
         return self.bad + late + [_aside(places[id(each.event)], each, "quarantined") for each in decided.quarantined]
 
     def _one_by_one(self, records: Iterable[StreamRecord]) -> list[Event]:

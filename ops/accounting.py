@@ -21,7 +21,7 @@ from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.generation import live_generation
 from contracts.hashing import member_hash
 from contracts.resolution import COARSEST, window_start_ms
-from ops.asides import standing
+from ops.asides import built_from, standing
 from ops.console import say
 from ops.replay.sources import batches
 from ops.replay.stitch import Piece, heads, log_after, stitched
@@ -110,7 +110,8 @@ def _add_newer(home: Home, received: "_Received", tips: Mapping[str, str]) -> di
 
 class _Received:
     """What came on the stream. With TTLs an event may come when its minute is gone: the aggregator set it aside as
-    expired, also when it had counted in its time; one that came more often than it was expired did."""
+    expired, also when it had counted in its time; one that came more often than it was expired did. What was set aside
+    and then read by a replay that went live is judged anew."""
 
     def __init__(self, home: Home, allowed_lateness_ms: int, expire: bool, damaged: Callable[[str], None]) -> None:
         self.records = 0
@@ -121,6 +122,7 @@ class _Received:
         self._expire = expire
         self._damaged = damaged
         self._now_ms = home.clock.now_ms()
+        self.is_built_from = built_from(home)
         self._expired: Counter[str] = Counter()
         self._doubtful: dict[str, list[Event]] = {}
 
@@ -128,7 +130,8 @@ class _Received:
         """More of the stream, in its order."""
         if self._expire:
             late = list_asides(self._home.lake, "late", self._damaged)
-            self._expired = Counter(line["event_key"] for line in late if line["reason"] == "expired")
+            expired = (line for line in late if line["reason"] == "expired" and not self.is_built_from(line))
+            self._expired = Counter(line["event_key"] for line in expired)
         for piece in pieces:
             for lines in batches(piece.lines):
                 self._add_batch(lines)
@@ -139,7 +142,11 @@ class _Received:
 
     def accepted_names(self) -> set[str]:
         """Which refused events were also accepted: once in time and once, ingested again, too late."""
-        names = {(name.partition(" ")[0], member_hash(name.partition(" ")[2])): name for name in self.refused}
+        return self.accepted_among(self.refused)
+
+    def accepted_among(self, events: Iterable[str]) -> set[str]:
+        """Those of some names that were accepted."""
+        names = {(name.partition(" ")[0], member_hash(name.partition(" ")[2])): name for name in events}
         return {names[pair] for key, hashed in self.accepted if (pair := (key.subject, hashed)) in names}
 
     def is_living(self, key: BucketKey) -> bool:
@@ -195,8 +202,9 @@ def _account_of(home: Home, received: _Received, damaged: Callable[[str], None])
     set_aside = list(standing(home.lake, "quarantined", damaged))
     quarantined_scored = {line["event_key"] for line in set_aside if line["stream"] == SCORED_STREAM} - accepted_names
     quarantined_raw = {line["event_key"] for line in set_aside if line["stream"] == RAW_STREAM}
-    late = standing(home.lake, "late", damaged)
-    too_late = {line["event_key"] for line in late} - accepted_names - quarantined_scored
+    late = list(standing(home.lake, "late", damaged))
+    counted_since = received.accepted_among({line["event_key"] for line in late if received.is_built_from(line)})
+    too_late = {line["event_key"] for line in late} - accepted_names - quarantined_scored - counted_since
     distinct = len(received.accepted) + len(received.refused - accepted_names)
     generation = live_generation(home.control)
     counted = sum(

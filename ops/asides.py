@@ -1,15 +1,19 @@
 """Records that were set aside and still stand: those that went back onto their stream do not count as quarantined."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, Final
 
 import typer
 
 from contracts.aside import Kind, Place, list_asides, place_of
 from contracts.errors import BadEvent
+from contracts.events import SCORED_STREAM
+from contracts.generation import RUN_KIND, live_generation
 from contracts.ports import Lake
 from ops.console import PARTIAL, say
+from stores.home import Home
 
 #: Objects below it name the records that went back.
 REDRIVEN_PREFIX: Final = "redriven/"
@@ -20,6 +24,25 @@ def standing(lake: Lake, kind: Kind, damaged: Callable[[str], None] = say) -> It
     could not be read to its end; where one below `redriven/` is, what it named stands again."""
     went_back = _redriven_places(lake, damaged) if kind == "quarantined" else set()
     return (line for line in list_asides(lake, kind, damaged) if place_of(line) not in went_back)
+
+
+def built_from(home: Home) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether a record set aside is one of those that the live generation was built from by a replay, which reads all
+    of them and expires none."""
+
+    @cache
+    def tips() -> dict[str, str]:
+        from ops.replay.plan import load_plan
+
+        live = live_generation(home.control)
+        run = next((run for run in home.control.list(RUN_KIND).values() if run["generation"] == live), None)
+        plan = load_plan(home, run["plan"]) if run else None
+        return plan.tips if plan and plan.complete else {}
+
+    def is_one(line: Mapping[str, Any]) -> bool:
+        return line["stream"] == SCORED_STREAM and int(line["sequence_number"]) <= int(tips().get(line["shard_id"], -1))
+
+    return is_one
 
 
 def end_partial(damaged: list[str]) -> None:

@@ -21,6 +21,7 @@ from contracts.generation import FIRST_GENERATION, POINTER, live_generation
 from contracts.instants import iso_s
 from contracts.settings import AggregatorSettings
 from local.driver_checkpoint import KIND as CHECKPOINT_KIND
+from ops.asides import built_from
 from ops.replay.plan import load_plan
 from ops.replay.runs import KIND as RUN_KIND
 from ops.replay.runs import check_model, rescored_to
@@ -62,7 +63,8 @@ class Report(NamedTuple):
 
 class _Rebuilt:
     """All buckets, from the log alone; what retention took from it comes from the lake. With TTLs an event may come
-    when its minute is gone: the aggregator set it aside as expired, and it counts here neither."""
+    when its minute is gone: the aggregator set it aside as expired, and it counts here neither, unless a replay has
+    counted it since."""
 
     def __init__(self, home: Home, settings: AggregatorSettings, progress: Progress) -> None:
         self.buckets: dict[BucketKey, Bucket] = {}
@@ -70,6 +72,7 @@ class _Rebuilt:
         self._home = home
         self._settings = settings
         self._progress = progress
+        self._is_built_from = built_from(home)
         self._expired: Counter[str] = Counter()
         self._doubtful: dict[str, list[Event]] = {}
         settled = home.control.get(LANES, live_generation(home.control)).value
@@ -79,7 +82,8 @@ class _Rebuilt:
         """More of the log, in its order."""
         if self._settings.expire:
             late = list_asides(self._home.lake, "late")
-            self._expired = Counter(line["event_key"] for line in late if line["reason"] == "expired")
+            expired = (line for line in late if line["reason"] == "expired" and not self._is_built_from(line))
+            self._expired = Counter(line["event_key"] for line in expired)
         for piece, rescore in read:
             lines = list(piece.lines)
             self._count(piece.segment.shard_id, [each for each in rescore(list(_events(lines))) if self._is_sure(each)])

@@ -34,11 +34,20 @@ def create_table(dynamodb: Service, physical: str, table: Table) -> None:
     with suppress(Refused):
         dynamodb.call("create_table", expect=("ResourceInUseException",), **definition)
     await_table(dynamodb, physical)
-    # Whoever made the table may have died before this.
+    # Whoever made the table may have died before this, or be at it too.
+    if _is_kept(dynamodb, physical):
+        wanted = {"TableName": physical, "TimeToLiveSpecification": {"Enabled": True, "AttributeName": table.ttl}}
+        try:
+            dynamodb.call("update_time_to_live", expect=("ValidationException",), **wanted)
+        except Refused:
+            if _is_kept(dynamodb, physical):
+                dynamodb.call("update_time_to_live", **wanted)  # says why not
+
+
+def _is_kept(dynamodb: Service, physical: str) -> bool:
+    """Whether what is in the table has no time to live."""
     found = dynamodb.call("describe_time_to_live", TableName=physical)["TimeToLiveDescription"]
-    if found["TimeToLiveStatus"] == "DISABLED":
-        wanted = {"Enabled": True, "AttributeName": table.ttl}
-        dynamodb.call("update_time_to_live", TableName=physical, TimeToLiveSpecification=wanted)
+    return bool(found["TimeToLiveStatus"] == "DISABLED")
 
 
 def await_table(dynamodb: Service, physical: str, status: str | None = "ACTIVE") -> None:

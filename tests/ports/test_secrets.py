@@ -45,6 +45,13 @@ def test_a_comment_is_no_value(dotenv, line, value):
     assert EnvSecrets({}, dotenv).get("A") == value
 
 
+@pytest.mark.parametrize("before", ["", "# mine\n"])
+def test_a_byte_order_mark_as_editors_write_it_is_no_part_of_the_first_line(tmp_path: Path, before: str) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(f"\ufeff{before}A=b\n", encoding="utf-8")
+    assert EnvSecrets({}, dotenv).get("A") == "b"
+
+
 def test_a_missing_file_is_empty(tmp_path):
     assert EnvSecrets({"A": "1"}, tmp_path / "none").get("A") == "1"
 

@@ -16,9 +16,11 @@ from contracts.resolution import DAY_MS
 from contracts.settings import AggregatorSettings
 from ops import accounting
 from ops.accounting import Account, account
+from ops.replay.promote import promote
+from ops.verify import verify
 from stores.home import Home, forget_homes, open_home
 from tests.events import BASE_MS, scored, stream
-from tests.unit.replay.kit import Live, expired_minutes, pass_by, put, settings_of
+from tests.unit.replay.kit import Live, compared, expired_minutes, pass_by, put, replayed, settings_of
 
 LATENESS_MS = AggregatorSettings().allowed_lateness_ms
 
@@ -116,6 +118,43 @@ def test_an_event_that_came_when_its_minute_was_gone_is_too_late_if_it_never_cou
     settings = settings.model_copy(update={"expire": True})
     expired_minutes(home, settings, clock, deleted)
     assert account(home, LATENESS_MS, expire=True) == Account(4, 3, 1, 1, 0)
+
+
+@pytest.mark.parametrize("batch", [1, 700])
+def test_an_event_that_came_twice_when_its_minute_was_gone_is_one_that_is_too_late(
+    home: Home, settings: AggregatorSettings, clock: ManualClock, batch: int
+) -> None:
+    """In one batch or in two: a publisher whose answer was lost sends all of it again."""
+    settings = settings.model_copy(update={"expire": True})
+    clock.advance(3 * DAY_MS)
+    put(home, [scored(1, "AAPL", BASE_MS, 0.1)] * 2 + [scored(2, "AAPL", BASE_MS + 1, 0.1)])
+    Live(home, settings).all(batch)
+    assert account(home, LATENESS_MS, expire=True) == Account(2, 0, 1, 2, 0)
+    assert verify(home, settings).total_differences == 0
+
+
+@pytest.mark.parametrize("expire", [False, True])
+def test_what_a_replay_that_went_live_has_counted_is_too_late_no_more(
+    home: Home, settings: AggregatorSettings, clock: ManualClock, expire: bool
+) -> None:
+    """It was set aside as expired, and a replay expires nothing; or as late, and there is more time now."""
+    settings = settings.model_copy(update={"expire": expire})
+    clock.advance(3 * DAY_MS)
+    late = scored(1, "AAPL", BASE_MS, 0.1, BASE_MS + (0 if expire else 2 * DAY_MS))
+    never = scored(2, "AAPL", BASE_MS, 0.1, BASE_MS + 9 * DAY_MS)
+    put(home, [late, scored(3, "AAPL", clock.now_ms(), 0.2), never])
+    Live(home, settings).all()
+    assert account(home, LATENESS_MS, expire) == Account(3, 1, 0, 2, 0)
+    lateness_ms = LATENESS_MS if expire else 2 * DAY_MS
+    settings = settings.model_copy(update={"allowed_lateness_ms": lateness_ms})
+    run = replayed(home, settings)
+    compared(home, run)
+    promote(home, settings, run["id"])
+    assert account(home, lateness_ms, expire) == Account(3, 2, 0, 1, 0)
+    assert verify(home, settings).total_differences == 0
+    put(home, [late | {"event_id": "test#4@AAPL", "article_id": "test#4", "ingested_at": never["ingested_at"]}])
+    Live(home, settings).all()
+    assert account(home, lateness_ms, expire) == Account(4, 2, 0, 2, 0), "what comes since is judged as ever"
 
 
 @pytest.mark.parametrize("deleted", [False, True])
