@@ -46,8 +46,7 @@ def test_a_comment_is_no_value(dotenv, line, value):
 
 
 @pytest.mark.parametrize("before", ["", "# mine\n"])
-def test_a_byte_order_mark_as_editors_write_it_is_no_part_of_the_first_line(tmp_path: Path, before: str) -> None:
-    dotenv = tmp_path / ".env"
+def test_a_byte_order_mark_as_editors_write_it_is_no_part_of_the_first_line(dotenv, before):
     dotenv.write_text(f"\ufeff{before}A=b\n", encoding="utf-8")
     assert EnvSecrets({}, dotenv).get("A") == "b"
 
