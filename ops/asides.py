@@ -8,7 +8,7 @@ from typing import Any, Final
 import typer
 
 from contracts.aside import Kind, Place, list_asides, place_of
-from contracts.errors import BadEvent
+from contracts.errors import BadEvent, BadRequest
 from contracts.events import SCORED_STREAM
 from contracts.generation import RUN_KIND, live_generation
 from contracts.ports import Lake
@@ -27,20 +27,28 @@ def standing(lake: Lake, kind: Kind, damaged: Callable[[str], None] = say) -> It
 
 
 def built_from(home: Home) -> Callable[[Mapping[str, Any]], bool]:
-    """Whether a record set aside is one of those that the live generation was built from by a replay, which reads all
-    of them and expires none."""
+    """Whether a record set aside is one of those that the live generation was built from by a replay. Its plan reads
+    all of them and expires none; what was caught up with since was judged too late or not by the replay's lateness."""
 
     @cache
-    def tips() -> dict[str, str]:
+    def reach() -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """(what was planned, what was caught up with): shard → the last record."""
         from ops.replay.plan import load_plan
 
         live = live_generation(home.control)
         run = next((run for run in home.control.list(RUN_KIND).values() if run["generation"] == live), None)
-        plan = load_plan(home, run["plan"]) if run else None
-        return plan.tips if plan and plan.complete else {}
+        if run is None:
+            return {}, {}
+        try:
+            plan = load_plan(home, run["plan"])
+        except BadRequest:
+            return {}, {}  # Lost with its lake object: what was set aside is held to be so still.
+        return (plan.tips, run.get("reached", plan.tips)) if plan.complete else ({}, {})
 
     def is_one(line: Mapping[str, Any]) -> bool:
-        return line["stream"] == SCORED_STREAM and int(line["sequence_number"]) <= int(tips().get(line["shard_id"], -1))
+        planned, caught_up = reach()
+        last = (planned if line["reason"] == "expired" else caught_up).get(line["shard_id"], -1)
+        return line["stream"] == SCORED_STREAM and int(line["sequence_number"]) <= int(last)
 
     return is_one
 
