@@ -115,7 +115,7 @@ def check_raw_times(published_ms: int, ingested_ms: int) -> None:
 
 
 def cut_snippet(text: str) -> str:
-    """At most 200 characters, cut between words where there are some: half of a word can be another company's ticker."""
+    """At most 200 characters, cut between words where there are some: half a word can be another company's ticker."""
     if len(text) <= MAX_SNIPPET_CHARACTERS:
         return text
     cut = text[: MAX_SNIPPET_CHARACTERS - 1]
