@@ -199,18 +199,21 @@ def killed_run(story: Story, plan: str) -> str:
 @contextmanager
 def watching(up: Up, seen: list[tuple[str, float]]) -> Iterator[None]:
     """A client that follows the stream as the dashboard does: when it ends, open it again."""
-    stop = threading.Event()
+    stop, farewell = threading.Event(), threading.Event()
 
     def note(name: str, data: dict[str, Any], at: float) -> None:
         if name == "hello":
             seen.append((data.get("epoch") or data.get("generation"), at))
+        elif name == "bye":
+            farewell.set()
 
     def follow() -> None:
         while not stop.is_set():
+            farewell.clear()
             client = SseClient(up.url, "/api/v2/stream", note)
             client.start()
-            client.join()  # it ends with the stream, or when it is refused
-            stop.wait(0.2)
+            while client.is_alive() and not farewell.wait(0.1):
+                pass  # it ends with a farewell, with its connection, or when it is refused
 
     threading.Thread(target=follow, daemon=True).start()
     wait_until(lambda: seen)
