@@ -50,7 +50,8 @@ def test_articles(mock: Mock) -> None:
 
 
 def test_events(mock: Mock) -> None:
-    """Of a stream that begins, one that is resumed, and of late news, which comes to a window that has ended."""
+    """Of a stream that begins, and of late news, which comes to a window that has ended."""
+    wanted = NEWS | {"hello", "snapshot", "heartbeat"}
     told: dict[str, Any] = {}
     with urllib.request.urlopen(mock.url + STREAM, timeout=10) as stream:
         for age_ms in (0, DAY_MS):
@@ -61,7 +62,8 @@ def test_events(mock: Mock) -> None:
                 event = value
             if name == "data":
                 told.setdefault(event, json.loads(value))
-            if told.keys() >= NEWS | {"hello", "snapshot", "heartbeat"}:
+            if told.keys() >= wanted:
                 break
+    assert told.keys() == wanted
     for event, data in told.items():
         same_shape(EVENTS[event], data)
