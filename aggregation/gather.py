@@ -18,13 +18,13 @@ import msgspec
 from aggregation.event import Event
 from aggregation.group import ROUNDER, Group, Single, group_of
 from aggregation.instant_table import MINUTE_CHARACTERS, MINUTES, NotCanonical, instant_ms
-from aggregation.verdict import ALLOWED_LATENESS_MS, SetAside, judge, late_from_ms
+from aggregation.verdict import ALLOWED_LATENESS_MS, SetAside, judge
 from contracts.bucket import E4, LANE_SEPARATOR, BucketKey, new_key
 from contracts.errors import BadEvent
 from contracts.events import FUTURE_TOLERANCE_MS
 from contracts.hashing import member_hash, packed_hash
 from contracts.instants import FIRST_MS, MAX_MS, MIN_MS, iso_ms
-from contracts.resolution import FINEST, MINUTE_MS, window_start_ms
+from contracts.resolution import FINEST, MINUTE_MS, late_from_ms, window_start_ms
 from contracts.subjects import is_subject
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

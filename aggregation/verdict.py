@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from aggregation.event import Event
 from contracts.events import FUTURE_TOLERANCE_MS
 from contracts.instants import MIN_MS
-from contracts.resolution import DAY_MS, MINUTE_MS, window_start_ms
+from contracts.resolution import DAY_MS, late_from_ms
 
 Verdict = Literal["accepted", "too_late", "future", "before_2000"]
 
@@ -28,11 +28,6 @@ def judge(event_ms: int, ingested_ms: int, allowed_lateness_ms: int = ALLOWED_LA
         return "before_2000"
     if event_ms > ingested_ms + FUTURE_TOLERANCE_MS:
         return "future"
-    if late_from_ms(window_start_ms(event_ms, MINUTE_MS), allowed_lateness_ms) <= ingested_ms:
+    if late_from_ms(event_ms, allowed_lateness_ms) <= ingested_ms:
         return "too_late"
     return "accepted"
-
-
-def late_from_ms(minute_ms: int, allowed_lateness_ms: int) -> int:
-    """The first ingestion instant that is too late for the 1m window starting at `minute_ms`."""
-    return minute_ms + MINUTE_MS + allowed_lateness_ms

@@ -52,6 +52,11 @@ for _fine, _coarse in itertools.pairwise(RESOLUTIONS):
 assert DAY_MS % COARSEST.width_ms == 0, "windows must align to UTC days"
 
 
+def late_from_ms(event_ms: int, allowed_lateness_ms: int) -> int:
+    """The first ingestion instant that is too late for an event: the end of its minute plus the allowed lateness."""
+    return window_start_ms(event_ms, MINUTE_MS) + MINUTE_MS + allowed_lateness_ms
+
+
 def window_start_ms(instant_ms: int, width_ms: int) -> int:
     """Start of the window `[start, start + width)` that holds an instant; aligned to the UTC epoch.
 

@@ -73,6 +73,7 @@ class ClassifierSettings(Settings):
         0, ge=0, le=16, description="texts that are scored side by side; 0: as many as there are cores, 4 at most"
     )
     lanes: int = Field(1, ge=1, le=64, description="partition keys a subject is spread over")
+    allowed_lateness_ms: int = Field(DAY_MS, ge=0, le=7 * DAY_MS, description="how late an event may come")
 
 
 class ProducerSettings(Settings):

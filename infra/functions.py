@@ -67,7 +67,10 @@ ROWS: Final[dict[str, Row]] = {
             "classifier", "consumers.classifier.handler.lambda_handler", "classifier", 2_048, 120,
             (Access(CONTROL, READ + WRITE), Access(ITEMS_PRIMARY, READ + WRITE), Access(ITEMS_DASHBOARD, WRITE)),
             ("quarantined/",), False, ("scored-articles",), False, 0,
-            (("model", "{stage.model}"), ("lanes", "{stage.lanes}"), ("symbols_file", "{stage.symbols_file}")),
+            (
+                ("model", "{stage.model}"), ("lanes", "{stage.lanes}"), ("symbols_file", "{stage.symbols_file}"),
+                LATENESS,
+            ),
         ),
         Row(
             "aggregator", "aggregation.handler.lambda_handler", "core", 1_024, 120,

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Final, NamedTuple
 import msgspec
 
 from api.keyring import KIND as SIGNING_KIND
-from consumers.classifier.stories import Claimant, claim_all
+from consumers.classifier.stories import claim_all, claimant_of
 from contracts.bucket import LANE_SEPARATOR
 from contracts.errors import BadEvent, BadRequest, Transient, Unusable
 from contracts.events import RAW_STREAM, SCORED_STREAM, decode_raw
@@ -110,7 +110,7 @@ def restore(
     """Raises `Transient` when log or store refuse, `OSError` when a file may not be read: do it again then; `InUse`
     when a process drives the old directory, whose databases change while they are copied."""
     target = Path(settings.data_dir).expanduser().absolute()
-    work = _Restoring(home, FilesLake(source / "lake", settings.synchronous), settings.lanes, progress)
+    work = _Restoring(home, FilesLake(source / "lake", settings.synchronous), settings, progress)
     with unused(source):
         work.run()
         carried = _carry_over(source, home, target)
@@ -127,11 +127,14 @@ def restore(
 class _Restoring:
     """The steps over one lake. `_told`: the subjects every article has events for."""
 
-    def __init__(self, home: Home, lake: FilesLake, lanes: int, progress: Callable[[int], None]) -> None:
+    def __init__(
+        self, home: Home, lake: FilesLake, settings: AggregatorSettings, progress: Callable[[int], None]
+    ) -> None:
         self.counts = {SCORED_STREAM: 0, RAW_STREAM: 0}
         self.damaged: set[str] = set()
         self.objects = 0
-        self._home, self._lake, self._lanes, self._progress = home, lake, lanes, progress
+        self._home, self._lake, self._progress = home, lake, progress
+        self._lanes, self._lateness_ms = settings.lanes, settings.allowed_lateness_ms
         self._publisher = Publisher(home.log, home.clock)
         self._told: defaultdict[str, set[str]] = defaultdict(set)
 
@@ -194,11 +197,10 @@ class _Restoring:
             except BadEvent:
                 continue  # the classifier sets it aside
             if subjects := tuple(sorted(self._told.get(article.article_id, ()))):
-                times = (article.published_ms, article.ingested_ms)
-                claimants.append(Claimant(article.article_id, article.title, article.source, *times, subjects))
+                claimants.append(claimant_of(article, subjects))
         for at in range(0, len(claimants), CLAIMED_AT_ONCE):
             chunk = claimants[at : at + CLAIMED_AT_ONCE]
-            if None in claim_all(self._home.control, chunk, self._home.clock.now_ms()):
+            if None in claim_all(self._home.control, chunk, self._home.clock.now_ms(), self._lateness_ms):
                 raise Transient("control", "stories could not be claimed; run it again")
 
 

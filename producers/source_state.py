@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from contracts.events import RawArticle
-from contracts.resolution import HOUR_MS, MINUTE_MS, window_start_ms
+from contracts.resolution import HOUR_MS, MINUTE_MS, late_from_ms
 from contracts.settings import PREFIX
 from producers.fetch import FetchFailed, OverBudget
 from producers.sources.registry import Fetched, Source, notes
@@ -45,9 +45,7 @@ def remembered(identity: str) -> str:
 
 def late_note(articles: Collection[RawArticle], lateness_ms: int) -> str | None:
     """Why nearly nothing of a turn counts: it came too long after its publication."""
-    late = sum(
-        window_start_ms(each.published_ms, MINUTE_MS) + MINUTE_MS + lateness_ms <= each.ingested_ms for each in articles
-    )
+    late = sum(late_from_ms(each.published_ms, lateness_ms) <= each.ingested_ms for each in articles)
     if not late or late < LATE_SHARE * len(articles):
         return None
     told = f"{late:,} of {len(articles):,} new articles came over {lateness_ms / HOUR_MS:g} h after their publication"

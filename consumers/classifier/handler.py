@@ -40,6 +40,7 @@ def _service(settings: ClassifierSettings, home: Home) -> ClassifierService:
         model=registry.load(settings.model or registry.DEFAULT, settings.model_threads or _cores()),
         symbols=_symbols(settings),
         lanes=settings.lanes,
+        lateness_ms=settings.allowed_lateness_ms,
     )
 
 

@@ -15,7 +15,7 @@ import msgspec
 from consumers.classifier.emit import emit
 from consumers.classifier.items import primary_item
 from consumers.classifier.models.registry import Model, Score
-from consumers.classifier.stories import Claim, Claimant, claim_all, documents, links, mark, marked
+from consumers.classifier.stories import Claim, Claimant, claim_all, claimant_of, documents, links, mark, marked
 from consumers.classifier.subjects import Symbols, subjects_of
 from consumers.classifier.text import clean, model_text
 from contracts.aside import Aside, aside_of, digest_key, put_asides
@@ -36,6 +36,7 @@ from contracts.identity import event_id
 from contracts.instants import iso_ms
 from contracts.kinesis import StreamRecord
 from contracts.ports import ControlStore, Entry, EventLog, Item, ItemStore, Lake, Versioned
+from contracts.resolution import DAY_MS
 from contracts.trouble import tell
 from contracts.watched import watched_subjects
 
@@ -102,7 +103,9 @@ class ClassifierService:
         model: Model,
         symbols: Symbols,
         lanes: int = 1,
+        lateness_ms: int = DAY_MS,
     ) -> None:
+        """`lateness_ms`: how late an event may come and still count."""
         self._log = log
         self._items = items
         self._control = control
@@ -111,6 +114,7 @@ class ClassifierService:
         self._model = model
         self._symbols = symbols
         self._lanes = lanes
+        self._lateness_ms = lateness_ms
 
     def process(self, records: Sequence[StreamRecord]) -> Outcome:
         """Classify one batch of a shard. A store that fails shows in the outcome; a model that fails raises."""
@@ -157,8 +161,8 @@ class ClassifierService:
     def _drop_known(self, batch: _Batch) -> None:
         """A re-fetch of an article that has its item or its mark, or that is in the batch already, emits nothing."""
         stored = self._items.get_primaries([work.article.article_id for work in batch.works])
-        others = [work.article for work in batch.works if work.article.article_id not in stored]
-        seen = {*stored, *marked(self._control, others, self._clock.now_ms())}
+        others = [identity for work in batch.works if (identity := work.article.article_id) not in stored]
+        seen = {*stored, *marked(self._control, others)}
         fresh = []
         for work in batch.works:
             identity = work.article.article_id
@@ -173,7 +177,7 @@ class ClassifierService:
 
     def _claim(self, batch: _Batch, watched: Sequence[str]) -> None:
         claimants = [self._claimant(work.article, watched) for work in batch.works]
-        claims = claim_all(self._control, claimants, self._clock.now_ms())
+        claims = claim_all(self._control, claimants, self._clock.now_ms(), self._lateness_ms)
         for work, claimed in zip(list(batch.works), claims, strict=True):
             work.claim = claimed
             if claimed is None:
@@ -183,13 +187,11 @@ class ClassifierService:
     def _claimant(self, article: RawArticle, watched: Sequence[str]) -> Claimant:
         text = f"{clean(article.title)}\n{clean(article.snippet)}"
         subjects = subjects_of(article.source, article.tickers, article.tags, text, watched, self._symbols)
-        return Claimant(
-            article.article_id, article.title, article.source, article.published_ms, article.ingested_ms, subjects
-        )
+        return claimant_of(article, subjects)
 
     def _score(self, batch: _Batch) -> None:
         """One inference for all articles that will have an item; another source's copy is never scored."""
-        needed = [work for work in batch.works if not _is_copy(work)]
+        needed = [work for work in batch.works if not _claimed(work).is_copy]
         if not needed:
             return
         scores = self._model.score([work.text for work in needed])
@@ -256,9 +258,9 @@ class ClassifierService:
         for work in list(batch.works):
             if not self._link(batch, work.position, stories[_claimed(work).story_key], work.article.article_id):
                 return
-            if _is_copy(work) and not self._mark(batch, work):
+            if _claimed(work).is_copy and not self._mark(batch, work):
                 return
-            batch.counts["duplicates" if _is_copy(work) else "scored"] += 1
+            batch.counts["duplicates" if _claimed(work).is_copy else "scored"] += 1
 
     def _link(self, batch: _Batch, position: int, stories: Versioned, article_id: str) -> bool:
         """Add to the item of the story's first article what is missing there; false when a store failed."""
@@ -299,12 +301,6 @@ class ClassifierService:
 def _claimed(work: _Work) -> Claim:
     assert work.claim is not None, f"{work.article.article_id} was never claimed"
     return work.claim
-
-
-def _is_copy(work: _Work) -> bool:
-    """Another source's copy of a known story that adds no subject."""
-    claimed = _claimed(work)
-    return claimed.first_id != work.article.article_id and not claimed.owned
 
 
 def _event_key(data: bytes) -> str:

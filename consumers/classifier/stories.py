@@ -3,7 +3,8 @@
 One control document a normalised headline, guarded by its version, holds that headline's stories:
 
     {"entries": [{"article_id": first, "published_ms": of the first, "subjects": {subject: owner's article id},
-                  "articles": {article id: {"published_ms", "ingested_ms", "claimed_ms", "source"}}}]}
+                  "articles": {article id: {"published_ms", "ingested_ms", "claimed_ms", "source", "told",
+                                            "lost": subjects}}}]}
 
     classifier A                classifier B                document
     get -> version 3            get -> version 3
@@ -14,10 +15,16 @@ One control document a normalised headline, guarded by its version, holds that h
 
 The decision made at an article's first try stands for every later try, as long as its story is remembered: the same
 subjects, the same event time. After that an article is known by its item, and a copy, which has none, by its mark.
+
+An event that came too late counts for nothing, so a subject whose owner came too late is there to be had by an article
+that did not ("lost" keeps it for the retries of the one who lost it).
+
+What a source tells under one headline at one address, or without any, is no copy where the text differs: a record that
+changed, or another one. It is an article of its own, with an item, though a subject still counts once ("told").
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -27,12 +34,14 @@ from contracts.errors import Transient
 from contracts.events import RawArticle
 from contracts.identity import normalised_headline
 from contracts.ports import ControlStore, ControlWrite, Versioned
-from contracts.resolution import COARSEST, HOUR_MS
+from contracts.resolution import COARSEST, DAY_MS, HOUR_MS, late_from_ms
 from contracts.trouble import tell
 
 KIND: Final = "story"
 BUCKET_MS: Final = 6 * HOUR_MS
 CLAIM_TTL_MS: Final = 48 * HOUR_MS
+#: Of two publications of one story; what is processed late has the rest.
+MAX_APART_MS: Final = 2 * BUCKET_MS
 COPY_KIND: Final = "story-copy"
 #: As long as anything is counted into: later it is expired.
 COPY_TTL_MS: Final = COARSEST.ttl_ms
@@ -46,7 +55,8 @@ MAX_TRIES: Final = 100
 
 
 class Claimant(NamedTuple):
-    """What a claim is made for: one article and the subjects it is about."""
+    """What a claim is made for: one article and the subjects it is about. `told`: 8 hex digits of its source and
+    address, 8 of its text."""
 
     article_id: str
     title: str
@@ -54,14 +64,17 @@ class Claimant(NamedTuple):
     published_ms: int
     ingested_ms: int
     subjects: tuple[str, ...]
+    told: str = ""
 
 
 class Claim(NamedTuple):
     """What an article may emit. `owned`: its subjects, ascending; `first_id`: whose item lists the story's sources;
-    the two times are those of its first try."""
+    `is_copy`: whether it adds neither a subject nor words of its own, so that it has no item; the two times are those
+    of its first try."""
 
     story_key: str
     first_id: str
+    is_copy: bool
     owned: tuple[str, ...]
     published_ms: int
     ingested_ms: int
@@ -73,15 +86,26 @@ def story_key(title: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def claim_all(control: ControlStore, claimants: Sequence[Claimant], now_ms: int) -> list[Claim | None]:
+def claimant_of(article: RawArticle, subjects: tuple[str, ...]) -> Claimant:
+    """An article as one who claims subjects."""
+    where_and_what = (f"{article.source}\n{article.url or ''}", article.snippet)
+    told = "".join(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8] for text in where_and_what)
+    times = (article.published_ms, article.ingested_ms)
+    return Claimant(article.article_id, article.title, article.source, *times, subjects, told)
+
+
+def claim_all(
+    control: ControlStore, claimants: Sequence[Claimant], now_ms: int, lateness_ms: int = DAY_MS
+) -> list[Claim | None]:
     """Claim the claimants' subjects in their stories, in order; exact under races, and the same answer on every retry.
-    One read and one write a headline. None: not claimed, because the store failed or the race was lost `MAX_TRIES`
-    times in a row; claiming again is harmless."""
+    One read and one write a headline. `lateness_ms`: how late an event may come and still count; a story is remembered
+    for as long as another of its articles may. None: not claimed, because the store failed or the race was lost
+    `MAX_TRIES` times in a row; claiming again is harmless."""
     claims: list[Claim | None] = [None] * len(claimants)
     pending = list(range(len(claimants)))
     for _ in range(MAX_TRIES):
         try:
-            decided, writes = _decide(control, [(index, claimants[index]) for index in pending], now_ms)
+            decided, writes = _decide(control, [(index, claimants[index]) for index in pending], now_ms, lateness_ms)
             lost = _write(control, writes)
         except Transient as error:
             tell(error)
@@ -96,7 +120,7 @@ def claim_all(control: ControlStore, claimants: Sequence[Claimant], now_ms: int)
 
 
 def _decide(
-    control: ControlStore, claimants: Sequence[tuple[int, Claimant]], now_ms: int
+    control: ControlStore, claimants: Sequence[tuple[int, Claimant]], now_ms: int, lateness_ms: int
 ) -> tuple[dict[int, Claim], dict[str, ControlWrite]]:
     """What every claimant gets if the writes succeed."""
     names = {index: story_key(claimant.title) for index, claimant in claimants}
@@ -104,22 +128,22 @@ def _decide(
     entries = {name: (found.value or {}).get("entries", []) for name, found in stored.items()}
     changed: set[str] = set()
     claims: dict[int, Claim] = {}
+    keep_ms = max(CLAIM_TTL_MS, lateness_ms + MAX_APART_MS)
     for index, claimant in claimants:
         name = names[index]
         known = next((entry for entry in entries[name] if claimant.article_id in entry["articles"]), None)
         if known is not None:
             claims[index] = _claim_of(name, known, claimant.article_id)
             continue
-        kept = [entry for entry in entries[name] if _newest_ms(entry) > now_ms - CLAIM_TTL_MS]
-        following, entry = _join(kept, claimant, now_ms)
-        if len(entry["articles"]) > MAX_ARTICLES and not _owned(entry, claimant.article_id):
-            claims[index] = Claim(name, entry["article_id"], (), claimant.published_ms, claimant.ingested_ms)
+        kept = [entry for entry in entries[name] if _newest_ms(entry) > now_ms - keep_ms]
+        following, entry = _join(kept, claimant, now_ms, lateness_ms)
+        claims[index] = _claim_of(name, entry, claimant.article_id)
+        if len(entry["articles"]) > MAX_ARTICLES and not claims[index].owned:
             continue
         entries[name] = following
         changed.add(name)
-        claims[index] = _claim_of(name, entry, claimant.article_id)
     writes: dict[str, ControlWrite] = {
-        name: ControlWrite({"entries": _newest(entries[name])}, stored[name].version, now_ms + CLAIM_TTL_MS)
+        name: ControlWrite({"entries": _newest(entries[name])}, stored[name].version, now_ms + keep_ms)
         for name in changed
     }
     return claims, writes
@@ -162,8 +186,8 @@ def links(stories: Versioned, article_id: str) -> tuple[str, list[dict[str, Any]
         return article_id, []
     first_id = str(entry["article_id"])
     mine = sorted(entry["articles"]) if article_id == first_id else [article_id]
-    sources = [{"article_id": each, "source": entry["articles"][each]["source"]} for each in mine if each != first_id]
-    return first_id, sources
+    others = [each for each in mine if each != first_id and not _tells_something_else(entry, each)]
+    return first_id, [{"article_id": each, "source": entry["articles"][each]["source"]} for each in others]
 
 
 def mark(control: ControlStore, article_id: str, first_id: str, now_ms: int) -> None:
@@ -171,19 +195,14 @@ def mark(control: ControlStore, article_id: str, first_id: str, now_ms: int) -> 
     control.put(COPY_KIND, article_id, {"first_id": first_id}, expires_ms=now_ms + COPY_TTL_MS)
 
 
-def marked(control: ControlStore, articles: Iterable[RawArticle], now_ms: int) -> frozenset[str]:
-    """The ids of those known as copies of stories that may be forgotten by now: of younger ones the story itself
-    tells, and nothing is read. One without a time of its own is as young as its last fetch. Raises `Transient`."""
-    old = [
-        article.article_id
-        for article in articles
-        if article.published_ms <= now_ms - CLAIM_TTL_MS or article.published_ms == article.ingested_ms
-    ]
-    return frozenset(name for name, found in documents(control, old, COPY_KIND).items() if found.value is not None)
+def marked(control: ControlStore, article_ids: Sequence[str]) -> frozenset[str]:
+    """Those known as copies, of stories that may be forgotten by now. Raises `Transient`."""
+    found = documents(control, article_ids, COPY_KIND)
+    return frozenset(name for name, document in found.items() if document.value is not None)
 
 
 def _join(
-    entries: Sequence[dict[str, Any]], claimant: Claimant, now_ms: int
+    entries: Sequence[dict[str, Any]], claimant: Claimant, now_ms: int, lateness_ms: int
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The entries with the claimant in the last of them: the nearest story that matches, else a new one."""
     matching = [entry for entry in entries if _same_story(entry, claimant.published_ms)]
@@ -192,6 +211,7 @@ def _join(
         "ingested_ms": claimant.ingested_ms,
         "claimed_ms": now_ms,
         "source": claimant.source,
+        "told": claimant.told,
     }
     if not matching:
         entry = {
@@ -202,11 +222,24 @@ def _join(
         }
         return [*entries, entry], entry
     old = min(matching, key=lambda entry: (abs(entry["published_ms"] - claimant.published_ms), entry["article_id"]))
-    entry = old | {
-        "subjects": dict.fromkeys(claimant.subjects, claimant.article_id) | old["subjects"],
-        "articles": old["articles"] | {claimant.article_id: told},
+    taken = {
+        subject
+        for each in matching
+        for subject, owner in each["subjects"].items()
+        if _is_late(told, lateness_ms) or not _is_late(each["articles"][owner], lateness_ms)
     }
+    mine = dict.fromkeys((subject for subject in claimant.subjects if subject not in taken), claimant.article_id)
+    articles = old["articles"] | {claimant.article_id: told}
+    for subject in mine.keys() & old["subjects"].keys():
+        owner = old["subjects"][subject]
+        articles[owner] = articles[owner] | {"lost": [*articles[owner].get("lost", ()), subject]}
+    entry = old | {"subjects": old["subjects"] | mine, "articles": articles}
     return [*(each for each in entries if each is not old), entry], entry
+
+
+def _is_late(article: Mapping[str, Any], lateness_ms: int) -> bool:
+    """Whether an article's events come too late to count."""
+    return late_from_ms(article["published_ms"], lateness_ms) <= int(article["ingested_ms"])
 
 
 def _same_story(entry: dict[str, Any], published_ms: int) -> bool:
@@ -221,15 +254,23 @@ def _nearer_neighbour(published_ms: int) -> int:
     return bucket - 1 if within_ms < BUCKET_MS // 2 else bucket + 1
 
 
+def _tells_something_else(entry: Mapping[str, Any], article_id: str) -> bool:
+    """Whether an article says something else at the first one's address."""
+    first, mine = (str(entry["articles"][each].get("told", "")) for each in (entry["article_id"], article_id))
+    return first != mine and first[:8] == mine[:8]
+
+
 def _newest_ms(entry: dict[str, Any]) -> int:
     return max(int(article["claimed_ms"]) for article in entry["articles"].values())
 
 
 def _owned(entry: dict[str, Any], article_id: str) -> tuple[str, ...]:
-    return tuple(sorted(subject for subject, owner in entry["subjects"].items() if owner == article_id))
+    kept = [subject for subject, owner in entry["subjects"].items() if owner == article_id]
+    return tuple(sorted([*kept, *entry["articles"][article_id].get("lost", ())]))
 
 
 def _claim_of(name: str, entry: dict[str, Any], article_id: str) -> Claim:
     told = entry["articles"][article_id]
     owned = _owned(entry, article_id)
-    return Claim(name, entry["article_id"], owned, told["published_ms"], told["ingested_ms"])
+    is_copy = article_id != entry["article_id"] and not owned and not _tells_something_else(entry, article_id)
+    return Claim(name, entry["article_id"], is_copy, owned, told["published_ms"], told["ingested_ms"])

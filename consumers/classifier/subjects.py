@@ -18,6 +18,7 @@ Hasbro`, `target raised at Barclays`) is not what the article is about. The tabl
 
 import csv
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
@@ -35,9 +36,10 @@ MAX_WATCHED_TAGS: Final = 20
 
 _WORD: Final = re.compile(r"[^\W_]+(?:[.&'][^\W_]+)*|&")
 _CASHTAG: Final = re.compile(r"(?<![\w$])\$([A-Z][A-Z0-9]{0,5}(?:[.\-][A-Z])?)(?![\w])")
+#: Not where a source cut its text: `(NASDAQ: AA…` is no ticker.
 _LISTED: Final = re.compile(
     r"\b(?i:NASDAQ|NYSE|AMEX|OTC)(?i:\s?(?:American|Arca|MKT|GS|GM|CM))?\s?:\s?"
-    r"\$?([A-Z][A-Z0-9]{0,5}(?:[.\-][A-Z])?)(?!\w)"
+    r"\$?([A-Z][A-Z0-9]{0,5}(?:[.\-][A-Z])?)(?!\w|…|\.\.)"
 )
 
 #: A legal form and a symbol in brackets: a company's full name is told with its ticker (Reuters adds the exchange: .O).
@@ -45,6 +47,11 @@ _TOLD: Final = re.compile(
     r"\b(Inc|Corp|Corporation|Incorporated|plc|PLC|Ltd|Limited|N\.V|S\.A)\.?,? "
     r"\(([A-Z]{2,5}(?:[.\-][AB])?)(?:\.[ONK]|\.OQ)?\)"
 )
+
+
+#: Letters of a company's full name that its initials in brackets may leave out at the end: `… Co. of India Ltd (NSE)`.
+MAX_LEFT_OUT: Final = 3
+_DOTTED: Final = re.compile(r"\b(?:[^\W\d_]\.){2,}")
 
 
 def _word_set(text: str) -> frozenset[str]:
@@ -78,7 +85,14 @@ _BUSINESS_WORDS: Final = _word_set(
     litigation subscribers traders trader demand supplier suppliers
     """
 )
-_RATES: Final = _word_set("upgrades downgrades initiates reiterates reinstates resumes starts analyst analysts")
+#: Who has opinions of other companies' shares, those that only `symbols refresh` brings among them.
+_RATERS: Final = _word_set(
+    """
+    BAC BCS BMO BNS C CM CS DB EVR GS HSBC ING JEF JPM KEY LAZ MCO MFG MS MUFG NMR PIPR RJF RY SF SMFG SPGI TD UBS WFC
+    """
+)
+_RATES: Final = _word_set("upgrades downgrades initiates reiterates analyst analysts")
+_TAKES_UP: Final = _word_set("reinstates resumes starts")
 _RATED: Final = _word_set("upgraded downgraded upgrade downgrade target rated rating initiated coverage reiterated")
 
 
@@ -170,13 +184,14 @@ def recognise(text: str, symbols: Symbols, watched: Collection[str] = ()) -> set
     words = _words(text)
     lower = {word.text.lower() for word in words}
     flat = f" {_flat(words)} "
-    mentions = [
-        (alias, after)
-        for alias, after in _mentions(words, symbols)
-        if not _is_only_rating(words, after - len(alias.words), after, lower)
-    ]
+    mentions, raters = [], set()
+    for alias, after in _mentions(words, symbols):
+        if alias.ticker in _RATERS and _is_only_rating(words, after - len(alias.words), after, lower):
+            raters.add(alias.ticker)
+        else:
+            mentions.append((alias, after))
     found |= {alias.ticker for alias, _ in mentions if not alias.weak}
-    named = set(found)
+    named = found | raters
     for alias, after in mentions:
         if alias.ticker in found or any(f" {other} " in flat for other in symbols.never_with[alias.ticker]):
             continue
@@ -202,23 +217,27 @@ def _written(text: str) -> tuple[set[str], set[str]]:
     for match in _TOLD.finditer(text):
         form, ticker = match.groups()
         initials = "".join(re.findall(r"\b[A-Z]", text[: match.start()])) + form[0]
-        is_abbreviation = form in _BODIES and initials.endswith(ticker)
+        is_abbreviation = form in _BODIES and ticker in initials[-len(ticker) - MAX_LEFT_OUT :]
         if ticker not in _NO_TICKERS:
             (looks if is_abbreviation else told).add(ticker)
     return looks, told
 
 
 def _is_only_rating(words: Sequence[_Word], first: int, after: int, lower: Collection[str]) -> bool:
-    """Whether who is named between two positions only has an opinion of somebody else: `UBS upgrades …`, `… cut at
+    """Whether a rater named between two positions only has an opinion of somebody else: `UBS upgrades …`, `… cut at
     UBS`."""
     following = words[after].text.lower() if after < len(words) else ""
     before = words[first - 1].text.lower() if first else ""
-    return following in _RATES or (before in ("at", "by") and bool(_RATED & set(lower)))
+    takes_up = following in _TAKES_UP and "coverage" in lower
+    return following in _RATES or takes_up or (before in ("at", "by") and bool(_RATED & set(lower)))
 
 
 def matched_tags(text: str, tags: Iterable[str]) -> list[str]:
-    """The tags all of whose words occur in the text as words (`ai-regulation`: "ai" and "regulation")."""
-    words = set(normalised_headline(text).split())
+    """The tags all of whose words occur in the text as words (`ai-regulation`: "ai" and "regulation"). Tags have plain
+    letters only: `A.I.` is "ai" and `Nestlé` is "nestle"."""
+    joined = _DOTTED.sub(lambda dotted: dotted[0].replace(".", ""), text)
+    plain = "".join(each for each in unicodedata.normalize("NFD", joined) if unicodedata.category(each) != "Mn")
+    words = set(normalised_headline(plain).split())
     return [tag for tag in tags if words.issuperset(filter(None, tag.split("-")))]
 
 

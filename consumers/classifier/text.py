@@ -16,7 +16,9 @@ TEXT_CHARACTERS_MAX = 1_000
 
 _LINK = re.compile(r"(?:https?://|www\.)\S+|\bpic\.twitter\.com/\S+")
 _TAG = re.compile(r"<[a-zA-Z/!][^<>]{0,200}>")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffd\ufe0f]")
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffd\ufe0f]"
+)
 _SPACE = re.compile(r"\s+")
 _ENDS_A_SENTENCE = (".", "!", "?", "…", ":", ";")
 

@@ -26,6 +26,8 @@ ALLOWED = {
     "local": {"contracts", "stores", "api", "aggregation", "producers", "consumers"},
     "ops": {"contracts", "stores", "api", "aggregation", "producers", "consumers", "local"},
 }
+#: The modules of ours whose constants the stacks take.
+INFRA_TAKES = {"contracts.resolution", "api.headers", "stores.dynamo_schema"}
 CLOCK_CALLS = {
     "time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "time.sleep", "datetime.datetime.now",
     "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today",
@@ -95,6 +97,19 @@ def faults(check) -> list[str]:
 
 def test_imports_follow_the_arrows() -> None:
     assert faults(arrow_faults) == []
+
+
+def test_the_stacks_take_constants_only() -> None:
+    files = [path.relative_to(ROOT) for path in sorted((ROOT / "infra").rglob("*.py"))]
+    named = [
+        node.module
+        for path in files
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in PACKAGES
+    ]
+    assert set(named) == INFRA_TAKES
+    ours = {name.partition(".")[0] for path in files for name in imports_of(tree_of(path))} & set(PACKAGES)
+    assert ours == {name.partition(".")[0] for name in INFRA_TAKES}
 
 
 def test_what_only_computes_asks_nobody() -> None:

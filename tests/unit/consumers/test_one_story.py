@@ -1,8 +1,6 @@
 """One real story as Finnhub (seconds, its own link), Tiingo (microseconds, another query string) and NewsAPI (a title
 that ends in the publisher's name) tell it: counted once, every source listed."""
 
-import pytest
-
 from contracts.instants import iso_ms
 from contracts.resolution import HOUR_MS
 from producers.sources.registry import Fetched
@@ -36,9 +34,7 @@ def test_a_story_told_by_three_sources_counts_once_and_lists_them_all() -> None:
         assert len(item["sources"]) == 5
 
 
-def test_a_copy_that_is_told_again_when_its_story_is_forgotten_counts_no_second_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_copy_that_is_told_again_when_its_story_is_forgotten_counts_no_second_time() -> None:
     line = Line()
     told_twice = [
         article(title="Apple shares have a good day", source=source, url=f"https://{source}.example/1")
@@ -51,13 +47,28 @@ def test_a_copy_that_is_told_again_when_its_story_is_forgotten_counts_no_second_
         line.clock.advance(hours * HOUR_MS)
         line.process(*told_twice)
         assert line.event_ids == counted
-    asked: list[str] = []
-    get = line.control.get
-    monkeypatch.setattr(line.control, "get", lambda kind, name: asked.append(kind) or get(kind, name))
     now_ms = line.clock.now_ms()
-    line.process(article(title="Microsoft has a good day", published_ms=now_ms - 1, ingested_at=iso_ms(now_ms)))
-    assert "story" in asked
-    assert "story-copy" not in asked, "of what is new its story tells"
+    again = {"url": "https://cnbc.example/1", "published_ms": now_ms - 1, "ingested_at": iso_ms(now_ms)}
+    line.process(article(title="Apple shares have a good day", source="cnbc", **again))
+    assert line.event_ids == counted, "with a new date"
+
+
+def test_what_a_source_tells_anew_under_one_headline_has_its_own_item() -> None:
+    """A page of records, two of one title, one of which changes later (sources.md: adds exactly one)."""
+    line = Line()
+
+    def record(identity: int, title: str, text: str) -> bytes:
+        return article(title=title, source="json", url=None, snippet=text, article_id=f"json#{identity}")
+
+    page = [record(1, "Apple shares rise", "first"), record(2, "Apple shares rise", "other"), record(3, "x", "y")]
+    assert line.process(*page).counts["scored"] == 3
+    counts = line.process(*page, record(4, "x", "y, corrected")).counts
+    assert (counts["scored"], counts["duplicates"]) == (1, 3)
+    assert set(line.items.primary) == {"json#1", "json#2", "json#3", "json#4"}
+    assert [event["subject"] for event in line.scored] == ["AAPL"]
+    assert all(len(item["sources"]) == 1 for item in line.items.primary.values())
+    same = article(title="x", source="json", url=None, snippet="y", article_id="json#5")
+    assert line.process(same).counts["duplicates"] == 1, "the same words are a copy"
 
 
 def test_a_copy_without_a_time_of_its_own_counts_once_however_often_it_is_met() -> None:

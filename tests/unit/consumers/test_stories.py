@@ -67,6 +67,42 @@ def test_a_story_is_a_headline_within_neighbouring_buckets(first_hour: int, seco
         assert (second.owned == ()) is same
 
 
+def test_a_subject_whose_owner_came_too_late_is_had_by_who_did_not() -> None:
+    late_at, in_time_at = NOON_MS - DAY_MS - 10 * 60_000, NOON_MS - 23 * HOUR_MS
+    for order in ("late first", "late last"):
+        control = FakeControl()
+        late = claimant("a#1", late_at, ("AAPL", "MSFT"))._replace(ingested_ms=NOON_MS)
+        in_time = claimant("b#1", in_time_at)._replace(ingested_ms=NOON_MS)
+        told = [late, in_time] if order == "late first" else [in_time, late]
+        for each in told:
+            claim(control, each, NOON_MS)
+        third = claim(control, claimant("c#1", in_time_at), NOON_MS)
+        owned = {each.article_id: claim(control, each, NOON_MS).owned for each in told}
+        assert owned["b#1"] == ("AAPL",), order
+        assert third.owned == ()
+        # Who lost a subject gives the answer of its first try again.
+        assert owned["a#1"] == (("AAPL", "MSFT") if order == "late first" else ("MSFT",))
+
+
+def test_of_several_stories_an_article_is_part_of_each_has_its_subjects() -> None:
+    control = FakeControl()
+    assert claim(control, claimant("x#1", NOON_MS + HOUR_MS, ("AAPL", "MSFT")), NOON_MS).owned == ("AAPL", "MSFT")
+    assert claim(control, claimant("y#1", NOON_MS + 11 * HOUR_MS), NOON_MS).owned == ("AAPL",)
+    assert claim(control, claimant("z#1", NOON_MS + 7 * HOUR_MS, ("AAPL", "MSFT")), NOON_MS).owned == ()
+
+
+def test_a_story_is_remembered_while_another_of_its_articles_may_count() -> None:
+    for lateness_ms, owned in ((DAY_MS, ("AAPL",)), (7 * DAY_MS, ())):
+        control = FakeControl()
+        (first,) = claim_all(control, [claimant("a#1")], NOON_MS, lateness_ms)
+        later_ms = NOON_MS + 50 * HOUR_MS
+        late = claimant("b#1", NOON_MS + HOUR_MS)._replace(ingested_ms=later_ms)
+        (second,) = claim_all(control, [late], later_ms, lateness_ms)
+        assert first is not None
+        assert second is not None
+        assert (first.owned, second.owned) == (("AAPL",), owned)
+
+
 def test_headlines_are_compared_by_their_words() -> None:
     assert story_key("Apple’s  RISE: 5%!") == story_key("apple s rise 5")
     assert story_key("Apple rises") != story_key("Apple falls")

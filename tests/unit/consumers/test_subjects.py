@@ -54,6 +54,13 @@ CASES = {
     "The Federal Deposit Insurance Corporation (FDIC) said": "",
     "Oil and Natural Gas Corp. (ONGC), British Broadcasting Corporation (BBC)": "",
     "Bharat Petroleum Corporation Limited (BPCL)": "",
+    "Taiwan Semiconductor Manufacturing Company Limited (TSMC) reports record profit": "TSM",
+    "Taiwan Semiconductor Manufacturing Co. Ltd. (TSMC) plans": "TSM",
+    "Industrial and Commercial Bank of China Limited (ICBC) profit falls": "",
+    "National Stock Exchange of India Ltd (NSE) fined": "",
+    "Shares of NVIDIA Corporation (NASDAQ: NV…": "NVDA",
+    "Apple Inc. (NASDAQ: AA...": "AAPL",
+    "A bill on oil reserves $SPY…": "SPY",
     "United Natural Foods Inc (UNFI)": "UNFI",
     "Hackers Target Microsoft Shares": "MSFT",
     "Target shares jump": "TGT",
@@ -101,6 +108,10 @@ def test_a_tag_matches_when_all_its_words_occur() -> None:
     ]
     assert matched_tags("They said it", ["ai"]) == []
     assert matched_tags("E-Mail öffnen", ["e-mail"]) == ["e-mail"]
+    assert matched_tags("New York Wants A.I. Regulation", ["ai-regulation", "us"]) == ["ai-regulation"]
+    assert matched_tags("The U.S. economy, Nestlé and São Paulo", ["us-economy", "nestle", "sao-paulo"]) == [
+        "us-economy", "nestle", "sao-paulo",
+    ]  # fmt: skip
     assert matched_tags("AI chips are sold", ["ai--chips", "-ai---chips-"]) == ["ai--chips", "-ai---chips-"]
 
 
@@ -188,6 +199,14 @@ def test_a_share_class_is_one_subject_however_it_is_written(source: str) -> None
         ("UBS upgrades Hasbro", "HAS"),
         ("Hasbro cut to hold at UBS, target lowered", "HAS"),
         ("UBS cuts jobs in London", "UBS"),
+        ("Goldman Sachs resumes coverage of Tesla", "TSLA"),
+        ("JPMorgan resumes its buyback", "JPM"),
+        ("Apple price target trimmed at Deutsche Bank", "AAPL"),
+        ("Tesla starts production at Berlin factory", "TSLA"),
+        ("Boeing resumes 737 MAX deliveries", "BA"),
+        ("Disney reinstates dividend after three-year pause", "DIS"),
+        ("Sales at Walmart beat target for the quarter", "WMT"),
+        ("A positive for Apple, analyst says", "AAPL"),
         ("Are all the top 10 Warren Buffett stocks worth a buy?", ""),
     ],
 )
