@@ -124,8 +124,18 @@ def cut_snippet(text: str) -> str:
     return cut.rstrip(" ,;:") + "…"
 
 
+def _own_title(title: str, publisher: object) -> str:
+    """A headline without its publisher's name at the end, which aggregators add (`… - Reuters`, `… By Investing.com`):
+    the same headline from elsewhere has none, and they are one story."""
+    for joint in (" - ", " | ", " – ", " — ", " By ") if publisher else ():
+        if (own := title.removesuffix(f"{joint}{publisher}").rstrip()) not in ("", title):
+            return own
+    return title
+
+
 def make_raw(source: str, fields: dict[str, Any]) -> RawArticle:
-    """A valid article from what a source gave (times already ISO); fills in `article_id`, cuts the snippet.
+    """A valid article from what a source gave (times already ISO); fills in `article_id`, cuts the snippet, and the
+    publisher's name off the title.
 
     Raises `BadEvent`, naming the field.
     """
@@ -137,6 +147,7 @@ def make_raw(source: str, fields: dict[str, Any]) -> RawArticle:
     if url is not None and not isinstance(url, str):
         raise BadEvent("bad_value", f"url: expected text, got {type(url).__name__}")
     identity = fields.get("article_id") or article_id(source, url, title, published_ms)
+    title = _own_title(title, fields.get("publisher"))
     article = validate_raw(
         fields | {"source": source, "title": title, "snippet": snippet, "url": url, "article_id": identity}
     )

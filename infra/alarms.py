@@ -66,8 +66,8 @@ ALARMS: Final[tuple[Alarm, ...]] = (
         "scored events wait over a minute for their bucket", book="iterator-age",
     ),
     Alarm(
-        "iterator-age-read-model", "lambda", "read-model", "IteratorAge", "Maximum", 300_000, 60, 2,
-        "articles wait over five minutes for the dashboard", book="iterator-age",
+        "iterator-age-read-model", "lambda", "read-model", "IteratorAge", "Maximum", 60_000, 60, 2,
+        "articles wait over a minute for the dashboard", book="iterator-age",
     ),
     Alarm(
         "iterator-age-archiver", "lambda", "archiver", "IteratorAge", "Maximum", 3_600_000, 300, 2,
@@ -126,6 +126,10 @@ ALARMS: Final[tuple[Alarm, ...]] = (
     Alarm(
         "quarantined", "ours", "", "EventsQuarantined", "Sum", 10, 300, 1,
         "records are set aside as bad: a producer changed its shape",
+    ),
+    Alarm(
+        "read-model-errors", "ours", "", "StreamProcessorErrors", "Sum", 11, 300, 1,
+        "articles cannot be copied for the dashboard: they lack what a row of it needs",
     ),
     Alarm(
         "late-surge", "ours", "", "EventsTooLate", "Sum", 100, 900, 1,

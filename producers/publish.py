@@ -39,7 +39,8 @@ from contracts.identity import event_id, series_of
 from contracts.instants import iso_ms, parse_ms
 from contracts.ports import MAX_PUT_RECORDS, Entry, EventLog, Lake
 from contracts.resolution import DAY_MS
-from contracts.subjects import is_subject
+from contracts.subjects import parse_subject
+from producers.excerpt import excerpt
 from producers.publisher import Publisher
 from producers.sources.files import Row, read_rows
 from producers.sources.times import iso_time
@@ -165,7 +166,7 @@ class Publication:
                 part=0,
                 arrival_ms=self._clock.now_ms(),
                 event_key=digest_key(row.data),
-                data=row.data,
+                data=excerpt(row.data),
             )
         )
         if len(self._asides) >= MAX_PENDING_ASIDES:
@@ -229,9 +230,7 @@ class Maker:
         if self._backfill:
             ingested_ms = event_ms
         _check_past(event_ms, ingested_ms, now_ms)
-        if not _is_known_subject(event.subject):
-            raise BadEvent("bad_subject", f"{event.subject[:60]!r} is neither a ticker nor tag:name")
-        ingested_at, subject = iso_ms(ingested_ms), series_of(event.subject)
+        ingested_at, subject = iso_ms(ingested_ms), _subject(event.subject)
         if (event.ingested_at, event.subject) != (ingested_at, subject):  # the aggregator reads few other spellings
             identity = event.event_id
             if identity == event_id(event.article_id, event.subject):
@@ -316,8 +315,13 @@ def _typed(fields: Mapping[str, Any]) -> dict[str, Any]:
     return typed
 
 
-_is_known_subject = lru_cache(maxsize=10_000)(is_subject)
 _minute_ms = lru_cache(maxsize=10_000)(parse_ms)
+
+
+@lru_cache(maxsize=10_000)
+def _subject(written: str) -> str:
+    """The series that a subject belongs to, however it is written. Raises `BadEvent`."""
+    return series_of(parse_subject(written))
 
 
 def _checked_ms(text: str) -> int:

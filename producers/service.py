@@ -23,6 +23,7 @@ from contracts.resolution import DAY_MS, HOUR_MS
 from contracts.telemetry import record
 from contracts.watched import WATCH_KIND as WATCH_KIND
 from contracts.watched import watched_subjects
+from producers.excerpt import excerpt
 from producers.fetch import FetchFailed, OverBudget, Web
 from producers.fetch_round import ROUND_MS, Done, FetchRound
 from producers.publisher import Publisher
@@ -355,5 +356,6 @@ def newest_of_each(articles: Sequence[RawArticle]) -> tuple[list[RawArticle], st
 def _aside(source: Source, key: str, rejected: Rejected, now_ms: int) -> Aside:
     error, place = rejected.error, key.rpartition(":")[2]
     return Aside(
-        "quarantined", error.reason, error.detail, _ASIDE_STREAM, source.name, place, 0, now_ms, key, rejected.data
-    )
+        "quarantined", error.reason, error.detail, _ASIDE_STREAM, source.name, place, 0, now_ms, key,
+        excerpt(rejected.data),
+    )  # fmt: skip

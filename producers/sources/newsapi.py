@@ -157,8 +157,7 @@ def _fields(row: Mapping[str, Any]) -> dict[str, Any] | None:
     publisher = row.get("source")
     name = publisher.get("name") if isinstance(publisher, Mapping) else None
     return {
-        # The same headline from elsewhere does not end in this publisher's name, and they are one story.
-        "title": title.removesuffix(f" - {name}") if name else title,
+        "title": title,
         "snippet": text_of(row.get("description")),
         "url": row.get("url") or None,
         "publisher": text_of(name, 200) or None,

@@ -1,14 +1,16 @@
 """RSS and Atom feeds: conditional GET, permanent moves remembered, HTML reduced to text.
 
-An entry is known by its link. Links that several entries had under different guids, as notes on one page have, are
-remembered, and their entries are known by their guids.
-Cursor: `etag` and `modified` of the last answer, `url` where a 301 led, `shared` links.
+An entry is known by its link, or by a guid that is one. Links that several entries had under different guids, as notes
+on one page have, are remembered, and their entries are known by their guids; so are guids that entries with different
+links had in common, as the address of the site is, and these are known by their links.
+Cursor: `etag` and `modified` of the last answer, `url` where a 301 led, `shared` links and `common` guids.
 """
 
 import io
 import re
 from calendar import timegm
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -28,8 +30,9 @@ from producers.sources.times import zoned_ms
 
 ACCEPT: Final = "application/rss+xml, application/atom+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.1"
 MAX_ENTRIES: Final = 1_000
-#: Links that several entries of earlier answers had, of which so many are remembered.
+#: Links, and guids, that several entries of earlier answers had, of which so many are remembered.
 MAX_SHARED: Final = 200
+_NO_NAMES: Final = ("shared", "common")
 _ROOT_ENDS: Final = re.compile(rb"</(?:\w+:)?(?:rss|feed|rdf)\s*>", re.IGNORECASE)
 _END_BYTES: Final = 1_000
 #: Authors up to here may be searched for an e-mail address.
@@ -64,7 +67,8 @@ def fetch(request: Request) -> Fetched:
         if moved_to is None or not fetched.gone:
             return fetched
     # Where a move led there is no feed any more: perhaps it is back where it was, or moved once more.
-    return _asked(request._replace(cursor={"shared": request.cursor.get("shared", [])}), request.source.url)
+    kept = {name: request.cursor[name] for name in _NO_NAMES if name in request.cursor}
+    return _asked(request._replace(cursor=kept), request.source.url)
 
 
 def _asked(request: Request, url: str) -> Fetched:
@@ -79,7 +83,7 @@ def _asked(request: Request, url: str) -> Fetched:
     whole = _ROOT_ENDS.search(answer.body[-_END_BYTES:].replace(b"\0", b"")) is not None
     moved_to = answer.moved_to or cursor.get("url")
     following = (validators(answer) if whole else {}) | ({"url": moved_to} if moved_to else {})
-    return _fetched(request, feed, following | _shared(request, feed))
+    return _fetched(request, feed, following | _no_names(request, feed))
 
 
 def parse_feed(answer: Answer, url: str) -> Any:
@@ -108,7 +112,7 @@ def parse_feed(answer: Answer, url: str) -> Any:
 def _fetched(request: Request, feed: Any, cursor: dict[str, Any]) -> Fetched:
     articles, rejected = [], []
     for entry in feed.entries[:MAX_ENTRIES]:
-        fields = _fields(request, feed, entry, cursor.get("shared", ()))
+        fields = _fields(request, feed, entry, cursor)
         try:
             articles.append(make_raw(request.source.name, fields))
         except BadEvent as error:
@@ -144,16 +148,23 @@ def _published_at(entry: Any, url: str | None, now_ms: int) -> str:
     return first_met if url and abs(guess_ms - now_ms) <= DAY_MS else guessed_at
 
 
-def _shared(request: Request, feed: Any) -> dict[str, Any]:
-    """The links that several entries have under different guids, those of earlier answers with them."""
-    guids: dict[str, set[str]] = {}
+def _no_names(request: Request, feed: Any) -> dict[str, Any]:
+    """What names no single entry: links that several have under different guids, guids that several have with different
+    links; those of earlier answers with them."""
+    had: dict[str, defaultdict[str, set[str]]] = {name: defaultdict(set) for name in _NO_NAMES}
     for entry in feed.entries[:MAX_ENTRIES]:
         link, guid = _address(entry)
         if guid:
-            guids.setdefault(_identity(request.source.name, _permalink(guid, link)), set()).add(_own_name(guid))
-    now = dict.fromkeys(identity for identity, each in guids.items() if len(each) > 1)
-    before = [each for each in request.cursor.get("shared", ()) if each not in now][-MAX_SHARED:]
-    return {"shared": [*before, *now]} if before or now else {}
+            identity = _identity(request.source.name, _permalink(guid, link))
+            had["shared"][identity].add(_own_name(guid))
+            had["common"][identity].add(canonical_url(link or guid))
+    told = {}
+    for name, entries in had.items():
+        now = dict.fromkeys(identity for identity, each in entries.items() if len(each) > 1)
+        before = [each for each in request.cursor.get(name, ()) if each not in now][-MAX_SHARED:]
+        if before or now:
+            told[name] = [*before, *now]
+    return told
 
 
 def _address(entry: Any) -> tuple[str, str]:
@@ -161,21 +172,24 @@ def _address(entry: Any) -> tuple[str, str]:
     return str(entry.get("link") or ""), str(entry.get("id") or "")
 
 
-def _fields(request: Request, feed: Any, entry: Any, shared: Collection[str]) -> dict[str, Any]:
+def _fields(request: Request, feed: Any, entry: Any, cursor: Mapping[str, Any]) -> dict[str, Any]:
     source = request.source
     link, guid = _address(entry)
     url = link or (guid if _is_web(guid) else None)
     identity = _identity(source.name, _permalink(guid, link)) if url else None
-    if guid and identity in shared:
+    if guid and identity in cursor.get("shared", ()):
         identity = article_id(source.name, None, _own_name(guid), 0)
+    elif link and identity in cursor.get("common", ()):
+        identity = _identity(source.name, link)
     summary = plain_text(str(entry.get("summary") or ""))
     title = plain_text(str(entry.get("title") or "")) or summary[:MAX_SNIPPET_CHARACTERS]  # RSS asks for one of the two
+    publisher = _gathered_from(entry) or source.title or plain_text(str(feed.feed.get("title") or "")) or source.name
     return {
         "article_id": identity,
         "title": title[:MAX_TITLE_CHARACTERS],
         "snippet": summary,
         "url": url,
-        "publisher": (source.title or plain_text(str(feed.feed.get("title") or "")) or source.name)[:200],
+        "publisher": publisher[:200],
         "author": plain_text(str(entry.get("author") or ""))[:300] or None,
         "language": str(feed.feed.get("language") or "")[:20] or None,
         "published_at": _published_at(entry, url, request.now_ms),
@@ -183,6 +197,12 @@ def _fields(request: Request, feed: Any, entry: Any, shared: Collection[str]) ->
         "tickers": source.tickers,
         "tags": source.tags,
     }
+
+
+def _gathered_from(entry: Any) -> str:
+    """Whose news an entry is, where the feed gathers those of others."""
+    source = entry.get("source")
+    return plain_text(str(source.get("title") or "")) if isinstance(source, dict) else ""
 
 
 def _identity(source: str, address: str) -> str:

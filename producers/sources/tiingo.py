@@ -55,7 +55,7 @@ def fetch(request: Request) -> Fetched:
     groups = [symbols[at : at + TICKERS_A_CALL] for at in range(0, len(symbols), TICKERS_A_CALL)] or [()]
     walk = Walk(request, options.days_back * DAY_MS)
     headers = {"Authorization": f"Token {api.secret}"}
-    believed = None if _NAMED.match(request.source.name) else frozenset(map(series_of, symbols))
+    asked, is_named = frozenset(map(series_of, symbols)), _NAMED.match(request.source.name) is not None
 
     def ask(group: int, page: int) -> Page:
         params = {
@@ -71,7 +71,7 @@ def fetch(request: Request) -> Fetched:
             raise api.refused(message_of(rows) or "answered with no list of news")
         crawled = [at_ms for row in rows if (at_ms := _crawled_ms(row)) is not None]
         return Page(
-            *articles_of(request, rows, lambda row: _fields(row, believed)),
+            *articles_of(request, rows, lambda row: _fields(row, asked, is_named)),
             newest_ms=max(crawled, default=0),
             last=len(rows) < options.page_size or min(crawled, default=0) < walk.since_ms,
         )
@@ -87,15 +87,20 @@ def _crawled_ms(row: Any) -> int | None:
         return None
 
 
-def _fields(row: Mapping[str, Any], believed: Container[str] | None) -> dict[str, Any]:
-    """`believed`: the series of the guesses that are told (None: all)."""
+def _series(ticker: object) -> str:
+    return series_of(str(ticker).strip().upper())
+
+
+def _fields(row: Mapping[str, Any], asked: Container[str], is_named: bool) -> dict[str, Any]:
+    """`asked`: the series that were asked for, the only guesses that are told unless `is_named`, and the first: of many
+    guesses not all are told."""
     told = row.get("tickers")
-    tickers = tickers_of(told if isinstance(told, list) else ())
+    named = sorted(told if isinstance(told, list) else (), key=lambda each: _series(each) not in asked)
     return {
         "title": text_of(row.get("title")),
         "snippet": text_of(row.get("description")),
         "url": row.get("url") or None,
         "publisher": text_of(row.get("source"), 200) or None,
         "published_at": str(row.get("publishedDate") or ""),
-        "tickers": tuple(each for each in tickers if believed is None or series_of(each) in believed),
+        "tickers": tickers_of(each for each in named if is_named or _series(each) in asked),
     }

@@ -40,7 +40,11 @@ PAGES: dict[str, Callable[[], str]] = {
     "runbooks/README.md": _index(
         "runbooks",
         "Runbooks",
-        "One page for each alarm ([all alarms](../reference/alarms.md)): what it means, what to look at, what to do.",
+        "One page for each alarm ([all alarms](../reference/alarms.md)): what it means, what to look at, what to do.\n"
+        "The commands are meant for the stage the alarm is of: first "
+        "`export CANDLEWICK_HOME=aws CANDLEWICK_ENVIRONMENT=…`\n"
+        "([the command line on a stage](../howto/deploy.md#the-command-line-on-a-stage)); without it they work on a "
+        "folder of your machine.",
     ),
     "decisions/README.md": _index(
         "decisions",

@@ -31,6 +31,24 @@ def test_a_snippet_has_at_most_200_characters_and_keeps_nearly_all_of_them(text:
     assert 190 < len(snippet) <= 200
 
 
+@pytest.mark.parametrize(
+    ("title", "publisher", "kept"),
+    [
+        ("Apple shares fall - Reuters", "Reuters", "Apple shares fall"),
+        ("Apple shares fall | The Wire", "The Wire", "Apple shares fall"),
+        ("iPhone Cuts to Grow By Investing.com", "Investing.com", "iPhone Cuts to Grow"),
+        ("Apple shares fall - Reuters", "CNBC", "Apple shares fall - Reuters"),
+        ("Apple shares fall - Reuters", None, "Apple shares fall - Reuters"),
+        (" - Reuters", "Reuters", "- Reuters"),
+        ("Apple buys Reuters", "Reuters", "Apple buys Reuters"),
+    ],
+)  # fmt: skip
+def test_a_title_loses_its_publishers_name(title: str, publisher: str | None, kept: str) -> None:
+    told = make_raw("wire", ROW | {"title": title, "publisher": publisher})
+    assert told.title == kept
+    assert told.article_id == make_raw("wire", ROW | {"title": title}).article_id, "as it was known before"
+
+
 @pytest.mark.parametrize("field", OPTIONAL_TEXTS)
 @pytest.mark.parametrize("value", [5, ["http://a.example/"], {"a": 1}, True], ids=repr)
 def test_a_field_that_is_no_text_is_named(field: str, value: object) -> None:

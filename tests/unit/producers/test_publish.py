@@ -87,6 +87,15 @@ def test_a_share_class_goes_to_the_series_that_is_shown(run: Publishing) -> None
     assert [record.partition_key for record in run.log.records[SCORED_STREAM]] == ["BRK.B"]
 
 
+@pytest.mark.parametrize(("written", "series"), [("aapl", "AAPL"), ("brk-b", "BRK.B"), (" AAPL ", "AAPL")])
+def test_a_ticker_is_upper_cased_on_entry(run: Publishing, written: str, series: str) -> None:
+    event = SCORED | {"subject": written, "event_id": f"{SCORED['article_id']}@{written}"}
+    assert run.publish(run.file("x.jsonl", event)) == Report(1, 1, 0)
+    assert [(each["subject"], each["event_id"]) for each in run.scored] == [
+        (series, f"{SCORED['article_id']}@{series}")
+    ]
+
+
 def test_an_event_is_one_however_its_subject_is_written(run: Publishing) -> None:
     for name in ("BRK-B", "BRK.B"):
         run.publish(run.file("x.jsonl", SCORED | {"event_id": f"{SCORED['article_id']}@{name}", "subject": name}))

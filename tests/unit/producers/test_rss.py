@@ -44,6 +44,16 @@ def test_rss_with_html_scripts_and_entities(site: FakeSite) -> None:
     assert "no-title" in rejected.error.detail
 
 
+def test_what_a_feed_gathers_from_others_is_theirs(site: FakeSite) -> None:
+    item = "<link>https://a.example/1</link><pubDate>Sun, 21 Dec 2025 09:00:00 GMT</pubDate>"
+    item = (
+        f"<item><title>Apple falls - Reuters</title>{item}<source url='https://reuters.example'>Reuters</source></item>"
+    )
+    body = f"<rss version='2.0'><channel><title>Search</title>{item}</channel></rss>"
+    (told,) = ask(site.put("/feed", page(body.encode())), title="Gathered").articles
+    assert (told.title, told.publisher) == ("Apple falls", "Reuters")
+
+
 def test_atom_with_strange_scripts_and_missing_dates(site: FakeSite) -> None:
     fetched = ask(site.put("/feed", page((GOLDEN / "atom.xml").read_bytes(), "application/atom+xml")))
     arabic, updated, undated = fetched.articles

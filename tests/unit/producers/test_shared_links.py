@@ -60,6 +60,17 @@ def test_of_more_shared_links_than_are_remembered_every_entry_counts_once(site: 
     assert published == [len(notes), 0, 0]
 
 
+def test_a_guid_that_all_entries_have_names_none_of_them(site: FakeSite) -> None:
+    """`isPermaLink="false"` and the site's own address: the feed would otherwise bring one article, ever."""
+    notes = [note(number, "https://desk.example/{}", "https://desk.example/") for number in range(6)]
+    polling = Polling(source("desk", site.put("/feed", feed(*notes[:3]), feed(*notes[2:]), feed(notes[5]))))
+    published = []
+    for _ in range(4):
+        published.append(polling.restart().poll().published)
+        polling.clock.advance(300_000)
+    assert published == [3, 3, 0, 0]
+
+
 def test_without_guids_a_link_is_one_article(site: FakeSite) -> None:
     fetched = ask(site.put("/feed", feed(note(1, guid=None), note(2, guid=None))))
     assert len({each.article_id for each in fetched.articles}) == 1

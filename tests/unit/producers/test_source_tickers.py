@@ -7,6 +7,7 @@ import pytest
 from consumers.classifier.subjects import shipped_symbols, subjects_of
 from contracts.errors import Unusable
 from contracts.events import MAX_TAGS, MAX_TICKERS, decode_raw
+from producers.sources.json_api import MAX_ROW_TICKERS
 from producers.sources.registry import read_sources
 from tests.fakes.web import FakeSite
 from tests.unit.producers.asking import PAGES, Asking, golden, told
@@ -31,6 +32,15 @@ def test_what_tiingo_guesses_is_no_subject_whatever_the_source_is_called(site: F
     (article,) = asking.ask().articles
     subjects = subjects_of(article.source, article.tickers, (), article.title, (), shipped_symbols())
     assert subjects == ("BRK.B", "NVDA")
+
+
+def test_of_many_guesses_those_that_were_asked_for_are_kept(site: FakeSite) -> None:
+    asking = Asking(site, "tiingo", {"symbols": ["NVDA", "BRK-B"]})
+    asking.source = asking.source.model_copy(update={"name": "tiingo"})
+    noise = [f"x{number}" for number in range(MAX_ROW_TICKERS + 10)]
+    asking.put(told([golden("tiingo_news.json")[0] | {"tickers": [*noise, "brk-b", "nvda"]}]))
+    (article,) = asking.ask().articles
+    assert article.tickers[:2] == ("BRK.B", "NVDA")
 
 
 @pytest.mark.parametrize(
