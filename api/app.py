@@ -8,14 +8,13 @@ from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from api import problems
 from api.context import Home, Services
 from api.duties import end, kept_up
 from api.logs import note
-from api.middleware import BodyLimit, SecurityHeaders
+from api.middleware import BodyLimit, Cors, SecurityHeaders
 from api.negotiation import Negotiation
 from api.openapi import make_openapi, operation_id
 from api.options import options_of
@@ -59,6 +58,8 @@ METRICS_EVERY_S = 60.0
 METRICS_HOURS = 24
 GZIP_FROM_BYTES = 1_000
 GZIP_LEVEL = 5
+#: What is waited for the store that is told of the farewell; without it the process is forgotten a little later.
+LEAVE_S = 0.5
 
 
 def create_app(
@@ -121,7 +122,7 @@ def _life(services: Services, live: bool) -> Callable[[FastAPI], AbstractAsyncCo
         try:
             yield
         finally:
-            leave = partial(services.run, "control", services.fleet.leave)
+            leave = partial(services.offload.within, LEAVE_S, "control", services.fleet.leave)
             for farewell in (services.connections.stop, partial(end, tasks), leave):
                 try:
                     await farewell()
@@ -147,14 +148,7 @@ def _shield(app: FastAPI, services: Services) -> None:
     )
     app.add_middleware(SecurityHeaders, behind_tls=options.behind_tls)
     if options.origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=options.origins,
-            allow_credentials=True,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-None-Match", "Last-Event-ID", "X-Admin-Key"],
-            expose_headers=["ETag", "Location", "Retry-After"],
-        )
+        app.add_middleware(Cors, origins=options.origins, behind_tls=options.behind_tls)
 
 
 async def tell_metrics(services: Services) -> None:

@@ -110,6 +110,11 @@ class Offload:
         """Called on the event loop, as `within` is: nothing to lock."""
         pool.waiting -= 1
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether calls are still under way."""
+        return any(pool.waiting for pool in self._pools.values())
+
     def close(self) -> None:
         """Let go of the threads; running calls finish."""
         for pool in self._pools.values():

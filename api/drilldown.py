@@ -22,6 +22,7 @@ from contracts.identity import event_id
 from contracts.instants import iso_ms, parse_ms
 from contracts.ports import BucketStore, Item, ItemStore
 from contracts.resolution import FINEST, WIDTH_MS, window_start_ms
+from contracts.shown import shown
 
 DEFAULT_LIMIT = 200
 #: Most items looked at for one bucket; a day of a busy subject has some thousands.
@@ -106,7 +107,7 @@ def _read(buckets: BucketStore, generation: str, key: BucketKey) -> tuple[Bucket
     reached may be ahead of the bucket. None when there is no such bucket. Raises `Transient`."""
     found: tuple[Bucket, list[Bucket]] | None = None
     for _ in range(READS):
-        bucket = buckets.get_many(generation, [key]).get(key)
+        bucket = shown(buckets, buckets.get_many(generation, [key])).get(key)
         if bucket is None:
             return None
         found = bucket, minutes_of(buckets, generation, bucket)

@@ -19,6 +19,7 @@ from contracts.identity import event_id
 from contracts.instants import iso_ms, iso_s, parse_ms
 from contracts.ports import BucketStore, Item
 from contracts.resolution import DAY_MS, FINEST, RESOLUTIONS, window_start_ms
+from contracts.shown import shown
 from contracts.subjects import TAG_PREFIX
 
 MAX_SUBJECTS = 20
@@ -44,7 +45,7 @@ def candles_fed(buckets: BucketStore, generation: str, item: Item, now_ms: int) 
         for row in RESOLUTIONS
     ]
     awaited = _on_its_way(buckets, item, published_ms, now_ms)  # asked first: what is written meanwhile is then found
-    stored = buckets.get_many(generation, keys)
+    stored = shown(buckets, buckets.get_many(generation, keys))
     written = _written(
         buckets, generation, item, {event_id(item["source_id"], subject) for subject in subjects}, now_ms
     )

@@ -1,9 +1,14 @@
 """Around every request: security headers, and a bound on the body."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import suppress
 from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from api.headers import headers_of
 from api.logs import take_request_id
@@ -49,6 +54,31 @@ class SecurityHeaders:
             for name in [name for name in scope if name not in brought]:
                 del scope[name]
             await begun.pop()(scope, receive, with_headers)
+
+
+class Cors(CORSMiddleware):
+    """Answers preflights itself, before anything else is asked; these too have our headers, and problems for errors."""
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str], behind_tls: bool) -> None:
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_credentials=True,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-None-Match", "Last-Event-ID", "X-Admin-Key"],
+            expose_headers=["ETag", "Location", "Retry-After"],
+        )
+        self._ours = headers_of(behind_tls)
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """What the browser may send."""
+        answer = super().preflight_response(request_headers)
+        if answer.status_code != 200:
+            detail = f"{bytes(answer.body).decode()}; pages of the origins in CANDLEWICK_CORS_ORIGINS may ask"
+            answer = problem(answer.status_code, detail, None, {"Vary": "Origin"}, allowed=[*self.allow_methods])
+        identity = take_request_id((request_headers.get(REQUEST_ID.decode()) or "").encode() or None)
+        answer.raw_headers += [*self._ours, (REQUEST_ID, identity.encode())]
+        return answer
 
 
 #: What is read and thrown away of a body that is refused: a client that still sends when the connection is closed

@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import logging
+import os
 import resource
 import socket
 import struct
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -32,6 +34,8 @@ NO_LINGERING = struct.pack("ii", 1, 0)
 FAREWELL_S = 2.0
 #: After this, whatever else is still being answered is cut.
 GRACE_S = 3
+#: A process that is told to end has ended after so long.
+END_MS = 5_000.0
 #: Files and connections beside the streams: stores, requests that are answered in one piece, refusals.
 OTHER_FILES = 1_000
 
@@ -159,9 +163,17 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
         self._streams = app.state.services.connections
+        self._clock = app.state.services.clock
+        self._leaving_ms: float | None = None
+
+    @property
+    def left_ms(self) -> float:
+        """What is left of the time in which the process should end, once it was told to."""
+        return END_MS - (self._clock.monotonic_ms() - self._leaving_ms if self._leaving_ms is not None else 0)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then stop."""
+        self._leaving_ms = self._clock.monotonic_ms()
         self._streams.drain()
         asyncio.get_running_loop().call_later(FAREWELL_S, self._streams.abort_rest)
         await super().shutdown(sockets)
@@ -201,6 +213,18 @@ def settle_memory() -> None:
     and every stream waits meanwhile (140 ms measured). For composition roots, when all is loaded and made."""
     gc.collect()
     gc.freeze()
+
+
+def end_if_busy(app: FastAPI, code: int) -> None:
+    """End the process here where calls are under way: Python would wait for their threads, and a store that hangs, or a
+    comparison, takes its time. They are as safe as when the process is killed."""
+    if not app.state.services.offload.is_busy:
+        return
+    note(logging.WARNING, "calls still under way at the end")
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def make_server(app: FastAPI, log_level: str = "warning") -> Server:

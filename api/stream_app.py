@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.names import company_names
 from api.options import ApiOptions
-from api.server import bind, make_server, settle_memory
+from api.server import bind, end_if_busy, make_server, settle_memory
 from contracts.errors import CandlewickError, Unusable
 from contracts.settings import load
 from stores.home import open_home
@@ -78,7 +78,9 @@ def main() -> None:
     settle_memory()
     with suppress(KeyboardInterrupt):  # uvicorn may raise it once more when it is done
         asyncio.run(server.serve(sockets=[listener]))
-    sys.exit(INTERRUPTED if server.started else NOT_STARTED)
+    code = INTERRUPTED if server.started else NOT_STARTED
+    end_if_busy(application, code)
+    sys.exit(code)
 
 
 def _listen(host: str, port: str) -> socket.socket:

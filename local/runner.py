@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 from api.app import create_app
 from api.names import company_names
 from api.options import ApiOptions
-from api.server import bind, make_server, settle_memory
+from api.server import bind, end_if_busy, make_server, settle_memory
 from contracts.errors import BadRequest, Unusable
 from contracts.ports import Waking
 from contracts.resolution import HOUR_MS, MINUTE_MS
@@ -38,6 +38,9 @@ from stores.home import Home, open_home
 POLL_SOURCES_MS: Final = 1_000
 FINALISE_MS: Final = 5 * MINUTE_MS
 DEMO_STEP_MS: Final = 500
+#: What stages have at least to end their step, and what ending takes after that.
+LEAST_STOP_MS: Final = 1_000
+AFTER_STOP_MS: Final = 500
 
 log = logging.getLogger(__name__)
 #: What an administrator may ask over HTTP, by name: (home, settings, …) → answer (`ops/admin_actions.py`).
@@ -74,11 +77,13 @@ class Line:
         for runner in self._runners:
             runner.start()
 
-    def stop(self) -> None:
+    def stop(self, within_ms: float = 4_000) -> None:
         """Let every stage finish its step; whoever does not is left to the end of the process (nothing is lost)."""
-        for runner in self._runners:
+        clock, runners = self._home.clock, self._runners
+        until_ms = clock.monotonic_ms() + within_ms
+        for runner in runners:
             runner.stop(timeout_ms=0)  # all are told before any is waited for
-        late = [runner.name for runner in self._runners if not runner.stop(timeout_ms=4_000)]
+        late = [each.name for each in runners if not each.stop(timeout_ms=max(0, until_ms - clock.monotonic_ms()))]
         if late:
             log.warning(json.dumps({"message": "stages still busy at the end", "stages": late}))
 
@@ -144,12 +149,14 @@ def run_up(
                 _announce(listener, data_dir, demo, as_json)
                 line.start()
                 settle_memory()
+                server = make_server(app)
                 try:
-                    _serve(make_server(app), listener)
+                    _serve(server, listener)
                 finally:
-                    line.stop()
+                    line.stop(max(LEAST_STOP_MS, server.left_ms - AFTER_STOP_MS))
         finally:
             home.close()
+    end_if_busy(app, 0)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -8,7 +8,7 @@ import typer
 
 from contracts.errors import BadRequest
 from ops.console import DIFFERENT, ERROR, PARTIAL, plain_errors, put_json, say
-from ops.home import DEFAULT_DATA_DIR, MAX_LIMIT, AlwaysJson, DataDir, Json, home_of, settings_of, somebodys
+from ops.home import DEFAULT_DATA_DIR, MAX_LIMIT, AlwaysJson, DataDir, Json, home_of, is_there, settings_of, somebodys
 
 app = typer.Typer(
     name="candlewick",
@@ -66,6 +66,8 @@ def publish(
         from ops.publish import asked, publish_command
 
         wanted = asked(file, kind, speed, backfill, column or [], source)
+        if not is_there(settings_of(data_dir)):
+            say(f"{data_dir} is a new data directory")
         counts = publish_command(home_of(data_dir, must_exist=False), wanted)
         put_json(counts)
         if counts["rejected"]:

@@ -90,7 +90,7 @@ class Load(NamedTuple):
     dax: bool = False
     stream: Literal["lambda", "fargate", "poll"] = "lambda"
     custom_metrics: int = len(METRICS)
-    alarms: int = 27
+    alarms: int = 28
 
 
 class Line(NamedTuple):

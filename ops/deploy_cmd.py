@@ -180,7 +180,7 @@ def found_copies(plan: Plan) -> Plan:
         table = boto3.client("dynamodb", region_name=plan.region).describe_table(TableName=name)["Table"]
     except (BotoCoreError, ClientError) as error:
         remedy = f"deploy the stage's own region with -c replicas={plan.region} first"
-        raise Unusable(f"no copy of {name} in {plan.region} ({error}): {remedy}") from None
+        raise Unusable(f"no copy of {name} in {plan.region} ({error}): {remedy}") from error
     return plan._replace(context=(*plan.context, f"items_stream={table['LatestStreamArn']}"))
 
 
@@ -193,18 +193,20 @@ def refuse_to_drop(plan: Plan) -> None:
     from infra.stages import STAGES
 
     region = plan.region or STAGES[plan.stage].region
-    before: dict[str, str] = {}
     try:
         cloudformation = boto3.client("cloudformation", region_name=region)
-        for name in TOLD_BY:
-            before |= _told_by(cloudformation, name.format(stage=plan.stage))
+        told = [_told_by(cloudformation, name.format(stage=plan.stage)) for name in TOLD_BY]
     except (BotoCoreError, ClientError) as error:
-        raise Unusable(f"CloudFormation: {error}") from None
+        raise Unusable(f"CloudFormation: {error}") from error
+    before: dict[str, str] = {}
+    for each in told:
+        before |= each or {}
     dropped = [f"-c {name}={value}" for name, value in sorted(before.items()) if name not in plan.asked()]
     if dropped:
         raise BadRequest(f"the last deployment had {' '.join(dropped)}: give it again, or end it with -c NAME=")
     had, wanted = _regions(before), _regions(plan.asked())
-    if len(had ^ wanted) > 1:
+    is_there = any(each is not None for each in told)  # a new table is made with all its copies
+    if is_there and len(had ^ wanted) > 1:
         raise BadRequest(
             f"-c replicas: {', '.join(sorted(had)) or 'none'} before, {', '.join(sorted(wanted)) or 'none'} now, but a "
             "table's copies change by one region in each deployment: deploy once for each"
@@ -213,15 +215,15 @@ def refuse_to_drop(plan: Plan) -> None:
         say(f"stays, and costs, until you delete it: {command}")
 
 
-def _told_by(cloudformation: Any, name: str) -> dict[str, str]:
-    """The context a stack was deployed with; none of one that is not there."""
+def _told_by(cloudformation: Any, name: str) -> dict[str, str] | None:
+    """The context a stack was deployed with; None where there is no such stack."""
     from botocore.exceptions import ClientError
 
     try:
         (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         if "does not exist" in str(error):
-            return {}
+            return None
         raise
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}
     context: dict[str, str] = json.loads(outputs.get("Context", "{}"))
@@ -251,7 +253,8 @@ def cdk_command() -> list[str]:
 
 def doctor(plan: Plan, root: Path) -> None:
     """Everything deploying needs. Raises `Unusable` that lists all faults at once, each with its remedy."""
-    faults = []
+    faults: list[str] = []
+    refused: Exception | None = None
     if not (root / ".venv-infra" / "bin" / "python").exists():
         faults.append("the infrastructure's venv is missing: `make infra-venv`")
     node = shutil.which("node", path=search_path(root))
@@ -272,11 +275,12 @@ def doctor(plan: Plan, root: Path) -> None:
         try:
             boto3.client("sts", region_name="us-east-1").get_caller_identity()
         except (BotoCoreError, ClientError) as error:
+            refused = error
             faults.append(f"no AWS credentials that work ({error}): set AWS_PROFILE")
     except ImportError:
         faults.append("boto3 is missing: `pip install candlewick[aws]`")
     if faults:
-        raise Unusable("cannot deploy:\n  - " + "\n  - ".join(faults))
+        raise Unusable("cannot deploy:\n  - " + "\n  - ".join(faults)) from refused
     refuse_to_drop(plan)
 
 
@@ -313,7 +317,7 @@ def upload_site(plan: Plan, root: Path) -> None:
     try:
         _upload(plan, root)
     except (BotoCoreError, ClientError) as error:
-        raise Unusable(f"the dashboard is not uploaded, or not shown yet ({error}); deploy again") from None
+        raise Unusable(f"the dashboard is not uploaded, or not shown yet ({error}); deploy again") from error
 
 
 def _upload(plan: Plan, root: Path) -> None:

@@ -19,6 +19,7 @@ from contracts.generation import live_generation
 from contracts.identity import series_of
 from contracts.instants import parse_ms
 from contracts.ports import Scanning
+from contracts.shown import shown
 from contracts.subjects import parse_subject
 from ops.asides import end_partial, standing
 from ops.export_columns import COLUMNS, row_of
@@ -106,6 +107,8 @@ def _write(out: str | None, fill: Callable[[BinaryIO], None]) -> None:
 def _buckets(home: Home, subject: str | None, start_ms: int, end_ms: int) -> Iterator[dict[str, Any]]:
     now_ms = home.clock.now_ms()
     for bucket in home.buckets.scan(live_generation(home.control)):
+        if not shown(home.buckets, {bucket.key: bucket}):
+            continue
         if LANE_SEPARATOR in bucket.subject or subject not in (None, series_of(bucket.subject)):
             continue
         if start_ms <= bucket.start_ms < end_ms:

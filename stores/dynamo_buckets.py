@@ -89,6 +89,10 @@ class DynamoBucketStore:
             return found
         return {key: found[key] for key in keys if key in found}
 
+    def is_over(self, key: BucketKey) -> bool:
+        """Whether a bucket's time to live is over, so that it may go at any moment."""
+        return ttl_s(key.resolution, key.start_ms) <= self._clock.now_ms() // 1000
+
     def range(
         self,
         generation: str,

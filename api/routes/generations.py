@@ -29,11 +29,14 @@ Before = Annotated[str, Path(description="name of the generation to compare with
 
 
 def known_generations(services: Services) -> list[dict[str, Any]]:
-    """The live generation and those that replays recorded, as anybody may know them. Blocking. Raises `Transient`."""
+    """The live generation, those that were live and those that replays recorded, as anybody may know them. Blocking.
+    Raises `Transient`."""
     live = services.epoch.current()
     listed = services.home.control.list("generation").items()
     recorded = {name: discreet(value) for name, value in listed if name != "live"}
-    names = sorted({live, *recorded})
+    # The first one was built by no replay, so nothing but the swap away from it tells of it.
+    left = {str(swap["previous"]) for swap in swaps_of(services) if swap["previous"]}
+    names = sorted({live, *recorded, *left})
     return [{"name": name, "live": name == live, "detail": recorded.get(name, {})} for name in names]
 
 

@@ -14,6 +14,7 @@ from contracts.bucket import BucketKey, BucketWrite, pack_members
 from contracts.errors import Conflict, Transient, Unusable
 from contracts.ports import Versioned
 from contracts.resolution import BY_NAME, DAY_MS, MINUTE_MS
+from contracts.shown import shown
 from stores.dynamo_bucket_item import bucket_of, bucket_row
 from stores.dynamo_items import DynamoItemStore
 from stores.dynamo_values import plain, typed
@@ -211,7 +212,11 @@ def test_a_bucket_past_its_ttl_is_not_shown_though_it_is_still_there(world: Worl
     assert len(store.range("g1", "AAPL", resolution)) == 1
     world.clock.instant_ms = end_ms + 1_000
     assert store.range("g1", "AAPL", resolution) == []
-    assert store.get_many("g1", [written.key]) != {}, "a guarded write must know the stored rev"
+    stored = store.get_many("g1", [written.key])
+    assert stored != {}, "a guarded write must know the stored rev"
+    assert shown(store, stored) == {}
+    world.clock.instant_ms = end_ms - 1_000
+    assert shown(store, stored) == stored
 
 
 @pytest.mark.parametrize("newest", [True, False])

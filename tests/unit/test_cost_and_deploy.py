@@ -10,7 +10,9 @@ from pathlib import Path
 
 import boto3
 import pytest
+import typer
 from botocore.client import BaseClient
+from botocore.exceptions import NoCredentialsError
 from botocore.stub import Stubber
 from typer.testing import CliRunner
 
@@ -20,6 +22,7 @@ from contracts.clock import ManualClock
 from contracts.errors import BadRequest, Conflict, Transient, Unusable
 from ops import cost_cmd, dashboards_cmd, deploy_cmd, scale
 from ops.cli import app
+from ops.console import AUTH, plain_errors
 from ops.cost import Load, documents_figure, estimate, total_usd, units_per_bucket_batch
 from ops.made_page import replaced
 from producers.sources.registry import KINDS
@@ -275,6 +278,27 @@ def test_copies_come_and_go_one_by_one(before, now, refused, monkeypatch):
     monkeypatch.setattr(boto3, "client", lambda service, region_name: cloudformation(region_name, context))
     with pytest.raises(BadRequest, match="one region") if refused else nullcontext():
         deploy_cmd.refuse_to_drop(deploy_cmd.plan_of("prod", "", [f"replicas={now}"]))
+
+
+def test_a_new_stage_is_made_with_all_its_copies(monkeypatch):
+    monkeypatch.setattr(boto3, "client", lambda service, region_name: cloudformation(region_name, None))
+    deploy_cmd.refuse_to_drop(deploy_cmd.plan_of("prod", "", ["replicas=us-west-2,eu-west-1,ap-south-1"]))
+
+
+@pytest.mark.parametrize("step", [
+    lambda root: deploy_cmd.doctor(deploy_cmd.plan_of("dev", "", []), root),
+    lambda root: deploy_cmd.refuse_to_drop(deploy_cmd.plan_of("dev", "", [])),
+    lambda root: deploy_cmd.found_copies(deploy_cmd.plan_of("dev", "us-west-2", ["standby=on"])),
+])  # fmt: skip
+def test_without_credentials_it_ends_with_the_code_for_it(step, tmp_path, monkeypatch):
+    class Refused:
+        def __getattr__(self, name: str):
+            raise NoCredentialsError
+
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: Refused())
+    with pytest.raises(typer.Exit) as told, plain_errors():
+        step(tmp_path)
+    assert told.value.exit_code == AUTH
 
 
 def test_one_deployment_at_a_time_from_a_checkout(tmp_path: Path):

@@ -244,6 +244,10 @@ async def test_a_page_of_an_allowed_origin_may_do_all_that_ours_does(home: TestH
                 answer = await client.options("/api/v2/configurations", headers=first | {"Origin": origin})
                 assert answer.status_code == status, (method, origin)
                 assert (answer.headers.get("access-control-allow-origin") == origin) == (status == 200)
+                assert {"x-request-id", "x-content-type-options", "content-security-policy"} <= set(answer.headers)
+                if status != 200:
+                    assert answer.headers["content-type"] == "application/problem+json"
+                    assert answer.json()["detail"].startswith("Disallowed CORS origin; ")
         first["Access-Control-Request-Method"] = "PUT"
         answer = await client.options("/api/v2/configurations", headers=first | {"Origin": "https://friend.example"})
         assert answer.status_code == 400
@@ -290,6 +294,24 @@ async def test_an_edit_in_another_process_is_followed_too(home: TestHome, line: 
             await client.until(lambda c: len(c.named("snapshot")) == 2)
             status = (await elsewhere.get("/api/v2/stream/status")).json()
             assert len(status["processes"]) == 2
+
+
+@live
+async def test_a_key_beyond_ascii_is_the_key_however_it_is_sent(home: TestHome) -> None:
+    home.secrets.values["CANDLEWICK_ADMIN_KEY"] = "schlüssel"
+    home.control.put("source", "rss-one", {"state": "healthy", "kind": "rss", "url": "https://x.example"})
+    async with calling(create_app(home, options())) as client:
+        for sent, status in (("schlüssel".encode(), 200), ("schlüssel".encode("latin-1"), 200), (b"schl?ssel", 403)):
+            answer = await client.patch(
+                "/api/v2/sources/rss-one", json={"enabled": True}, headers={b"x-admin-key": sent}
+            )
+            assert answer.status_code == status
+        home.secrets.values["CANDLEWICK_ADMIN_KEY"] = "ключ"
+        for sent, status in (("ключ".encode(), 200), (b"????", 403)):
+            answer = await client.patch(
+                "/api/v2/sources/rss-one", json={"enabled": True}, headers={b"x-admin-key": sent}
+            )
+            assert answer.status_code == status
 
 
 @live

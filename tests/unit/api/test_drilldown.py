@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from api.app import create_app
 from api.drilldown import articles_behind
+from api.fed import candles_fed
 from contracts.bucket import BucketKey
 from contracts.instants import iso_s
 from contracts.resolution import DAY_MS, HOUR_MS
+from stores.sqlite_buckets import SqliteBucketStore
 from tests.unit.api.kit import NOW_MS, Line, TestHome, Told, article, calling, live, options
 
 MINUTE = 60_000
@@ -39,6 +41,22 @@ def test_open_high_low_close_are_named(home: TestHome, line: Line) -> None:
     assert roles(found) == named
     assert (found["count"], found["missing"]) == (4, 0)
     assert [row["polarity"] for row in found["articles"]] == [0.01, 0.09, -0.09, 0.02]
+
+
+def test_what_is_past_its_time_to_live_is_not_there_although_the_store_has_it(
+    home: TestHome, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DynamoDB deletes it days later; the chart does not show it either."""
+    event = Told("AAPL", START, 500, article(1))
+    line.tell(event)
+    line.item(event)
+    key = BucketKey("AAPL", "1m", START)
+    item = home.items.get_primary(article(1))
+    assert item is not None
+    monkeypatch.setattr(SqliteBucketStore, "is_over", lambda store, key: key.resolution == "1m", raising=False)
+    assert articles_behind(home.buckets, home.items, "g1", key, 10, NOW_MS) is None
+    (told,) = candles_fed(home.buckets, "g1", item, NOW_MS)["subjects"]
+    assert {each["resolution"] for each in told["candles"] if each["bucket"] is None} == {"1m"}
 
 
 def test_ties_go_to_the_earliest_by_time_then_id(home: TestHome, line: Line) -> None:

@@ -1,6 +1,7 @@
 """`/runs`, the marks of `/generations`, and a series of a generation that is not live."""
 
 from api.app import create_app
+from contracts.generation import POINTER
 from tests.unit.api.kit import NOW_MS, RUN, Line, TestHome, Told, article, calling, live, options
 
 
@@ -80,6 +81,15 @@ async def test_a_series_of_a_generation_that_is_not_live(home: TestHome, line: L
             answer = (await client.get(f"/api/v2/timeseries/AAPL?resolution=1m&generation={generation}")).json()
             assert answer["generation"] == generation
             assert [bucket["close"] for bucket in answer["buckets"]] == [close]
+        swap = {"at": "2025-12-21T09:03:00.000Z", "action": "promote", "generation": "g2", "previous": "g1"}
+        home.control.put("audit", "x", swap)
+        home.control.put(*POINTER, {"generation": "g2", "previous": "g1", "swapped_at": swap["at"]})
+    async with calling(create_app(home, options())) as client:
+        known = (await client.get("/api/v2/generations")).json()["generations"]
+        assert [(each["name"], each["live"]) for each in known] == [("g1", False), ("g2", True)]
+        left = await client.get("/api/v2/timeseries/AAPL?resolution=1m&generation=g1")
+        assert left.status_code == 200, "what was live before, and no replay built"
+        assert [bucket["close"] for bucket in left.json()["buckets"]] == [0.05]
         refused = await client.get("/api/v2/timeseries/AAPL?resolution=1m&generation=g9")
         assert refused.status_code == 404
         assert "g9 is no known generation" in refused.json()["detail"]

@@ -22,7 +22,9 @@ from ops.cli import app
 from ops.export import WHAT
 from ops.export_columns import COLUMNS
 from stores.home import Home, forget_homes, open_home
+from stores.sqlite_buckets import SqliteBucketStore
 from tests.fakes.kinesis import kinesis_event
+from tests.ports.bucket_values import bucket, write
 from tests.unit.consumers.classifying import NOW_MS, WordModel, article
 
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -79,6 +81,13 @@ def test_raw_articles_items_and_what_was_set_aside(home: Home, data: Path) -> No
     assert len(lines(run(data, "scored", "--subject", "aapl"))) == 4
     assert len(lines(run(data, "items", "--subject", "AAPL"))) == 4
     assert len(lines(run(data, "raw", "--start", "2025-12-21T09:38:00Z", "--end", "2025-12-21T09:39:30Z"))) == 2
+
+
+def test_buckets_past_their_time_to_live_are_left_out(home: Home, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.buckets.commit("g1", [write(bucket(resolution=name)) for name in ("1m", "1h")])
+    assert {row["resolution"] for row in lines(run(data, "buckets"))} == {"1m", "1h"}
+    monkeypatch.setattr(SqliteBucketStore, "is_over", lambda store, key: key.resolution == "1m", raising=False)
+    assert {row["resolution"] for row in lines(run(data, "buckets"))} == {"1h"}
 
 
 @pytest.mark.parametrize("what", WHAT)
