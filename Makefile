@@ -65,11 +65,12 @@ run: setup ## start the whole line on recorded and live news: http://127.0.0.1:8
 # ---- checking ------------------------------------------------------------------------------------------------------
 test: $(VENV)/.dev setup browser ## run every test
 	@cd web && npm test --silent
-	@# Files of tests lie in memory where there is room for them: a disk takes a while to be sure of a write.
+	@# Files of tests lie in memory where there is room for them: a disk takes a while to be sure of a write. What is
+	@# compiled is kept, whatever the environment says: the tests start hundreds of processes.
 	@room=$$(df -Pm /dev/shm 2>/dev/null | awk 'NR == 2 {print $$4}'); \
 	 if [ "$${room:-0}" -ge 4000 ]; then home=/dev/shm; else home=$${TMPDIR:-/tmp}; fi; \
 	 scratch=$$(mktemp -d "$$home/candlewick-test.XXXXXX"); trap 'rm -rf "$$scratch"' EXIT; \
-	 TMPDIR=$$scratch $(PY) -m pytest -n 3 --dist loadfile $(ARGS)
+	 PYTHONDONTWRITEBYTECODE= TMPDIR=$$scratch $(PY) -m pytest -n 3 --dist loadfile $(ARGS)
 
 test-web: $(VENV)/.dev setup browser ## the dashboard's tests at full length: every fault, floods, half an hour of use
 	@cd web && npm test --silent

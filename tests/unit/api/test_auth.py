@@ -99,7 +99,7 @@ async def test_an_edit_that_is_stored_is_said_to_be(home: TestHome, line: Line) 
     """Its stream cannot follow at once, because the candles cannot be read; that is no fault of the edit."""
     line.tell(Told("AAPL", NOW_MS - 100_000, 100, article(1)))
     async with (
-        serving(home, request_timeout_s=0.3) as (base, _),
+        serving(home, request_timeout_s=1.5) as (base, _),
         httpx.AsyncClient(base_url=base, timeout=60) as client,
     ):
         token = await signed_in(client)

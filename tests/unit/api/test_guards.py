@@ -228,7 +228,7 @@ async def test_a_store_that_hangs_takes_no_other_down(
     monkeypatch.setattr("api.sse.hub.HEALTHY_FOR_MS", 60_000.0)
     line.tell(Told("AAPL", NOW_MS - 60_000, 1, article(1)))
     async with (
-        serving(home, request_timeout_s=0.5) as (base, _),
+        serving(home, request_timeout_s=2.0) as (base, _),
         httpx.AsyncClient(base_url=base, timeout=60) as client,
     ):
         home.items.slow.clear()
@@ -262,7 +262,7 @@ async def test_a_page_behind_a_proxy_with_a_host_of_its_own_is_known_by_what_the
 async def test_a_control_store_that_hangs_holds_up_no_candle(home: TestHome, line: Line) -> None:
     line.tell(Told("AAPL", NOW_MS - 60_000, 1, article(1)))
     async with (
-        serving(home, request_timeout_s=0.5, heartbeat_s=0.5) as (base, _),
+        serving(home, request_timeout_s=1.5, heartbeat_s=0.5) as (base, _),
         httpx.AsyncClient(base_url=base, timeout=60) as client,
         Listener(f"{base}/api/v2/stream?tickers=AAPL") as listener,
     ):

@@ -79,7 +79,7 @@ async def test_each_dependency_is_named(home: TestHome) -> None:
 async def test_a_slow_store_costs_its_askers_only(home: TestHome, line: Line) -> None:
     line.tell(told(1))
     async with (
-        serving(home, heartbeat_s=0.05, request_timeout_s=0.3) as (base, _),
+        serving(home, heartbeat_s=0.05, request_timeout_s=1.5) as (base, _),
         Listener(url_of(base, tickers="AAPL")) as client,
         httpx.AsyncClient(base_url=base, timeout=60) as rest,
     ):
