@@ -218,7 +218,8 @@ def settle_memory() -> None:
 def end_if_busy(app: FastAPI, code: int) -> None:
     """End the process here where calls are under way: Python would wait for their threads, and a store that hangs, or a
     comparison, takes its time. They are as safe as when the process is killed."""
-    if not app.state.services.offload.is_busy:
+    services = app.state.services
+    if not (services.offload.is_busy or services.hub.is_busy):
         return
     note(logging.WARNING, "calls still under way at the end")
     logging.shutdown()

@@ -20,6 +20,8 @@ from local.driver_schedule import Schedule, ScheduleDriver
 from stores.home import Home
 
 LEASE_MS: Final = 30_000
+#: What a renewal under way may still take at the end; one that takes longer is left behind.
+STOP_MS: Final = 1_000
 NAME: Final = "line"
 log = logging.getLogger(__name__)
 
@@ -69,5 +71,5 @@ def line_lease(home: Home, settings: Settings) -> Iterator[None]:
     try:
         yield
     finally:
-        runner.stop()
+        runner.stop(STOP_MS)
         lease.release()

@@ -31,7 +31,7 @@ from contracts.hashing import member_hash
 from contracts.instants import iso_ms
 from contracts.kinesis import records_of
 from contracts.ports import ControlWrite, Entry
-from contracts.resolution import FINEST, HOUR_MS
+from contracts.resolution import FINEST, HOUR_MS, late_from_ms
 from contracts.settings import AggregatorSettings
 from producers.publish import ASIDE_STREAM as FILE_LINES
 from producers.publisher import Publisher
@@ -144,8 +144,10 @@ class _Restoring:
         self.objects = len(scored) + len(raw) + len(given_up)
         for key in (*scored, *keys(UNREAD), *given_up):
             self._publish(key, SCORED_STREAM)
-        for key in (*raw, *given_up):
-            self._claim(key)
+        # Who came too late first: it may have lost subjects to others, and had them before.
+        for late in (True, False):
+            for key in (*raw, *given_up):
+                self._claim(key, late)
         for key in (*raw, *given_up):
             self._publish(key, RAW_STREAM)
         for key in (key for prefix in COPIED for key in keys(prefix)):
@@ -188,15 +190,17 @@ class _Restoring:
         self.counts[stream] += self._publisher.publish(stream, entries)
         self._progress(len(entries))
 
-    def _claim(self, key: str) -> None:
-        """Claim an object's articles that have events, with the subjects of these."""
+    def _claim(self, key: str, late: bool) -> None:
+        """Claim an object's articles that have events, with the subjects of these: those that came too late, or all
+        others."""
         claimants = []
         for entry in self._entries(key, RAW_STREAM):
             try:
                 article = decode_raw(entry.data)
             except BadEvent:
                 continue  # the classifier sets it aside
-            if subjects := tuple(sorted(self._told.get(article.article_id, ()))):
+            subjects = tuple(sorted(self._told.get(article.article_id, ())))
+            if subjects and late == (late_from_ms(article.published_ms, self._lateness_ms) <= article.ingested_ms):
                 claimants.append(claimant_of(article, subjects))
         for at in range(0, len(claimants), CLAIMED_AT_ONCE):
             chunk = claimants[at : at + CLAIMED_AT_ONCE]

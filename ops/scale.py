@@ -91,8 +91,7 @@ def lane_rows() -> list[str]:
 
 
 def classifier_ms(subjects: int = 2) -> float:
-    """Milliseconds of one new story of its own, in a batch of many: its calls go together as far as they can. An old
-    one, or one without a time of its own, is looked for among the copies too, and counts as if all were."""
+    """Milliseconds of one new story of its own, in a batch of many: its calls go together as far as they can."""
     claim = 2 / MAX_BATCH_GET + 1 / MAX_WORKERS
     items = 2 / MAX_BATCH_GET + (1 + subjects) / MAX_BATCH_WRITE
     return (claim + items) * CALL_MS + SCORE_MS

@@ -6,23 +6,28 @@ import msgspec
 
 from contracts.events import cut_snippet
 
-#: Of what cannot be read at all.
+#: Of all texts of a row together, and of what cannot be read at all; a text of its own is cut as a snippet is.
+MAX_ROW_CHARACTERS: Final = 1_000
 MAX_CHARACTERS: Final = 200
 
 
 def excerpt(row: bytes) -> bytes:
-    """The row with every text in it cut as a snippet is; of what is no JSON its beginning."""
+    """The row with its texts cut, those behind `MAX_ROW_CHARACTERS` gone; of what is no JSON, or too deep, its
+    beginning."""
     try:
         document = msgspec.json.decode(row)
+        cut = _cut(document, [MAX_ROW_CHARACTERS])
+        return row if cut == document else msgspec.json.encode(cut)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return row.decode("utf-8", "replace")[:MAX_CHARACTERS].encode()
-    cut = _cut(document)
-    return row if cut == document else msgspec.json.encode(cut)
 
 
-def _cut(value: Any) -> Any:
+def _cut(value: Any, left: list[int]) -> Any:
+    """`left`: how many characters may still be kept, counted down."""
     if isinstance(value, str):
-        return cut_snippet(value)
+        text = cut_snippet(value)
+        left[0] -= len(text)
+        return text if left[0] >= 0 else "…"
     if isinstance(value, list):
-        return [_cut(each) for each in value]
-    return {name: _cut(each) for name, each in value.items()} if isinstance(value, dict) else value
+        return [_cut(each, left) for each in value]
+    return {name: _cut(each, left) for name, each in value.items()} if isinstance(value, dict) else value

@@ -28,8 +28,7 @@ class Headlines:
 
     def of(self, article_ids: list[str]) -> dict[str, str]:
         """Headlines by article id; none while the item store is slow, or does not answer at all. Blocking, briefly."""
-        hangs = self._asked is not None and not self._asked.done()
-        if hangs or self._clock.monotonic_ms() < self._quiet_until_ms:
+        if self.is_busy or self._clock.monotonic_ms() < self._quiet_until_ms:
             return {}
         self._asked = self._pool.submit(self._lookup, article_ids)
         try:
@@ -40,6 +39,11 @@ class Headlines:
             note(logging.ERROR, "no headlines for now", error)
         self._quiet_until_ms = self._clock.monotonic_ms() + QUIET_MS
         return {}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call is still under way."""
+        return self._asked is not None and not self._asked.done()
 
     def close(self) -> None:
         """Let go of the thread; a running call finishes."""

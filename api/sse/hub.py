@@ -130,6 +130,11 @@ class Hub:
         )
         self._poller.start(head)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether headlines are still being looked up."""
+        return self._headlines is not None and self._headlines.is_busy
+
     def stop(self) -> None:
         """Stop the poller. Blocking, up to two seconds."""
         if self._flush_timer is not None:

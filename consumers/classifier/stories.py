@@ -4,7 +4,7 @@ One control document a normalised headline, guarded by its version, holds that h
 
     {"entries": [{"article_id": first, "published_ms": of the first, "subjects": {subject: owner's article id},
                   "articles": {article id: {"published_ms", "ingested_ms", "claimed_ms", "source", "told",
-                                            "lost": subjects}}}]}
+                                            "own": true, "lost": subjects}}}]}
 
     classifier A                classifier B                document
     get -> version 3            get -> version 3
@@ -20,7 +20,8 @@ An event that came too late counts for nothing, so a subject whose owner came to
 that did not ("lost" keeps it for the retries of the one who lost it).
 
 What a source tells under one headline at one address, or without any, is no copy where the text differs: a record that
-changed, or another one. It is an article of its own, with an item, though a subject still counts once ("told").
+changed, or another one. It is an article of its own, with an item, though a subject still counts once ("own", decided
+by what all others have "told").
 """
 
 import hashlib
@@ -186,7 +187,7 @@ def links(stories: Versioned, article_id: str) -> tuple[str, list[dict[str, Any]
         return article_id, []
     first_id = str(entry["article_id"])
     mine = sorted(entry["articles"]) if article_id == first_id else [article_id]
-    others = [each for each in mine if each != first_id and not _tells_something_else(entry, each)]
+    others = [each for each in mine if each != first_id and not entry["articles"][each].get("own")]
     return first_id, [{"article_id": each, "source": entry["articles"][each]["source"]} for each in others]
 
 
@@ -222,6 +223,8 @@ def _join(
         }
         return [*entries, entry], entry
     old = min(matching, key=lambda entry: (abs(entry["published_ms"] - claimant.published_ms), entry["article_id"]))
+    if _tells_something_else(old, claimant.told):
+        told["own"] = True
     taken = {
         subject
         for each in matching
@@ -254,10 +257,10 @@ def _nearer_neighbour(published_ms: int) -> int:
     return bucket - 1 if within_ms < BUCKET_MS // 2 else bucket + 1
 
 
-def _tells_something_else(entry: Mapping[str, Any], article_id: str) -> bool:
-    """Whether an article says something else at the first one's address."""
-    first, mine = (str(entry["articles"][each].get("told", "")) for each in (entry["article_id"], article_id))
-    return first != mine and first[:8] == mine[:8]
+def _tells_something_else(entry: Mapping[str, Any], mine: str) -> bool:
+    """Whether a text at the first article's address is none that a story's articles have told."""
+    told = {identity: str(article.get("told", "")) for identity, article in entry["articles"].items()}
+    return told[entry["article_id"]][:8] == mine[:8] and mine not in told.values()
 
 
 def _newest_ms(entry: dict[str, Any]) -> int:
@@ -272,5 +275,5 @@ def _owned(entry: dict[str, Any], article_id: str) -> tuple[str, ...]:
 def _claim_of(name: str, entry: dict[str, Any], article_id: str) -> Claim:
     told = entry["articles"][article_id]
     owned = _owned(entry, article_id)
-    is_copy = article_id != entry["article_id"] and not owned and not _tells_something_else(entry, article_id)
+    is_copy = article_id != entry["article_id"] and not owned and not told.get("own")
     return Claim(name, entry["article_id"], is_copy, owned, told["published_ms"], told["ingested_ms"])

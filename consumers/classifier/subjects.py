@@ -39,7 +39,7 @@ _CASHTAG: Final = re.compile(r"(?<![\w$])\$([A-Z][A-Z0-9]{0,5}(?:[.\-][A-Z])?)(?
 #: Not where a source cut its text: `(NASDAQ: AA…` is no ticker.
 _LISTED: Final = re.compile(
     r"\b(?i:NASDAQ|NYSE|AMEX|OTC)(?i:\s?(?:American|Arca|MKT|GS|GM|CM))?\s?:\s?"
-    r"\$?([A-Z][A-Z0-9]{0,5}(?:[.\-][A-Z])?)(?!\w|…|\.\.)"
+    r"\$?([A-Z][A-Z0-9]{0,5}(?:[.\-][A-Z])?)(?!\w|[.\-][A-Z]\b|…|\.\.)"
 )
 
 #: A legal form and a symbol in brackets: a company's full name is told with its ticker (Reuters adds the exchange: .O).
@@ -88,11 +88,15 @@ _BUSINESS_WORDS: Final = _word_set(
 #: Who has opinions of other companies' shares, those that only `symbols refresh` brings among them.
 _RATERS: Final = _word_set(
     """
-    BAC BCS BMO BNS C CM CS DB EVR GS HSBC ING JEF JPM KEY LAZ MCO MFG MS MUFG NMR PIPR RJF RY SF SMFG SPGI TD UBS WFC
+    BAC BCS BK BLK BMO BNS C CFG CM CS DB EVR GS HSBC ING JEF JPM KEY LAZ MCO MFG MS MUFG NMR NTRS PIPR PNC RJF RY SAN
+    SCHW SF SMFG SPGI STT TD TFC UBS USB WFC
     """
 )
 _RATES: Final = _word_set("upgrades downgrades initiates reiterates analyst analysts")
 _TAKES_UP: Final = _word_set("reinstates resumes starts")
+_STANCES: Final = _word_set(
+    "coverage rating overweight underweight equalweight weight outperform underperform neutral buy hold sell"
+)
 _RATED: Final = _word_set("upgraded downgraded upgrade downgrade target rated rating initiated coverage reiterated")
 
 
@@ -228,7 +232,7 @@ def _is_only_rating(words: Sequence[_Word], first: int, after: int, lower: Colle
     UBS`."""
     following = words[after].text.lower() if after < len(words) else ""
     before = words[first - 1].text.lower() if first else ""
-    takes_up = following in _TAKES_UP and "coverage" in lower
+    takes_up = following in _TAKES_UP and bool(_STANCES & set(lower))
     return following in _RATES or takes_up or (before in ("at", "by") and bool(_RATED & set(lower)))
 
 

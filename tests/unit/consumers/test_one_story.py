@@ -67,8 +67,9 @@ def test_what_a_source_tells_anew_under_one_headline_has_its_own_item() -> None:
     assert set(line.items.primary) == {"json#1", "json#2", "json#3", "json#4"}
     assert [event["subject"] for event in line.scored] == ["AAPL"]
     assert all(len(item["sources"]) == 1 for item in line.items.primary.values())
-    same = article(title="x", source="json", url=None, snippet="y", article_id="json#5")
-    assert line.process(same).counts["duplicates"] == 1, "the same words are a copy"
+    for number, text in ((5, "y"), (6, "y, corrected")):
+        same = article(title="x", source="json", url=None, snippet=text, article_id=f"json#{number}")
+        assert line.process(same).counts["duplicates"] == 1, "the same words are a copy"
 
 
 def test_a_copy_without_a_time_of_its_own_counts_once_however_often_it_is_met() -> None:

@@ -175,14 +175,15 @@ def opened(
     forget_homes()
 
 
-def put_articles(home: Home, *articles: tuple[str, str, list[str]]) -> None:
-    """Articles of (source, title, tickers), published one minute after the other."""
+def put_articles(home: Home, *articles: tuple[str, str, list[str]], published_at: str | None = None) -> None:
+    """Articles of (source, title, tickers), published one minute after the other unless `published_at` says when."""
     entries = []
     for minute, (source, title, tickers) in enumerate(articles):
         article = {
             "schema": "raw-article/1", "article_id": f"{source}#{title[:9]}", "source": source, "title": title,
             "snippet": "", "url": f"https://{source}.example/{title[:5]}",
-            "published_at": f"2025-12-21T12:0{minute}:00.000Z", "ingested_at": f"2025-12-21T12:0{minute}:01.000Z",
+            "published_at": published_at or f"2025-12-21T12:0{minute}:00.000Z",
+            "ingested_at": f"2025-12-21T12:0{minute}:01.000Z",
             "tickers": tickers, "tags": [],
         }  # fmt: skip
         entries.append(Entry(article["article_id"], json.dumps(article).encode()))
@@ -221,6 +222,23 @@ def test_what_has_no_saved_events_is_left_to_the_classifier(opened, ran: tuple[s
     old, settings = opened("old")
     assert restored == drained(old, settings)
     assert restored[0]["counted"] == 4
+
+
+def test_who_came_too_late_has_its_item_again_whatever_order_the_lake_has(opened) -> None:
+    """It had lost its subject to one that came in time: claimed in the other order it would be that one's copy."""
+    old, settings = opened("old")
+    for source, published_at in (("zulu", "2025-12-20T11:00:00.000Z"), ("beta", "2025-12-20T13:00:00.000Z")):
+        put_articles(old, (source, "Chips rise on strong sales", ["AAPL"]), published_at=published_at)
+        drain_all(old, settings, lambda line: None)
+    first, second = (next(iter(old.lake.keys(f"raw/source={source}/"))) for source in ("zulu", "beta"))
+    assert first.rpartition("/")[2] < second.rpartition("/")[2]
+    later = Path(settings.data_dir, "lake", first)
+    later.rename(later.with_name("shardId-000000000009" + later.name[len("shardId-000000000000") :]))
+    new, settings_of_new = opened("new")
+    restore(new, settings_of_new, Path(settings.data_dir))
+    restored = drained(new, settings_of_new)
+    assert (restored[0]["counted"], restored[0]["too_late"]) == (1, 1)
+    assert {item["source_type"] for item in new.items.scan_primary()} == {"zulu", "beta"}
 
 
 def test_what_never_was_on_a_stream_or_was_given_up_on_is_not_lost(opened, tmp_path: Path) -> None:

@@ -7,20 +7,27 @@ import pytest
 
 from contracts.aside import list_asides
 from contracts.events import MAX_SNIPPET_CHARACTERS
-from producers.excerpt import MAX_CHARACTERS, excerpt
+from producers.excerpt import MAX_CHARACTERS, MAX_ROW_CHARACTERS, excerpt
 from tests.fakes.web import FakeSite, page
 from tests.unit.producers.test_service import Polling, source
 
 BODY = "A sentence of the article. " * 300
 
 
-@pytest.mark.parametrize("row", [{"body": BODY}, [BODY, {"deep": [BODY]}], BODY], ids=["object", "list", "text"])
+PIECES = [f"Sentence {number} of the article. " * 5 for number in range(60)]
+
+
+@pytest.mark.parametrize(
+    "row", [{"body": BODY}, [BODY, {"deep": [BODY]}], BODY, {"body": [BODY, *PIECES]}],
+    ids=["object", "list", "text", "pieces"],
+)  # fmt: skip
 def test_texts_are_cut_and_all_else_is_kept(row: object) -> None:
     kept = excerpt(json.dumps({"id": 7, "at": "yesterday", "row": row}).encode())
     document = json.loads(kept)
     assert (document["id"], document["at"]) == (7, "yesterday")
     assert "A sentence of the article." in kept.decode()
     assert all(len(text) <= MAX_SNIPPET_CHARACTERS for text in texts(document))
+    assert sum(len(text) for text in texts(document) if text != "…") <= MAX_ROW_CHARACTERS
 
 
 def test_a_short_row_is_kept_byte_for_byte() -> None:
@@ -28,7 +35,7 @@ def test_a_short_row_is_kept_byte_for_byte() -> None:
     assert excerpt(row) == row
 
 
-@pytest.mark.parametrize("row", [b"{" + BODY.encode(), b"\xff\xfe" * 1000, b"[" * 2000])
+@pytest.mark.parametrize("row", [b"{" + BODY.encode(), b"\xff\xfe" * 1000, b"[" * 2000, b"[" * 600 + b"]" * 600])
 def test_of_what_cannot_be_read_the_beginning_is_kept(row: bytes) -> None:
     assert 0 < len(excerpt(row).decode()) <= MAX_CHARACTERS
 
