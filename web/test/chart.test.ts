@@ -20,6 +20,10 @@ const scale = vi.hoisted(() => ({
   },
 }));
 
+type Hand = (param: Record<string, unknown>) => void;
+/** What the library tells of the reader's hand. */
+const hand = vi.hoisted(() => ({ move: (_: Record<string, unknown>): void => undefined, click: (_: Record<string, unknown>): void => undefined }));
+
 vi.mock("lightweight-charts", () => {
   const nothing = (): void => undefined;
   const series = () => ({ applyOptions: nothing, setData: nothing, update: nothing, priceScale: () => ({ applyOptions: nothing }), createPriceLine: () => ({ applyOptions: nothing }) });
@@ -31,7 +35,8 @@ vi.mock("lightweight-charts", () => {
     logicalToCoordinate: () => 0,
     subscribeVisibleLogicalRangeChange: nothing,
   };
-  const chart = { timeScale: () => timeScale, addCustomSeries: series, panes: () => [], subscribeCrosshairMove: nothing, subscribeClick: nothing, applyOptions: nothing, remove: nothing };
+  const heard = { subscribeCrosshairMove: (move: Hand) => (hand.move = move), subscribeClick: (click: Hand) => (hand.click = click) };
+  const chart = { timeScale: () => timeScale, addCustomSeries: series, panes: () => [], ...heard, applyOptions: nothing, remove: nothing };
   return { createChartEx: () => chart, customSeriesDefaultOptions: {}, LineStyle: { Solid: 0, Dotted: 1 } };
 });
 
@@ -47,9 +52,50 @@ const inSight = (index: number): boolean => {
 };
 
 let chart: CandleChart;
+let host: HTMLElement;
+let told: (Ms | null)[] = [];
 beforeEach(() => {
   scale.shown = scale.wanted = null;
-  chart = new CandleChart(document.createElement("div"), { hover: () => undefined, select: () => undefined });
+  told = [];
+  host = document.createElement("div");
+  chart = new CandleChart(host, { hover: (at) => told.push(at), select: (at) => told.push(at) });
+});
+
+describe("the reader's hand", () => {
+  it("chooses a candle, and nothing between two", () => {
+    const at = startOf(3);
+    hand.click({ time: at, seriesData: new Map() });
+    expect(told).toEqual([]);
+    hand.click({ time: at, seriesData: new Map([["candles", {}]]) });
+    expect(told).toEqual([at]);
+  });
+
+  it("tells of the candle that comes under a pointer that rests, and of no move the page made itself", () => {
+    const param = { time: startOf(3), point: { x: 1, y: 1 }, sourceEvent: undefined };
+    hand.move(param);
+    expect(told).toEqual([]);
+    vi.spyOn(host, "matches").mockReturnValue(true);
+    hand.move(param);
+    expect(told).toEqual([startOf(3)]);
+  });
+
+  it.each([
+    ["that was dragged beyond the chart's edge", () => { host.dispatchEvent(new Event("pointerdown")); window.dispatchEvent(new Event("pointerup")); }],
+    ["of a flick that rolls on", () => host.dispatchEvent(new Event("touchend"))],
+  ])("leaves the view %s where it came to rest, whatever late news changes", (_what, release) => {
+    vi.useFakeTimers();
+    chart.show(state(null));
+    scale.frame();
+    scale.shown = { from: 300, to: 400 };
+    release();
+    vi.advanceTimersByTime(160);
+    scale.shown = { from: 258, to: 358 };
+    vi.advanceTimersByTime(1_000);
+    chart.show(state(null, placesOf(0, 990)));
+    scale.frame();
+    expect([scale.shown?.from, scale.shown?.to].map((place) => Math.round(place ?? 0))).toEqual([258, 358]);
+    vi.useRealTimers();
+  });
 });
 
 describe("the selected candle", () => {

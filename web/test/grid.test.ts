@@ -1,8 +1,9 @@
 // @vitest-environment jsdom
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { GridPage } from "../src/app/grid_page.tsx";
-import { hovered, now, prefs, problems, route, sync } from "../src/app/state.ts";
+import { hovered, link, now, prefs, problems, route, sync } from "../src/app/state.ts";
 import { stepTo } from "../src/app/stepping.ts";
+import { INITIAL_LINK, type Link } from "../src/model/protocol.ts";
 import { seriesKey, type Subject } from "../src/model/subject.ts";
 import { INITIAL_SYNC, reduce } from "../src/model/sync.ts";
 import { type Ms, ms } from "../src/model/units.ts";
@@ -44,6 +45,20 @@ describe("a chart of the grid", () => {
     sync.value = reduce(sync.value, { kind: "resync", epoch: "g1" });
     await settle();
     expect(isGrey()).toBe(true);
+  });
+
+  it("is grey while the server is away, and not while a stream is opened for the first time", async () => {
+    const root = await show(GridPage);
+    const isGrey = async (change: Partial<Link>): Promise<boolean> => {
+      link.value = { ...INITIAL_LINK, ...change };
+      await settle();
+      return root.querySelector(".cell-canvas.stale") !== null;
+    };
+    expect(await isGrey({ phase: "connecting", failures: 0 })).toBe(false);
+    for (const phase of ["waiting", "connecting"] as const) expect(await isGrey({ phase, failures: 1 })).toBe(true);
+    expect(await isGrey({ phase: "polling", failures: 3 })).toBe(false);
+    expect(await isGrey({ phase: "offline" })).toBe(true);
+    expect(await isGrey({ phase: "open" })).toBe(false);
   });
 });
 

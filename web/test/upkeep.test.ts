@@ -176,6 +176,21 @@ it("keeps what it shows for the next visit, and nothing of another generation", 
   expect(await read).toMatchObject([null, { generation: "g3", buckets: row("AAPL").buckets }]);
 });
 
+it("keeps the beginning of a series of which a row of the list has the end", async () => {
+  const cache = new SeriesCache();
+  const key = seriesKey("MSFT" as Subject, "1m");
+  const [newest] = row("MSFT").buckets;
+  if (newest === undefined) throw new Error("nothing of MSFT");
+  const before = [40, 30, 20].map((back) => ({ ...newest, start: ms(newest.start - back * 60_000), end: ms(newest.end - back * 60_000) }));
+  await Promise.all([cache.write(key, "g3", before, ms(Date.now())), vi.advanceTimersByTimeAsync(1_000)]);
+  sync.value = { ...sync.value, series: new Map([...sync.value.series, [key, { ...row("MSFT"), generation: "g3", stale: true, fromCache: false }]]) };
+  worker.say({ type: "updates", updates: [{ key, bucket: { ...newest, rev: newest.rev + 1 }, origin: null }] } as never);
+  await vi.advanceTimersByTimeAsync(10_000);
+  const read = cache.read(key);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect((await read)?.buckets.length).toBe(row("MSFT").buckets.length + 3);
+});
+
 it("names on the tab what is shown", () => {
   visit("/?s=MSFT&r=3h");
   expect(document.title).toBe("MSFT · Candlewick");

@@ -73,13 +73,13 @@ async function open(address = "/", alone = true) {
   vi.setSystemTime(now);
   vi.resetModules();
   window.history.replaceState(null, "", address);
-  const [state, navigation, lists] = await Promise.all([
-    import("../src/app/state.ts"), import("../src/app/navigation.ts"), import("../src/app/watch_lists.ts"),
+  const [state, navigation, edits, lists] = await Promise.all([
+    import("../src/app/state.ts"), import("../src/app/navigation.ts"), import("../src/app/watch_edits.ts"), import("../src/app/watch_lists.ts"),
   ]);
   const rows = names("AAPL MSFT TSLA").map((subject) => ({ subject, name: subject, count24h: 1, lastEventAt: null }));
   state.subjects.value = { subjects: rows, demoNote: null };
   lists.followWatched();
-  return { ...state, ...navigation, unsought: lists.unsought };
+  return { ...state, ...navigation, ...edits, unsought: lists.unsought };
 }
 
 /** All that the server's lists have, in order. */

@@ -4,7 +4,7 @@ import type { SubjectRow } from "../model/api_types.ts";
 import { articlesText } from "../model/format.ts";
 import { MAX_WATCHED, parseSubject, shortName } from "../model/subject.ts";
 import { PlusIcon } from "./icons.tsx";
-import { watch } from "./navigation.ts";
+import { watch } from "./watch_edits.ts";
 import { subjects, watched } from "./state.ts";
 import { unsought } from "./watch_lists.ts";
 

@@ -1,11 +1,10 @@
 import type { ComponentType } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { bucketStarting } from "../model/series.ts";
 import { CandleChart } from "../view/chart.ts";
 import { keepShown } from "./chart_wiring.ts";
 import { Lazy } from "./lazy.tsx";
 import { selectCandle } from "./navigation.ts";
-import { following, hovered, liveStart, nameOf, route, selected, selectedKey, selectedSeries, slots } from "./state.ts";
+import { following, hovered, isLost, liveStart, nameOf, route, selected, selectedKey, selectedSeries, slots } from "./state.ts";
 
 const loadSpoken = (): Promise<ComponentType> => import("./spoken.tsx").then((module) => module.Spoken);
 
@@ -19,9 +18,7 @@ export const goLive = (): void => {
 function mount(host: HTMLElement): () => void {
   const chart = new CandleChart(host, {
     hover: (start) => (hovered.value = start),
-    select: (start) => {
-      if (bucketStarting(selectedSeries.value.buckets, start) !== null) selectCandle(start);
-    },
+    select: selectCandle,
     following: (follow) => (following.value = follow),
   });
   current = chart;
@@ -47,7 +44,7 @@ export function ChartHost() {
       aria-roledescription="candle chart"
       aria-label={`Sentiment candles of ${subject === null ? "no subject" : nameOf(subject)}. Arrow keys step through the candles.`}
     >
-      <div class={`chart-host${selectedSeries.value.stale && selectedSeries.value.fromCache ? " stale" : ""}`} ref={host} />
+      <div class={`chart-host${isLost.value || (selectedSeries.value.stale && selectedSeries.value.fromCache) ? " stale" : ""}`} ref={host} />
       <p class="visually-hidden" role="status" data-testid="spoken">
         <Lazy load={loadSpoken} />
       </p>

@@ -17,7 +17,7 @@ import { LabelMark } from "./label_mark.tsx";
 import { go } from "./navigation.ts";
 import { ResolutionBar } from "./resolution_bar.tsx";
 import { useSentence } from "./spoken.tsx";
-import { hovered, nameOf, prefs, problems, resolution, serverNow, sync, watched } from "./state.ts";
+import { hovered, isLost, nameOf, prefs, problems, resolution, serverNow, sync, watched } from "./state.ts";
 import { STEPS, stepTo } from "./stepping.ts";
 import { lastSeen } from "./watch_list.tsx";
 
@@ -107,7 +107,7 @@ function Cell({ subject }: { subject: Subject }) {
           hovered.value = null;
         }}
       >
-        <div class={`cell-canvas${stale && fromCache ? " stale" : ""}`} ref={host} />
+        <div class={`cell-canvas${isLost.value || (stale && fromCache) ? " stale" : ""}`} ref={host} />
         <p class="visually-hidden" role="status">{told}</p>
       </div>
       {buckets.length === 0 && <p class="cell-empty muted">{stale ? (problems.value[key.value] ?? "Loading") : "No candles at this resolution"}</p>}

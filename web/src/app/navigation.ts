@@ -1,9 +1,9 @@
 import type { ResolutionId } from "../model/resolution.ts";
 import { formatRoute, parseRoute, type Route, withoutStrayFilters } from "../model/route.ts";
-import { MAX_WATCHED, type Subject } from "../model/subject.ts";
+import type { Subject } from "../model/subject.ts";
 import type { Ms } from "../model/units.ts";
 import { loadPrefs, savePrefs, type Prefs, type Theme } from "./prefs.ts";
-import { hovered, prefs, route, selected, watched } from "./state.ts";
+import { hovered, prefs, route, selected } from "./state.ts";
 
 const ADDRESS_DELAY_MS = 200;
 let unwritten = 0;
@@ -67,36 +67,4 @@ export function selectResolution(resolution: ResolutionId): void {
 
 export function selectCandle(at: Ms | null): void {
   go({ at });
-}
-
-function changeWatched(change: (list: readonly Subject[]) => readonly Subject[]): void {
-  // A list that came with the address is not the reader's own, which stays as it is.
-  if (route.value.watched !== null) return go({ watched: change(route.value.watched) }, "replace");
-  // Another tab may have saved since this one was opened, so the change is made to what is kept, unless that empties it.
-  const changed = change(loadPrefs().watched ?? watched.value);
-  setPrefs({ watched: changed.length > 0 ? changed : change(watched.value) });
-}
-
-export function watch(subject: Subject): void {
-  changeWatched((list) => (list.includes(subject) || list.length >= MAX_WATCHED ? list : [...list, subject]));
-  selectSubject(subject);
-}
-
-export function unwatch(subject: Subject): void {
-  const without = (list: readonly Subject[]): readonly Subject[] => list.filter((item) => item !== subject);
-  const [next] = without(watched.value);
-  if (next === undefined) return;
-  changeWatched(without);
-  if (selected.value === subject || route.value.subject === subject) go({ subject: next, at: null });
-}
-
-export function moveWatched(subject: Subject, to: number): void {
-  const moved = (list: readonly Subject[]): readonly Subject[] => {
-    const others = list.filter((item) => item !== subject);
-    if (others.length < list.length) others.splice(to, 0, subject);
-    return others;
-  };
-  // With no subject in the address the first row is shown; another first row is no other choice.
-  if (moved(watched.value)[0] !== watched.value[0]) go({ subject: selected.value }, "replace");
-  changeWatched(moved);
 }

@@ -12,7 +12,7 @@ import { LabelMark } from "./label_mark.tsx";
 import { go } from "./navigation.ts";
 import { ResolutionBar } from "./resolution_bar.tsx";
 import {
-  flagsIn, focus, following, health, hovered, liveBucket, nameOf, newest, now, prefs, revisions, route, selected, selectedKey, selectedSeries, serverNow,
+  flagsIn, focus, following, health, hovered, isLost, liveBucket, nameOf, newest, now, prefs, revisions, route, selected, selectedKey, selectedSeries, serverNow,
 } from "./state.ts";
 
 
@@ -96,7 +96,7 @@ function Legend() {
 
 function LiveProgress() {
   const bucket = liveBucket.value;
-  if (bucket === null) {
+  if (bucket === null || isLost.value) {
     // Without the stream, or an answer, nobody knows what has been published.
     if (newest.value === null || selectedSeries.value.stale || !["live", "polling"].includes(health.value.state)) return <div class="progress-line" />;
     return <div class="progress-line"><span class="muted">No candle is open: nothing has been published in the present window.</span></div>;

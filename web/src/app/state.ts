@@ -80,6 +80,11 @@ export const resolution = computed(() => route.value.resolution);
 export const selectedKey = computed(() => (selected.value === null ? null : seriesKey(selected.value, resolution.value)));
 /** Why there is nothing of what is selected, or nothing new; null when nothing failed. */
 export const failure = computed(() => problems.value[selectedKey.value ?? ""] ?? null);
+/** Whether nothing confirms what is shown any more: the server is away, or refuses it. */
+export const isLost = computed(() => {
+  const { phase, failures } = link.value;
+  return phase === "offline" || failure.value !== null || (failures > 0 && (phase === "connecting" || phase === "waiting"));
+});
 export const selectedSeries = computed(() =>
   selectedKey.value === null ? EMPTY_SERIES : seriesOf(sync.value, selectedKey.value),
 );

@@ -2,12 +2,14 @@ import { computed, effect, untracked } from "@preact/signals";
 import { QUIET_AFTER } from "../model/health.ts";
 import { neighboursOf } from "../model/resolution.ts";
 import { findRevisions, rememberRevisions } from "../model/revisions.ts";
+import { applyBuckets } from "../model/series.ts";
 import { seriesKey, splitKey } from "../model/subject.ts";
 import { seriesOf } from "../model/sync.ts";
 import { ms } from "../model/units.ts";
 import { loadCode } from "./code.ts";
 import { beforeUpdates, dirty, dispatch, dropWorker, loadAll, loadCache, loadFull, loadSubjects, post, retryNow, workerHeardAt } from "./controller.ts";
 import { candleKeys, crowded, failure, link, resolution, revisions, selectedKey, subjects, sync, watched } from "./state.ts";
+import { followArrivals } from "./arrival.ts";
 import { followTitle } from "./title.ts";
 import { rememberVisit, visitedBefore } from "./visits.ts";
 import { followWatched } from "./watch_lists.ts";
@@ -44,7 +46,10 @@ async function save(): Promise<void> {
     const series = seriesOf(sync.value, key);
     if (series.generation === null || series.fromCache || series.buckets.length === 0) continue;
     if (series.generation !== keptGeneration) await cache.keepOnly((keptGeneration = series.generation));
-    await cache.write(key, series.generation, series.buckets, ms(Date.now()));
+    // A row of the list is loaded as far as its line goes; what was kept of its beginning stays.
+    const kept = series.stale ? await cache.read(key) : null;
+    const before = kept?.generation === series.generation ? kept.buckets : [];
+    await cache.write(key, series.generation, applyBuckets(before, series.buckets).buckets, ms(Date.now()));
   }
 }
 
@@ -129,6 +134,7 @@ export function startUpkeep(): void {
   prefetchWhenIdle();
   followWatched();
   followTitle();
+  followArrivals();
   void loadCode(() => import("./swaps.ts")).then((module) => module.followSwaps());
   void loadCode(() => import("./offline_shell.ts")).then((module) => module.keepShell());
 }

@@ -10,12 +10,15 @@ import { toneOf } from "../view/painters.ts";
 import type { SparklineProps } from "./sparkline.tsx";
 import { CloseIcon } from "./icons.tsx";
 import { LabelMark } from "./label_mark.tsx";
-import { moveWatched, selectSubject, unwatch } from "./navigation.ts";
+import { loadCode } from "./code.ts";
+import { selectSubject } from "./navigation.ts";
 import { Lazy } from "./lazy.tsx";
 import { headlines, nameOf, resolution, selected, serverNow, subjects, sync, toldAt, watched } from "./state.ts";
 
 const loadHeadlines = (): Promise<ComponentType> => import("./headlines.tsx").then((module) => module.Headlines);
 const loadSparkline = (): Promise<ComponentType<SparklineProps>> => import("./sparkline.tsx").then((module) => module.Sparkline);
+const loadEdits = (): Promise<typeof import("./watch_edits.ts")> => import("./watch_edits.ts");
+const move = (subject: Subject, to: number): void => void loadCode(loadEdits).then(({ moveWatched }) => moveWatched(subject, to));
 const loadAddSubject = (): Promise<ComponentType> => import("./add_subject.tsx").then((module) => module.AddSubject);
 
 function Score({ bucket }: { bucket: Bucket | undefined }) {
@@ -45,12 +48,12 @@ function onRowKey(event: KeyboardEvent, subject: Subject, index: number): void {
   if (step === 0 || !event.altKey) return;
   event.preventDefault();
   focusNext = subject;
-  moveWatched(subject, Math.max(0, Math.min(watched.value.length - 1, index + step)));
+  move(subject, Math.max(0, Math.min(watched.value.length - 1, index + step)));
 }
 
 function remove(subject: Subject, index: number): void {
   focusNext = watched.value[index + 1] ?? watched.value[index - 1] ?? null;
-  unwatch(subject);
+  void loadCode(loadEdits).then(({ unwatch }) => unwatch(subject));
 }
 
 function WatchRow({ subject, index }: { subject: Subject; index: number }) {
@@ -66,7 +69,7 @@ function WatchRow({ subject, index }: { subject: Subject; index: number }) {
     event.preventDefault();
     over.value = false;
     const moved = parseSubject(event.dataTransfer?.getData("text/plain") ?? "");
-    if (moved !== null && watched.value.includes(moved)) moveWatched(moved, index);
+    if (moved !== null && watched.value.includes(moved)) move(moved, index);
   };
   return (
     <li

@@ -357,9 +357,10 @@ export class StreamClient {
     const { heartbeat } = this.#link;
     // A poll carries no heartbeat, so the newest event is the newest that the updates tell of.
     const newestIngestAt = ms(Math.max(...updates.map(({ origin }) => origin ?? 0)));
-    if (heartbeat !== null && newestIngestAt > (heartbeat.newestIngestAt ?? 0)) {
+    if (newestIngestAt > (heartbeat?.newestIngestAt ?? 0)) {
       const lag = ms(this.#deps.clock.now() + this.#link.clockOffset - newestIngestAt);
-      this.#update({ heartbeat: { ...heartbeat, newestIngestAt, lag } });
+      // Where no stream ever opened, updates alone tell of the server.
+      this.#update({ heartbeat: { serverTime: null, connections: null, storeUp: true, ...heartbeat, newestIngestAt, lag } });
     }
     if (updates.length > 0) this.#sink.updates(updates);
     if (items.length > 0) this.#sink.items(items);

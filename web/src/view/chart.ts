@@ -136,9 +136,7 @@ export interface ChartState {
   readonly flags: readonly Flag[];
 }
 
-const toItem = (slot: Slot): Item => {
-  const time = slot.start;
-  const { bucket, pair } = slot;
+const toItem = ({ start: time, bucket, pair }: Slot): Item => {
   return bucket === null ? { time } : pair === undefined ? { time, bucket } : { time, bucket, pair };
 };
 
@@ -346,18 +344,28 @@ export class CandleChart {
       if (range !== null && this.#state !== null) this.#events.following?.(range.to >= this.#state.slots.length - 1);
     });
     this.#chart.subscribeCrosshairMove((param) => {
-      // Moves that this page made itself have no source event, and must not echo between charts.
-      if (param.sourceEvent === undefined && param.point !== undefined) return;
+      // Moves that this page made itself have no source event, and must not echo between charts; nor has what comes under
+      // a pointer that rests.
+      if (param.sourceEvent === undefined && param.point !== undefined && !this.#host.matches(":hover")) return;
       this.#events.hover(param.time ?? null);
     });
     this.#chart.subscribeClick((param) => {
-      if (param.time !== undefined) this.#events.select(param.time);
+      // Between two candles there is nothing to choose.
+      if (param.time !== undefined && param.seriesData.size > 0) this.#events.select(param.time);
     });
     // Only the reader's own hands change the view that is kept; a switch of resolution must not.
-    const settled = (): void => void setTimeout(() => this.#keepView(this.#chart.timeScale().getVisibleLogicalRange()), 150);
-    for (const name of ["wheel", "pointerup", "touchend", "dblclick"]) {
-      this.#host.addEventListener(name, settled, { passive: true });
-    }
+    const settle = (before?: number): void => {
+      setTimeout(() => {
+        const range = this.#chart.timeScale().getVisibleLogicalRange();
+        this.#keepView(range);
+        // A flick rolls on after the finger has left.
+        if (range !== null && range.from !== before) settle(range.from);
+      }, 150);
+    };
+    const settled = (): void => settle();
+    for (const name of ["wheel", "touchend", "dblclick"]) this.#host.addEventListener(name, settled, { passive: true });
+    // A drag may end anywhere.
+    this.#host.addEventListener("pointerdown", () => window.addEventListener("pointerup", settled, { once: true }));
     // The library lays its canvases out in a table; to a screen reader that table means nothing.
     this.#host.querySelector("table")?.setAttribute("role", "presentation");
   }
