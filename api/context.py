@@ -168,12 +168,8 @@ class Services:
         self.follower = Follower(self.connections, self.opener, self.watch_lists, self.run)
 
     def _titles(self, article_ids: list[str]) -> dict[str, str]:
-        """Headlines by article id; none while the item store cannot be read: an event without one still tells its
-        score."""
-        try:
-            found = self.home.items.get_primaries(article_ids)
-        except (Transient, Unusable):
-            return {}
+        """Headlines by article id. Raises `Transient` and `Unusable`."""
+        found = self.home.items.get_primaries(article_ids)
         return {each: str(item.get("metadata", {}).get("title") or "") for each, item in found.items()}
 
 

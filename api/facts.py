@@ -15,7 +15,7 @@ from contracts.tally import Cell, Tally, cells_of
 CHUNK: Final = 1_000
 TODAY_FRESH_MS: Final = 10_000.0
 PAST_FRESH_MS: Final = 300_000.0
-#: The read model keeps seven days; a recount of everything looks at these.
+#: The read model keeps seven days, which with their edges are in nine; a recount of everything looks at these.
 KEPT_DAYS: Final = 9
 #: Some 250 bytes each; days that would go beyond it are read again for every question.
 MAX_KEPT: Final = 300_000

@@ -25,7 +25,7 @@ class ApiOptions(ApiSettings):
     trusted_hops: int = Field(0, ge=0, le=8, description="proxies in front, each of which appends to X-Forwarded-For: "
                               "so many from its end is the caller's address; 0: whoever connects")  # fmt: skip
     behind_tls: bool = Field(False, description="served over https: cookies are Secure, HSTS is sent")
-    stall_s: float = Field(45.0, gt=0, le=60, description="a stream client that reads nothing for so long is closed")
+    stall_s: float = Field(45.0, gt=0, le=55, description="a stream client that reads nothing for so long is closed")
 
     @field_validator("cors_origins")
     @classmethod

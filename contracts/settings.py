@@ -112,7 +112,8 @@ Model = TypeVar("Model", bound=Settings)
 
 
 def load(model: type[Model], env: Mapping[str, str]) -> Model:
-    """Settings from environment variables; unknown variables are ignored, empty ones count as unset."""
+    """Settings from environment variables; unknown variables are ignored, empty ones count as unset. Raises `Unusable`
+    naming every fault."""
     given = {
         name: env[PREFIX + name.upper()] for name in model.model_fields if env.get(PREFIX + name.upper(), "") != ""
     }

@@ -1,4 +1,4 @@
-"""`candlewick quarantine list|show` and `candlewick late list`: what did not count, and why (law 3)."""
+"""`candlewick quarantine list|show|redrive` and `candlewick late list`: what did not count, and why (law 3)."""
 
 import base64
 import itertools

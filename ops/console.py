@@ -20,7 +20,7 @@ CONFLICT: Final = 5
 DIFFERENT: Final = 6
 INTERRUPTED: Final = 130
 
-#: Exit codes, one row each; the reference in docs/commands.md is made from them.
+#: Exit codes, one row each; the reference in docs/reference/commands.md is made from them.
 EXIT_CODES: Final = {
     OK: "ok",
     ERROR: "error",

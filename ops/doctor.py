@@ -74,7 +74,7 @@ def _parquet() -> Finding:
     try:
         import pyarrow
     except ImportError:
-        return Finding("parquet", "ok", "not installed; only `export --format parquet` needs it")
+        return Finding("parquet", "ok", "not installed; only reading and writing Parquet needs it")
     return Finding("parquet", "ok", f"pyarrow {pyarrow.__version__}")
 
 

@@ -1,4 +1,4 @@
-"""Progress on stderr: a counter with a rate, shown only to a terminal."""
+"""Progress on stderr: a counter with the time taken, shown only to a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 
 @contextmanager
-def counter(title: str, unit: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+def counter(title: str, unit: str) -> Iterator[Callable[[int], None]]:
     """Yields a function that adds to the count."""
     columns = (
         TextColumn(title),
@@ -18,5 +18,5 @@ def counter(title: str, unit: str, total: int | None = None) -> Iterator[Callabl
     )
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=total)
+        task = progress.add_task(title, total=None)
         yield lambda count: progress.advance(task, count)

@@ -68,12 +68,6 @@ class DynamoItemStore(DynamoReadModel):
             stored = found.stored
         raise Transient("dynamodb", f"{source_id}: lost the race for its sources {MAX_TRIES} times")
 
-    def remove_primary(self, source_id: str) -> bool:
-        """Delete an item (as TTL does); false when it was not there."""
-        there = self.get_primary(source_id) is not None
-        self._primary.delete({"source_id": {"S": source_id}})
-        return there
-
     def get_primary(self, source_id: str) -> Item | None:
         """The item, None when there is none or its time is over."""
         return self.get_primaries([source_id]).get(source_id)

@@ -64,7 +64,7 @@ class DynamoStream:
                     "get_records", expect=(_EXPIRED, _TRIMMED, _UNKNOWN), ShardIterator=iterator, Limit=limit
                 )
             except Refused as refused:
-                iterator = self._open(shard_id, "" if refused.code == _TRIMMED else after)
+                iterator = self._trimmed(shard_id, after) if refused.code == _TRIMMED else self._open(shard_id, after)
                 continue
             iterator = answer.get("NextShardIterator") or ENDED
             if answer["Records"]:
@@ -104,13 +104,19 @@ class DynamoStream:
             )
         except Refused as refused:
             if refused.code == _TRIMMED and after:
-                return self._open(shard_id, "")
+                return self._trimmed(shard_id, after)
             if shard_id in self.shards():
                 raise Transient("dynamodbstreams", f"{shard_id}: {refused.code}, though the stream lists it") from None
             message = "the change stream has forgotten a shard; changes not read by then are not in the read model"
             log.warning(json.dumps({"message": message, "shard": shard_id, "read_through": after}))
             return ENDED
         return str(answer["ShardIterator"])
+
+    def _trimmed(self, shard_id: str, after: str) -> str:
+        """Where reading goes on when the stream has forgotten what came next."""
+        message = "the change stream has forgotten changes that were not read; they are not in the read model"
+        log.warning(json.dumps({"message": message, "shard": shard_id, "read_through": after}))
+        return self._open(shard_id, "")
 
     def _stream_arn(self) -> str:
         if self._arn is None:

@@ -158,7 +158,7 @@ async def items(
 @router.get("/items/{item_id:article}/candles", response_model=ItemCandles, summary="The candles an article fed")
 async def item_candles(request: Request, services: Use, item_id: Identity) -> Response:
     """The article's candles of every subject at every resolution, whether it was counted in them, and which of their
-    values it made. `counted` is null when the minute is no longer stored."""
+    values it made. `counted` is null when the minute is no longer stored, or the article may still be on its way."""
     found = await services.run("items", services.home.items.get_primary, item_id)
     if found is None:
         raise HttpProblem(404, f"no article {item_id[:100]!r}")

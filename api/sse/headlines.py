@@ -7,6 +7,7 @@ from typing import Final
 
 from api.logs import note
 from contracts.clock import Clock
+from contracts.errors import Transient, Unusable
 
 Titles = Callable[[list[str]], dict[str, str]]
 
@@ -35,6 +36,8 @@ class Headlines:
             return self._asked.result(PATIENCE_S)
         except TimeoutError:
             note(logging.WARNING, "no headlines for now: the item store is slow", patience_s=PATIENCE_S)
+        except (Transient, Unusable) as error:
+            note(logging.WARNING, "no headlines for now", cause=str(error))
         except Exception as error:  # noqa: BLE001 — logged; the events go out without their headlines
             note(logging.ERROR, "no headlines for now", error)
         self._quiet_until_ms = self._clock.monotonic_ms() + QUIET_MS

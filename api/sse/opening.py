@@ -21,7 +21,7 @@ MAX_REPLAY_EVENTS = 500
 #: Changes looked at in search of the client's events; past it a snapshot is cheaper.
 MAX_REPLAY_CHANGES = 5_000
 PAGE = 1_000
-#: A stream follows an edit of its list within a second, and a client that reads slowly hears of it within another 45;
+#: A stream follows an edit of its list within a second, and a client that reads slowly hears of it within another 55;
 #: the clocks of those who write differ. An edit that long before the client's newest change was surely told.
 EDIT_TOLD_MS = MINUTE_MS
 #: Of two machines.

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 import msgspec
 
-from contracts.errors import BadEvent, BadRequest
+from contracts.errors import BadEvent, BadRequest, Unusable
 from contracts.events import MAX_EVENT_BYTES
 
 STDIN: Final = "-"
@@ -264,7 +264,7 @@ def _parquet_rows(path: str, columns: Mapping[str, str]) -> Iterator[Row]:
         import pyarrow
         import pyarrow.parquet as parquet
     except ImportError:
-        raise BadRequest(f"{path}: reading Parquet needs pyarrow; run: pip install pyarrow") from None
+        raise Unusable(f"{path}: Parquet needs the package pyarrow: pip install 'candlewick[parquet]'") from None
     try:
         with open(path, "rb") as stream:
             if stream.read(len(_PARQUET_MAGIC)) != _PARQUET_MAGIC:

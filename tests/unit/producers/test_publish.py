@@ -16,7 +16,7 @@ from aggregation.gather import gather
 from api.params import subject_of
 from contracts.aside import list_asides
 from contracts.clock import ManualClock
-from contracts.errors import BadRequest, Transient
+from contracts.errors import BadRequest, Transient, Unusable
 from contracts.events import RAW_STREAM, SCORED_STREAM, decode_raw, decode_scored
 from contracts.hashing import member_hash
 from contracts.ports import Entry
@@ -329,7 +329,7 @@ def test_json_with_a_mapping(run: Publishing) -> None:
 def test_parquet_without_pyarrow_is_a_clear_line(run: Publishing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(BadRequest, match="pip install pyarrow"):
+    with pytest.raises(Unusable, match=r"candlewick\[parquet\]"):
         run.publish(run.file("x.parquet", b"PAR1"))
 
 
