@@ -114,7 +114,9 @@ class DynamoStream:
 
     def _trimmed(self, shard_id: str, after: str) -> str:
         """Where reading goes on when the stream has forgotten what came next."""
-        message = "the change stream has forgotten changes that were not read; they are not in the read model"
+        message = (
+            "the change stream has forgotten what came next; changes not read by then may not be in the read model"
+        )
         log.warning(json.dumps({"message": message, "shard": shard_id, "read_through": after}))
         return self._open(shard_id, "")
 

@@ -76,7 +76,7 @@ export default defineConfig({
             // The model is shared with the worker, which has no DOM; the compiler sees to it that the model needs none.
             { name: "model", priority: 2, test: /src\/model\/(?!article|candle_sentence|status|columnar|export|wire|overlay|swaps|runs|palette|record|facets|date_input|revisions|filter_queries|share)/ },
             // What the first candles need and the later parts share belongs into one file, not into five.
-            { name: "page", priority: 1, test: /src\/(view\/(?!overlay)|store\/api\.ts|app\/(state|navigation|prefs|lazy|code|icons|controller|chart_wiring|app|stage|watch_list|chart_cover|chart_host|connection_pill|label_mark|resolution_bar|live_page|page_link|page_names)\.)/ },
+            { name: "page", priority: 1, test: /src\/(view\/(?!overlay|hands)|store\/api\.ts|app\/(state|navigation|prefs|lazy|code|icons|controller|chart_wiring|app|stage|watch_list|chart_cover|chart_host|connection_pill|label_mark|resolution_bar|live_page|page_link|page_names)\.)/ },
           ],
         },
       },

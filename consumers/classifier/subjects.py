@@ -94,10 +94,16 @@ _RATERS: Final = _word_set(
 )
 _RATES: Final = _word_set("upgrades downgrades initiates reiterates analyst analysts")
 _TAKES_UP: Final = _word_set("reinstates resumes starts")
-_STANCES: Final = _word_set(
-    "coverage rating overweight underweight equalweight weight outperform underperform neutral buy hold sell"
+#: By what an opinion shows that has no verb of its own: words nobody else uses, `at neutral`, `price target`, `to sell`.
+_STANCE: Final = re.compile(
+    r" (?:coverage|(?:over|under|equal)weight|(?:out|under)perform"
+    r"|at (?:buy|hold|sell|neutral|equal|market|sector)) "
 )
-_RATED: Final = _word_set("upgraded downgraded upgrade downgrade target rated rating initiated coverage reiterated")
+_TARGET: Final = re.compile(
+    r" (?:price targets?|target prices?|targets? (?:raised|cut|lowered|lifted|trimmed|boosted|hiked|reduced|increased)"
+    r"|to (?:buy|hold|sell|neutral|(?:over|under|equal)weight|(?:out|under)perform)) "
+)
+_RATED: Final = _word_set("upgraded downgraded upgrade downgrade rated rating initiated coverage reiterated")
 
 
 #: Those of symbols.csv that are read.
@@ -190,7 +196,7 @@ def recognise(text: str, symbols: Symbols, watched: Collection[str] = ()) -> set
     flat = f" {_flat(words)} "
     mentions, raters = [], set()
     for alias, after in _mentions(words, symbols):
-        if alias.ticker in _RATERS and _is_only_rating(words, after - len(alias.words), after, lower):
+        if alias.ticker in _RATERS and _is_only_rating(words, after - len(alias.words), after, flat):
             raters.add(alias.ticker)
         else:
             mentions.append((alias, after))
@@ -227,13 +233,14 @@ def _written(text: str) -> tuple[set[str], set[str]]:
     return looks, told
 
 
-def _is_only_rating(words: Sequence[_Word], first: int, after: int, lower: Collection[str]) -> bool:
+def _is_only_rating(words: Sequence[_Word], first: int, after: int, flat: str) -> bool:
     """Whether a rater named between two positions only has an opinion of somebody else: `UBS upgrades …`, `… cut at
     UBS`."""
     following = words[after].text.lower() if after < len(words) else ""
     before = words[first - 1].text.lower() if first else ""
-    takes_up = following in _TAKES_UP and bool(_STANCES & set(lower))
-    return following in _RATES or takes_up or (before in ("at", "by") and bool(_RATED & set(lower)))
+    if following in _RATES or (following in _TAKES_UP and _STANCE.search(flat)):
+        return True
+    return before in ("at", "by") and bool(_RATED.intersection(flat.split()) or _TARGET.search(flat))
 
 
 def matched_tags(text: str, tags: Iterable[str]) -> list[str]:

@@ -9,7 +9,7 @@ import { gzipSync } from "node:zlib";
 
 const BUDGET = 85_000;
 const DIST = process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), "..", "dist");
-const AFTER_CANDLES = ["why_panel", "add_subject", "keyboard", "offline_shell", "cache", "chart_notice", "headlines", "swaps", "upkeep", "sparkline", "notes", "spoken"];
+const AFTER_CANDLES = ["why_panel", "add_subject", "keyboard", "offline_shell", "cache", "chart_notice", "headlines", "swaps", "upkeep", "hands", "sparkline", "notes", "spoken"];
 
 const assets = readdirSync(join(DIST, "assets"));
 const textOf = (file) => readFileSync(join(DIST, "assets", file), "utf8");

@@ -1,31 +1,43 @@
 // @vitest-environment jsdom
-import { expect, it, vi } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { followArrivals } from "../src/app/arrival.ts";
 import { followHistory, go } from "../src/app/navigation.ts";
-import { settle } from "./page.ts";
 
-it("begins another page at its top, with the keyboard in it, and leaves the way back to the browser", async () => {
-  const scrolled = vi.fn();
-  window.scrollTo = scrolled;
-  document.body.innerHTML = '<main id="main" tabindex="-1"></main><button>Theme</button>';
-  followHistory();
-  followArrivals();
+const scrolled = vi.fn();
+window.scrollTo = scrolled;
+followHistory();
+followArrivals();
+const page = (main: string): void => void (document.body.innerHTML = `${main}<button>Theme</button>`);
+const PLACEHOLDER = '<main id="main" aria-busy="true"></main>';
+const MAIN = '<main id="main" tabindex="-1"></main>';
+
+afterEach(() => vi.useRealTimers());
+
+it("begins another page at its top, with the keyboard in it as soon as it is there", () => {
+  vi.useFakeTimers();
+  page(PLACEHOLDER);
   go({ page: "grid" });
-  await settle();
   expect(scrolled).toHaveBeenCalledTimes(1);
+  vi.advanceTimersByTime(500);
+  expect(document.activeElement).toBe(document.body);
+  page(MAIN);
+  vi.advanceTimersByTime(100);
   expect(document.activeElement?.id).toBe("main");
   go({ resolution: "1h" });
-  await settle();
   expect(scrolled, "the same page").toHaveBeenCalledTimes(1);
+});
+
+it("leaves the keyboard where the reader has taken it, and the way back to the browser", async () => {
+  page(MAIN);
   document.querySelector("button")?.focus();
   go({ page: "runs", id: "r1" });
-  await settle();
+  await new Promise((resolve) => setTimeout(resolve, 150));
   expect(scrolled).toHaveBeenCalledTimes(2);
-  expect(document.activeElement?.textContent, "what has the focus keeps it").toBe("Theme");
+  expect(document.activeElement?.textContent).toBe("Theme");
   const back = new Promise((resolve) => window.addEventListener("popstate", resolve, { once: true }));
   history.back();
   await back;
-  await settle();
+  await new Promise((resolve) => setTimeout(resolve, 50));
   expect(location.pathname).toBe("/grid");
   expect(scrolled).toHaveBeenCalledTimes(2);
 });

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { toSlots } from "../src/model/slots.ts";
 import type { Ms } from "../src/model/units.ts";
 import { CandleChart, type ChartState } from "../src/view/chart.ts";
+import { followHands } from "../src/view/hands.ts";
 import { bucketOf } from "./fake_server.ts";
 
 interface Range {
@@ -59,6 +60,7 @@ beforeEach(() => {
   told = [];
   host = document.createElement("div");
   chart = new CandleChart(host, { hover: (at) => told.push(at), select: (at) => told.push(at) });
+  followHands(chart);
 });
 
 describe("the reader's hand", () => {
@@ -70,17 +72,30 @@ describe("the reader's hand", () => {
     expect(told).toEqual([at]);
   });
 
-  it("tells of the candle that comes under a pointer that rests, and of no move the page made itself", () => {
-    const param = { time: startOf(3), point: { x: 1, y: 1 }, sourceEvent: undefined };
+  it("tells of no move that the page made itself", () => {
+    const param = { time: startOf(3), point: { x: 1, y: 1 } };
     hand.move(param);
     expect(told).toEqual([]);
-    vi.spyOn(host, "matches").mockReturnValue(true);
-    hand.move(param);
+    hand.move({ ...param, sourceEvent: {} });
     expect(told).toEqual([startOf(3)]);
   });
 
+  it("is not at the chart any more when a touch went on to scroll the page", () => {
+    vi.useFakeTimers();
+    chart.show(state(null));
+    scale.frame();
+    host.dispatchEvent(Object.assign(new Event("pointerdown"), { button: 0 }));
+    window.dispatchEvent(new Event("pointercancel"));
+    scale.shown = { from: 300, to: 400 };
+    window.dispatchEvent(new Event("pointerup"));
+    vi.advanceTimersByTime(1_000);
+    chart.show(state(null, placesOf(0, 990)));
+    expect(inSight(989), "it follows the newest as before").toBe(true);
+    vi.useRealTimers();
+  });
+
   it.each([
-    ["that was dragged beyond the chart's edge", () => { host.dispatchEvent(new Event("pointerdown")); window.dispatchEvent(new Event("pointerup")); }],
+    ["that was dragged beyond the chart's edge", () => { host.dispatchEvent(Object.assign(new Event("pointerdown"), { button: 0 })); window.dispatchEvent(new Event("pointerup")); }],
     ["of a flick that rolls on", () => host.dispatchEvent(new Event("touchend"))],
   ])("leaves the view %s where it came to rest, whatever late news changes", (_what, release) => {
     vi.useFakeTimers();

@@ -4,7 +4,7 @@ import { CandleChart } from "../view/chart.ts";
 import { keepShown } from "./chart_wiring.ts";
 import { Lazy } from "./lazy.tsx";
 import { selectCandle } from "./navigation.ts";
-import { following, hovered, isLost, liveStart, nameOf, route, selected, selectedKey, selectedSeries, slots } from "./state.ts";
+import { failure, following, hovered, isLost, liveStart, nameOf, route, selected, selectedKey, selectedSeries, slots } from "./state.ts";
 
 const loadSpoken = (): Promise<ComponentType> => import("./spoken.tsx").then((module) => module.Spoken);
 
@@ -44,7 +44,7 @@ export function ChartHost() {
       aria-roledescription="candle chart"
       aria-label={`Sentiment candles of ${subject === null ? "no subject" : nameOf(subject)}. Arrow keys step through the candles.`}
     >
-      <div class={`chart-host${isLost.value || (selectedSeries.value.stale && selectedSeries.value.fromCache) ? " stale" : ""}`} ref={host} />
+      <div class={`chart-host${isLost.value || failure.value !== null || (selectedSeries.value.stale && selectedSeries.value.fromCache) ? " stale" : ""}`} ref={host} />
       <p class="visually-hidden" role="status" data-testid="spoken">
         <Lazy load={loadSpoken} />
       </p>

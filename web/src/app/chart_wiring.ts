@@ -1,6 +1,7 @@
 import { effect } from "@preact/signals";
 import { slotMsOf } from "../model/resolution.ts";
 import type { CandleChart, ChartState } from "../view/chart.ts";
+import { loadCode } from "./code.ts";
 import { flags, hovered, prefs, resolution, route } from "./state.ts";
 
 /** Keeps a chart's colours with the theme of the page; returns what ends it. */
@@ -24,6 +25,21 @@ function followTheme(chart: CandleChart): () => void {
   };
 }
 
+const loadHands = (): Promise<typeof import("../view/hands.ts")> => import("../view/hands.ts");
+
+/** Keeps the reader's view of a chart; returns what ends it. */
+export function followReader(chart: CandleChart): () => void {
+  let stop: (() => void) | null = null;
+  let ended = false;
+  void loadCode(loadHands).then(({ followHands }) => {
+    if (!ended) stop = followHands(chart);
+  });
+  return () => {
+    ended = true;
+    stop?.();
+  };
+}
+
 /** Keeps a chart at what the page shows, in its theme; returns what ends both and the chart. */
 export function keepShown(chart: CandleChart, own: () => Pick<ChartState, "name" | "slots" | "selectedStart" | "liveStart">): () => void {
   const stopShowing = effect(() =>
@@ -36,8 +52,10 @@ export function keepShown(chart: CandleChart, own: () => Pick<ChartState, "name"
     }),
   );
   const stopStyling = followTheme(chart);
+  const stopReading = followReader(chart);
   return () => {
     stopShowing();
+    stopReading();
     stopStyling();
     chart.destroy();
     // The crosshair went with the chart; the next legend must not name its candle.

@@ -107,7 +107,7 @@ function Cell({ subject }: { subject: Subject }) {
           hovered.value = null;
         }}
       >
-        <div class={`cell-canvas${isLost.value || (stale && fromCache) ? " stale" : ""}`} ref={host} />
+        <div class={`cell-canvas${isLost.value || problems.value[key.value] || (stale && fromCache) ? " stale" : ""}`} ref={host} />
         <p class="visually-hidden" role="status">{told}</p>
       </div>
       {buckets.length === 0 && <p class="cell-empty muted">{stale ? (problems.value[key.value] ?? "Loading") : "No candles at this resolution"}</p>}

@@ -96,11 +96,10 @@ function Legend() {
 
 function LiveProgress() {
   const bucket = liveBucket.value;
-  if (bucket === null || isLost.value) {
-    // Without the stream, or an answer, nobody knows what has been published.
-    if (newest.value === null || selectedSeries.value.stale || !["live", "polling"].includes(health.value.state)) return <div class="progress-line" />;
-    return <div class="progress-line"><span class="muted">No candle is open: nothing has been published in the present window.</span></div>;
-  }
+  // Without the stream, or an answer, nobody knows what has been published.
+  const isKnown = newest.value !== null && !selectedSeries.value.stale && ["live", "polling"].includes(health.value.state);
+  if (isLost.value || (bucket === null && !isKnown)) return <div class="progress-line" />;
+  if (bucket === null) return <div class="progress-line"><span class="muted">No candle is open: nothing has been published in the present window.</span></div>;
   const share = (serverNow.value - bucket.start) / (bucket.end - bucket.start);
   return (
     <div class="progress-line">

@@ -80,10 +80,10 @@ export const resolution = computed(() => route.value.resolution);
 export const selectedKey = computed(() => (selected.value === null ? null : seriesKey(selected.value, resolution.value)));
 /** Why there is nothing of what is selected, or nothing new; null when nothing failed. */
 export const failure = computed(() => problems.value[selectedKey.value ?? ""] ?? null);
-/** Whether nothing confirms what is shown any more: the server is away, or refuses it. */
+/** Whether nobody tells of changes any more: the server is away, or the network. */
 export const isLost = computed(() => {
   const { phase, failures } = link.value;
-  return phase === "offline" || failure.value !== null || (failures > 0 && (phase === "connecting" || phase === "waiting"));
+  return phase === "offline" || (failures > 0 && health.value.state === "reconnecting");
 });
 export const selectedSeries = computed(() =>
   selectedKey.value === null ? EMPTY_SERIES : seriesOf(sync.value, selectedKey.value),

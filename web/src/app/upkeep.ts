@@ -1,8 +1,8 @@
 import { computed, effect, untracked } from "@preact/signals";
+import type { Bucket } from "../model/bucket.ts";
 import { QUIET_AFTER } from "../model/health.ts";
 import { neighboursOf } from "../model/resolution.ts";
 import { findRevisions, rememberRevisions } from "../model/revisions.ts";
-import { applyBuckets } from "../model/series.ts";
 import { seriesKey, splitKey } from "../model/subject.ts";
 import { seriesOf } from "../model/sync.ts";
 import { ms } from "../model/units.ts";
@@ -36,6 +36,15 @@ let looks = 0;
 /** When the worker that was asked whether it lives had last been heard. */
 let askedAfter = 0;
 
+/**
+ * A row of the list is loaded as far as its line goes; what was kept of its beginning stays, where it reaches that far.
+ * What both have is the server's: what is kept may be of another log.
+ */
+function beginningOf(kept: readonly Bucket[], buckets: readonly Bucket[]): readonly Bucket[] {
+  const first = buckets[0]?.start ?? ms(0);
+  return (kept.at(-1)?.start ?? ms(0)) < first ? [] : kept.filter(({ start }) => start < first);
+}
+
 async function save(): Promise<void> {
   const keys = [...dirty];
   dirty.clear();
@@ -46,10 +55,9 @@ async function save(): Promise<void> {
     const series = seriesOf(sync.value, key);
     if (series.generation === null || series.fromCache || series.buckets.length === 0) continue;
     if (series.generation !== keptGeneration) await cache.keepOnly((keptGeneration = series.generation));
-    // A row of the list is loaded as far as its line goes; what was kept of its beginning stays.
     const kept = series.stale ? await cache.read(key) : null;
-    const before = kept?.generation === series.generation ? kept.buckets : [];
-    await cache.write(key, series.generation, applyBuckets(before, series.buckets).buckets, ms(Date.now()));
+    const before = kept?.generation === series.generation ? beginningOf(kept.buckets, series.buckets) : [];
+    await cache.write(key, series.generation, [...before, ...series.buckets], ms(Date.now()));
   }
 }
 

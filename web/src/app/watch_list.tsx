@@ -47,8 +47,10 @@ function onRowKey(event: KeyboardEvent, subject: Subject, index: number): void {
   const step = event.key === "ArrowUp" ? -1 : event.key === "ArrowDown" ? 1 : 0;
   if (step === 0 || !event.altKey) return;
   event.preventDefault();
+  const to = Math.max(0, Math.min(watched.value.length - 1, index + step));
+  if (to === index) return;
   focusNext = subject;
-  move(subject, Math.max(0, Math.min(watched.value.length - 1, index + step)));
+  move(subject, to);
 }
 
 function remove(subject: Subject, index: number): void {

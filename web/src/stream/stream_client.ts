@@ -219,6 +219,8 @@ export class StreamClient {
 
   #announceConnecting(signal: AbortSignal): void {
     this.#greeted = false;
+    // While answers come the try of a stream is no news.
+    if (this.#link.phase === "polling") return;
     if (this.#link.phase !== "open") return this.#update({ phase: "connecting", retryAt: null });
     void this.#deps.clock.sleep(REOPEN_GRACE, signal).then(() => {
       if (!this.#greeted && !signal.aborted && this.#link.phase === "open") this.#update({ phase: "connecting" });
@@ -261,7 +263,7 @@ export class StreamClient {
   #fail(detail: string, wait: Ms | null): void {
     const { clock } = this.#deps;
     const failures = this.#link.failures + 1;
-    this.#update({ phase: "connecting", failures, detail });
+    this.#update({ phase: this.#link.phase === "polling" ? "polling" : "connecting", failures, detail });
     this.#noStreamBefore = addMs(clock.now(), wait ?? backoff(failures, clock.random()));
   }
 

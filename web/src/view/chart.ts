@@ -143,7 +143,7 @@ const toItem = ({ start: time, bucket, pair }: Slot): Item => {
 export class CandleChart {
   readonly #axis = new TimeAxis<ReturnType<Axis["options"]>>();
   readonly #chart: IChartApiBase<Ms>;
-  readonly #host: HTMLElement;
+  readonly host: HTMLElement;
   readonly #candles: ISeriesApi<"Custom", Ms, Item, Options>;
   readonly #counts: ISeriesApi<"Custom", Ms, Item, Options>;
   readonly #painted: readonly [PaintedSeries, PaintedSeries];
@@ -159,7 +159,7 @@ export class CandleChart {
   #paints = 0;
 
   constructor(host: HTMLElement, events: ChartEvents, look: ChartLook = CANDLES) {
-    this.#host = host;
+    this.host = host;
     this.#events = events;
     this.#look = look;
     this.#theme = readTheme(host);
@@ -201,11 +201,18 @@ export class CandleChart {
     const anew = switched || rezoned;
     const replaced = (anew || before.slots !== next.slots) && this.#applyData(anew ? null : before.slots, next.slots);
     this.#applyPaint(next);
-    this.#host.dataset["shown"] = next.slots.length > 0 ? next.name : "";
+    this.host.dataset["shown"] = next.slots.length > 0 ? next.name : "";
     // Places may have been put in before the ones in sight, which moves every place that follows.
     const range = replaced ? this.#applyView() : null;
     if (switched || next.selectedStart === null) this.#revealed = null;
     if (next.selectedStart !== this.#revealed) this.#reveal(next, range ?? this.#chart.timeScale().getVisibleLogicalRange());
+  }
+
+  /** Keeps what is in sight as the reader's own view, and tells where it begins. Only their hands change it (`hands.ts`). */
+  keepInSight(): number | null {
+    const range = this.#chart.timeScale().getVisibleLogicalRange();
+    this.#keepView(range);
+    return range && range.from;
   }
 
   goLive(): void {
@@ -221,7 +228,7 @@ export class CandleChart {
   }
 
   restyle(): void {
-    this.#theme = readTheme(this.#host);
+    this.#theme = readTheme(this.host);
     this.#chart.applyOptions(this.#chartOptions());
     this.#zero.applyOptions({ color: this.#theme.zero });
     if (this.#state !== null) this.#applyPaint(this.#state);
@@ -297,7 +304,7 @@ export class CandleChart {
   #applyView(): LogicalRange | null {
     const state = this.#state;
     if (state === null || state.slots.length === 0) return null;
-    const width = this.#chart.timeScale().width() || this.#host.clientWidth;
+    const width = this.#chart.timeScale().width() || this.host.clientWidth;
     const bars = barsFor(this.#view, state.slotMs, width, state.slots.length + RIGHT_OFFSET, this.#look.barWidth);
     const anchor = anchorOf(this.#view);
     const newest = state.slots.length - 1;
@@ -344,30 +351,16 @@ export class CandleChart {
       if (range !== null && this.#state !== null) this.#events.following?.(range.to >= this.#state.slots.length - 1);
     });
     this.#chart.subscribeCrosshairMove((param) => {
-      // Moves that this page made itself have no source event, and must not echo between charts; nor has what comes under
-      // a pointer that rests.
-      if (param.sourceEvent === undefined && param.point !== undefined && !this.#host.matches(":hover")) return;
+      // Moves that this page made itself have no source event, and must not echo between charts.
+      if (param.sourceEvent === undefined && param.point !== undefined) return;
       this.#events.hover(param.time ?? null);
     });
     this.#chart.subscribeClick((param) => {
       // Between two candles there is nothing to choose.
       if (param.time !== undefined && param.seriesData.size > 0) this.#events.select(param.time);
     });
-    // Only the reader's own hands change the view that is kept; a switch of resolution must not.
-    const settle = (before?: number): void => {
-      setTimeout(() => {
-        const range = this.#chart.timeScale().getVisibleLogicalRange();
-        this.#keepView(range);
-        // A flick rolls on after the finger has left.
-        if (range !== null && range.from !== before) settle(range.from);
-      }, 150);
-    };
-    const settled = (): void => settle();
-    for (const name of ["wheel", "touchend", "dblclick"]) this.#host.addEventListener(name, settled, { passive: true });
-    // A drag may end anywhere.
-    this.#host.addEventListener("pointerdown", () => window.addEventListener("pointerup", settled, { once: true }));
     // The library lays its canvases out in a table; to a screen reader that table means nothing.
-    this.#host.querySelector("table")?.setAttribute("role", "presentation");
+    this.host.querySelector("table")?.setAttribute("role", "presentation");
   }
 
   #chartOptions() {
