@@ -94,7 +94,7 @@ _RATERS: Final = _word_set(
 )
 _RATES: Final = _word_set("upgrades downgrades initiates reiterates analyst analysts")
 _TAKES_UP: Final = _word_set("reinstates resumes starts")
-#: By what an opinion shows that has no verb of its own: words nobody else uses, `at neutral`, `price target`, `to sell`.
+#: What tells an opinion without a verb of its own: words nobody else uses, `at neutral`; `price target`, `to sell`.
 _STANCE: Final = re.compile(
     r" (?:coverage|(?:over|under|equal)weight|(?:out|under)perform"
     r"|at (?:buy|hold|sell|neutral|equal|market|sector)) "
