@@ -12,16 +12,7 @@ import { e4, formatIso, type Ms } from "../src/model/units.ts";
 import { bucketOf, FakeServer } from "./fake_server.ts";
 import { hide, settle, show, visit } from "./page.ts";
 
-// jsdom has no canvas to draw on.
-vi.mock("../src/view/chart.ts", () => ({
-  CandleChart: class {
-    show(): void {}
-    restyle(): void {}
-    destroy(): void {}
-  },
-}));
-window.matchMedia = () => ({ addEventListener: () => undefined, removeEventListener: () => undefined }) as never;
-
+vi.mock("../src/view/chart.ts", () => import("./fake_chart.ts"));
 vi.mock("../src/store/stream_port.ts", () => ({ openStreamPort: () => ({ post: () => undefined, close: () => undefined }) }));
 
 const KEY = seriesKey("AAPL" as Subject, "1m");
