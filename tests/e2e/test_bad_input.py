@@ -41,7 +41,8 @@ def test_every_bad_line_is_named_and_the_good_ones_count(tmp_path: Path) -> None
     done = candlewick("publish", str(file), "--as", "scored", "--data-dir", data)
     assert json.loads(done.stdout) == {"read": 8, "published": 1, "rejected": 7}
     assert done.returncode == 3
-    complaints = done.stderr.decode().splitlines()
+    made, *complaints = done.stderr.decode().splitlines()
+    assert made == f"{data} is a new data directory"
     assert [line.split(":")[1] for line in complaints] == [str(n) for n in range(1, 8)]
     assert answer("drain", "--data-dir", data)["counted"] == 1
     listed = candlewick("quarantine", "list", "--json", "--data-dir", data).stdout.splitlines()

@@ -13,6 +13,7 @@ from aggregation.finalizer import IN_FLIGHT_MS, Finalizer
 from aggregation.service import Aggregator
 from api.context import Services
 from consumers.classifier.handler import lambda_handler as classify
+from consumers.read_model.handler import lambda_handler as copy
 from contracts import telemetry
 from contracts.clock import ManualClock
 from contracts.events import RAW_STREAM, SCORED_STREAM
@@ -29,6 +30,7 @@ from tests.fakes.web import fake_site, page
 from tests.sim.store import MemoryBuckets
 from tests.unit.api.kit import made_home, options
 from tests.unit.consumers.classifying import article
+from tests.unit.consumers.test_read_model import changed
 from tests.unit.producers.test_service import FEED, Polling, source
 
 #: Handed on, and no count: whatever it is.
@@ -70,6 +72,14 @@ def articles_to_score(folder: Path) -> None:
     forget_homes()
 
 
+def an_article_the_dashboard_cannot_show(folder: Path) -> None:
+    """One that it can beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CANDLEWICK_DATA_DIR", str(folder))
+        assert copy({"Records": [changed(score=None), changed()]}, None) == {"batchItemFailures": []}
+    forget_homes()
+
+
 def sources_that_answer_and_fail(folder: Path) -> None:
     with fake_site() as site:
         feeds = source("good", site.put("/good", page(FEED))), source("bad", site.put("/bad", (403, {}, b"")))
@@ -102,6 +112,9 @@ PROVOKED: Final[dict[Callable[[Path], None], dict[str, float]]] = {
     },
     articles_to_score: {
         "ArticlesScored": 1, "ArticlesDuplicate": 1, "EventsEmitted": 1, "EventsQuarantined": 1, OBSERVED: 0,
+    },
+    an_article_the_dashboard_cannot_show: {
+        "StreamProcessorSuccess": 1, "StreamProcessorErrors": 1, "StreamProcessorBatchSize": 2,
     },
     sources_that_answer_and_fail: {
         "ArticlesFetched": 2, "ArticlesPublished": 2, "SourceErrors": 1, "EventsQuarantined": 1,

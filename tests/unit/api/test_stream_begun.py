@@ -63,6 +63,8 @@ async def test_a_window_is_told_when_it_begins_once_to_those_who_want_it(home: T
             line.tell(Told("AAPL", AFTER_MS, 1, article(2)), Told("MSFT", AFTER_MS, 1, article(3)))
             for each in (client, coarse, other):
                 await each.until(lambda c: c.named("sentiment_update"))
+            await client.until(lambda c: len(begun(c)) > 1)
+            await other.until(begun)
             first, *later = begun(client)
             assert first.id == client.named("heartbeat")[0].data["cursor"], "no change of its own"
             assert [got.data["bucket"]["rev"] for got in later] == [2]

@@ -46,7 +46,7 @@ def test_a_stage_allows_what_the_code_allows_unless_its_row_says_otherwise():
             if each["Type"] == "AWS::Lambda::Function"
         }
         who = {re.sub("[0-9A-F]{8}$", "", name) for name, value in told.items() if value == str(default_ms)}
-        assert who == {"Aggregator", "Finalizer", "Producers"}
+        assert who == {"Aggregator", "Classifier", "Finalizer", "Producers"}
 
 
 @pytest.mark.parametrize(
