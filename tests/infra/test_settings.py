@@ -19,7 +19,8 @@ def given(stage: Stage, variable: str) -> dict[str, str]:
 
 def test_all_who_judge_how_late_an_event_is_are_told_the_same():
     stage = replace(DEV, allowed_lateness_hours=36)
-    assert given(stage, "ALLOWED_LATENESS_MS") == dict.fromkeys(("aggregator", "finalizer", "producers"), "129600000")
+    who = ("aggregator", "classifier", "finalizer", "producers")
+    assert given(stage, "ALLOWED_LATENESS_MS") == dict.fromkeys(who, "129600000")
 
 
 def test_a_stage_has_its_own_feeds_companies_and_name():
