@@ -114,7 +114,7 @@ def test_server_gone_and_back(browser: Any, server: WebServer, farewell: str) ->
         watched.page.wait_for_selector(".article, .why .panel-note")
         getattr(server, farewell)()
         watched.pill("reconnecting")
-        watched.page.wait_for_function("getComputedStyle(document.querySelector('.chart-host')).opacity < 1")
+        watched.page.wait_for_selector(".chart-host.stale")
         shot(watched.page, f"live-server-{farewell}")
         assert len(shown(watched)) > 100, "the last data stays"
         # What is published while the server is away is counted once it is back.
