@@ -84,7 +84,10 @@ describe("the reader's hand", () => {
     vi.useFakeTimers();
     chart.show(state(null));
     scale.frame();
-    host.dispatchEvent(Object.assign(new Event("pointerdown"), { button: 0 }));
+    const add = vi.spyOn(window, "addEventListener");
+    for (let press = 0; press < 5; press++) host.dispatchEvent(Object.assign(new Event("pointerdown"), { button: 0 }));
+    expect(new Set(add.mock.calls.map(([, listener]) => listener)).size, "presses leave no listener each").toBe(2);
+    add.mockRestore();
     window.dispatchEvent(new Event("pointercancel"));
     scale.shown = { from: 300, to: 400 };
     window.dispatchEvent(new Event("pointerup"));

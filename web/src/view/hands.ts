@@ -16,11 +16,12 @@ export function followHands(chart: CandleChart): () => void {
     }, STILL_MS);
   };
   const settled = (): void => settle(null);
+  // A touch that goes on to scroll the page. One listener however often the chart is pressed: a mouse never ends so.
+  const cancelled = (): void => window.removeEventListener("pointerup", settled);
   for (const name of ["wheel", "touchend", "dblclick"]) chart.host.addEventListener(name, settled, { passive: true });
   chart.host.addEventListener("pointerdown", ({ button }) => {
     if (button === 0) window.addEventListener("pointerup", settled, { once: true });
-    // A touch that goes on to scroll the page.
-    window.addEventListener("pointercancel", () => window.removeEventListener("pointerup", settled), { once: true });
+    window.addEventListener("pointercancel", cancelled, { once: true });
   });
   return () => clearTimeout(timer);
 }
