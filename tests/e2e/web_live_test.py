@@ -102,6 +102,34 @@ def test_every_candle_can_be_reached_and_heard_by_keyboard(browser: Any, mock: M
         assert all("close" in text and "articles" in text for text in heard)
 
 
+READER_LOADED = "performance.getEntriesByType('resource').some(({name}) => name.includes('/reader-'))"
+
+
+def test_crosshair_stays_when_the_resolution_changes(browser: Any, mock: Mock) -> None:
+    with open_page(browser, mock.url, "/?s=TSLA&r=10m") as watched:
+        watched.ready()
+        page = watched.page
+        wait_until(lambda: page.evaluate(READER_LOADED), "what keeps the crosshair")
+        box = page.locator(".chart-host").bounding_box()
+        x, y = box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.4
+
+        def told(before: str, what: str) -> str:
+            wait_until(lambda: page.inner_text(".legend-time") != before, what)
+            page.wait_for_timeout(300)
+            return page.inner_text(".legend-time")
+
+        newest = page.inner_text(".legend-time")
+        page.mouse.move(x, y)
+        pointed = told(newest, "the candle under the pointer")
+        for key in "245":
+            page.keyboard.press(key)
+            pointed = told(pointed, f"another window after {key}")
+            page.mouse.move(x + 60, y)
+            beside = told(pointed, "a candle beside it")
+            page.mouse.move(x, y)
+            assert told(beside, "the candle that was told") == pointed
+
+
 def test_why_panel_names_who_made_the_candle(browser: Any, mock: Mock) -> None:
     with open_page(browser, mock.url, "/?r=1h") as watched:
         watched.ready()

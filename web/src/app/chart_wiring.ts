@@ -25,14 +25,14 @@ function followTheme(chart: CandleChart): () => void {
   };
 }
 
-const loadHands = (): Promise<typeof import("../view/hands.ts")> => import("../view/hands.ts");
+const loadReader = (): Promise<typeof import("./reader.ts")> => import("./reader.ts");
 
-/** Keeps the reader's view of a chart; returns what ends it. */
+/** Keeps the reader's view of a chart, and their crosshair; returns what ends it. */
 export function followReader(chart: CandleChart): () => void {
   let stop: (() => void) | null = null;
   let ended = false;
-  void loadCode(loadHands).then(({ followHands }) => {
-    if (!ended) stop = followHands(chart);
+  void loadCode(loadReader).then(({ keepReader }) => {
+    if (!ended) stop = keepReader(chart);
   });
   return () => {
     ended = true;

@@ -33,7 +33,7 @@ export function go(change: Partial<Route>, history: "push" | "replace" = "push")
   if (unwritten !== 0 && history === "push") writeAddress();
   route.value = withoutStrayFilters(next);
   // Another candle is chosen than the one under the crosshair.
-  if (change.at !== undefined) hovered.value = null;
+  if (change.at !== undefined && !change.resolution) hovered.value = null;
   if (history === "push") return writeAddress("pushState");
   clearTimeout(unwritten);
   unwritten = window.setTimeout(writeAddress, ADDRESS_DELAY_MS);
