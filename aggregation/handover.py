@@ -32,6 +32,7 @@ from contracts.errors import BadEvent, BadRequest, Conflict, Transient
 from contracts.events import SCORED_STREAM
 from contracts.generation import POINTER
 from contracts.kinesis import user_data
+from contracts.log_reading import first_record
 from contracts.ports import BucketStore, ControlStore, EventLog, Position, PositionKind, Record
 from contracts.resolution import DAY_MS
 from contracts.settings import AggregatorSettings
@@ -183,10 +184,10 @@ def check_retention(log: EventLog, after: Positions, since_ms: int, now_ms: int)
     shards = {shard.shard_id: shard for shard in log.shards(SCORED_STREAM)}
     oldest = {}
     for shard_id in shards:
-        found = log.get_records(log.iterator(SCORED_STREAM, shard_id, Position("TRIM_HORIZON")), 1).records
-        if found and found[0].arrival_ms <= since_ms:
+        found = first_record(log, SCORED_STREAM, shard_id, Position("TRIM_HORIZON"))
+        if found and found.arrival_ms <= since_ms:
             return
-        oldest[shard_id] = int(found[0].sequence_number) if found else None
+        oldest[shard_id] = int(found.sequence_number) if found else None
     lost = []
     for shard_id, place in after.items():
         first = oldest.get(shard_id)

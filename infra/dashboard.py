@@ -62,7 +62,8 @@ def widgets(stage: Stage, alarms: Sequence[cloudwatch.IAlarm]) -> list[list[clou
 
 def _stuck(metrics: _Metrics) -> list[list[cloudwatch.IWidget]]:
     of = metrics.function
-    refused = [metrics.stream(name, "WriteProvisionedThroughputExceeded") for name in (RAW_STREAM, SCORED_STREAM)]
+    kinds = ("WriteProvisionedThroughputExceeded", "ReadProvisionedThroughputExceeded")
+    refused = [metrics.stream(name, kind) for name in (RAW_STREAM, SCORED_STREAM) for kind in kinds]
     return [
         [
             _graph("Iterator age, ms", [of(name, "IteratorAge", "Maximum") for name in PIPELINE[1:5]]),
@@ -71,6 +72,10 @@ def _stuck(metrics: _Metrics) -> list[list[cloudwatch.IWidget]]:
         [
             _graph("Duration p95, ms", [of(name, "Duration", "p95") for name in PIPELINE]),
             _graph("Refused by streams", refused),
+        ],
+        [
+            _graph("Writes refused by tables", [metrics.table(name, "WriteThrottleEvents") for name in TABLES]),
+            _graph("Reads refused by tables", [metrics.table(name, "ReadThrottleEvents") for name in TABLES]),
         ],
     ]
 

@@ -12,6 +12,7 @@ from contracts.errors import BadEvent, BadRequest
 from contracts.events import SCORED_STREAM
 from contracts.generation import RUN_KIND, live_generation
 from contracts.ports import Lake
+from contracts.sequence import as_the_log_counts
 from ops.console import PARTIAL, say
 from stores.home import Home
 
@@ -47,8 +48,10 @@ def built_from(home: Home) -> Callable[[Mapping[str, Any]], bool]:
 
     def is_one(line: Mapping[str, Any]) -> bool:
         planned, caught_up = reach()
-        last = (planned if line["reason"] == "expired" else caught_up).get(line["shard_id"], -1)
-        return line["stream"] == SCORED_STREAM and int(line["sequence_number"]) <= int(last)
+        last = (planned if line["reason"] == "expired" else caught_up).get(line["shard_id"])
+        if last is None or line["stream"] != SCORED_STREAM:
+            return False
+        return int(as_the_log_counts(line["sequence_number"], line["part"], last)) <= int(last)
 
     return is_one
 

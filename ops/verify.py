@@ -19,6 +19,7 @@ from contracts.errors import BadEvent, Unusable
 from contracts.events import SCORED_STREAM
 from contracts.generation import FIRST_GENERATION, POINTER, live_generation
 from contracts.instants import iso_s
+from contracts.sequence import end_of_record
 from contracts.settings import AggregatorSettings
 from local.driver_checkpoint import KIND as CHECKPOINT_KIND
 from ops.asides import built_from
@@ -123,11 +124,13 @@ def _pieces(home: Home, tips: Mapping[str, str]) -> Iterator[tuple[Piece, Callab
     for piece in stitched(home, SCORED_STREAM, tips, until, 0):
         of = piece.segment
         border = until.get(of.shard_id)
-        if border is None:  # a shard that was gone when it was made live, or that is younger
+        # An object names Kinesis' records, and nothing was made live in the middle of one.
+        end = end_of_record(border) if border else ""
+        if not border:  # a shard that was gone when it was made live, or that is younger
             yield piece, scores if of.shard_id in planned else _as_logged
-        elif int(of.last) <= int(border):
+        elif int(of.last) <= int(end):
             yield piece, scores
-        elif int(of.first) > int(border):
+        elif int(of.first) > int(end):
             yield piece, _as_logged
         else:
             raise Unusable(

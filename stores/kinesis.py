@@ -18,6 +18,7 @@ from typing import Any, Final
 from contracts.clock import Clock
 from contracts.errors import BadRequest, Transient
 from contracts.ports import MAX_GET_RECORDS, MAX_RECORD_BYTES, Entry, Page, Position, PutResult, Shard
+from contracts.sequence import user_record
 from stores.aws_client import LOOK_EVERY_S, Refused, Service
 from stores.kinesis_aggregate import Packed, pack
 from stores.kinesis_cursor import Cursors
@@ -167,7 +168,7 @@ class KinesisEventLog:
                 if home is not None and not _holds(home, entries[index]):
                     refused = _MISPLACED
                     continue
-                number = self._cursors.sequence(str(result["SequenceNumber"]), sub)
+                number = user_record(str(result["SequenceNumber"]), sub)
                 results[index] = PutResult(landed, number)
         return refused
 

@@ -20,11 +20,9 @@ from contracts.errors import BadEvent, BadRequest
 from contracts.hashing import hash_key
 from contracts.kinesis import AGGREGATE_MAGIC, open_aggregate
 from contracts.ports import MAX_GET_RECORDS, Page, Position, PositionKind, Record, Shard
+from contracts.sequence import KINESIS_DIGITS, LAST_SUB, SUB_DIGITS, user_record
 from stores.aws_client import Refused, Service
 
-#: Digits of Kinesis' own sequence numbers, and of the place within an aggregate.
-KINESIS_DIGITS: Final = 56
-SUB_DIGITS: Final = 5
 MAX_CURSORS: Final = 64
 #: Empty answers in a row, before the tip, that are asked again: Kinesis may cross a stretch without records.
 MAX_EMPTY: Final = 20
@@ -55,11 +53,6 @@ class Cursors:
         self._ranges: dict[tuple[str, str], Shard] = {}
         self._cursors: OrderedDict[str, Cursor] = OrderedDict()
         self._lock = threading.Lock()
-
-    @staticmethod
-    def sequence(kinesis_number: str, sub: int) -> str:
-        """A user record's sequence number."""
-        return f"{kinesis_number}{sub:0{SUB_DIGITS}d}"
 
     def open(self, stream: str, shard_id: str, position: Position) -> str:
         """An iterator for a position. Raises `BadRequest`."""
@@ -129,7 +122,7 @@ class Cursors:
         number = str(record["SequenceNumber"])
         arrival_ms = round(record["ApproximateArrivalTimestamp"].timestamp() * 1000)
         data = bytes(record["Data"])
-        whole = Record(self.sequence(number, 0), record["PartitionKey"], data, arrival_ms)
+        whole = Record(user_record(number, 0), record["PartitionKey"], data, arrival_ms)
         if not data.startswith(AGGREGATE_MAGIC):
             return [whole]
         try:
@@ -141,7 +134,7 @@ class Cursors:
         for sub, user in enumerate(users):
             at = hash_key(user.partition_key) if user.explicit_hash_key is None else user.explicit_hash_key
             if shard.first_hash <= at <= shard.last_hash:
-                found.append(Record(self.sequence(number, sub), user.partition_key, user.data, arrival_ms))
+                found.append(Record(user_record(number, sub), user.partition_key, user.data, arrival_ms))
         return found
 
     def _range(self, stream: str, shard_id: str) -> Shard:
@@ -188,7 +181,7 @@ def _follows(user: Record, kind: str, after: str) -> bool:
     if not after:
         return True
     if len(after) == KINESIS_DIGITS:
-        after = Cursors.sequence(after, 0 if kind == "AT_SEQUENCE_NUMBER" else 10**SUB_DIGITS - 1)
+        after = user_record(after, 0 if kind == "AT_SEQUENCE_NUMBER" else LAST_SUB)
     here, there = int(user.sequence_number), int(after)
     return here >= there if kind == "AT_SEQUENCE_NUMBER" else here > there
 

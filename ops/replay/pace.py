@@ -10,6 +10,7 @@ from typing import Final
 
 from contracts.clock import Clock
 from contracts.errors import BadRequest
+from contracts.log_reading import first_record
 from contracts.ports import Position
 from contracts.resolution import DAY_MS, HOUR_MS
 from local.driver_checkpoint import KIND as CHECKPOINT_KIND
@@ -95,8 +96,8 @@ def behind_ms(home: Home, row: Row) -> int:
             for shard in home.log.shards(row.stream):
                 done_with = checkpoints.load(shard.shard_id).sequence_number
                 start = Position("AFTER_SEQUENCE_NUMBER", done_with) if done_with else Position("TRIM_HORIZON")
-                records = home.log.get_records(home.log.iterator(row.stream, shard.shard_id, start), 1).records
-                arrivals += [record.arrival_ms for record in records]
+                first = first_record(home.log, row.stream, shard.shard_id, start)
+                arrivals += [first.arrival_ms] if first else []
     except BadRequest as error:
         raise foreign_checkpoint(row.name, error) from None
     return max(1, now_ms - min(arrivals)) if arrivals else 0

@@ -13,6 +13,7 @@ from contracts.errors import BadRequest, Conflict
 from contracts.events import SCORED_STREAM
 from contracts.generation import COMPARE_KIND, FIRST_GENERATION, POINTER
 from contracts.instants import iso_ms, parse_ms
+from contracts.log_reading import first_record
 from contracts.ports import Position
 from contracts.resolution import DAY_MS, HOUR_MS
 from contracts.settings import AggregatorSettings
@@ -297,9 +298,9 @@ def _floor(home: Home) -> dict[str, str]:
         return floor
     at = Position("AT_TIMESTAMP", str(home.clock.now_ms() - ROLLBACK_MARGIN_MS))
     for shard in home.log.shards(SCORED_STREAM):
-        records = home.log.get_records(home.log.iterator(SCORED_STREAM, shard.shard_id, at), 1).records
-        if records:
-            floor[shard.shard_id] = records[0].sequence_number
+        first = first_record(home.log, SCORED_STREAM, shard.shard_id, at)
+        if first:
+            floor[shard.shard_id] = first.sequence_number
     return floor
 
 

@@ -191,10 +191,17 @@ class _Execution:
     def _spool(self) -> None:
         missing = Spool(self._folder).missing(len(self._parts))
         done, records = len(self._parts) - len(missing), 0
-        for _task, answer in self._pool.each({"spool": number} for number in missing):
+        for _task, answer in self._pool.each(self._unread(missing)):
             done += 1
             records += answer["records"]
             self._show(Seen("reading", done, len(self._parts), records, "", 0, 0))
+
+    def _unread(self, missing: list[int]) -> Iterator[dict[str, Any]]:
+        """Reading has its pace too: the live readers of a Kinesis shard share what it gives a second."""
+        for number in missing:
+            self._pace.before(sum(one.records or 0 for one in self._parts[number]), 0)
+            self._turn.check()
+            yield {"spool": number}
 
     def _score(self) -> dict[str, Any]:
         spool = Spool(self._folder)

@@ -18,12 +18,13 @@ from aggregation.handover import is_of
 from contracts.errors import BadRequest
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.kinesis import user_data
+from contracts.log_reading import first_record
 from contracts.ports import EventLog, Lake, Position, Record, Waking
 from contracts.resolution import HOUR_MS
+from contracts.sequence import LAST_SUB, as_the_log_counts
 from ops.home import expanded
 from ops.replay.sources import Segment, failed_batches, lines_of
 from stores.home import Home
-from stores.kinesis_cursor import SUB_DIGITS
 from stores.log_tip import newest
 
 SOURCES: Final = ("auto", "log", "lake", "failed", "quarantine", "file:PATH")
@@ -175,13 +176,7 @@ class _Stitching:
         yield from _log_pieces(self._log, self._stream, self._shard_id, _behind(after), last)
 
     def _first(self, position: Position) -> Record | None:
-        iterator: str | None = self._log.iterator(self._stream, self._shard_id, position)
-        while iterator:
-            page = self._log.get_records(iterator, 1)
-            if page.records or page.behind_ms == 0:
-                return next(iter(page.records), None)
-            iterator = page.next_iterator
-        return None
+        return first_record(self._log, self._stream, self._shard_id, position)
 
 
 def _behind(number: str | None) -> Position:
@@ -191,7 +186,7 @@ def _behind(number: str | None) -> Position:
 def lake_objects(lake: Lake, stream: str, tips: Mapping[str, str]) -> dict[str, list[Segment]]:
     """Shard → the archiver's objects of a stream, by their first record; records nobody could read are among them.
     Bounded by numbers as the log counts them, which `tips` are."""
-    digits = max(map(len, tips.values()), default=0)
+    tip = max(tips.values(), key=len, default="")
     prefix = "scored/" if stream.endswith(SCORED_STREAM) else "raw/"
     found: dict[str, list[Segment]] = {}
     keys = lake.keys(prefix) if prefix == "raw/" else [*lake.keys(prefix), *lake.keys("raw/source=unknown/")]
@@ -202,17 +197,12 @@ def lake_objects(lake: Lake, stream: str, tips: Mapping[str, str]) -> dict[str, 
         unread = parts["stream"] is not None
         if unread and not parts["stream"].endswith(stream):
             continue
-        first, last = _as_the_log_counts(parts["first"], digits, "0"), _as_the_log_counts(parts["last"], digits, "9")
+        first, last = as_the_log_counts(parts["first"], 0, tip), as_the_log_counts(parts["last"], LAST_SUB, tip)
         one = Segment("unread" if unread else "lake", stream, key, parts["shard"], first, last)
         found.setdefault(one.shard_id, []).append(one)
     for objects in found.values():
         objects.sort(key=lambda one: int(one.first))
     return found
-
-
-def _as_the_log_counts(number: str, digits: int, filler: str) -> str:
-    """Lambda's archiver names Kinesis' records, the log counts the user records within them by `SUB_DIGITS` more."""
-    return number + filler * SUB_DIGITS if len(number) + SUB_DIGITS == digits else number
 
 
 def _opening(shard_id: str, start: Start) -> Position:

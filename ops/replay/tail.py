@@ -9,6 +9,7 @@ from aggregation.event import Event
 from consumers.classifier.text import model_text
 from contracts.events import RAW_STREAM
 from contracts.kinesis import user_data
+from contracts.log_reading import first_record
 from contracts.ports import Position
 from contracts.resolution import HOUR_MS, MINUTE_MS
 from ops.replay.rescore import text_key, texts_of_items
@@ -73,10 +74,9 @@ class TailScores:
 
     def _log_reaches(self, instant_ms: int) -> bool:
         """Retention goes by arrival: while a shard keeps an older record, none has lost a younger one."""
-        log = self._home.log
-        starts = (log.iterator(RAW_STREAM, each.shard_id, Position("TRIM_HORIZON")) for each in log.shards(RAW_STREAM))
-        found = (log.get_records(start, 1).records for start in starts)
-        return any(records[0].arrival_ms <= instant_ms for records in found if records)
+        log, oldest = self._home.log, Position("TRIM_HORIZON")
+        found = (first_record(log, RAW_STREAM, shard.shard_id, oldest) for shard in log.shards(RAW_STREAM))
+        return any(record.arrival_ms <= instant_ms for record in found if record)
 
     def __call__(self, events: list[Event]) -> list[Event]:
         """The same events, in the same order."""
