@@ -181,6 +181,7 @@ def _pad(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _freeze(model: Classifier, run: Run) -> None:
+    model.requires_grad_(True)  # The round before may have held more.
     encoder = model.encoder
     if run.freeze_words:
         encoder.embeddings.word_embeddings.weight.requires_grad_(False)

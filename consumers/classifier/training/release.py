@@ -13,7 +13,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from consumers.classifier.models.onnx_text import OnnxTextModel, session_of
-from consumers.classifier.training.calibrate import Calibration, fit_calibration, negative_log_likelihood
+from consumers.classifier.training.calibrate import Calibration, fit_calibration, fit_labels, negative_log_likelihood
 from consumers.classifier.training.data import Corpus, Example, plain_validation
 from consumers.classifier.training.encoders import student_folder
 from consumers.classifier.training.export import export_fp32, quantise
@@ -31,7 +31,8 @@ TOKENS_MAX = 128
 def release(student: Classifier, corpus: Corpus, work: Path, target: Path, made_by: dict[str, Any]) -> dict[str, Any]:
     """Writes model.onnx, tokenizer.json and card.json into `target`; returns the card.
 
-    Temperature and class offsets are fitted on all validation texts, on the quantised graph itself.
+    Temperature and class offsets are fitted on all validation texts, on the quantised graph itself: for likelihood, and
+    within what it leaves open for right labels.
     """
     work.mkdir(parents=True, exist_ok=True)
     target.mkdir(parents=True, exist_ok=True)
@@ -44,7 +45,8 @@ def release(student: Classifier, corpus: Corpus, work: Path, target: Path, made_
     quantise(fp32, int8)
     rows = [*corpus.valid, *plain_validation()]
     logits = _log_probabilities(tokenizer, int8, rows)
-    calibration = fit_calibration(logits, np.array([row.label for row in rows]))
+    labels, kinds = np.array([row.label for row in rows]), np.array([_kind(row) for row in rows])
+    calibration = fit_labels(logits, labels, kinds, fit_calibration(logits, labels))
     export_fp32(*shape, calibration, fp32)
     quantise(fp32, int8)
     shutil.copyfile(int8, target / "model.onnx")
@@ -65,6 +67,11 @@ def release(student: Classifier, corpus: Corpus, work: Path, target: Path, made_
     (target / "card.json").write_text(json.dumps(card, indent=2) + "\n")
     say(f"released to {target.name}/: {json.dumps(card['validation'])}, {calibration}")
     return card
+
+
+def _kind(row: Example) -> str:
+    """What counts as one kind of text: the plain sentences are few, and written ones too."""
+    return "written" if row.source == "plain" else row.source
 
 
 def _runtime_tokenizer(path: Path) -> Tokenizer:

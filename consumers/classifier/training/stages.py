@@ -45,14 +45,19 @@ MADE_STUDENT, MADE_STUDENT_SEED = 4_000, 20
 ANNOUNCED_STUDENT, ANNOUNCED_STUDENT_SEED = 6_000, 21
 VARIANTS, VARIANTS_SEED = 8_000, 30
 LABEL_SMOOTHING = 0.05
-TEACHERS = {1: (2, 64, 5e-5, 4), 2: (2, 64, 5e-5, 4)}
-"""Of each teacher, by its seed: epochs, batch, learning rate, and how many of the lowest layers stay as pre-trained."""
-STUDENT_BATCH = 64
+BATCH = 64
+TEACHERS = (1, 2)
+TEACHER_ROUNDS = ((2, 5e-5, 4), (1, 4e-5, 0), (1, 3e-5, 0))
+"""Epochs, learning rate and how many of the lowest layers stay as they were, in each round of a teacher; each goes on
+from the one before."""
+ASKED_AFTER = (1, 3)
+"""The rounds after which a teacher gives its opinion of every text."""
 STUDENTS = (1, 2)
 STUDENT_HEAD_SEED = 5
 """All students begin under the same head, so that the mean of their weights is a student too."""
-ROUNDS = ((2, 2e-4), (1, 1.2e-4), (1, 1e-4))
-"""Epochs and learning rate of each round of a student; each goes on from the one before."""
+ROUNDS = ((2, 2e-4, 1), (1, 1.2e-4, 1), (1, 1e-4, 1), (2, 8e-5, 2), (2, 6e-5, 2))
+"""Epochs, learning rate and how many of each teacher's opinions are taught, in each round of a student; each goes on
+from the one before."""
 LABELLED_TIMES = 2
 """How often the student reads a labelled headline in each pass; all other texts once."""
 TRUTH_WEIGHT = 0.4
@@ -64,7 +69,7 @@ class Setting:
     """What every stage needs."""
 
     work: Path
-    teachers: tuple[int, ...] = tuple(TEACHERS)
+    teachers: tuple[int, ...] = TEACHERS
     students: tuple[int, ...] = STUDENTS
     bfloat16: bool = True
 
@@ -104,24 +109,60 @@ def softmax(logits: Floats) -> Floats:
 
 
 def judge(corpus: Corpus, pool: Pool, setting: Setting, seed: int) -> None:
-    """Leaves a teacher's logits for every judged text of the pool, shape (texts, 3); trains it first where needed."""
-    path = _opinions_path(setting, seed)
+    """Leaves a teacher's logits for every judged text of the pool, shape (texts, 3), one file for each round that it is
+    asked after; trains it where needed: mpnet on the labelled headlines and made sentences."""
+    if all(_opinions_path(setting, seed, number).is_file() for number in ASKED_AFTER):
+        return
+    folder = teacher_folder(setting.work)
+    tokenizer = read_tokenizer(folder, TOKENS_MAX)
+    rows = [
+        *corpus.train,
+        *made_sentences(MADE_TEACHER, MADE_TEACHER_SEED),
+        *announced_sentences(ANNOUNCED_TEACHER, ANNOUNCED_TEACHER_SEED),
+    ]
+    ids, targets = token_ids(tokenizer, [row.text for row in rows]), _one_hot(rows, LABEL_SMOOTHING)
+    model = build(folder, seed)
+    for number, (epochs, learning_rate, frozen) in enumerate(TEACHER_ROUNDS, start=1):
+        run = Run(
+            name=f"teacher-{seed}-round-{number}",
+            epochs=epochs,
+            learning_rate=learning_rate,
+            seed=seed + 100 * (number - 1),
+            batch=BATCH,
+            freeze_words=True,
+            freeze_layers=frozen,
+            bfloat16=setting.bfloat16,
+        )
+        say(f"{run.name}: {len(rows)} texts, {sum(map(len, ids)) / len(ids):.1f} tokens each")
+        learn(model, ids, targets, np.ones(len(rows), np.float32), run, setting.work)
+        _say_validation(run.name, model, tokenizer, corpus, setting)
+        if number in ASKED_AFTER:
+            _ask(model, token_ids(tokenizer, pool.judged), setting, _opinions_path(setting, seed, number))
+
+
+def _ask(model: Classifier, ids: Sequence[Sequence[int]], setting: Setting, path: Path) -> None:
     if path.is_file():
         return
-    model, tokenizer = _teach(corpus, setting, seed)
     busy = time.process_time()
-    logits = probabilities(model, token_ids(tokenizer, pool.judged), setting.bfloat16)
+    logits = probabilities(model, ids, setting.bfloat16)
     partial = path.with_suffix(".partial.npy")
     np.save(partial, logits)
     partial.replace(path)
     note_cost(setting.work, path.stem, time.process_time() - busy)
 
 
-def opinions(pool: Pool, setting: Setting) -> Floats:
-    """The mean of the teachers' probabilities for every judged text of the pool, shape (texts, 3)."""
+def opinions(pool: Pool, setting: Setting, asked: int) -> Floats:
+    """The mean of the teachers' probabilities for every judged text of the pool, shape (texts, 3), and of the first
+    `asked` times they were asked."""
+    times = [_mean_opinion(pool, setting, number) for number in ASKED_AFTER[:asked]]
+    mean: Floats = np.mean(times, axis=0).astype(np.float32)
+    return mean
+
+
+def _mean_opinion(pool: Pool, setting: Setting, number: int) -> Floats:
     found = []
     for seed in setting.teachers:
-        path = _opinions_path(setting, seed)
+        path = _opinions_path(setting, seed, number)
         logits: Floats = np.load(path)
         if len(logits) != len(pool.judged):
             raise Unusable(f"{path.name} is of another pool; delete it to ask the teacher again")
@@ -130,34 +171,39 @@ def opinions(pool: Pool, setting: Setting) -> Floats:
     return mean
 
 
-def _opinions_path(setting: Setting, seed: int) -> Path:
-    return setting.work / f"opinions-{seed}.npy"
+def _opinions_path(setting: Setting, seed: int, number: int) -> Path:
+    return setting.work / f"opinions-{seed}-round-{number}.npy"
 
 
 def study(corpus: Corpus, pool: Pool, setting: Setting, student: int) -> None:
     """A student: MiniLM-L6 on the pool, its targets the teachers' opinions mixed with the labels there are."""
     folder = student_folder()
     tokenizer = read_tokenizer(folder, TOKENS_MAX)
-    teacher = opinions(pool, setting)
-    targets = np.concatenate([teacher, _one_hot(pool.made, LABEL_SMOOTHING)])
-    count = len(pool.labelled)
-    targets[:count] = TRUTH_WEIGHT * _one_hot(pool.labelled, 0.0) + (1 - TRUTH_WEIGHT) * teacher[:count]
     ids = token_ids(tokenizer, [*pool.judged, *(row.text for row in pool.made)])
-    ids, targets = ids + ids[:count] * (LABELLED_TIMES - 1), _with_more(targets, count)
+    ids += ids[: len(pool.labelled)] * (LABELLED_TIMES - 1)
     model = build(folder, STUDENT_HEAD_SEED, attention_dropout=0.0)
-    for number, (epochs, learning_rate) in enumerate(ROUNDS, start=1):
+    for number, (epochs, learning_rate, asked) in enumerate(ROUNDS, start=1):
         run = Run(
             name=_student_name(setting, student, number),
             epochs=epochs,
             learning_rate=learning_rate,
             seed=10 * student + number,
-            batch=STUDENT_BATCH,
+            batch=BATCH,
             freeze_words=True,
             bfloat16=setting.bfloat16,
         )
         say(f"{run.name}: {len(ids)} texts, {sum(map(len, ids)) / len(ids):.1f} tokens each")
+        targets = _targets(pool, opinions(pool, setting, asked))
         learn(model, ids, targets, np.ones(len(ids), np.float32), run, setting.work)
         _say_validation(run.name, model, tokenizer, corpus, setting)
+
+
+def _targets(pool: Pool, teacher: Floats) -> Floats:
+    """Of every text the student reads in a pass, shape (texts, 3)."""
+    count = len(pool.labelled)
+    labelled = TRUTH_WEIGHT * _one_hot(pool.labelled, 0.0) + (1 - TRUTH_WEIGHT) * teacher[:count]
+    made = _one_hot(pool.made, LABEL_SMOOTHING)
+    return np.concatenate([labelled, teacher[count:], made, *[labelled] * (LABELLED_TIMES - 1)])
 
 
 def mean_student(corpus: Corpus, setting: Setting) -> Classifier:
@@ -178,38 +224,6 @@ def mean_weights(states: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.T
 def _student_name(setting: Setting, student: int, number: int) -> str:
     """Which student, of which teachers, after which round."""
     return f"student-{student}-of-{'-'.join(map(str, setting.teachers))}-round-{number}"
-
-
-def _with_more(targets: Floats, count: int) -> Floats:
-    return np.concatenate([targets, *[targets[:count]] * (LABELLED_TIMES - 1)])
-
-
-def _teach(corpus: Corpus, setting: Setting, seed: int) -> tuple[Classifier, Tokenizer]:
-    """A teacher: mpnet on the labelled headlines and made sentences."""
-    folder = teacher_folder(setting.work)
-    tokenizer = read_tokenizer(folder, TOKENS_MAX)
-    rows = [
-        *corpus.train,
-        *made_sentences(MADE_TEACHER, MADE_TEACHER_SEED),
-        *announced_sentences(ANNOUNCED_TEACHER, ANNOUNCED_TEACHER_SEED),
-    ]
-    epochs, batch, learning_rate, frozen = TEACHERS[seed]
-    run = Run(
-        name=f"teacher-{seed}",
-        epochs=epochs,
-        learning_rate=learning_rate,
-        seed=seed,
-        batch=batch,
-        freeze_words=True,
-        freeze_layers=frozen,
-        bfloat16=setting.bfloat16,
-    )
-    model = build(folder, seed)
-    ids = token_ids(tokenizer, [row.text for row in rows])
-    say(f"{run.name}: {len(rows)} texts, {sum(map(len, ids)) / len(ids):.1f} tokens each")
-    learn(model, ids, _one_hot(rows, LABEL_SMOOTHING), np.ones(len(rows), np.float32), run, setting.work)
-    _say_validation(run.name, model, tokenizer, corpus, setting)
-    return model, tokenizer
 
 
 def _one_hot(examples: Sequence[Example], smoothing: float) -> Floats:

@@ -19,9 +19,9 @@ from consumers.classifier.training.metrics import accuracy, expected_calibration
 from .conftest import GOLDEN, read_rows
 
 FLOORS = {
-    "sentfin_test.csv.gz": (0.858, 0.859),
-    "tfns_valid.csv.gz": (0.871, 0.840),
-    "news_test.csv.gz": (0.805, 0.804),
+    "sentfin_test.csv.gz": (0.852, 0.853),
+    "tfns_valid.csv.gz": (0.873, 0.841),
+    "news_test.csv.gz": (0.803, 0.803),
 }
 """Accuracy and macro-F1: as released, less half a point for another processor's rounding."""
 ROUNDING_E4 = 200

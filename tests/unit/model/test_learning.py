@@ -16,10 +16,11 @@ transformers = pytest.importorskip("transformers", reason="the train extra is no
 from consumers.classifier.models.onnx_text import session_of  # noqa: E402
 from consumers.classifier.training import learn as learning  # noqa: E402
 from consumers.classifier.training.calibrate import Calibration  # noqa: E402
+from consumers.classifier.training.data import NEGATIVE, POSITIVE, Example  # noqa: E402
 from consumers.classifier.training.export import export_fp32, quantise  # noqa: E402
 from consumers.classifier.training.learn import Run, learn, probabilities  # noqa: E402
 from consumers.classifier.training.network import Classifier  # noqa: E402
-from consumers.classifier.training.stages import mean_weights  # noqa: E402
+from consumers.classifier.training.stages import Pool, Setting, mean_weights, opinions  # noqa: E402
 from consumers.classifier.training.workers import side_by_side  # noqa: E402
 from contracts.errors import Unusable  # noqa: E402
 
@@ -154,3 +155,16 @@ def test_the_mean_of_students_is_the_mean_of_every_weight() -> None:
     assert mean.keys() == weights(one).keys()
     for name, value in weights(one).items():
         np.testing.assert_allclose(mean[name].numpy(), (value + weights(two)[name]) / 2, atol=1e-7, err_msg=name)
+
+
+def test_opinions_are_the_mean_of_the_teachers_and_of_the_times_they_were_asked(tmp_path: Path) -> None:
+    pool = Pool([Example("Acme gains", POSITIVE, "x")], ["Globex falls"], [Example("Acme sinks", NEGATIVE, "made")])
+    shares = {(1, 1): 0.8, (2, 1): 0.6, (1, 3): 0.4, (2, 3): 0.2}
+    for (seed, number), share in shares.items():
+        logits = np.log(np.full((2, 3), [share, (1 - share) / 2, (1 - share) / 2], np.float32))
+        np.save(tmp_path / f"opinions-{seed}-round-{number}.npy", logits)
+    setting = Setting(tmp_path)
+    assert opinions(pool, setting, 1)[:, 0] == pytest.approx([0.7, 0.7])
+    assert opinions(pool, setting, 2)[:, 0] == pytest.approx([0.5, 0.5])
+    with pytest.raises(Unusable, match="another pool"):
+        opinions(Pool(pool.labelled, [], []), setting, 1)

@@ -19,7 +19,13 @@ from consumers.classifier.training import announced, announced_words, data, made
 from consumers.classifier.training.__main__ import main
 from consumers.classifier.training.announced import announced_sentences
 from consumers.classifier.training.augment import variants
-from consumers.classifier.training.calibrate import fit_calibration
+from consumers.classifier.training.calibrate import (
+    LIKELIHOOD_SLACK,
+    Calibration,
+    fit_calibration,
+    fit_labels,
+    negative_log_likelihood,
+)
 from consumers.classifier.training.data import NEGATIVE, NEUTRAL, POSITIVE, Example, key_of, split_of
 from consumers.classifier.training.evaluate import evaluate, table
 from consumers.classifier.training.made import made_sentences
@@ -224,6 +230,27 @@ def test_calibration_finds_temperature_and_offsets_again() -> None:
     found = fit_calibration(given_logits, labels)
     assert found.temperature == pytest.approx(1.5, abs=0.12)
     assert found.offsets == pytest.approx((-0.4, 0.0, 0.3), abs=0.12)
+
+
+def test_labels_are_made_right_only_as_far_as_likelihood_leaves_open() -> None:
+    """A rare kind calls a little less positive than the others: its texts weigh as much as theirs."""
+    chance = np.random.default_rng(8)
+    logits = chance.normal(0, 2.0, (3_000, 3))
+    kinds = np.array(["many"] * 2_700 + ["few"] * 300)
+    shares = np.exp(logits + np.where(kinds == "few", -0.8, 0.0)[:, None] * np.array([0, 0, 1]))
+    labels = np.array([chance.choice(3, p=row / row.sum()) for row in shares])
+    found = fit_labels(logits, labels, kinds, Calibration(1.0))
+    moved = logits + np.array(found.offsets)
+    cost = negative_log_likelihood(moved, labels) - negative_log_likelihood(logits, labels)
+    assert found.temperature == 1.0
+    assert cost <= LIKELIHOOD_SLACK
+
+    def right(changed: np.ndarray) -> float:
+        each = [(labels[kinds == kind], changed.argmax(-1)[kinds == kind]) for kind in ("many", "few")]
+        return sum(metrics.accuracy(*pair) + metrics.macro_f1(*pair) for pair in each)
+
+    assert found.offsets != (0.0, 0.0, 0.0)
+    assert right(moved) > right(logits)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=5, max_size=60))
