@@ -90,7 +90,7 @@ def create_app(
         generate_unique_id_function=operation_id,
     )
     app.state.services = services
-    problems.install(app, options.behind_tls)
+    problems.install(app, options.behind_tls, options.origins)
     for noun in NOUNS:
         app.include_router(noun.router, prefix=PREFIX)
     app.include_router(health.bare)

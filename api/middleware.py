@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from api.headers import headers_of
+from api.headers import MAY_READ, MAY_SEND, headers_of
 from api.logs import take_request_id
 from api.problems import problem
 from api.sse.stream import HANDOVER
@@ -65,8 +65,8 @@ class Cors(CORSMiddleware):
             allow_origins=origins,
             allow_credentials=True,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-None-Match", "Last-Event-ID", "X-Admin-Key"],
-            expose_headers=["ETag", "Location", "Retry-After"],
+            allow_headers=MAY_SEND,
+            expose_headers=MAY_READ,
         )
         self._ours = headers_of(behind_tls)
 

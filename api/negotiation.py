@@ -1,11 +1,7 @@
 """What a caller wants of an answer but for its content: its head alone, or not compressed."""
 
 from api.middleware import App, Message, Receive, Scope, Send
-
-PROBES = frozenset({"/health", "/ready"})
-API = "/api/"
-#: A stream has no answer to measure, and would be opened for nobody.
-STREAMS = "/stream"
+from api.paths import API, PROBES, is_stream
 
 
 def refuses_gzip(accept_encoding: str) -> bool:
@@ -43,4 +39,5 @@ class Negotiation:
 
 
 def _has_answer(path: str) -> bool:
-    return path in PROBES or (path.startswith(API) and not path.endswith(STREAMS))
+    """A stream has no answer to measure, and would be opened for nobody."""
+    return path in PROBES or (path.startswith(API) and not is_stream(path))

@@ -1,7 +1,7 @@
 """Errors as problem+json (RFC 9457): what is wrong, with which parameter, and what would be allowed."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Mount
 
-from api.headers import headers_of
+from api.headers import for_page, headers_of
 from api.logs import note, request_id
 from contracts.errors import BadEvent, BadRequest, Conflict, Transient
 
@@ -136,7 +136,7 @@ def _methods_at(app: FastAPI, request: Request) -> list[str]:
     return [method for method in METHODS if leads(method)]
 
 
-def install(app: FastAPI, behind_tls: bool) -> None:
+def install(app: FastAPI, behind_tls: bool, origins: Sequence[str] = ()) -> None:
     """Answer every error of the application as a problem document."""
 
     async def ours(request: Request, error: Exception) -> Response:
@@ -157,7 +157,7 @@ def install(app: FastAPI, behind_tls: bool) -> None:
         note(logging.ERROR, "unexpected error", error, path=request.url.path)
         # This answer is made outside all middleware, so it brings its own headers.
         guarding = {name.decode(): value.decode() for name, value in headers_of(behind_tls)}
-        headers = guarding | {"X-Request-ID": request_id.get()}
+        headers = guarding | for_page(request.headers.get("origin"), origins) | {"X-Request-ID": request_id.get()}
         return problem(500, "our fault; it has been logged", request.url.path, headers)
 
     for kind in (HttpProblem, BadRequest, BadEvent, Conflict, Transient):

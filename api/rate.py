@@ -7,6 +7,7 @@ from typing import Any
 
 from api.auth import COOKIE
 from api.middleware import App, Receive, Scope, Send
+from api.paths import is_stream
 from api.problems import problem
 from contracts.clock import Clock
 
@@ -14,9 +15,6 @@ MAX_KNOWN = 50_000
 #: One address may hide several people; it gets this many times what one token gets.
 ADDRESS_FACTOR = 4
 EXEMPT = frozenset({"/health", "/ready", "/api/v2/health", "/api/v2/ready"})
-#: Streams have caps of their own, which answer 503 (all places) and 429 (those of an address); opening them counts for
-#: the address only, so that many people behind one address can all come back after a restart.
-STREAMS = "/stream"
 #: Tokens are given out slowly: each would bring its own allowance.
 MINT_PATH = "/api/v2/auth/anonymous"
 MINT_PER_S = 2.0
@@ -80,7 +78,9 @@ class RateLimit:
         wait_s = self._addresses.take(address)
         if wait_s <= 0 and scope["path"] == MINT_PATH:
             wait_s = self._mints.take(address)
-        if wait_s > 0 or scope["path"].endswith(STREAMS):
+        # Streams have caps of their own, which answer 503 (all places) and 429 (those of an address); opening them
+        # counts for the address only, so that many people behind one address can all come back after a restart.
+        if wait_s > 0 or is_stream(scope["path"]):
             return wait_s, "address"
         key = _token_key(scope)
         return (self._tokens.take(key), "token") if key else (self._tokens.take(f"@{address}"), "address")

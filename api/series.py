@@ -10,7 +10,7 @@ from contracts.bucket import Bucket
 from contracts.documents import bucket_document, end_ms, partial_document
 from contracts.instants import MAX_MS
 from contracts.ports import BucketStore
-from contracts.resolution import BY_NAME
+from contracts.resolution import BY_NAME, HOUR_MS
 
 MAX_LIMIT = 1_000
 #: Windows that may already exist though they have not ended: the one that contains now, and those a publisher's
@@ -40,7 +40,7 @@ class Page:
         self.buckets = buckets
         self.more = more
         self.stream_cursor = stream_cursor
-        self._shown: tuple[tuple[int, int], View] | None = None
+        self._shown: tuple[tuple[int, int, int], View] | None = None
 
     def view(self, question: Question, generation: str, now_ms: int) -> "View":
         """The page as it is at an instant."""
@@ -49,8 +49,9 @@ class Page:
             ended -= 1
             if self.buckets[ended].start_ms > now_ms:
                 begun -= 1
-        if self._shown is None or self._shown[0] != (ended, begun):
-            self._shown = ((ended, begun), view_of(self, question, generation, now_ms))
+        shown = (ended, begun, now_ms // HOUR_MS)
+        if self._shown is None or self._shown[0] != shown:
+            self._shown = (shown, view_of(self, question, generation, now_ms))
         return self._shown[1]
 
 
@@ -119,7 +120,9 @@ def view_of(page: Page, question: Question, generation: str, now_ms: int) -> Vie
         finals, partial = finals[: question.limit], None
     cursor = encode_page(question.identity, next_ms) if next_ms is not None else None
     encoded = msgspec.json.encode([bucket_document(bucket, now_ms) for bucket in finals])
-    shown = (generation, question, len(finals), cursor, (partial.start_ms, partial.rev) if partial else None)
+    # An answer that is kept keeps its position of the change log too: another swap ends it, and so does time.
+    place = (page.stream_cursor.rpartition(".")[0], now_ms // HOUR_MS)
+    shown = (generation, question, len(finals), cursor, place, (partial.start_ms, partial.rev) if partial else None)
     etag = xxh3_64_hexdigest(encoded + repr(shown).encode())
     return View(msgspec.Raw(encoded), partial, cursor, f'W/"{etag}"')
 

@@ -4,11 +4,12 @@ The three parts come from three places (the buckets, the lake's `late/` and `qua
 log, and the lake for what retention took from it), so that a loss anywhere shows.
 """
 
+import base64
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from aggregation.event import Event, decode
 from aggregation.gather import gather
@@ -149,6 +150,16 @@ class _Received:
         names = {(name.partition(" ")[0], member_hash(name.partition(" ")[2])): name for name in events}
         return {names[pair] for key, hashed in self.accepted if (pair := (key.subject, hashed)) in names}
 
+    def reads_now(self, line: Mapping[str, Any]) -> bool:
+        """Whether a record that could not be read once is an event that counts, since a replay by a decoder that was
+        mended went live."""
+        if not self.is_built_from(line):
+            return False
+        try:
+            return bool(self.accepted_among([_name(decode(base64.b64decode(line["data"])))]))
+        except BadEvent:
+            return False
+
     def is_living(self, key: BucketKey) -> bool:
         """Whether the day of a bucket still counts."""
         if not self._expire:
@@ -200,7 +211,8 @@ def _name(event: Event) -> str:
 def _account_of(home: Home, received: _Received, damaged: Callable[[str], None]) -> Account:
     accepted_names = received.accepted_names() if received.refused else set()
     set_aside = list(standing(home.lake, "quarantined", damaged))
-    quarantined_scored = {line["event_key"] for line in set_aside if line["stream"] == SCORED_STREAM} - accepted_names
+    unread = [line for line in set_aside if line["stream"] == SCORED_STREAM and not received.reads_now(line)]
+    quarantined_scored = {line["event_key"] for line in unread} - accepted_names
     quarantined_raw = {line["event_key"] for line in set_aside if line["stream"] == RAW_STREAM}
     late = list(standing(home.lake, "late", damaged))
     counted_since = received.accepted_among({line["event_key"] for line in late if received.is_built_from(line)})

@@ -42,8 +42,8 @@ def built_from(home: Home) -> Callable[[Mapping[str, Any]], bool]:
             return {}, {}
         try:
             plan = load_plan(home, run["plan"])
-        except BadRequest:
-            return {}, {}  # Lost with its lake object: what was set aside is held to be so still.
+        except (BadRequest, BadEvent):
+            return {}, {}  # Lost or damaged with its lake object: what was set aside is held to be so still.
         return (plan.tips, run.get("reached", plan.tips)) if plan.complete else ({}, {})
 
     def is_one(line: Mapping[str, Any]) -> bool:

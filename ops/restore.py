@@ -125,7 +125,8 @@ def restore(
 
 
 class _Restoring:
-    """The steps over one lake. `_told`: the subjects every article has events for."""
+    """The steps over one lake. `_told`: the subjects every article has events for; `_first`: the record of each that
+    came first. One that was fetched again under another headline is known, and tells no other story."""
 
     def __init__(
         self, home: Home, lake: FilesLake, settings: AggregatorSettings, progress: Callable[[int], None]
@@ -137,6 +138,7 @@ class _Restoring:
         self._lanes, self._lateness_ms = settings.lanes, settings.allowed_lateness_ms
         self._publisher = Publisher(home.log, home.clock)
         self._told: defaultdict[str, set[str]] = defaultdict(set)
+        self._first: dict[str, int] = {}
 
     def run(self) -> None:
         keys = self._lake.keys
@@ -200,7 +202,9 @@ class _Restoring:
             except BadEvent:
                 continue  # the classifier sets it aside
             subjects = tuple(sorted(self._told.get(article.article_id, ())))
-            if subjects and late == (late_from_ms(article.published_ms, self._lateness_ms) <= article.ingested_ms):
+            if not subjects or self._first.setdefault(article.article_id, hash(entry.data)) != hash(entry.data):
+                continue
+            if late == (late_from_ms(article.published_ms, self._lateness_ms) <= article.ingested_ms):
                 claimants.append(claimant_of(article, subjects))
         for at in range(0, len(claimants), CLAIMED_AT_ONCE):
             chunk = claimants[at : at + CLAIMED_AT_ONCE]

@@ -13,7 +13,6 @@ from aggregation.lanes import KIND as LANES
 from aggregation.lanes import LATENESS
 from aggregation.operator import EMPTY, Batch, step
 from aggregation.rollup import child_key, past_ttl, violation
-from contracts.aside import list_asides
 from contracts.bucket import NO_MEMBERS, Bucket, BucketKey, content_bytes
 from contracts.errors import BadEvent, Unusable
 from contracts.events import SCORED_STREAM
@@ -22,7 +21,7 @@ from contracts.instants import iso_s
 from contracts.sequence import end_of_record
 from contracts.settings import AggregatorSettings
 from local.driver_checkpoint import KIND as CHECKPOINT_KIND
-from ops.asides import built_from
+from ops.asides import built_from, standing
 from ops.replay.plan import load_plan
 from ops.replay.runs import KIND as RUN_KIND
 from ops.replay.runs import check_model, rescored_to
@@ -82,7 +81,7 @@ class _Rebuilt:
     def add(self, read: Iterable[tuple[Piece, Callable[[list[Event]], list[Event]]]]) -> None:
         """More of the log, in its order."""
         if self._settings.expire:
-            late = list_asides(self._home.lake, "late")
+            late = standing(self._home.lake, "late")
             expired = (line for line in late if line["reason"] == "expired" and not self._is_built_from(line))
             self._expired = Counter(line["event_key"] for line in expired)
         for piece, rescore in read:

@@ -43,6 +43,8 @@ def read_lines(
         try:
             for line in file:
                 yield line.removesuffix(b"\n")
+            if file.mtime is None:  # no header was read: of nothing at all gzip says nothing
+                raise EOFError("it is empty, without even a header")
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise BadEvent("unparseable", f"lake object {key} is damaged: {error}") from error
         except faults as error:

@@ -236,7 +236,7 @@ async def test_other_origins_are_allowed_by_list_only(home: TestHome) -> None:
 async def test_a_page_of_an_allowed_origin_may_do_all_that_ours_does(home: TestHome) -> None:
     """Its browser asks first, and shows it the headers of answers that are named."""
     app = create_app(home, options(cors_origins="https://friend.example"))
-    named = "Authorization, Content-Type, If-None-Match, Last-Event-ID, X-Admin-Key"
+    named = "Authorization, Content-Type, If-None-Match, Last-Event-ID, X-Admin-Key, X-Request-ID"
     async with calling(app) as client:
         for method in ("GET", "POST", "PATCH", "DELETE"):
             first = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": named}
@@ -253,7 +253,21 @@ async def test_a_page_of_an_allowed_origin_may_do_all_that_ours_does(home: TestH
         assert answer.status_code == 400
         shown = await client.get("/health", headers={"Origin": "https://friend.example"})
         assert shown.headers["access-control-allow-credentials"] == "true"
-        assert shown.headers["access-control-expose-headers"] == "ETag, Location, Retry-After"
+        assert shown.headers["access-control-expose-headers"] == "ETag, Location, Retry-After, X-Request-ID"
+
+
+@live
+async def test_a_page_of_an_allowed_origin_can_read_that_it_was_our_fault(
+    home: TestHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(home, options(cors_origins="https://friend.example"))
+    async with calling(app) as client:
+        monkeypatch.setattr(app.state.services, "clock", None)
+        for origin, allowed in (("https://friend.example", "https://friend.example"), ("https://evil.example", None)):
+            answer = await client.get("/api/v2/timeseries/AAPL?resolution=1m", headers={"Origin": origin})
+            assert answer.status_code == 500
+            assert answer.headers.get("access-control-allow-origin") == allowed
+            assert answer.headers["x-request-id"]
 
 
 @live

@@ -52,6 +52,17 @@ def test_tokens_are_given_out_no_faster_than_anything_else() -> None:
     assert [limited.ask(MINT_PATH, token=str(n))[0] for n in range(4)] == [200, 200, 200, 429]
 
 
+def test_a_stream_counts_for_the_address_only_and_what_is_called_like_one_does_not() -> None:
+    for path, allowed in (
+        ("/api/v2/stream", 12),
+        ("/api/v2/configurations/c1/stream", 12),
+        ("/api/v2/items/x/stream", 3),
+        ("/api/v2/configurations/a/b/stream", 3),
+    ):
+        limited = Limited(burst=3)
+        assert [limited.ask(path, token="one")[0] for _ in range(13)].count(200) == allowed, path
+
+
 def test_who_asked_longest_ago_is_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Made-up tokens cost us no memory."""
     monkeypatch.setattr("api.rate.MAX_KNOWN", 3)

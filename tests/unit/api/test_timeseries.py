@@ -3,8 +3,9 @@
 import asyncio
 
 from api.app import create_app
+from contracts.generation import POINTER
 from contracts.instants import iso_s
-from contracts.resolution import BY_NAME, WIDTH_MS
+from contracts.resolution import BY_NAME, HOUR_MS, WIDTH_MS
 from tests.unit.api.kit import NOW_MS, Line, TestHome, Told, article, calling, live, options
 
 MINUTE = 60_000
@@ -140,6 +141,29 @@ async def test_who_has_it_already_gets_304(home: TestHome, line: Line) -> None:
         line.tell(told("AAPL", 2, number=5))
         changed = await client.get(urls[0], headers={"If-None-Match": first.headers["etag"]})
         assert changed.status_code == 200
+
+
+@live
+async def test_an_answer_that_is_kept_does_not_keep_a_dead_position(home: TestHome, line: Line) -> None:
+    line.tell(told("AAPL", 2))
+    app = create_app(home, options())
+    async with calling(app) as client:
+        url = "/api/v2/timeseries/AAPL?resolution=24h"
+        first = await client.get(url)
+        for at, name in ((1, "g2"), (2, "g1")):
+            pointer = {"generation": name, "swapped_at": f"2025-12-21T09:4{at}:00.000Z"}
+            home.control.put(*POINTER, pointer, home.control.get(*POINTER)[1])
+        again = first
+        for _ in range(200):  # the process looks once a second
+            again = await client.get(url, headers={"If-None-Match": first.headers["etag"]})
+            if again.status_code == 200:
+                break
+            await asyncio.sleep(0.05)
+        assert again.status_code == 200
+        assert again.json()["stream_cursor"].startswith(app.state.services.epoch.identity())
+        home.clock.instant_ms += HOUR_MS
+        later = await client.get(url, headers={"If-None-Match": again.headers["etag"]})
+        assert later.status_code == 200, "its position may be one that the log has forgotten"
 
 
 @live

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from aggregation.event import Event, decode
 from contracts.clock import ManualClock
+from contracts.errors import BadEvent
 from contracts.events import SCORED_STREAM
 from contracts.ports import Entry
 from contracts.resolution import DAY_MS
@@ -223,3 +225,46 @@ def test_a_loss_beside_a_line_that_is_never_idle_is_seen(
     monkeypatch.setattr(home.clock, "wait", wait)
     arrive()
     assert account(home, LATENESS_MS).balanced is not lost
+
+
+def test_a_record_that_a_mended_decoder_reads_counts_after_its_replay(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(data: bytes) -> Event:
+        if b"test#0000000000000002@" in data:
+            raise BadEvent("bad_value", "a fault of the decoder before")
+        return decode(data)
+
+    live = Live(home, settings)
+    put(home, aapl(range(1, 4)))
+    with monkeypatch.context() as before:
+        before.setattr("aggregation.service.decode_all", lambda payloads: None)
+        before.setattr("aggregation.service.decode", refusing)
+        live.all()
+    found = account(home, LATENESS_MS, False)
+    assert (found.counted, found.quarantined) == (2, 1)
+    run = replayed(home, settings)
+    compared(home, run)
+    promote(home, settings, run["id"])
+    assert account(home, LATENESS_MS, False) == Account(3, 3, 0, 0, 0)
+
+
+@pytest.mark.parametrize("how", ["cut", "gone"])
+def test_a_plan_that_is_lost_or_damaged_takes_no_account_away(
+    home: Home, settings: AggregatorSettings, how: str
+) -> None:
+    live = Live(home, settings)
+    put(home, [*aapl(range(2)), scored(9, "AAPL", BASE_MS - 3 * DAY_MS, 0.1, BASE_MS)])
+    live.all()
+    run = replayed(home, settings)
+    compared(home, run)
+    promote(home, settings, run["id"])
+    expected = account(home, LATENESS_MS, False)
+    assert (expected.counted, expected.too_late) == (2, 1)
+    (plan,) = (Path(settings.data_dir) / "lake/replay/plans").glob("*.gz")
+    if how == "cut":
+        plan.write_bytes(plan.read_bytes()[:40])
+    else:
+        plan.unlink()
+    assert account(home, LATENESS_MS, False) == expected
+    assert verify(home, settings).total_differences == 0

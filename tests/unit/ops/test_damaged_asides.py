@@ -35,10 +35,10 @@ def put(home: Home, kind: str, number: int) -> None:
 
 
 def damage(folder: Path, name: str, how: str = "cut") -> None:
-    """The first object of a folder of the lake: cut short, or whole with a line that is no JSON."""
+    """The first object of a folder of the lake: cut short, to nothing, or whole with a line that is no JSON."""
     place = sorted((folder / "lake" / name).rglob("*.gz"))[0]
     data = place.read_bytes()
-    place.write_bytes(data[: len(data) // 2] if how == "cut" else gzip.compress(b"no JSON\n"))
+    place.write_bytes({"cut": data[: len(data) // 2], "emptied": b""}.get(how, gzip.compress(b"no JSON\n")))
 
 
 def put_failed(home: Home, name: str) -> None:
@@ -50,7 +50,7 @@ def run(folder: Path, *arguments: str) -> Result:
     return CliRunner().invoke(app, [*arguments, "--data-dir", str(folder)])
 
 
-@pytest.mark.parametrize("how", ["cut", "no JSON"])
+@pytest.mark.parametrize("how", ["cut", "emptied", "no JSON"])
 def test_what_can_be_read_is_shown_and_what_cannot_is_named(home: Home, tmp_path: Path, how: str) -> None:
     for number in (1, 2):
         put(home, "quarantined", number)

@@ -19,8 +19,9 @@ from api.watch_lists import WatchLists
 from contracts.aside import aside_of, digest_key, list_asides, put_asides
 from contracts.clock import ManualClock, SystemClock
 from contracts.errors import BadRequest, InUse, Transient
-from contracts.events import RAW_STREAM, SCORED_STREAM
+from contracts.events import RAW_STREAM, SCORED_STREAM, make_raw
 from contracts.generation import POINTER, RUN_KIND
+from contracts.instants import iso_ms
 from contracts.kinesis import StreamRecord
 from contracts.ports import Entry, Position
 from contracts.resolution import DAY_MS
@@ -309,6 +310,27 @@ def test_users_come_back_to_their_watch_lists_and_what_nobody_uses_expires(opene
     later = SqliteControlStore(tmp_path / "new" / "control.db", ManualClock(now_ms + 40 * DAY_MS), "normal")
     assert later.list(WATCH_KIND) == {}
     later.close()
+
+
+def test_an_article_fetched_again_under_another_headline_takes_no_story(opened) -> None:
+    """It is known, so its second headline told nothing: the article that did keeps its subjects, and its item."""
+    old, settings = opened("old")
+
+    def tell(source: str, title: str, url: str, minute: int) -> None:
+        row = {"title": title, "url": url, "published_at": iso_ms(BASE_MS), "tickers": ["AAPL"]}
+        article = make_raw(source, row | {"ingested_at": iso_ms(BASE_MS + 60_000 * minute)})
+        old.log.put_records(RAW_STREAM, [Entry(article.article_id, article.encode())])
+        drain_all(old, settings, lambda line: None)
+
+    tell("finnhub", "Apple sinks on lawsuit", "https://a.example/1", 1)
+    tell("finnhub", "Apple sued over App Store fees", "https://a.example/1", 10)
+    tell("rss", "Apple sued over App Store fees", "https://b.example/9", 15)
+    before = {item["source_id"]: item["matched_tickers"] for item in old.items.scan_primary()}
+    new, settings_of_new = opened("new")
+    restore(new, settings_of_new, Path(settings.data_dir))
+    drain_all(new, settings_of_new, lambda line: None)
+    assert len(before) == 2
+    assert {item["source_id"]: item["matched_tickers"] for item in new.items.scan_primary()} == before
 
 
 @pytest.mark.parametrize("full", ["old", "new"])

@@ -11,9 +11,10 @@ from contracts.errors import Unusable
 from local.driver_checkpoint import Checkpoint, Checkpoints
 from ops.replay import pace
 from ops.replay.pace import Pace
+from ops.replay.run import Drive, Seen, start_run
 from stores.home import Home, forget_homes, open_home
-from tests.events import scored
-from tests.unit.replay.kit import put, settings_of
+from tests.events import BASE_MS, lines, scored
+from tests.unit.replay.kit import planned, put, settings_of
 
 HOUR_MS = 3_600_000
 
@@ -118,3 +119,24 @@ def test_a_speed_slower_than_any_clock_can_wait_is_waited_for(tmp_path: Path, sp
     limited.before(10, 1.0)
     assert max(waits) == pace.MAX_SLEEP_MS
     forget_homes()
+
+
+def test_reading_has_the_pace_too(
+    home: Home, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The live readers of a Kinesis shard share with it what the shard gives a second."""
+    monkeypatch.setattr("ops.replay.spool.PART_RECORDS", 500)
+    files = [tmp_path / f"{number}.jsonl" for number in range(3)]
+    for at, file in enumerate(files):
+        file.write_bytes(lines([scored(500 * at + number, "AAPL", BASE_MS + number, 0.1) for number in range(500)]))
+    settings = settings_of(tmp_path / "data")
+    plan = planned(home, settings, sources=tuple(f"file:{file}" for file in files))
+    began_ms, read_ms = clock.now_ms(), 0
+
+    def see(seen: Seen) -> None:
+        nonlocal read_ms
+        if seen.stage == "reading":
+            read_ms = clock.now_ms() - began_ms
+
+    start_run(home, settings, plan, Drive(concurrency=1, rate=100.0), see)
+    assert read_ms >= 10_000
