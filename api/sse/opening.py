@@ -26,6 +26,9 @@ PAGE = 1_000
 EDIT_TOLD_MS = MINUTE_MS
 #: Of two machines.
 CLOCKS_DIFFER_MS = 2_000
+#: How often, and how many times, it is looked whether this process has come as far as the client.
+CATCH_UP_EVERY_S = 0.05
+CATCH_UP_LOOKS = 60
 
 #: A position of no epoch: whoever stands there gets a snapshot.
 NOWHERE = Point("", {})
@@ -282,7 +285,19 @@ class Opener:
         opening = found.result()
         return opening is None or self._hub.ring.holds(opening.ring_index)
 
+    async def _catch_up(self, vector: Vector) -> None:
+        """A client that was told by another process may be ahead of this one, for as long as a read of the log takes;
+        what it has would be told again. One that is ahead of the log itself is not waited for."""
+        hub = self._hub
+        if covers(hub.vector, vector) or not covers(await self._run("buckets", self._store.changes_head), vector):
+            return
+        for _ in range(CATCH_UP_LOOKS):
+            if covers(hub.vector, vector):
+                return
+            await asyncio.sleep(CATCH_UP_EVERY_S)
+
     async def _read_missed(self, vector: Vector, wanted: Filter, until_ms: int | None) -> Opening | None:
+        await self._catch_up(vector)
         hub = self._hub
         now_ms, titles = hub.clock.now_ms(), dict(hub.titles)
         missed = Missed(vector, wanted, until_ms, hub.epoch, dict(hub.vector), hub.ring.next_index, now_ms, titles)

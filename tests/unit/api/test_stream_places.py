@@ -2,6 +2,8 @@
 to an end."""
 
 import asyncio
+import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,7 +15,7 @@ from api.sse.ring import Ring
 from api.sse.slots import control_event, control_slot
 from api.sse.stream import EventStream
 from contracts.instants import iso_ms
-from tests.unit.api.kit import NOW_MS, Line, Listener, TestHome, Told, article, live, serving
+from tests.unit.api.kit import NOW_MS, Line, Listener, TestHome, Told, article, live, made_home, serving
 
 MINUTE = 60_000
 NEWS = {"bucket_update", "new_item", "sentiment_update"}
@@ -213,3 +215,44 @@ async def test_what_is_written_before_an_end_that_passes_while_the_stream_is_ope
         until = iso_ms(home.clock.now_ms() + 500)
         heard = (await rest.get("/api/v2/stream", params={"tickers": "AAPL", "until": until})).text
         assert (heard.count("event: new_item"), heard.count('"reason":"until"')) == (1, 1)
+
+
+class Held:
+    """A bucket store whose changes can be held up, and that wakes nobody, as DynamoDB's."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.flows = threading.Event()
+        self.flows.set()
+
+    def changes_after(self, *given: Any) -> Any:
+        self.flows.wait(30)
+        return self._inner.changes_after(*given)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("seen", "wait", "wake"):
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+
+@live
+async def test_who_comes_from_a_process_that_is_ahead_is_told_nothing_twice(tmp_path: Path) -> None:
+    with made_home(tmp_path) as ahead, made_home(tmp_path) as behind:
+        held = behind.buckets = Held(behind.buckets)
+        line = Line(ahead)
+        line.tell(told(1))
+        async with serving(ahead, poll_ms=20) as (_, app), serving(behind, poll_ms=50) as (second, other):
+            await taken_in(ahead, other)
+            held.flows.clear()
+            await asyncio.sleep(0.2)
+            line.tell(told(2), told(3))
+            await taken_in(ahead, app)
+            place = app.state.services.hub.newest_id
+            assert other.state.services.hub.newest_id != place
+            asyncio.get_running_loop().call_later(0.5, held.flows.set)
+            async with Listener(f"{second}/api/v2/stream?tickers=AAPL&cursor={place}") as client:
+                await client.until(lambda c: c.named("heartbeat"))
+                line.tell(told(4))
+                await client.until(lambda c: c.named("new_item"))
+                assert client.named("hello")[0].data["resumed"] is True
+                assert [got.data["event_id"] for got in client.named("new_item")] == [f"{article(4)}@AAPL"]
