@@ -1,5 +1,7 @@
 """`candlewick buckets`: a subject's stored buckets."""
 
+from typing import Final
+
 from contracts.documents import bucket_document
 from contracts.errors import BadEvent, BadRequest
 from contracts.generation import live_generation
@@ -10,6 +12,8 @@ from contracts.subjects import parse_subject
 from ops.bucket_output import FORMATS, write_buckets
 from ops.console import say
 from stores.home import Home
+
+SHOWN_SUBJECTS: Final = 10
 
 
 def print_buckets(
@@ -46,5 +50,7 @@ def print_buckets(
         content_only,
     )
     if not found:
-        known = ", ".join(home.buckets.subjects(generation)[:10]) or "none yet"
-        say(f"no {resolution} buckets of {name} in that range; subjects with data: {known}")
+        subjects = home.buckets.subjects(generation)
+        more = f" and {len(subjects) - SHOWN_SUBJECTS:,} more" if len(subjects) > SHOWN_SUBJECTS else ""
+        known = ", ".join(subjects[:SHOWN_SUBJECTS]) or "none yet"
+        say(f"no {resolution} buckets of {name} in that range; subjects with data: {known}{more}")

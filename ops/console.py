@@ -53,9 +53,10 @@ def plain_errors() -> Iterator[None]:
     """Turn the world's faults into one line and an exit code; our own bugs keep their traceback."""
     try:
         yield
+        _flush()
     except BrokenPipeError:
-        # The reader (head, less) has seen enough; keep the interpreter from complaining while it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader (head, less) has seen enough.
+        _close_output()
         raise typer.Exit(ERROR) from None
     except KeyboardInterrupt:
         say("candlewick: interrupted; it may be run again")
@@ -63,6 +64,22 @@ def plain_errors() -> Iterator[None]:
     except (CandlewickError, OSError) as error:
         say(f"candlewick: {error}")
         raise typer.Exit(_code(error)) from None
+
+
+def _flush() -> None:
+    """A full disk is told here, and not while the interpreter ends."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        _close_output()
+        raise
+
+
+def _close_output() -> None:
+    """Keeps the interpreter from complaining while it closes stdout."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _code(error: Exception) -> int:

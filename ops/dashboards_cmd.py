@@ -25,12 +25,13 @@ def dashboards() -> None:
 def diff(
     stage: str = typer.Option("dev", help="Stage the dashboard belongs to."),
     standby: str = typer.Option("", help="Region, when it is the dashboard of a line on standby there."),
-    template: str = typer.Option(str(TEMPLATE), help="Synthesised Ops template."),
+    template: str = typer.Option("", help="Synthesised Ops template; without, the checkout's build/cdk.out."),
     as_json: Json = False,
 ) -> None:
     """Widgets that are only here, only there, or different. Exit 6 if there are any."""
     with plain_errors():
-        differences = compare(wanted_widgets(ROOT / template), deployed_widgets(stage, standby))
+        wanted = wanted_widgets(Path(template) if template else ROOT / TEMPLATE)
+        differences = compare(wanted, deployed_widgets(stage, standby))
         if as_json:
             put_json(differences)
         else:

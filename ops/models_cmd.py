@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from contracts.errors import BadRequest
-from ops.console import plain_errors, say
+from ops.console import ERROR, PARTIAL, plain_errors, say
 from ops.home import Json
 
 app = typer.Typer(no_args_is_help=True, help="Sentiment models: list them, judge them.")
@@ -74,6 +74,9 @@ def evaluate_models(
         report = evaluate(chosen, corpus, out)
         sys.stdout.write(json.dumps(report, indent=2) + "\n" if as_json else table(report))
         say(f"report: {out / 'report.html'}")
+        missing = sum("unavailable" in each for each in report["models"].values())
+        if missing:
+            raise typer.Exit(ERROR if missing == len(chosen) else PARTIAL)
 
 
 def _available(name: str) -> str:

@@ -22,7 +22,7 @@ from local.line import LINE
 from ops.asides import end_partial, standing
 from ops.console import put_json
 from ops.failed_cmd import count_batches
-from ops.replay.pace import behind_ms, is_driven
+from ops.replay.pace import FLEET_KIND, behind_ms, is_driven
 from ops.source_lines import age_text, source_lines, source_table, wide_console
 from producers.sources.registry import load_sources
 from stores.home import Home
@@ -35,7 +35,8 @@ MAX_DAYS: Final = 1_000_000
 
 
 def snapshot(home: Home, settings: AggregatorSettings) -> dict[str, Any]:
-    """Everything the command shows, as values; times in milliseconds, ages in seconds. `damaged`: objects of the lake
+    """Everything the command shows, as values; times in milliseconds, ages in seconds. `processes`: those that serve
+    (None where Lambda does); one that was killed counts for 20 s more. `damaged`: objects of the lake
     among what was set aside that could not be read to their end. Raises `Unusable` for files that do not belong
     together."""
     check_control(home)
@@ -47,6 +48,7 @@ def snapshot(home: Home, settings: AggregatorSettings) -> dict[str, Any]:
     damaged: list[str] = []
     return {
         "now": iso_ms(now_ms),
+        "processes": None if settings.home == "aws" else len(home.control.list(FLEET_KIND)),
         "generation": generation,
         "subjects": subjects,
         "counted": counted,
@@ -126,6 +128,8 @@ def _screen(found: dict[str, Any]) -> Group:
     age = found["newest_event_age_s"]
     head = Text(f"{found['counted']:,} events of {found['subjects']} subjects, {found['articles']:,} articles")
     head.append(f"   newest event {age_text(age * 1000)} ago" if age is not None else "   no events yet")
+    if found["processes"] == 0:
+        head.append("   no process runs: candlewick up", style="bold")
     aside = f"{found['too_late']:,} too late · {found['quarantined']:,} quarantined · {found['given_up']:,} given up"
     if found["damaged"]:
         aside += f" · {len(found['damaged'])} damaged objects of the lake"

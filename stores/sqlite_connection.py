@@ -61,7 +61,9 @@ def translated(error: sqlite3.Error, path: Path) -> Exception:
     if code in _FAILING:
         return Transient(path.name, f"{path}: {error}")
     if code in _DAMAGED:
-        return Damaged(f"{path} is damaged or no SQLite file ({error}); restore it from a backup or move it away")
+        again = path.name == "buckets.db"
+        way = "move it away and build it again" if again else "`candlewick restore OLD --data-dir NEW`"
+        return Damaged(f"{path} is damaged or no SQLite file ({error}); {way}: docs/howto/repair.md")
     if code in _FORBIDDEN:
         return Unusable(f"{path} cannot be opened for writing ({error}); check the folder, its owner and permissions")
     return AssertionError(f"{path}: {type(error).__name__}: {error}")

@@ -55,6 +55,10 @@ class Pace:
             takes_ms = max(takes_ms, hours * HOUR_MS / self._speed)
         self._due_ms = max(self._due_ms, self._clock.monotonic_ms()) + takes_ms
 
+    def end(self) -> None:
+        """Wait until the last that began has had its time."""
+        self._sleep(self._due_ms - self._clock.monotonic_ms())
+
     def _give_way(self) -> None:
         waited_ms, pause_ms = 0, FIRST_PAUSE_MS
         while waited_ms < MAX_WAIT_MS and self._live_behind_ms() > BEHIND_MS:

@@ -153,7 +153,11 @@ def make_plan(
             progress(segments[-1].records or 0)
     census, groups = scan.result(segments)
     if not groups:
-        raise BadRequest(f"nothing to replay: {census.records} records in {', '.join(wish.sources)}, none that counts")
+        of = "that counts" if wanted.everything else "that counts and is asked for by the filters"
+        raise BadRequest(
+            f"nothing to replay: {census.records} records in {', '.join(wish.sources)}, none {of}; "
+            "only scored articles (scored-article/1) are replayed"
+        )
     if unmet := wish.without_sources - scan.left_out:
         raise BadRequest(f"--without-source: no event is of {', '.join(sorted(unmet))}")
     partial_log = wish.log_from_ms is not None or bool(wish.log_positions)

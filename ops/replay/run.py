@@ -202,6 +202,7 @@ class _Execution:
             self._pace.before(sum(one.records or 0 for one in self._parts[number]), 0)
             self._turn.check()
             yield {"spool": number}
+        self._pace.end()
 
     def _score(self) -> dict[str, Any]:
         spool = Spool(self._folder)
@@ -253,6 +254,7 @@ class _Execution:
                 self._pace.before(sum(group.records for group in task), _units(task) / subjects)
                 self._turn.check()
                 yield {"build": name}
+        self._pace.end()
 
     def _show(self, seen: Seen) -> None:
         self._watch(seen)

@@ -11,7 +11,7 @@ import io
 import select
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 import msgspec
@@ -241,10 +241,18 @@ def _csv_rows(stream: io.BufferedReader, columns: Mapping[str, str]) -> Iterator
                 return
             if values and names is None:
                 names = values
+                _check_columns(columns, names)
             elif values and names is not None and len(values) != len(names):
                 yield _bad_csv(lines, "not as many columns as the first line names")
             elif values and names is not None:
                 yield _csv_row(lines.number, dict(zip(names, values, strict=True)), columns)
+
+
+def _check_columns(columns: Mapping[str, str], names: Sequence[str]) -> None:
+    """A column that is named and not there would leave its field empty in every row."""
+    for field, column in columns.items():
+        if column not in names:
+            raise BadRequest(f"{field}={column}: there is no column {column!r}", tuple(names))
 
 
 def _bad_csv(lines: _Lines, detail: str) -> Row:
@@ -276,6 +284,7 @@ def _parquet_rows(path: str, columns: Mapping[str, str]) -> Iterator[Row]:
         table = parquet.ParquetFile(path)
     except damage as error:
         raise BadRequest(f"{path}: damaged Parquet: {_first_line(error)}") from None
+    _check_columns(columns, table.schema_arrow.names)
     return _table_rows(table.iter_batches(_PARQUET_ROWS), columns, damage)
 
 

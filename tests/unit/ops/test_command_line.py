@@ -204,6 +204,7 @@ def test_on_a_stage_lambda_keeps_its_place_to_itself_and_its_failures_count(tmp_
         clock.instant_ms += 3 * 3_600_000
         seen = snapshot(home, settings)
         assert {row["behind_ms"] for row in seen["stages"]} == {None}
+        assert seen["processes"] is None, "Lambda does the work"
         assert seen["given_up"] == 1
         (stages,) = _stages(home, seen)
         assert (stages.state, "Lambda" in stages.detail) == ("ok", True)

@@ -79,3 +79,13 @@ def test_a_screen_that_lacks_letters_shows_the_rest(tmp_path: Path, encoding: st
 
 def test_no_text_of_others_commands_the_terminal() -> None:
     assert printable("up \x1b[31mred\x9b2J\r\n\u202eétoile 🚀") == "up  [31mred 2J   étoile 🚀"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+def test_a_full_disk_is_one_line_for_short_output_too() -> None:
+    env = {name: value for name, value in environment().items() if name != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*CANDLEWICK, "version"], cwd=ROOT, env=env, stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, b"candlewick: [Errno 28] No space left on device\n")

@@ -65,6 +65,8 @@ def test_status_counts_all_days_and_knows_the_newest(home: Home, settings: Aggre
     Live(home, settings).all()
     seen = json.loads(run(settings, "status", "--json"))
     assert (seen["subjects"], seen["counted"], seen["newest_event_at"]) == (1, days, "2025-12-20T12:00:00.000Z")
+    assert seen["processes"] == 0
+    assert "no process runs: candlewick up" in run(settings, "status")
 
 
 def test_doctor_names_what_is_wrong_and_the_remedy(home: Home, settings: AggregatorSettings) -> None:

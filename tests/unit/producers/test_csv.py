@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from contracts.errors import BadRequest
 from contracts.events import decode_raw
 from producers.publish import RAW_STREAM, Report
+from producers.sources.files import read_rows
 from tests.unit.producers.test_publish import Publishing
 
 HEAD = "title,published_at,tickers,snippet\n"
@@ -60,3 +62,12 @@ def test_what_damage_cuts_off_is_told_once(run: Publishing) -> None:
     assert report.rejected == 1
     assert report.published > 1_000
     assert "damaged gzip, nothing after this is read" in run.problems[0]
+
+
+def test_a_column_that_is_named_and_not_there_is_told_before_anything_is_published(run: Publishing) -> None:
+    """Else its field would be empty in every row."""
+    (run.folder / "x.csv").write_text("headline,when,t\nApple rises,2025-12-21T09:00:00Z,AAPL\n")
+    rows = read_rows(str(run.folder / "x.csv"), {"title": "headline", "tickers": "tcker"})
+    with pytest.raises(BadRequest, match="there is no column 'tcker'") as told:
+        list(rows)
+    assert told.value.allowed == ("headline", "when", "t")

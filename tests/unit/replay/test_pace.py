@@ -49,6 +49,14 @@ def test_time_that_was_not_used_is_not_caught_up(home: Home, clock: ManualClock)
         assert clock.now_ms() - began_ms == 5_000
 
 
+def test_the_last_task_has_its_time_too(home: Home, clock: ManualClock) -> None:
+    limited = Pace(home, rate=100.0, speed=None)
+    began_ms = clock.now_ms()
+    limited.before(50, 1)
+    limited.end()
+    assert clock.now_ms() - began_ms == 500
+
+
 def test_a_speed_is_kept_in_event_time(home: Home, clock: ManualClock) -> None:
     limited = Pace(home, rate=None, speed=3_600.0)
     began_ms = clock.now_ms()
