@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from contracts.errors import CandlewickError
+from contracts.errors import CandlewickError, Unusable
 from contracts.generation import POINTER, live_generation
 from contracts.resolution import MINUTE_MS
 from contracts.settings import AggregatorSettings, ClassifierSettings, ProducerSettings, load
@@ -40,7 +40,7 @@ def examine(settings: AggregatorSettings) -> list[Finding]:
     """All checks. They make nothing and change nothing, but that opening a store brings a file of an older format up
     to this program's. Those that need the stores are left out when they cannot be opened."""
     folder = Path(settings.data_dir).expanduser()
-    found = [_python(), _disk(folder), _parquet(), *_settings(os.environ, folder)]
+    found = [_python(), _disk(folder), *_writable(folder), _parquet(), *_settings(os.environ, folder)]
     try:
         if not is_there(settings):
             detail, remedy = f"no data directory at {folder}", "`candlewick up` or `candlewick publish` makes it"
@@ -70,6 +70,14 @@ def _disk(folder: Path) -> Finding:
     return Finding("disk", "warning", text, "free some space: a full disk stops the line until there is some again")
 
 
+def _writable(folder: Path) -> Iterator[Finding]:
+    """Told where it is not: reading alone goes on, so nothing else would."""
+    closed = [path for path in (folder, *folder.glob("*.db")) if folder.exists() and not os.access(path, os.W_OK)]
+    if closed:
+        names = ", ".join(str(path) for path in closed)
+        yield Finding("folder", "fault", f"cannot be written: {names}", "see to their owner and permissions")
+
+
 def _parquet() -> Finding:
     try:
         import pyarrow
@@ -85,6 +93,8 @@ def _settings(env: Mapping[str, str], folder: Path) -> Iterator[Finding]:
     looks: dict[str, tuple[Callable[[], str], str]] = {
         "log": (lambda: logging.getLevelName(log_level(env)).lower(), "`up` does not start until it is mended"),
         "api": (lambda: f"{load(ApiOptions, env).max_connections:,} streams at most", "`up` does not start with it"),
+        "keys": (lambda: _keys(env), "`up` does not start with them"),
+        "dashboard": (lambda: _dashboard(env.get("CANDLEWICK_WEB_DIR")), "the page says that it was not built"),
         "model": (lambda: _model(load(ClassifierSettings, env)), "articles cannot be scored until it loads"),
         "symbols": (lambda: _symbols(load(ClassifierSettings, env), folder), "no article is classified until then"),
         "feeds": (lambda: _feeds(load(ProducerSettings, env)), "no source is asked until it is mended"),
@@ -94,6 +104,21 @@ def _settings(env: Mapping[str, str], folder: Path) -> Iterator[Finding]:
             yield Finding(check, "ok", look())
         except CandlewickError as error:
             yield Finding(check, "fault", str(error), remedy)
+
+
+def _keys(env: Mapping[str, str]) -> str:
+    from api.keyring import SECRET_NAME, parse_keys
+
+    given = env.get(SECRET_NAME)
+    return f"{len(parse_keys(given))} of {SECRET_NAME} sign and verify tokens" if given else "made by the program"
+
+
+def _dashboard(folder: str | None) -> str:
+    if not folder:
+        return "the packaged page"
+    if not (Path(folder).expanduser() / "index.html").is_file():
+        raise Unusable(f"CANDLEWICK_WEB_DIR: {folder} holds no index.html")
+    return folder
 
 
 def _model(settings: ClassifierSettings) -> str:

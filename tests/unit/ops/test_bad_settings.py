@@ -96,6 +96,8 @@ def test_doctor_finds_every_setting_that_breaks_the_line(data: Path) -> None:
     broken = {
         "CANDLEWICK_LOG": "bogus",
         "CANDLEWICK_POLL_MS": "no",
+        "CANDLEWICK_SIGNING_KEYS": "none",
+        "CANDLEWICK_WEB_DIR": str(data / "nofolder"),
         "CANDLEWICK_MODEL": "nosuch",
         "CANDLEWICK_SYMBOLS_FILE": str(data / "nofile"),
         "CANDLEWICK_SOURCES_FILE": str(data.parent / "kind.json"),
@@ -104,7 +106,7 @@ def test_doctor_finds_every_setting_that_breaks_the_line(data: Path) -> None:
         done = CliRunner().invoke(app, ["doctor", "--json", "--data-dir", str(data)])
     assert done.exit_code == 1, done.output
     faults = [row["check"] for row in json.loads(done.stdout) if row["state"] == "fault"]
-    assert faults == ["log", "api", "model", "symbols", "feeds"]
+    assert faults == ["log", "api", "keys", "dashboard", "model", "symbols", "feeds"]
 
 
 def test_doctor_makes_no_data_directory(tmp_path: Path) -> None:

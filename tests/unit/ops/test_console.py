@@ -1,5 +1,6 @@
 """How commands end and what they write: exit codes, letters a screen does not have, texts of others."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import typer
 from contracts.clock import SystemClock
 from contracts.errors import BadEvent, BadRequest, Conflict, Transient
 from ops.console import plain_errors, printable, say
-from ops.doctor import Finding, print_findings
+from ops.doctor import Finding, examine, print_findings
 from stores.aws_client import Service
 from tests.e2e.harness import CANDLEWICK, ROOT, environment
 from tests.events import BASE_MS, scored
@@ -89,3 +90,11 @@ def test_a_full_disk_is_one_line_for_short_output_too() -> None:
             [*CANDLEWICK, "version"], cwd=ROOT, env=env, stdout=full, stderr=subprocess.PIPE, check=False
         )
     assert (done.returncode, done.stderr) == (1, b"candlewick: [Errno 28] No space left on device\n")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_doctor_tells_of_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    home_of(tmp_path / "data")
+    (tmp_path / "data" / "log.db").chmod(0o400)
+    found = {row.check: row for row in examine(settings_of(tmp_path / "data"))}
+    assert "log.db" in found["folder"].detail
