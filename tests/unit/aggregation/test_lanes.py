@@ -99,3 +99,17 @@ def test_a_generation_from_before_resolutions_were_noted_has_the_first_ones() ->
     line = Line()
     line.control.put("lanes", FIRST_GENERATION, {"lanes": 4}, 0)
     assert Lanes(line.control, 1).of(FIRST_GENERATION) == 4
+
+
+def test_of_two_who_settle_it_at_once_the_first_stands() -> None:
+    control = FakeControl()
+    get = control.get
+
+    def a_moment_before(kind: str, name: str) -> Any:
+        found = get(kind, name)
+        control.get = get  # type: ignore[method-assign]
+        assert Lanes(control, 4).of("g1") == 4, "the rival, between our look and our write"
+        return found
+
+    control.get = a_moment_before  # type: ignore[method-assign]
+    assert Lanes(control, 1).of("g1") == 4

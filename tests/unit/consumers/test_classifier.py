@@ -1,6 +1,7 @@
 """Raw articles in, scored events and items out: every article once, nothing lost on a crash."""
 
 import json
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
@@ -13,7 +14,7 @@ from contracts.errors import Transient
 from contracts.events import SCORED_STREAM, decode_scored
 from contracts.hashing import member_hash
 from contracts.identity import canonical_url
-from contracts.ports import Versioned
+from contracts.ports import Entry, PutResult, Versioned
 from tests.unit.consumers.classifying import NOW_MS, Line, article, claim
 
 
@@ -303,3 +304,28 @@ def test_the_clock_is_the_services_own() -> None:
     assert isinstance(line.clock, ManualClock)
     line.process(article())
     assert line.scored[0]["scored_at"] == "2025-12-21T09:40:00.000Z"
+
+
+def test_a_record_that_the_stream_refuses_alone_is_handed_back_with_all_behind_it() -> None:
+    """Kinesis throttles single records of a call. No item before its events: it would say that they are there."""
+    line = Line()
+    put, throttled = line.log.put_records, {"AAPL"}
+
+    def refusing(stream: str, entries: Sequence[Entry]) -> list[PutResult]:
+        taken = iter(put(stream, [entry for entry in entries if entry.partition_key not in throttled]))
+        refused = PutResult(None, None, "ProvisionedThroughputExceededException")
+        return [refused if entry.partition_key in throttled else next(taken) for entry in entries]
+
+    line.log.put_records = refusing  # type: ignore[method-assign]
+    news = [
+        article(f"{name} shares have a good day", tickers=(ticker,), url=f"https://example.com/{ticker}")
+        for name, ticker in (("Apple", "AAPL"), ("Microsoft", "MSFT"), ("Nvidia", "NVDA"))
+    ]
+    outcome = line.process(*news)
+    assert outcome.retry_from is not None
+    assert outcome.retry_from.sequence_number == "1"
+    assert line.items.count_primary() == 0
+    throttled.clear()
+    assert line.process(*news).retry_from is None
+    assert {event["subject"] for event in line.scored} == {"AAPL", "MSFT", "NVDA"}
+    assert line.items.count_primary() == 3

@@ -11,6 +11,7 @@ from unittest import mock
 
 import pytest
 
+import local.line as line_module
 from contracts.clock import ManualClock
 from contracts.errors import Unusable
 from contracts.events import RAW_STREAM, SCORED_STREAM
@@ -219,4 +220,20 @@ def test_a_folder_that_cannot_be_locked_is_not_taken_for_one_in_use(
     monkeypatch.setattr("fcntl.flock", refuse)
     with pytest.raises(Unusable, match="cannot be locked"):
         drain_all(home, settings, lambda line: None)
+    close_home(settings)
+
+
+def test_a_stage_that_stopped_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its records wait for the next run, and nothing in the sums need show it."""
+    settings, clock = AggregatorSettings(data_dir=str(tmp_path), synchronous="normal"), ManualClock()
+    home = open_home(settings, clock)
+    home.log.put_records(SCORED_STREAM, [Entry("AAPL", b"{}")])
+    plain = line_module.entry_point
+
+    def broken(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        raise AssertionError("a bug of ours")
+
+    monkeypatch.setattr(line_module, "entry_point", lambda name: broken if "archiver" in name else plain(name))
+    with pytest.raises(Unusable, match=r"stopped before the end: archiver-scored: .*a bug of ours"):
+        drain_all(home, settings, lambda told: None)
     close_home(settings)

@@ -11,7 +11,7 @@ import aggregation.service as aggregator_module
 from contracts.aside import MAX_KEPT_BYTES, Aside, put_asides
 from contracts.bucket import LANE_SEPARATOR
 from contracts.clock import ManualClock
-from contracts.errors import BadEvent
+from contracts.errors import BadEvent, Transient
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.hashing import member_hash
 from contracts.instants import parse_ms
@@ -178,3 +178,19 @@ def test_an_article_past_its_time_to_live_stays(tmp_path: Path) -> None:
     assert "expired" in said[0]
     assert on_stream(home, RAW_STREAM) == [(there["article_id"], there)]
     assert redrive(home, settings.model_copy(update={"expire": False})).redriven == 1
+
+
+def test_what_the_stream_does_not_take_stays_set_aside(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_aside(home, scored(1, "AAPL", BASE_MS, 0.1))
+
+    def down(*given: Any) -> Any:
+        raise Transient("log", "down")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(home.log, "put_records", down)
+        with pytest.raises(Transient):
+            redrive(home, settings)
+    assert redrive(home, settings) == NOTHING._replace(read=1, redriven=1)
+    assert len(on_stream(home, SCORED_STREAM)) == 1

@@ -15,6 +15,7 @@ from consumers.classifier.models import registry
 from contracts.errors import BadRequest, Conflict, Transient, Unusable
 from contracts.events import SCORED_STREAM
 from contracts.generation import POINTER, live_generation
+from contracts.ports import Page
 from contracts.resolution import DAY_MS
 from contracts.settings import AggregatorSettings
 from ops.replay import promote as promote_module
@@ -23,6 +24,7 @@ from ops.replay.promote import promote
 from ops.replay.runs import get_run
 from ops.verify import verify
 from stores.home import Home
+from stores.log_tip import newest
 from tests import oracle
 from tests.events import lines, scored, stream
 from tests.unit.replay.kit import Live, compared, fields, planned, put, put_raw, raw, replayed, settings_of
@@ -292,3 +294,32 @@ def test_the_last_swap_says_how_far_the_scores_go(home: Home, settings: Aggregat
     assert get_run(home.control, run["id"]).get("rescored_to") is None
     assert home.control.get(*POINTER).value["handover"]
     assert not Handover(home.buckets, home.control, home.log, home.clock, settings).settle()
+
+
+def test_settling_undoes_no_swap_that_came_meanwhile(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = {"generation": "g3", "settled": True, "handover": {}}
+    home.control.put(*POINTER, {"generation": "g2", "settled": False, "handover": {}})
+    handover = Handover(home.buckets, home.control, home.log, home.clock, settings)
+    monkeypatch.setattr(handover, "catch_up", lambda *given, **more: home.control.put(*POINTER, newer))
+    assert not handover.settle()
+    assert home.control.get(*POINTER).value == newer
+
+
+def test_an_empty_answer_before_the_tip_ends_no_catching_up(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kinesis crosses stretches without records."""
+    put(home, minute(30))
+    answer, empty = home.log.get_records, [True, True]
+
+    def crossing(iterator: str, *limit: int) -> Page:
+        return Page([], iterator, 1) if empty and empty.pop() else answer(iterator, *limit)
+
+    monkeypatch.setattr(home.log, "get_records", crossing)
+    tip = {shard.shard_id: newest(home.log, SCORED_STREAM, shard.shard_id) for shard in home.log.shards(SCORED_STREAM)}
+    empty += [True, True]
+    reached, count = Handover(home.buckets, home.control, home.log, home.clock, settings).catch_up("g1", {})
+    assert (reached, count) == ({shard: place for shard, place in tip.items() if place}, 30)
+    assert fields(home) == oracle.buckets(minute(30))

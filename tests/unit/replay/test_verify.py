@@ -14,7 +14,8 @@ from contracts.bucket import BucketWrite, pack_members
 from contracts.clock import ManualClock
 from contracts.errors import Unusable
 from contracts.events import RAW_STREAM, SCORED_STREAM
-from contracts.resolution import DAY_MS, HOUR_MS
+from contracts.ports import Record
+from contracts.resolution import DAY_MS, HOUR_MS, NAMES
 from contracts.settings import AggregatorSettings
 from ops.cli import app, print_report
 from ops.console import DIFFERENT, OK, PARTIAL
@@ -24,6 +25,7 @@ from ops.verify import SECOND_LOOKS, Report, verify
 from stores.home import Home, forget_homes, open_home
 from tests import oracle
 from tests.events import BASE_MS, scored, stream
+from tests.fakes.kinesis import batch_of
 from tests.unit.replay.kit import (
     Live,
     archive_raw,
@@ -315,3 +317,14 @@ def test_a_shard_that_is_younger_than_a_rescored_generation_has_the_scores_of_th
         home.log.split_shard(SCORED_STREAM, shard.shard_id, (shard.first_hash + shard.last_hash) // 2)
     rescored.arrive(100, 150)
     assert verify(home, settings).total_differences == 0
+
+
+def test_buckets_that_no_event_of_the_log_made_are_told(home: Home, settings: AggregatorSettings) -> None:
+    put(home, stream(50, 3, duplicates=0))
+    live = Live(home, settings)
+    live.all()
+    ghost = Record("9", "GHOST", msgspec.json.encode(scored(1, "GHOST", BASE_MS, 0.1)), BASE_MS)
+    live.aggregator.process("shardId-x", batch_of(SCORED_STREAM, [ghost], "shardId-x"), {})
+    report = verify(home, settings)
+    assert report.total_differences == len(NAMES)
+    assert {each.fault for each in report.differences} == {"is stored, but the log has no event for it"}
