@@ -242,6 +242,16 @@ def test_who_came_too_late_has_its_item_again_whatever_order_the_lake_has(opened
     assert {item["source_type"] for item in new.items.scan_primary()} == {"zulu", "beta"}
 
 
+def test_scored_records_that_nobody_could_read_are_set_aside_anew(opened) -> None:
+    old, settings = opened("old")
+    old.log.put_records(SCORED_STREAM, [Entry("NVDA", b"no event")])
+    before = drained(old, settings)
+    new, settings_of_new = opened("new")
+    restore(new, settings_of_new, Path(settings.data_dir))
+    assert drained(new, settings_of_new) == before
+    assert before[0]["quarantined"] == 1
+
+
 def test_what_never_was_on_a_stream_or_was_given_up_on_is_not_lost(opened, tmp_path: Path) -> None:
     old, settings = opened("old")
     for stream_name in ("publish", "sources"):
