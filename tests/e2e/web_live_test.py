@@ -244,10 +244,9 @@ def test_series_can_be_taken_along(browser: Any, mock: Mock) -> None:
         watched.pill("live")
         count = len(mock.get("/timeseries/AAPL?resolution=24h")["buckets"])
         wait_until(lambda: len(series_of(watched.page)) >= count, "the page has the series")
-        with watched.page.expect_download() as found:
-            # By keyboard: what is loaded meanwhile may move the button from under a pointer.
-            watched.page.press(".export-bar button:text-is('CSV')", "Enter")
-        assert found.value.suggested_filename == "AAPL-24h.csv"
+        # Looking at the series took it along too, as JSON lines, which may only come now.
+        with watched.page.expect_download(lambda taken: taken.suggested_filename == "AAPL-24h.csv") as found:
+            watched.page.click(".export-bar button:text-is('CSV')")
         lines = found.value.path().read_text(encoding="utf-8").splitlines()
         assert lines[0].startswith("start,end,open,high,low,close")
         assert len(lines) - 1 >= count
