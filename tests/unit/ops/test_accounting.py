@@ -201,6 +201,31 @@ def test_what_comes_while_one_counts_is_left_out_and_what_came_before_is_not(
     assert not account(home, LATENESS_MS).balanced
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_record_set_aside_and_lost_beside_a_line_that_is_never_idle_is_seen(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    live, numbers = Live(home, settings), itertools.count(500)
+    put(home, aapl(range(30)))
+    home.log.put_records(SCORED_STREAM, [Entry("AAPL", b"no event")])
+    live.all()
+    if lost:
+        for place in (Path(settings.data_dir) / "lake/quarantined").rglob("*.gz"):
+            place.unlink()
+
+    def arrive() -> None:
+        put(home, aapl(range(number := next(numbers), number + 1)))
+
+    def wait(event: Any, wait_ms: float) -> bool:
+        live.aggregate()
+        arrive()
+        return False
+
+    monkeypatch.setattr(home.clock, "wait", wait)
+    arrive()
+    assert account(home, LATENESS_MS).balanced is not lost
+
+
 @pytest.mark.parametrize("lanes", [1, 3])
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_loss_beside_a_line_that_is_never_idle_is_seen(
