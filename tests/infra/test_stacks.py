@@ -330,7 +330,7 @@ def test_the_dashboard_follows_the_operators_questions(templates: Templates):
     assert places == sorted(places)
     assert all(f"dev-candlewick-{name}" in body for name in PIPELINE)
     assert "timeseries-g1" not in body, "the live generation changes with every promote"
-    assert body.count("TableName=dev-sentiment-timeseries") == 2
+    assert body.count("TableName=dev-sentiment-timeseries") == 4, "units and refusals, of writes and of reads"
 
 
 def test_open_connections_are_counted_where_they_are_held(templates: Templates):
