@@ -136,7 +136,7 @@ def _methods_at(app: FastAPI, request: Request) -> list[str]:
     return [method for method in METHODS if leads(method)]
 
 
-def install(app: FastAPI, behind_tls: bool, origins: Sequence[str] = ()) -> None:
+def install(app: FastAPI, behind_tls: bool, origins: Sequence[str]) -> None:
     """Answer every error of the application as a problem document."""
 
     async def ours(request: Request, error: Exception) -> Response:

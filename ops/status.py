@@ -48,7 +48,7 @@ def snapshot(home: Home, settings: AggregatorSettings) -> dict[str, Any]:
     damaged: list[str] = []
     return {
         "now": iso_ms(now_ms),
-        "processes": None if settings.home == "aws" else len(home.control.list(FLEET_KIND)),
+        "processes": len(home.control.list(FLEET_KIND)) if told else None,
         "generation": generation,
         "subjects": subjects,
         "counted": counted,

@@ -86,15 +86,21 @@ def recent(number: int, clock: ManualClock) -> dict[str, Any]:
     return scored(number, "AAPL", clock.now_ms() - 1000 * number, 0.2, clock.now_ms())
 
 
-def test_what_expires_after_a_promote_is_not_built_from_the_replay(
-    home: Home, settings: AggregatorSettings, clock: ManualClock
-) -> None:
+def replayed_and_live(home: Home, settings: AggregatorSettings, clock: ManualClock, **wish: Any) -> Lambda:
+    """Three events counted, built again by a replay, and that made live."""
     live = Lambda(home, settings)
     put(home, [recent(number, clock) for number in range(3)])
     live.run()
-    run = replayed(home, settings)
+    run = replayed(home, settings, **wish)
     compared(home, run)
     promote(home, settings, run["id"])
+    return live
+
+
+def test_what_expires_after_a_promote_is_not_built_from_the_replay(
+    home: Home, settings: AggregatorSettings, clock: ManualClock
+) -> None:
+    live = replayed_and_live(home, settings, clock)
     clock.advance(60_000)
     put(home, [scored(77, "AAPL", BASE_MS, -0.5, BASE_MS)])
     live.run()
@@ -107,12 +113,7 @@ def test_what_expires_after_a_promote_is_not_built_from_the_replay(
 def test_an_object_that_ends_where_scores_went_live_is_of_before(
     home: Home, settings: AggregatorSettings, clock: ManualClock
 ) -> None:
-    live = Lambda(home, settings)
-    put(home, [recent(number, clock) for number in range(3)])
-    live.run()
-    run = replayed(home, settings, model="vader")
-    compared(home, run)
-    promote(home, settings, run["id"])
+    live = replayed_and_live(home, settings, clock, model="vader")
     clock.advance(30 * HOUR_MS)
     put(home, [scored(9, "AAPL", clock.now_ms(), 0.3, clock.now_ms())])
     live.run()
