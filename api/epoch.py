@@ -1,12 +1,13 @@
 """Which generation is live, by which swap, and since when we know it."""
 
 import threading
+from contextlib import suppress
 
 from api.sse.cursor import base36
 from contracts.clock import Clock
-from contracts.errors import Transient
-from contracts.generation import FIRST_GENERATION, POINTER
-from contracts.instants import parse_ms
+from contracts.errors import Conflict, Transient
+from contracts.generation import FIRST_GENERATION, LOG, POINTER
+from contracts.instants import iso_ms, parse_ms
 from contracts.ports import ControlStore
 
 KNOWN_FOR_MS = 1_000
@@ -17,12 +18,21 @@ def generation_of(epoch: str) -> str:
     return epoch.partition(".")[0]
 
 
+def note_log(control: ControlStore, clock: Clock) -> None:
+    """Note that the change log begins now, unless it is noted: a page that was open over another log, of a demo or of a
+    data directory that is gone, must not go on in this one. While the store is away the next process does it."""
+    with suppress(Transient, Conflict):
+        if control.get(*LOG).value is None:
+            control.put(*LOG, {"begun_at": iso_ms(clock.now_ms())}, expected_version=0)
+
+
 def live_epoch(control: ControlStore) -> str:
     """The live generation with the swap that made it live, `g1.mjfbzrk0`: live again after a rollback, it holds what
-    no change has told of. `g1` until one was promoted. Raises `Transient`."""
+    no change has told of. Until one was promoted, with the beginning of the log. Raises `Transient`."""
     pointer, version = control.get(*POINTER)
     if not pointer:
-        return FIRST_GENERATION
+        log = control.get(*LOG).value
+        return f"{FIRST_GENERATION}.{base36(parse_ms(log['begun_at']))}" if log else FIRST_GENERATION
     # The instant and not the version, which counts what is filed of a swap too, and starts anew in a restored store.
     swap = parse_ms(pointer["swapped_at"]) if "swapped_at" in pointer else version
     return f"{pointer['generation']}.{base36(swap)}"

@@ -9,6 +9,7 @@ from typing import Any, Final
 from mangum import Mangum
 
 from api.app import create_app
+from api.epoch import note_log
 from api.names import company_names
 from api.options import ApiOptions
 from api.problems import MEDIA_TYPE, problem
@@ -31,7 +32,9 @@ TOO_LONG: Final = (
 def adapter() -> Mangum:
     """Built at cold start, kept while warm."""
     settings = load(ApiOptions, os.environ)
-    app = create_app(open_home(settings, env=os.environ), settings, names=company_names(), live=False)
+    home = open_home(settings, env=os.environ)
+    note_log(home.control, home.clock)
+    app = create_app(home, settings, names=company_names(), live=False)
     return Mangum(app, lifespan="off", text_mime_types=TEXT)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.epoch import note_log
 from api.names import company_names
 from api.options import ApiOptions
 from api.server import bind, end_if_busy, make_server, settle_memory
@@ -30,7 +31,9 @@ NOT_STARTED = 3
 def make_app() -> FastAPI:
     """The application over the home the environment names; it says farewell to its streams on SIGTERM."""
     settings = load(ApiOptions, os.environ)
-    app = create_app(open_home(settings, env=os.environ), settings, names=company_names())
+    home = open_home(settings, env=os.environ)
+    note_log(home.control, home.clock)
+    app = create_app(home, settings, names=company_names())
     inner = app.router.lifespan_context
 
     @asynccontextmanager

@@ -6,6 +6,8 @@ from contracts.ports import ControlStore
 
 FIRST_GENERATION: Final = "g1"
 POINTER: Final = ("generation", "live")
+#: When the change log of this home was begun: all of them begin as `g1`, with position 1.
+LOG: Final = ("log", "begun")
 #: Kinds of control documents that replays write and the API shows.
 RUN_KIND: Final = "replay-run"
 COMPARE_KIND: Final = "replay-compare"

@@ -106,6 +106,8 @@ def test_five_tags_the_same_page_again_and_one_changed_record(
     watch(running.url, *TAGS)
     page = wire(12)
     site.put("/wire", page)
+    place = running.get("/api/v2/changes")["cursor"]
+    assert len(place.split(".")) == 3, f"{place} does not say in which log"
     metrics = until(lambda: running.get("/api/v2/metrics"), lambda found: found["total"] == 12)
     assert metrics["by_tag"] == dict.fromkeys(TAGS, 2)
     for tag in TAGS:

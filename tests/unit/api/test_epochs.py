@@ -4,12 +4,14 @@ that nobody has."""
 import asyncio
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from api.app import create_app
+from api.epoch import live_epoch, note_log
 from api.sse import opening as opening_module
 from api.sse import slots as slots_module
 from api.sse.cursor import decode_point
@@ -20,7 +22,20 @@ from api.sse.ring import Ring
 from api.sse.stream import EventStream
 from contracts.errors import Transient, Unusable
 from contracts.instants import iso_ms
-from tests.unit.api.kit import NOW_MS, Line, Listener, TestHome, Told, article, calling, live, options, serving
+from tests.clocks import SteadyClock
+from tests.unit.api.kit import (
+    NOW_MS,
+    Line,
+    Listener,
+    TestHome,
+    Told,
+    article,
+    calling,
+    live,
+    made_home,
+    options,
+    serving,
+)
 
 WANTED = make_filter(["AAPL"], ["1m"])
 DENIED = Unusable("dynamodb: AccessDeniedException: not authorised; check the credentials and the role's policy")
@@ -227,6 +242,39 @@ async def test_no_place_that_was_given_out_goes_on_in_another_generation(
             answer = (await client.get(f"/api/v2/changes?tickers=AAPL&cursor={place}")).json()
             assert (answer["resumed"], answer["reason"]) == (False, "epoch_changed")
             assert answer["events"][0]["data"]["series"][0]["final"]["open"] == -0.07
+
+
+@pytest.mark.parametrize("live_process", [True, False], ids=["live", "buffered"])
+@live
+async def test_a_page_over_another_log_loads_afresh(
+    home: TestHome, line: Line, tmp_path: Path, live_process: bool
+) -> None:
+    """A page that was open over a demo, say: both logs begin with g1 and position 1, so its place fits this one too."""
+    (tmp_path / "demo").mkdir()
+    with made_home(tmp_path / "demo") as demo:
+        demo.clock.instant_ms -= 60_000
+        note_log(demo.control, demo.clock)
+        Line(demo).tell(told(9, -700))
+        async with calling(create_app(demo, options(), live=live_process)) as client:
+            place = (await client.get("/api/v2/changes?tickers=AAPL")).json()["cursor"]
+    note_log(home.control, home.clock)
+    line.tell(told(1))
+    async with calling(create_app(home, options(), live=live_process)) as client:
+        answer = (await client.get(f"/api/v2/changes?tickers=AAPL&cursor={place}")).json()
+        assert (answer["epoch"], answer["resumed"], answer["reason"]) == ("g1", False, "epoch_changed")
+        assert (await client.get(f"/api/v2/changes?tickers=AAPL&cursor={answer['cursor']}")).json()["resumed"]
+
+
+def test_a_log_is_noted_by_the_next_process_when_the_store_is_away(home: TestHome) -> None:
+    home.control.down = True
+    note_log(home.control, home.clock)
+    home.control.down = False
+    assert live_epoch(home.control) == "g1"
+    note_log(home.control, home.clock)
+    noted = live_epoch(home.control)
+    assert noted != "g1"
+    note_log(home.control, SteadyClock(NOW_MS + 60_000))
+    assert live_epoch(home.control) == noted
 
 
 def test_names_that_were_asked_for_once_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from contracts.bucket import Bucket, BucketWrite
 from contracts.clock import SystemClock
+from contracts.generation import LOG
 from contracts.ports import Change
 from contracts.resolution import MINUTE_MS
 from contracts.settings import Settings
@@ -156,8 +157,10 @@ def test_both_programs_know_the_names_of_companies(
     monkeypatch.setenv("CANDLEWICK_SYNCHRONOUS", "normal")
     adapter.cache_clear()
     try:
-        for app in (adapter().app, make_app()):
-            assert app.state.services.names["AAPL"] == "Apple Inc."  # type: ignore[attr-defined]
+        for make in (lambda: adapter().app, make_app):
+            assert make().state.services.names["AAPL"] == "Apple Inc."  # type: ignore[attr-defined]
+            assert shared.control.get(*LOG).value, "its change log has a name"
+            shared.control.delete(*LOG)
     finally:
         adapter.cache_clear()
 
