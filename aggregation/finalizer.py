@@ -18,7 +18,7 @@ from aggregation.changes import changes_of
 from aggregation.handover import Handover
 from aggregation.lanes import Lanes
 from aggregation.rollup import ancestors, is_lane, past_ttl, summary_of
-from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary
+from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, BucketWrite, Summary, flat
 from contracts.clock import Clock
 from contracts.documents import end_ms
 from contracts.generation import FIRST_GENERATION, POINTER
@@ -177,9 +177,9 @@ def _mended(key: BucketKey, bucket: Bucket | None, actual: dict[int, Summary], n
     }
     if not right:
         return None
-    children = tuple(sorted(right.items()))
+    children = flat(sorted(right.items()))
     summary = summary_of(children)
-    if bucket is not None and bucket.children == children and bucket.summary == summary:
+    if bucket is not None and bucket.flat_children == children and bucket.summary == summary:
         return None
     rev = bucket.rev + 1 if bucket else 1
     is_partial = key.start_ms + WIDTH_MS[key.resolution] > now_ms

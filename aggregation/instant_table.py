@@ -10,10 +10,12 @@ from typing import Final
 
 from contracts.errors import BadEvent
 from contracts.instants import parse_ms
+from contracts.resolution import RESOLUTIONS, window_start_ms
 
 MINUTE_CHARACTERS: Final = 16
 _MINUTE: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}\Z", re.ASCII)
 _MAX_MINUTES: Final = 200_000
+_MAX_WINDOWS: Final = 100_000
 
 
 class NotCanonical(Exception):
@@ -33,7 +35,27 @@ class _Minutes(dict[str, int]):
         return minute_ms
 
 
+class _Windows(dict[int, tuple[int, int]]):
+    """Start of a child window → start and end of the window around it: one number for all subjects, where a sum would
+    be 32 new bytes for each of their buckets."""
+
+    def __init__(self, width_ms: int) -> None:
+        super().__init__()
+        self._width_ms = width_ms
+        self._of_start: dict[int, tuple[int, int]] = {}
+
+    def __missing__(self, child_ms: int) -> tuple[int, int]:
+        if len(self) >= _MAX_WINDOWS:
+            self.clear()
+            self._of_start.clear()
+        start_ms = window_start_ms(child_ms, self._width_ms)
+        window = self._of_start.setdefault(start_ms, (start_ms, start_ms + self._width_ms))
+        self[child_ms] = window
+        return window
+
+
 MINUTES: Final = _Minutes()
+WINDOWS: Final = {each.name: _Windows(each.width_ms) for each in RESOLUTIONS}
 SECONDS: Final = {f"{second:02d}": 1_000 * second for second in range(60)}
 MILLISECONDS: Final = {f"{millisecond:03d}": millisecond for millisecond in range(1_000)}
 

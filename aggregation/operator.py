@@ -12,7 +12,8 @@ from typing import NamedTuple
 from aggregation.event import Event
 from aggregation.gather import Gathered
 from aggregation.group import Group, Single, group_of, newest_of_subjects
-from aggregation.rollup import CASCADE, Children, child_key, is_lane, parent_of, past_ttl, replace, summary_of
+from aggregation.instant_table import WINDOWS
+from aggregation.rollup import CASCADE, child_key, is_lane, parent_of, past_ttl, replace, summary_of
 from aggregation.summary import merge
 from aggregation.verdict import SetAside
 from aggregation.watermark import IDLE_AFTER_MS, NEVER_MS, OUT_OF_ORDERNESS_MS, ShardProgress, advance, combined_ms
@@ -22,7 +23,9 @@ from contracts.bucket import (
     Bucket,
     BucketKey,
     BucketWrite,
+    FlatChildren,
     Summary,
+    flat,
     in_both,
     member_hashes,
     new_key,
@@ -205,7 +208,7 @@ class _Cascade:
         for subject, children in level.items():
             # All levels of a subject, then the next: what was just made is still in the processor's cache.
             for fine, coarse in CASCADE:
-                children = self._roll_up(subject, children, fine.name, coarse.name, coarse.width_ms)
+                children = self._roll_up(subject, children, fine.name, coarse.name)
 
     def changed(self) -> list[Bucket]:
         """The buckets to write."""
@@ -277,37 +280,37 @@ class _Cascade:
                 minutes[new_key((subject, FINEST.name, start_ms))].append((int(lane), summary))
         for key, found in minutes.items():
             subject, name, start_ms = key
-            summary = self._parent(subject, name, start_ms, start_ms + MINUTE_MS, tuple(sorted(found)), "")
+            summary = self._parent(subject, name, start_ms, start_ms + MINUTE_MS, flat(sorted(found)), "")
             lifted[subject].append((start_ms, summary))
         return lifted
 
     def _roll_up(
-        self, subject: str, children: list[tuple[int, Summary]], fine: str, coarse: str, width_ms: int
+        self, subject: str, children: list[tuple[int, Summary]], fine: str, coarse: str
     ) -> list[tuple[int, Summary]]:
         """One subject, one level up: runs of children that share a parent. Summaries in, summaries out, ascending."""
         parents = []
+        windows = WINDOWS[coarse]
         start_ms = end_ms = 0
-        run: Children = ()
+        run: FlatChildren = ()
         for child in children:
             if child[0] < end_ms:
-                run = (*run, child)
+                run += child
                 continue
             if run:
                 parents.append((start_ms, self._parent(subject, coarse, start_ms, end_ms, run, fine)))
-            run = (child,)
-            start_ms = child[0] - child[0] % width_ms
-            end_ms = start_ms + width_ms
+            run = child
+            start_ms, end_ms = windows[child[0]]
         parents.append((start_ms, self._parent(subject, coarse, start_ms, end_ms, run, fine)))
         return parents
 
-    def _parent(self, subject: str, coarse: str, start_ms: int, end_ms: int, run: Children, fine: str) -> Summary:
+    def _parent(self, subject: str, coarse: str, start_ms: int, end_ms: int, run: FlatChildren, fine: str) -> Summary:
         """A coarse bucket with the summaries of children. Most are new: for them it is `_put` written out, 1 or 2 % at
         5,000 subjects."""
         key = new_key((subject, coarse, start_ms))
         stored = self._stored.get(key)
         if stored is not None:
             return self._replaced(key, end_ms, stored, run, fine)
-        summary = run[0][1] if len(run) == 1 else summary_of(run)
+        summary = run[1] if len(run) == 2 else summary_of(run)
         now_ms = self._now_ms
         self.keys.append(key)
         self.buckets.append(Bucket(subject, coarse, start_ms, summary, _NOTHING, run, 1, now_ms, end_ms > now_ms))
@@ -317,17 +320,17 @@ class _Cascade:
             self.revised.append(key)
         return summary
 
-    def _replaced(self, key: BucketKey, end_ms: int, stored: Bucket, updates: Children, fine: str) -> Summary:
+    def _replaced(self, key: BucketKey, end_ms: int, stored: Bucket, updates: FlatChildren, fine: str) -> Summary:
         """What a bucket says with the summaries of children, ascending, replaced; `fine` is their resolution, empty for
         lanes. Most come after all others: then nothing is merged again."""
         assert not stored.packed, f"{key} has members of its own: lanes cannot change inside a generation"
-        before = stored.children
-        if updates[0][0] > before[-1][0]:
-            added = updates[0][1] if len(updates) == 1 else summary_of(updates)
-            return self._put(key, end_ms, stored.rev, merge(stored.summary, added), _NOTHING, before + updates)
+        before = stored.flat_children
+        if updates[0] > before[-2]:
+            together = merge(stored.summary, summary_of(updates))
+            return self._put(key, end_ms, stored.rev, together, _NOTHING, before + updates)
         children = replace(before, updates)
         if len(children) < len(before) + len(updates):  # some were there
-            for name, _ in updates:
+            for name in updates[::2]:
                 child = new_key((key.subject, fine, name)) if fine else child_key(stored, name)
                 self.forgotten |= child not in self._stored and _remembers(stored, name)
         if children is before:
@@ -341,7 +344,7 @@ class _Cascade:
         return stored.summary
 
     def _put(
-        self, key: BucketKey, end_ms: int, rev: int, summary: Summary, packed: bytes, children: Children
+        self, key: BucketKey, end_ms: int, rev: int, summary: Summary, packed: bytes, children: FlatChildren
     ) -> Summary:
         """`rev`: of the bucket it was made from, 0 when there was none."""
         subject, resolution, start_ms = key
@@ -376,7 +379,7 @@ def _unknown(group: Single | Group, packed: bytes, known: frozenset[int]) -> lis
 
 def _remembers(parent: Bucket, name: int) -> bool:
     """Whether a parent holds the summary of a child that is not there."""
-    return any(child == name for child, _ in parent.children)
+    return name in parent.flat_children[::2]
 
 
 def _windows(

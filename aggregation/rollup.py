@@ -9,34 +9,31 @@ from bisect import bisect_left
 from typing import Final
 
 from aggregation.summary import merge_all
-from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, Summary
+from contracts.bucket import LANE_SEPARATOR, Bucket, BucketKey, FlatChildren, Summary
 from contracts.resolution import BY_NAME, CHILD, FINEST, PARENT, RESOLUTIONS, WIDTH_MS, Resolution, window_start_ms
-
-Children = tuple[tuple[int, Summary], ...]
 
 #: Finest first: (resolution, its parent), the order in which a cascade goes up and commits.
 CASCADE: Final[tuple[tuple[Resolution, Resolution], ...]] = tuple(itertools.pairwise(RESOLUTIONS))
 
 
-def replace(children: Children, updates: Children) -> Children:
+def replace(children: FlatChildren, updates: FlatChildren) -> FlatChildren:
     """Children with the updated ones replaced or inserted; both ascending; the same object when nothing differs.
 
     A child's set of events only grows, so of two summaries of one child the one that counts more is the newer. An
     update that counts no more than what is known is stale or equal (a reader that lost a race), and is left out.
     """
-    for update in updates:
-        name, summary = update
-        at = bisect_left(children, (name,))
-        if at == len(children) or children[at][0] != name:
-            children = (*children[:at], update, *children[at:])
-        elif children[at][1].count < summary.count:
-            children = (*children[:at], update, *children[at + 1 :])
+    for name, summary in zip(updates[::2], updates[1::2], strict=True):
+        at = 2 * bisect_left(children[::2], name)
+        if at == len(children) or children[at] != name:
+            children = (*children[:at], name, summary, *children[at:])
+        elif children[at + 1].count < summary.count:
+            children = (*children[:at], name, summary, *children[at + 2 :])
     return children
 
 
-def summary_of(children: Children) -> Summary:
+def summary_of(children: FlatChildren) -> Summary:
     """What a coarse bucket says: the merge of its children."""
-    return children[0][1] if len(children) == 1 else merge_all([summary for _, summary in children])
+    return children[1] if len(children) == 2 else merge_all(children[1::2])
 
 
 def is_lane(key: BucketKey) -> bool:
@@ -77,7 +74,7 @@ def violation(bucket: Bucket, stored: dict[BucketKey, Bucket]) -> str | None:
 
     A child that is gone (TTL) is no violation; its summary is all that is left of it.
     """
-    if bucket.children and summary_of(bucket.children) != bucket.summary:
+    if bucket.flat_children and summary_of(bucket.flat_children) != bucket.summary:
         return "its summary is not the merge of its children"
     for name, summary in bucket.children:
         child = stored.get(child_key(bucket, name))

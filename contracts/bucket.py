@@ -5,9 +5,10 @@ summaries) and its bookkeeping. The functions that combine them are in `aggregat
 """
 
 import struct
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
-from typing import Final, NamedTuple
+from itertools import chain
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -53,13 +54,18 @@ class Summary(msgspec.Struct, frozen=True, gc=False):
     model_versions: tuple[str, ...]
 
 
+#: Name of a child (start of its window, or lane number), its summary, the next name, its summary …; names ascending.
+FlatChildren = tuple[Any, ...]
+
+
 class Bucket(msgspec.Struct, frozen=True, eq=False, gc=False):
     """The aggregate of one subject, one resolution, one window.
 
     Content: key, summary, members (1m without lanes; hashes of event ids), children (everything else: start of the
     child window, or lane number, → its summary; ascending). Bookkeeping: `rev` (1 at first write, +1 whenever content
     changes), `last_updated_ms`, `is_partial` (the window's end was in the future when written). `packed` is the
-    members as `pack_members` leaves them, each once, in any order: eight bytes where a set takes ninety.
+    members as `pack_members` leaves them, each once, in any order: eight bytes where a set takes ninety;
+    `flat_children` are the children without a tuple for each, of which most buckets have one.
     """
 
     subject: str
@@ -67,7 +73,7 @@ class Bucket(msgspec.Struct, frozen=True, eq=False, gc=False):
     start_ms: int
     summary: Summary
     packed: bytes
-    children: tuple[tuple[int, Summary], ...]
+    flat_children: FlatChildren
     rev: int
     last_updated_ms: int
     is_partial: bool
@@ -80,6 +86,11 @@ class Bucket(msgspec.Struct, frozen=True, eq=False, gc=False):
     def members(self) -> frozenset[int]:
         """The hashes of the event ids; made at each call."""
         return unpack_members(self.packed)
+
+    @property
+    def children(self) -> tuple[tuple[int, Summary], ...]:
+        """The children by their names; made at each call."""
+        return tuple(zip(self.flat_children[::2], self.flat_children[1::2], strict=True))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Bucket):
@@ -99,6 +110,11 @@ class BucketWrite(NamedTuple):
 
 #: As `new_key`.
 new_write: Final[Callable[[tuple[Bucket, int]], BucketWrite]] = partial(tuple.__new__, BucketWrite)
+
+
+def flat(children: Iterable[tuple[int, Summary]]) -> FlatChildren:
+    """Children as a bucket keeps them; they are to be ascending."""
+    return tuple(chain.from_iterable(children))
 
 
 def pack_members(members: Collection[int]) -> bytes:

@@ -1,11 +1,10 @@
 """Buckets and changes as bytes: msgpack of arrays, about half the size of maps with field names and quicker to read."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from contracts.bucket import MEMBER_BYTES, Bucket, Summary
+from contracts.bucket import MEMBER_BYTES, Bucket, FlatChildren, Summary, flat
 from contracts.errors import Unusable
 from contracts.ports import Change, NewEvent
 
@@ -42,15 +41,17 @@ def decode_summary(data: bytes) -> Summary:
         raise _damaged(error) from None
 
 
-def encode_children(children: Sequence[tuple[int, Summary]]) -> bytes | None:
+def encode_children(children: FlatChildren) -> bytes | None:
     """Child summaries by start or lane; None when there are none, as for most 1m buckets."""
-    return _encode([(at, _row(summary)) for at, summary in children]) if children else None
+    if not children:
+        return None
+    return _encode([(at, _row(summary)) for at, summary in zip(children[::2], children[1::2], strict=True)])
 
 
-def decode_children(data: bytes | None) -> tuple[tuple[int, Summary], ...]:
-    """Inverse of `encode_children`."""
+def decode_children(data: bytes | None) -> FlatChildren:
+    """Inverse of `encode_children`, as a bucket keeps them."""
     try:
-        return tuple([(at, Summary(*row)) for at, row in _decode_children(data)]) if data else ()
+        return flat([(at, Summary(*row)) for at, row in _decode_children(data)]) if data else ()
     except _DAMAGE as error:
         raise _damaged(error) from None
 

@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import Any, Final
 from zlib import crc32
 
-from contracts.bucket import E4, Bucket, BucketKey, Summary, ascending
+from contracts.bucket import E4, Bucket, BucketKey, FlatChildren, Summary, ascending, flat
 from contracts.instants import iso_ms, iso_s, parse_ms
 from contracts.member_parts import join_parts, member_parts
 from contracts.resolution import BY_NAME, DAY_MS
@@ -103,7 +103,7 @@ def bucket_row(bucket: Bucket) -> tuple[Row, list[Row]]:
         row["sources"] = {"SS": list(summary.sources)}
     if summary.model_versions:
         row["model_versions"] = {"SS": list(summary.model_versions)}
-    if bucket.children:
+    if bucket.flat_children:
         row["children"] = {"M": {_child_name(at): {"B": encode_summary(child)} for at, child in bucket.children}}
     if len(members) == 1:
         if members[0]:
@@ -127,13 +127,13 @@ def bucket_of(row: Row, parts: Mapping[str, Row] | None = None, whole: bool = Tr
     """The bucket of an item and its parts (by SK); without members and children unless `whole`."""
     key = key_of(row)
     members = b""
-    children: tuple[tuple[int, Summary], ...] = ()
+    children: FlatChildren = ()
     if whole:
         parted = [bytes((parts or {})[key["SK"]["S"]]["members"]["B"]) for key in part_keys(row)]
         parted += [bytes(row["members"]["B"])] if "members" in row else []
         members = decode_members(join_parts(parted))
         named = row["children"]["M"] if "children" in row else {}
-        children = tuple(sorted((_child_at(name), decode_summary(bytes(value["B"]))) for name, value in named.items()))
+        children = flat(sorted((_child_at(name), decode_summary(bytes(value["B"]))) for name, value in named.items()))
     return Bucket(
         key.subject,
         key.resolution,

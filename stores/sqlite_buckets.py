@@ -288,7 +288,7 @@ def _upsert_row(generation: str, bucket: Bucket) -> tuple[Any, ...]:
         bucket.last_updated_ms,
         bucket.is_partial,
         encode_summary(bucket.summary),
-        encode_children(bucket.children),
+        encode_children(bucket.flat_children),
         ascending(bucket.packed) or None,
     )
 

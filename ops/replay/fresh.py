@@ -7,7 +7,7 @@ from typing import Final
 from aggregation.gather import Gathered
 from aggregation.operator import EMPTY, Batch, step
 from aggregation.rollup import CASCADE, is_lane, summary_of
-from contracts.bucket import Bucket, Summary
+from contracts.bucket import Bucket, Summary, flat
 from contracts.resolution import FINEST
 
 _NOTHING: Final = b""
@@ -36,9 +36,7 @@ def fresh_buckets(gathered: Gathered, now_ms: int) -> list[Bucket]:
                 children.append((start_ms, summary))
         level = {}
         for (subject, start_ms), children in above.items():
-            if len(children) > 1:
-                children.sort(key=_start)
-            fixed = tuple(children)
+            fixed = children[0] if len(children) == 1 else flat(sorted(children, key=_start))
             summary = level[subject, start_ms] = summary_of(fixed)
             buckets.append(
                 Bucket(subject, name, start_ms, summary, _NOTHING, fixed, 1, now_ms, start_ms + width_ms > now_ms)

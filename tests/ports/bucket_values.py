@@ -2,7 +2,7 @@
 
 import random
 
-from contracts.bucket import Bucket, BucketWrite, Summary, pack_members
+from contracts.bucket import Bucket, BucketWrite, Summary, flat, pack_members
 from contracts.ports import Change, NewEvent
 from contracts.resolution import WIDTH_MS
 
@@ -33,7 +33,7 @@ def bucket(
         start_ms,
         summary(seed),
         pack_members([number.getrandbits(64) for _ in range(5)]) if fine else b"",
-        () if fine else tuple((start_ms + child * 60_000, summary(seed + child)) for child in range(3)),
+        () if fine else flat((start_ms + child * 60_000, summary(seed + child)) for child in range(3)),
         rev,
         START_MS + rev * 1_000,
         partial,

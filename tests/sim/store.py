@@ -174,7 +174,7 @@ class MemoryBuckets:
 def _slim(bucket: Bucket) -> Bucket:
     if not bucket.members and not bucket.children:
         return bucket
-    return msgspec.structs.replace(bucket, packed=b"", children=())
+    return msgspec.structs.replace(bucket, packed=b"", flat_children=())
 
 
 def _as_stored(change: Change) -> Change:

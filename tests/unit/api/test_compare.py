@@ -34,7 +34,7 @@ def minute(number: int, polarity_e4: int = 100) -> Bucket:
 def spread(bucket: Bucket) -> list[Bucket]:
     """The same minute in the second of two lanes."""
     lane = Bucket("AAPL~1", "1m", bucket.start_ms, bucket.summary, bucket.packed, (), 1, 0, False)
-    whole = Bucket("AAPL", "1m", bucket.start_ms, bucket.summary, b"", ((1, bucket.summary),), 1, 0, False)
+    whole = Bucket("AAPL", "1m", bucket.start_ms, bucket.summary, b"", (1, bucket.summary), 1, 0, False)
     return [lane, whole]
 
 

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from api.fed import ON_ITS_WAY_MS, candles_fed
-from contracts.bucket import Bucket, BucketKey, Summary, pack_members
+from contracts.bucket import Bucket, BucketKey, Summary, flat, pack_members
 from contracts.hashing import member_hash
 from contracts.identity import event_id
 from contracts.instants import iso_ms
@@ -29,7 +29,7 @@ def of(subject: str, first: int, last: int, children: tuple[tuple[int, Summary],
     ends = (START_MS, event(first), 0, START_MS, event(last))
     summary = Summary(count, 0, 0, 0, 0, *ends, 0, count, 0, ("wire",), ("model-1",))
     packed = b"" if children else pack_members(sorted(member_hash(event(each)) for each in (first, last)))
-    return Bucket(subject, FINEST.name, START_MS, summary, packed, children, 1, START_MS, False)
+    return Bucket(subject, FINEST.name, START_MS, summary, packed, flat(children), 1, START_MS, False)
 
 
 class DayAlone:
