@@ -37,8 +37,9 @@ def changes_of(
     and the change still tells the watchers (at least once; they apply by `rev`)."""
     by_subject: defaultdict[str, list[Bucket]] = defaultdict(list)
     for bucket in buckets:
-        if LANE_SEPARATOR not in bucket.subject:
-            by_subject[bucket.subject].append(bucket)
+        subject = bucket.key[0]
+        if LANE_SEPARATOR not in subject:
+            by_subject[subject].append(bucket)
     changes: list[Change] = []
     for subject, found in by_subject.items():
         events = fresh.get(subject, ())

@@ -183,7 +183,7 @@ def _mended(key: BucketKey, bucket: Bucket | None, actual: dict[int, Summary], n
         return None
     rev = bucket.rev + 1 if bucket else 1
     is_partial = key.start_ms + WIDTH_MS[key.resolution] > now_ms
-    return Bucket(key.subject, key.resolution, key.start_ms, summary, b"", children, rev, now_ms, is_partial)
+    return Bucket(key, summary, b"", children, rev, now_ms, is_partial)
 
 
 @cache

@@ -68,9 +68,7 @@ class Bucket(msgspec.Struct, frozen=True, eq=False, gc=False):
     `flat_children` are the children without a tuple for each, of which most buckets have one.
     """
 
-    subject: str
-    resolution: str
-    start_ms: int
+    key: BucketKey
     summary: Summary
     packed: bytes
     flat_children: FlatChildren
@@ -79,8 +77,16 @@ class Bucket(msgspec.Struct, frozen=True, eq=False, gc=False):
     is_partial: bool
 
     @property
-    def key(self) -> BucketKey:
-        return new_key((self.subject, self.resolution, self.start_ms))
+    def subject(self) -> str:
+        return self.key[0]
+
+    @property
+    def resolution(self) -> str:
+        return self.key[1]
+
+    @property
+    def start_ms(self) -> int:
+        return self.key[2]
 
     @property
     def members(self) -> frozenset[int]:
@@ -98,7 +104,7 @@ class Bucket(msgspec.Struct, frozen=True, eq=False, gc=False):
         return msgspec.structs.astuple(in_order(self)) == msgspec.structs.astuple(in_order(other))
 
     def __hash__(self) -> int:
-        return hash((self.subject, self.resolution, self.start_ms, self.rev, self.summary))
+        return hash((self.key, self.rev, self.summary))
 
 
 class BucketWrite(NamedTuple):
@@ -177,9 +183,7 @@ def content_bytes(bucket: Bucket) -> bytes:
     no `last_updated`, no `is_partial`, which depend on batching and the clock."""
     return _encoder.encode(
         (
-            bucket.subject,
-            bucket.resolution,
-            bucket.start_ms,
+            *bucket.key,
             bucket.summary,
             ascending(bucket.packed).hex(),
             bucket.children,

@@ -11,7 +11,7 @@ from aggregation.finalizer import LOOK_BACK_MS
 from api.fleet import REPORT_EVERY_S
 from api.options import ApiOptions
 from api.sse.poller import EPOCH_EVERY_S
-from contracts.bucket import Bucket, Summary, flat, pack_members
+from contracts.bucket import Bucket, BucketKey, Summary, flat, pack_members
 from contracts.events import LABELS
 from contracts.metrics import METRICS
 from contracts.resolution import CHILD, FINEST, HOUR_MS, MINUTE_MS, RESOLUTIONS, WIDTH_MS
@@ -129,7 +129,7 @@ def item_bytes(children: int, members: int, name: str) -> int:
         5, 1234, 9000, -9000, 100, at, ids[0], -250, at, ids[1], 2, 2, 1, ("finnhub", "rss"), ("minilm-news-1",)
     )
     kids = flat((at + n * MINUTE_MS, summary) for n in range(children))
-    bucket = Bucket("AAPL", name, at, summary, pack_members(range(members)), kids, 5, at, True)
+    bucket = Bucket(BucketKey("AAPL", name, at), summary, pack_members(range(members)), kids, 5, at, True)
     row, _ = bucket_row(bucket)
     return sum(len(field) + _bytes(value) for field, value in row.items())
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from contracts.bucket import MEMBER_BYTES, Bucket, FlatChildren, Summary, flat
+from contracts.bucket import MEMBER_BYTES, Bucket, FlatChildren, Summary, flat, new_key
 from contracts.errors import Unusable
 from contracts.ports import Change, NewEvent
 
@@ -65,10 +65,7 @@ def decode_members(data: bytes) -> bytes:
 
 def encode_change(change: Change) -> bytes:
     """A change; its buckets travel without members and children, as the port says."""
-    buckets = [
-        (b.subject, b.resolution, b.start_ms, _row(b.summary), b.rev, b.last_updated_ms, b.is_partial)
-        for b in change.buckets
-    ]
+    buckets = [(*b.key, _row(b.summary), b.rev, b.last_updated_ms, b.is_partial) for b in change.buckets]
     events = [_row(event) for event in change.events]
     return _encode((change.generation, change.subject, buckets, events, change.origin_ms, change.written_ms))
 
@@ -82,7 +79,9 @@ def decode_change(data: bytes) -> Change:
     return Change(
         generation,
         subject,
-        tuple([Bucket(s, r, at, Summary(*row), b"", (), rev, ms, p) for s, r, at, row, rev, ms, p in buckets]),
+        tuple(
+            [Bucket(new_key((s, r, at)), Summary(*row), b"", (), rev, ms, p) for s, r, at, row, rev, ms, p in buckets]
+        ),
         tuple([NewEvent(*row) for row in events]),
         origin_ms,
         written_ms,

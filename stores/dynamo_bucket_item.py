@@ -135,9 +135,7 @@ def bucket_of(row: Row, parts: Mapping[str, Row] | None = None, whole: bool = Tr
         named = row["children"]["M"] if "children" in row else {}
         children = flat(sorted((_child_at(name), decode_summary(bytes(value["B"]))) for name, value in named.items()))
     return Bucket(
-        key.subject,
-        key.resolution,
-        key.start_ms,
+        key,
         _summary_of(row),
         members,
         children,

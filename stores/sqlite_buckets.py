@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from contracts.bucket import Bucket, BucketKey, BucketWrite, ascending
+from contracts.bucket import Bucket, BucketKey, BucketWrite, ascending, new_key
 from contracts.ports import Change, StoredChange
 from contracts.resolution import COARSEST
 from stores.bucket_codec import (
@@ -83,9 +83,7 @@ _SUBJECTS: Final = f"""WITH RECURSIVE each (subject) AS (
 def _bucket(row: Sequence[Any]) -> Bucket:
     subject, resolution, start_ms, rev, updated_ms, partial, summary, children, members = row
     return Bucket(
-        subject,
-        resolution,
-        start_ms,
+        new_key((subject, resolution, start_ms)),
         decode_summary(summary),
         decode_members(members or b""),
         decode_children(children),

@@ -15,11 +15,11 @@ import msgspec
 
 from aggregation.event import EVENTS, Event, decode
 from aggregation.gather import Gathered, gather
+from aggregation.operator import EMPTY, Batch, step
 from contracts.bucket import E4, Bucket, content_bytes
 from contracts.errors import BadEvent
 from contracts.ports import ControlStore
 from contracts.resolution import DAY_MS
-from ops.replay.fresh import fresh_buckets
 from ops.replay.plan import Group, Plan
 from ops.replay.spool import Spool
 
@@ -106,7 +106,7 @@ def build(
     tally.counted = sum(len(group.members) for group in gathered.groups.values())
     tally.too_late += len(gathered.too_late)
     tally.quarantined += len(gathered.quarantined)
-    buckets = fresh_buckets(gathered, now_ms)
+    buckets = step(EMPTY, Batch("replay", gathered, {}), now_ms).finest_first
     tally.buckets = len(buckets)
     tally.digests = digests_of(buckets)
     return buckets, tally

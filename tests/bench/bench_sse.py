@@ -39,11 +39,13 @@ CONNECT_AT_ONCE = 100
 # ---- the server's side ----------------------------------------------------------------------------------------------
 def bucket_of(sequence: int) -> Any:
     """A final bucket that carries its time (`rev`, monotonic microseconds)."""
-    from contracts.bucket import Bucket, Summary
+    from contracts.bucket import Bucket, BucketKey, Summary
 
     summary = Summary(sequence, 0, 9000, -9000, 100, 0, "a", -100, 60_000, "b", 1, 2, 3, ("rss",), ("model-1",))
     stamp = time.monotonic_ns() // 1000
-    return Bucket("AAPL", "1m", 1_766_310_000_000 + 60_000 * (sequence % 100), summary, b"", (), stamp, 0, False)
+    return Bucket(
+        BucketKey("AAPL", "1m", 1_766_310_000_000 + 60_000 * (sequence % 100)), summary, b"", (), stamp, 0, False
+    )
 
 
 class Feed:

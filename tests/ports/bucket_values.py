@@ -2,7 +2,7 @@
 
 import random
 
-from contracts.bucket import Bucket, BucketWrite, Summary, flat, pack_members
+from contracts.bucket import Bucket, BucketKey, BucketWrite, Summary, flat, pack_members
 from contracts.ports import Change, NewEvent
 from contracts.resolution import WIDTH_MS
 
@@ -28,9 +28,7 @@ def bucket(
     fine = resolution == "1m"
     start_ms = START_MS + at * WIDTH_MS[resolution]
     return Bucket(
-        subject,
-        resolution,
-        start_ms,
+        BucketKey(subject, resolution, start_ms),
         summary(seed),
         pack_members([number.getrandbits(64) for _ in range(5)]) if fine else b"",
         () if fine else flat((start_ms + child * 60_000, summary(seed + child)) for child in range(3)),
@@ -43,7 +41,7 @@ def bucket(
 def seen(stored: Bucket) -> Bucket:
     """What range reads and changes show of a bucket: no members, no children."""
     return Bucket(
-        stored.subject, stored.resolution, stored.start_ms, stored.summary, b"", (), stored.rev,
+        stored.key, stored.summary, b"", (), stored.rev,
         stored.last_updated_ms, stored.is_partial,
     )  # fmt: skip
 

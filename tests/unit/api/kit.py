@@ -147,7 +147,7 @@ class Line:
             touched = self._touched(subject, news, resolutions)
             writes += touched
             slim = tuple(
-                Bucket(w.bucket.subject, w.bucket.resolution, w.bucket.start_ms, w.bucket.summary, b"", (),
+                Bucket(w.bucket.key, w.bucket.summary, b"", (),
                        w.bucket.rev, w.bucket.last_updated_ms, w.bucket.is_partial) for w in touched
             )  # fmt: skip
             told = tuple(
@@ -172,7 +172,7 @@ class Line:
             members = b"".join(packed_hash(e.identity) for e in inside) if key.resolution == "1m" else b""
             rev = stored[key].rev if key in stored else 0
             now_ms = self.home.clock.now_ms()
-            bucket = Bucket(*key, summary_of(inside, self.model), members, (), rev + 1, now_ms, end_ms > now_ms)
+            bucket = Bucket(key, summary_of(inside, self.model), members, (), rev + 1, now_ms, end_ms > now_ms)
             writes.append(BucketWrite(bucket, rev))
         return writes
 

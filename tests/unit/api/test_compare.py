@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from api import compare as compared
-from contracts.bucket import Bucket, pack_members
+from contracts.bucket import Bucket, BucketKey, pack_members
 from contracts.ports import BucketStore
 from contracts.resolution import MINUTE_MS
 from tests.unit.api.kit import NOW_MS, Told, article, summary_of
@@ -28,13 +28,13 @@ class Scans:
 def minute(number: int, polarity_e4: int = 100) -> Bucket:
     start_ms = START_MS + number * MINUTE_MS
     summary = summary_of([Told("AAPL", start_ms, polarity_e4, article(number))])
-    return Bucket("AAPL", "1m", start_ms, summary, pack_members([number]), (), 1, 0, False)
+    return Bucket(BucketKey("AAPL", "1m", start_ms), summary, pack_members([number]), (), 1, 0, False)
 
 
 def spread(bucket: Bucket) -> list[Bucket]:
     """The same minute in the second of two lanes."""
-    lane = Bucket("AAPL~1", "1m", bucket.start_ms, bucket.summary, bucket.packed, (), 1, 0, False)
-    whole = Bucket("AAPL", "1m", bucket.start_ms, bucket.summary, b"", (1, bucket.summary), 1, 0, False)
+    lane = Bucket(BucketKey("AAPL~1", "1m", bucket.start_ms), bucket.summary, bucket.packed, (), 1, 0, False)
+    whole = Bucket(bucket.key, bucket.summary, b"", (1, bucket.summary), 1, 0, False)
     return [lane, whole]
 
 
@@ -56,7 +56,7 @@ def test_what_was_not_looked_at_is_not_missing(
 ) -> None:
     monkeypatch.setattr(compared, "MAX_BUCKETS", 6)
     minutes = [minute(number) for number in range(9)]
-    before_them = [msgspec.structs.replace(each, subject="AAA") for each in minutes]
+    before_them = [msgspec.structs.replace(each, key=each.key._replace(subject="AAA")) for each in minutes]
     answer = told_of(**{longer: before_them + minutes, shorter: minutes})
     assert not answer["complete"]
     assert answer["counts"][lacks] == 0

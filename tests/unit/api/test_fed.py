@@ -29,7 +29,7 @@ def of(subject: str, first: int, last: int, children: tuple[tuple[int, Summary],
     ends = (START_MS, event(first), 0, START_MS, event(last))
     summary = Summary(count, 0, 0, 0, 0, *ends, 0, count, 0, ("wire",), ("model-1",))
     packed = b"" if children else pack_members(sorted(member_hash(event(each)) for each in (first, last)))
-    return Bucket(subject, FINEST.name, START_MS, summary, packed, flat(children), 1, START_MS, False)
+    return Bucket(BucketKey(subject, FINEST.name, START_MS), summary, packed, flat(children), 1, START_MS, False)
 
 
 class DayAlone:
@@ -41,7 +41,7 @@ class DayAlone:
 
     def get_many(self, generation: str, keys: list[BucketKey]) -> dict[BucketKey, Bucket]:
         day = next((key for key in keys if key.resolution == "24h"), None)
-        return {} if day is None else {day: replace(of("AAPL", 7, 8), resolution="24h", start_ms=day.start_ms)}
+        return {} if day is None else {day: replace(of("AAPL", 7, 8), key=day)}
 
     def changes_head(self) -> dict[str, int]:
         return self._head

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from contracts.bucket import Bucket, BucketWrite
+from contracts.bucket import Bucket, BucketKey, BucketWrite
 from contracts.clock import SystemClock
 from contracts.generation import LOG
 from contracts.ports import Change
@@ -48,7 +48,7 @@ class Writer:
     def write(self) -> None:
         self.rev += 1
         events = [Told("AAPL", self.start_ms + n, 100, article(n)) for n in range(self.rev)]
-        bucket = Bucket("AAPL", "1m", self.start_ms, summary_of(events), b"", (), self.rev, 0, False)
+        bucket = Bucket(BucketKey("AAPL", "1m", self.start_ms), summary_of(events), b"", (), self.rev, 0, False)
         now_ms = self.home.clock.now_ms()
         change = Change("g1", "AAPL", (bucket,), (), now_ms, now_ms)
         assert self.home.buckets.commit("g1", [BucketWrite(bucket, self.rev - 1)], [change], LANE) == []

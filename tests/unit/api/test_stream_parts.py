@@ -19,7 +19,7 @@ from api.sse.latest import KEPT, Latest
 from api.sse.opening import find_since, missed_changes, start_of
 from api.sse.ring import Overrun, Ring
 from api.sse.slots import bucket_event, control_event, whole_slot
-from contracts.bucket import Bucket
+from contracts.bucket import Bucket, BucketKey
 from contracts.clock import ManualClock
 from contracts.errors import BadRequest, Transient
 from contracts.events import FUTURE_TOLERANCE_MS
@@ -32,7 +32,7 @@ from tests.unit.api.kit import NOW_MS, TestHome, Told, article, live, serving, s
 
 def bucket(rev: int = 1, start_ms: int = NOW_MS, subject: str = "AAPL", resolution: str = "1m") -> Bucket:
     summary = summary_of([Told(subject, start_ms, 100, article(1))])
-    return Bucket(subject, resolution, start_ms, summary, b"", (), rev, 0, True)
+    return Bucket(BucketKey(subject, resolution, start_ms), summary, b"", (), rev, 0, True)
 
 
 NUMBERS = itertools.count()

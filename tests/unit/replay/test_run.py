@@ -7,19 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from aggregation.gather import gather
-from aggregation.operator import EMPTY, Batch, step
 from contracts.bucket import content_bytes
 from contracts.errors import BadRequest, Conflict, Transient, Unusable
 from contracts.settings import AggregatorSettings
-from ops.replay.fresh import fresh_buckets
 from ops.replay.lock import exclusive
 from ops.replay.plan import load_plan, outlook, tasks_of
 from ops.replay.promote import promote
 from ops.replay.run import Drive, cancel_run, execute, start_run
 from ops.replay.runs import KIND, create_run, get_run, run_folder, working_name
 from ops.replay.spool import Spool
-from ops.replay.units import UnitStates, decode_lines
+from ops.replay.units import UnitStates
 from ops.replay.verify_run import verify_run
 from stores.home import Home, forget_homes
 from tests import oracle
@@ -142,15 +139,6 @@ def test_a_plan_with_bounds_builds_only_those(home: Home, settings: AggregatorSe
         if event["subject"] in ("AAPL", "MSFT") and start_ms <= oracle.to_ms(event["event_time"]) < end_ms
     ]
     assert fields(home, run["generation"]) == oracle.buckets(chosen)
-
-
-def test_fresh_buckets_are_those_of_the_operator(settings: AggregatorSettings) -> None:
-    for seed in range(6):
-        for lanes in (1, 3):
-            events, _ = decode_lines(lines(stream(400, seed=seed, hours=3)).rstrip(b"\n"))
-            fresh = {bucket.key: bucket for bucket in fresh_buckets(gather(events, lanes=lanes), 5)}
-            done = step(EMPTY, Batch("s", gather(events, lanes=lanes), {}), 5)
-            assert {write.bucket.key: write.bucket for write in done.writes} == fresh
 
 
 def test_twenty_kills_then_resume_give_the_digest_of_an_undisturbed_run(

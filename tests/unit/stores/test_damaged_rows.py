@@ -21,7 +21,7 @@ from stores.sqlite_items import STREAM_SHARD, SqliteItemStore
 
 KEY = BucketKey("AAPL", "1m", 1_766_310_000_000)
 SUMMARY = Summary(1, 100, 100, 100, 100, 0, "a", 100, 0, "a", 1, 0, 0, ("rss",), ("m1",))
-BUCKET = Bucket(*KEY, SUMMARY, b"", (), 1, 0, False)
+BUCKET = Bucket(KEY, SUMMARY, b"", (), 1, 0, False)
 
 
 @pytest.mark.parametrize("bytes_", [b"\xff\x00", b"", bytes.fromhex("9fa2fffe")])
