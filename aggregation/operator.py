@@ -7,6 +7,7 @@ lost guard re-reads and decides again. `now_ms` only marks `is_partial`, `last_u
 import itertools
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
+from operator import attrgetter
 from typing import NamedTuple
 
 from aggregation.event import Event
@@ -34,6 +35,7 @@ from contracts.bucket import (
 from contracts.resolution import FINEST, MINUTE_MS, NAMES, RESOLUTIONS
 
 _NOTHING = b""
+_key_of = attrgetter("key")
 _LEVELS = [(each.name, each.width_ms) for each in RESOLUTIONS]  # those above a lane, finest first
 _ABOVE = _LEVELS[1:]  # those above a minute
 
@@ -73,12 +75,11 @@ class Batch(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What should happen. `keys` and `buckets` hold the current state of every bucket of the cascade, changed or not,
-    each once, a child before its parent; `changed` are those to write; `added` the newly counted events by 1m (or lane)
-    bucket; `too_late` includes what expired of the `expired` buckets' events."""
+    """What should happen. `buckets` holds the current state of every bucket of the cascade, changed or not, each once,
+    a child before its parent; `changed` are those to write; `added` the newly counted events by 1m (or lane) bucket;
+    `too_late` includes what expired of the `expired` buckets' events."""
 
     state: State
-    keys: list[BucketKey]
     buckets: list[Bucket]
     changed: list[Bucket]
     finals: list[BucketKey]
@@ -105,7 +106,7 @@ class Step(NamedTuple):
 
     def put_into(self, stored: dict[BucketKey, Bucket]) -> None:
         """Make what was stored what is stored now."""
-        stored.update(zip(self.keys, self.buckets, strict=True))
+        stored.update(zip(map(_key_of, self.buckets), self.buckets, strict=True))
 
     def newest(self, limit: int) -> dict[str, list[Event]]:
         """The newly counted events by subject, the newest `limit` of each, in any order. Only the last minutes are
@@ -158,7 +159,6 @@ def step(state: State, batch: Batch, now_ms: int, limits: Limits = DEFAULT_LIMIT
     ]
     return Step(
         State(shards, watermark_ms, open_windows),
-        work.keys,
         work.buckets,
         work.changed(),
         finals,
@@ -187,7 +187,6 @@ class _Cascade:
         self._expire = expire
         self._careful = careful
         self.forgotten = False
-        self.keys: list[BucketKey] = []
         self.buckets: list[Bucket] = []
         self.same: set[BucketKey] = set()
         self.partly: dict[BucketKey, Group | None] = {}
@@ -219,7 +218,7 @@ class _Cascade:
         """The buckets to write."""
         if not self.same:
             return self.buckets
-        return [bucket for key, bucket in zip(self.keys, self.buckets, strict=True) if key not in self.same]
+        return [bucket for bucket in self.buckets if bucket.key not in self.same]
 
     def added(self, groups: Mapping[BucketKey, Single | Group]) -> Mapping[BucketKey, Single | Group]:
         """The groups as they were added."""
@@ -318,7 +317,6 @@ class _Cascade:
         key = new_key((subject, coarse, start_ms))
         summary = run[1] if len(run) == 2 else summary_of(run)
         now_ms = self._now_ms
-        self.keys.append(key)
         self.buckets.append(Bucket(key, summary, _NOTHING, run, 1, now_ms, end_ms > now_ms))
         if end_ms > self._before_ms:
             self.opened[end_ms].append(key)
@@ -344,7 +342,6 @@ class _Cascade:
         return self._put(key, end_ms, stored.rev, summary_of(children), _NOTHING, children)
 
     def _keep(self, key: BucketKey, stored: Bucket) -> Summary:
-        self.keys.append(key)
         self.buckets.append(stored)
         self.same.add(key)
         return stored.summary
@@ -354,7 +351,6 @@ class _Cascade:
     ) -> Summary:
         """`rev`: of the bucket it was made from, 0 when there was none."""
         now_ms = self._now_ms
-        self.keys.append(key)
         self.buckets.append(Bucket(key, summary, packed, children, rev + 1, now_ms, end_ms > now_ms))
         if end_ms > self._before_ms:
             self.opened[end_ms].append(key)

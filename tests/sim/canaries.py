@@ -143,7 +143,7 @@ def coarse_by_addition() -> Iterator[None]:
     def step(state: Any, batch: Any, *more: Any) -> Step:
         done = real(state, batch, *more)
         fresh = done.newest(sys.maxsize)
-        changed, touched = [], dict(zip(done.keys, done.buckets, strict=True))
+        changed, touched = [], {bucket.key: bucket for bucket in done.buckets}
         for bucket in done.changed:
             if not bucket.children:
                 changed.append(bucket)
