@@ -335,7 +335,7 @@ class _Cascade:
         children = replace(before, updates)
         if len(children) < len(before) + len(updates):  # some were there
             for name in updates[::2]:
-                child = new_key((key.subject, fine, name)) if fine else child_key(stored, name)
+                child = (key[0], fine, name) if fine else child_key(stored, name)
                 self.forgotten |= child not in self._stored and _remembers(stored, name)
         if children is before:
             return self._keep(key, stored)

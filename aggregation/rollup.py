@@ -22,12 +22,13 @@ def replace(children: FlatChildren, updates: FlatChildren) -> FlatChildren:
     A child's set of events only grows, so of two summaries of one child the one that counts more is the newer. An
     update that counts no more than what is known is stale or equal (a reader that lost a race), and is left out.
     """
-    for name, summary in zip(updates[::2], updates[1::2], strict=True):
+    for first in range(0, len(updates), 2):
+        name, summary = update = updates[first : first + 2]
         at = 2 * bisect_left(children[::2], name)
         if at == len(children) or children[at] != name:
-            children = (*children[:at], name, summary, *children[at:])
+            children = children[:at] + update + children[at:]
         elif children[at + 1].count < summary.count:
-            children = (*children[:at], name, summary, *children[at + 2 :])
+            children = children[:at] + update + children[at + 2 :]
     return children
 
 

@@ -143,7 +143,8 @@ def in_both(packed: bytes, others: bytes) -> frozenset[int]:
     ones come alone, and the members of their minute are many to be taken apart for it."""
     if len(packed) == MEMBER_BYTES:
         return unpack_members(packed) if _holds(others, packed) else NO_MEMBERS
-    return unpack_members(others).intersection(member_hashes(packed))
+    fewer, more = (packed, others) if len(packed) < len(others) else (others, packed)
+    return unpack_members(fewer).intersection(member_hashes(more))
 
 
 def _holds(packed: bytes, member: bytes) -> bool:
