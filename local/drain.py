@@ -25,16 +25,22 @@ Heads = dict[tuple[Row, str], str]  # (mapping, shard) → sequence number
 Place = tuple[Row, str, str | None]  # mapping, shard, sequence number
 
 POLL_MS: Final = 100
-TROUBLE_MS: Final = 1_000
+TELL_MS: Final = 1_000
 #: Twice as long as the line's longest batching window.
 STANDSTILL_MS: Final = 10_000
 #: What is done with one stream puts records on others, which put none.
 ROUNDS: Final = 2
 
 
-def drain_all(home: Home, settings: AggregatorSettings, say: Callable[[str], None]) -> None:
-    """Returns when nothing is pending. Beside a running `up`, which owns the line, it waits until that is done with
-    what there is by now. On a deployed stage, where Lambda does it, nothing is done."""
+def drain_all(
+    home: Home,
+    settings: AggregatorSettings,
+    say: Callable[[str], None],
+    progress: Callable[[int], None] = lambda records: None,
+) -> None:
+    """Returns when nothing is pending; `progress` is told of records that a stage is done with. Beside a running `up`,
+    which owns the line, it waits until that is done with what there is by now. On a deployed stage, where Lambda does
+    it, nothing is done."""
     if settings.home == "aws" and not settings.endpoint_url:
         say("candlewick: Lambda processes what is pending on a deployed stage; this is the account of what it has done")
         return
@@ -45,7 +51,7 @@ def drain_all(home: Home, settings: AggregatorSettings, say: Callable[[str], Non
             say(f"candlewick: {error}".partition(";")[0] + ": waiting for it to process what is pending")
             if not _wait_for_owner(home, settings, held, say):
                 return
-        _drain(home, settings, say)
+        _drain(home, settings, say, progress)
 
 
 @contextmanager
@@ -56,12 +62,14 @@ def _right(home: Home, settings: AggregatorSettings) -> Iterator[None]:
         yield
 
 
-def _drain(home: Home, settings: AggregatorSettings, say: Callable[[str], None]) -> None:
+def _drain(
+    home: Home, settings: AggregatorSettings, say: Callable[[str], None], progress: Callable[[int], None]
+) -> None:
     apply_settings(settings)
     check_line(os.environ, sources=False)
     drivers = drivers_of(home)
     finished = threading.Event()
-    told = threading.Thread(target=_tell_of_trouble, args=(drivers, home, finished, say), daemon=True)
+    told = threading.Thread(target=_tell, args=(drivers, home, finished, say, progress), daemon=True)
     told.start()
     try:
         run_until_idle(drivers, home.clock, final=True)
@@ -77,13 +85,26 @@ def _drain(home: Home, settings: AggregatorSettings, say: Callable[[str], None])
     forget_old(home, settings.expire)
 
 
-def _tell_of_trouble(
-    drivers: list[MappingDriver], home: Home, finished: threading.Event, say: Callable[[str], None]
+def _tell(
+    drivers: list[MappingDriver],
+    home: Home,
+    finished: threading.Event,
+    say: Callable[[str], None],
+    progress: Callable[[int], None],
 ) -> None:
-    """A stage that keeps retrying (a full disk, say) is named once per cause, not waited for in silence."""
+    """How far it is. A stage that keeps retrying (a full disk, say) is named once per cause, not waited for in
+    silence."""
     said: set[str] = set()
-    while not home.clock.wait(finished, TROUBLE_MS):
-        for status in (driver.status() for driver in drivers):
+    records = 0
+    while True:
+        at_end = home.clock.wait(finished, TELL_MS)
+        found = [driver.status() for driver in drivers]
+        done_with = sum(shard.records for status in found for shard in status.shards)
+        progress(done_with - records)
+        records = done_with
+        if at_end:
+            return
+        for status in found:
             for error in {status.error, *(shard.error for shard in status.shards)} - {None}:
                 line = f"candlewick: {status.name} is being retried: {error}"
                 if line not in said:

@@ -55,7 +55,12 @@ class Account(NamedTuple):
         return self.counted + self.too_late + self.quarantined
 
 
-def account(home: Home, allowed_lateness_ms: int, expire: bool = False) -> Account:
+def account(
+    home: Home,
+    allowed_lateness_ms: int,
+    expire: bool = False,
+    progress: Callable[[int], None] = lambda records: None,
+) -> Account:
     """Count the whole log against the buckets and the lake. Beside a running line too: what does not balance is looked
     at again with what the log holds by then. Beside one that is never idle, what came while one counted is left out:
     then it is the members of the minutes that tell what is lost, or is counted and was not received.
@@ -63,7 +68,7 @@ def account(home: Home, allowed_lateness_ms: int, expire: bool = False) -> Accou
     the archiver stored that the log has lost, as `verify` does; memory: about 100 bytes per distinct event, beside a
     line that is never idle three times as much."""
     damaged = cache(say)  # once for every object, however often one looks
-    received = _Received(home, allowed_lateness_ms, expire, damaged)
+    received = _Received(home, allowed_lateness_ms, expire, damaged, progress)
     tips = heads(home.log, SCORED_STREAM)
     received.add(stitched(home, SCORED_STREAM, tips))
     first = found = _account_of(home, received, damaged)
@@ -114,7 +119,14 @@ class _Received:
     expired, also when it had counted in its time; one that came more often than it was expired did. What was set aside
     and then read by a replay that went live is judged anew."""
 
-    def __init__(self, home: Home, allowed_lateness_ms: int, expire: bool, damaged: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        home: Home,
+        allowed_lateness_ms: int,
+        expire: bool,
+        damaged: Callable[[str], None],
+        progress: Callable[[int], None],
+    ) -> None:
         self.records = 0
         self.accepted: set[tuple[BucketKey, int]] = set()
         self.refused: set[str] = set()
@@ -122,6 +134,7 @@ class _Received:
         self._allowed_lateness_ms = allowed_lateness_ms
         self._expire = expire
         self._damaged = damaged
+        self._progress = progress
         self._now_ms = home.clock.now_ms()
         self.is_built_from = built_from(home)
         self._expired: Counter[str] = Counter()
@@ -136,6 +149,7 @@ class _Received:
         for piece in pieces:
             for lines in batches(piece.lines):
                 self._add_batch(lines)
+                self._progress(len(lines))
         for name, events in self._doubtful.items():
             groups = gather(events, self._allowed_lateness_ms).groups
             if sum(len(group.members) + group.repeats for group in groups.values()) > self._expired[name]:

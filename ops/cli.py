@@ -80,10 +80,13 @@ def drain(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AlwaysJson = False) -> 
     with plain_errors():
         from local.drain import drain_all
         from ops.accounting import account
+        from ops.progress import counter
 
         home, settings = home_of(data_dir)
-        drain_all(home, settings, say)
-        found = account(home, settings.allowed_lateness_ms, settings.expire)
+        with counter("processing", "records") as advance:
+            drain_all(home, settings, say, advance)
+        with counter("accounting", "records") as advance:
+            found = account(home, settings.allowed_lateness_ms, settings.expire, advance)
         put_json(found._asdict())
         if not found.balanced:
             say("candlewick: law 3 does not hold: received ≠ counted + too_late + quarantined; run `candlewick verify`")
@@ -245,10 +248,12 @@ def export(
     """Buckets, events, articles or what was set aside, as JSON lines or parquet."""
     with plain_errors():
         from ops.export import export as run_export
+        from ops.progress import counter
 
         if as_json and form != "jsonl":
             raise BadRequest(f"--json and --format {form} contradict each other")
-        count = run_export(home_of(data_dir)[0], what, form, out, subject, start, end)
+        with counter("exporting", "rows", beside=out is not None or not sys.stdout.isatty()) as advance:
+            count = run_export(home_of(data_dir)[0], what, form, out, subject, start, end, advance)
         say(f"{count:,} rows" + (f" in {out}" if out else ""))
 
 

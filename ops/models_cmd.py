@@ -64,6 +64,7 @@ def evaluate_models(
         from consumers.classifier.models.registry import DEFAULT, known, names
         from consumers.classifier.training.data import data_root, read_corpus, read_test_splits
         from consumers.classifier.training.evaluate import evaluate, table
+        from ops.progress import counter
 
         chosen = models or [DEFAULT, *BASELINES]
         unknown = [name for name in chosen if not known(name)]
@@ -71,7 +72,8 @@ def evaluate_models(
             raise BadRequest(f"there is no model {unknown[0]!r}", tuple(names()))
         out.mkdir(parents=True, exist_ok=True)  # said now, and not after everything was judged
         corpus = read_test_splits(splits) if splits else read_corpus(data_root(data))
-        report = evaluate(chosen, corpus, out)
+        with counter("judging", "texts") as advance:
+            report = evaluate(chosen, corpus, out, advance)
         sys.stdout.write(json.dumps(report, indent=2) + "\n" if as_json else table(report))
         say(f"report: {out / 'report.html'}")
         missing = sum("unavailable" in each for each in report["models"].values())

@@ -8,8 +8,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 
 @contextmanager
-def counter(title: str, unit: str) -> Iterator[Callable[[int], None]]:
-    """Yields a function that adds to the count."""
+def counter(title: str, unit: str, beside: bool = True) -> Iterator[Callable[[int], None]]:
+    """Yields a function that adds to the count. Not shown unless the terminal is free `beside` it."""
     columns = (
         TextColumn(title),
         BarColumn(bar_width=30),
@@ -17,6 +17,6 @@ def counter(title: str, unit: str) -> Iterator[Callable[[int], None]]:
         TimeElapsedColumn(),
     )
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not (beside and console.is_terminal)) as progress:
         task = progress.add_task(title, total=None)
         yield lambda count: progress.advance(task, count)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,9 @@ SETS = {"sentfin_test": "SEntFiN test", "tfns_valid": "TFNS valid", "news_test":
 WORST_ERRORS = 25
 
 
-def evaluate(names: Sequence[str], corpus: Corpus, out: Path) -> dict[str, Any]:
+def evaluate(
+    names: Sequence[str], corpus: Corpus, out: Path, progress: Callable[[int], None] = lambda texts: None
+) -> dict[str, Any]:
     """Judges each named model on all sets; writes `eval.json` and `report.html` into `out`.
 
     A model that is not available is reported as such and does not stop the others.
@@ -47,8 +49,12 @@ def evaluate(names: Sequence[str], corpus: Corpus, out: Path) -> dict[str, Any]:
         except ModelUnavailable as error:
             report["models"][name] = {"unavailable": str(error)}
             continue
-        report["models"][name] = {key: judge(model, rows) for key, rows in sets.items()}
-        report["models"][name]["version"] = model.version
+        judged: dict[str, Any] = {}
+        report["models"][name] = judged
+        for key, rows in sets.items():
+            judged[key] = judge(model, rows)
+            progress(len(rows))
+        judged["version"] = model.version
     out.mkdir(parents=True, exist_ok=True)
     (out / "eval.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     (out / "report.html").write_text(html_report(report, SETS), encoding="utf-8")

@@ -55,6 +55,16 @@ def test_a_mapping_that_does_not_move_is_named(tmp_path: Path) -> None:
         close_home(settings)
 
 
+def test_progress_counts_every_record_of_every_stage(tmp_path: Path) -> None:
+    settings = AggregatorSettings(data_dir=str(tmp_path), synchronous="normal")
+    home = open_home(settings, ManualClock())
+    home.log.put_records(SCORED_STREAM, [Entry("AAPL", b"{}")] * 7)
+    told: list[int] = []
+    drain_all(home, settings, lambda line: None, told.append)
+    assert sum(told) == 14, "the aggregator's and the archiver's"
+    close_home(settings)
+
+
 def test_an_owner_that_ends_when_all_is_done_is_no_trouble(tmp_path: Path) -> None:
     settings, clock = AggregatorSettings(data_dir=str(tmp_path), synchronous="normal"), ManualClock()
     home = open_home(settings, clock)

@@ -263,7 +263,9 @@ def test_bootstrap_surrounds_the_figure(pairs: list[tuple[int, int]]) -> None:
 def test_evaluation_writes_a_report_and_goes_on_without_a_model(tmp_path: Path) -> None:
     rows = [Example("Acme <wins> great prize", POSITIVE, "x"), Example("Acme loses badly", POSITIVE, "x")]
     corpus = data.Corpus(sentfin_test=rows, tfns_test=rows, news_test=rows)
-    report = evaluate(["vader", "nothing"], corpus, tmp_path)
+    judged: list[int] = []
+    report = evaluate(["vader", "nothing"], corpus, tmp_path, judged.append)
+    assert judged == [2, 2, 2, 1_099]
     assert report["models"]["vader"]["tfns_valid"]["accuracy"] == 0.5
     assert "there is no model" in report["models"]["nothing"]["unavailable"]
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -21,6 +21,7 @@ from ops import export as export_module
 from ops.cli import app
 from ops.export import WHAT
 from ops.export_columns import COLUMNS
+from ops.progress import counter
 from stores.home import Home, forget_homes, open_home
 from stores.sqlite_buckets import SqliteBucketStore
 from tests.fakes.kinesis import kinesis_event
@@ -98,6 +99,27 @@ def test_parquet_has_the_same_columns_with_and_without_rows(home: Home, data: Pa
         table = parquet.read_table(out)
         assert {each.name: str(each.type) for each in table.schema} == COLUMNS[what]
         assert table.num_rows == (0 if more else len(lines(run(data, what))))
+
+
+def test_progress_is_told_of_many_rows_at_once(
+    home: Home, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_module, "TOLD_ROWS", 3)
+    told: list[int] = []
+    export_module.export(home, "raw", "jsonl", str(tmp_path / "raw.jsonl"), None, None, None, told.append)
+    assert told == [3, 3], "of eight"
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_bar_is_drawn_only_where_the_terminal_is_free(
+    beside: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as a terminal
+    with counter("exporting", "rows", beside) as advance:
+        advance(1_000)
+    shown = capsys.readouterr()
+    assert ("1,000 rows" in shown.err) is beside
+    assert shown.out == ""
 
 
 def test_a_column_that_only_later_rows_fill_is_kept(
