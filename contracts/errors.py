@@ -73,3 +73,13 @@ QUARANTINE_REASONS: dict[str, str] = {
     "before_2000": "published before 2000-01-01",
     "corrupt_aggregate": "a KPL aggregate whose digest does not match its content",
 }
+
+
+def cause_of(error: Exception) -> str:
+    """What to say of an error: the text of one of ours, which is written for people; of any other its class too."""
+    return str(error) if isinstance(error, CandlewickError) else f"{type(error).__name__}: {error}"
+
+
+def bug_of(error: Exception) -> Exception | None:
+    """The error, unless it is one of ours: its traceback belongs in the log."""
+    return None if isinstance(error, CandlewickError) else error

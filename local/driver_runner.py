@@ -6,7 +6,7 @@ import threading
 from typing import Final, Protocol
 
 from contracts.clock import Clock
-from contracts.errors import Transient
+from contracts.errors import Transient, bug_of, cause_of
 from contracts.ports import Waking
 from local.driver_status import Step
 
@@ -64,9 +64,9 @@ class Runner:
                     self.error = str(error)
                     self._clock.wait(self._stopping, MAX_SLEEP_MS)
         except Exception as error:  # our own bug ends this thread only: logged, shown in status and `/health`
-            self.error = f"{type(error).__name__}: {error}"
+            self.error = cause_of(error)
             message = json.dumps({"message": "runner died", "runner": self.name, "cause": self.error})
-            log.critical(message, exc_info=error)
+            log.critical(message, exc_info=bug_of(error))
 
     def _step_or_sleep(self) -> None:
         seen = self._waking.seen() if self._waking is not None else None

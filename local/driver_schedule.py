@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from contracts.clock import Clock
-from contracts.errors import Unusable
+from contracts.errors import Unusable, bug_of, cause_of
 from contracts.instants import iso_s
 from local.driver_context import ACCOUNT, REGION, LambdaContext, request_id
 from local.driver_status import Step, StepKind
@@ -82,10 +82,9 @@ class ScheduleDriver:
 
     def _fail(self, message: str, error: Exception) -> None:
         self._failures += 1
-        self._error = f"{type(error).__name__}: {error}"
-        log.warning(
-            json.dumps({"message": message, "schedule": self.schedule.name, "cause": self._error}), exc_info=error
-        )
+        self._error = cause_of(error)
+        cause = {"message": message, "schedule": self.schedule.name, "cause": self._error}
+        log.warning(json.dumps(cause), exc_info=bug_of(error))
 
 
 def scheduled_event(schedule: Schedule, now_ms: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts import trouble
-from contracts.errors import BadRequest, Transient, Unusable
+from contracts.errors import BadRequest, Transient, Unusable, bug_of, cause_of
 from local.driver_answers import Answer, judged
 from local.driver_checkpoint import Checkpoint, Checkpoints, foreign_checkpoint
 from local.driver_context import LambdaContext, request_id
@@ -119,7 +119,7 @@ class ShardReader:
         except Transient as error:
             return self._back_off(now_ms, str(error))
         except (AssertionError, BadRequest, Unusable) as error:
-            return self._stop(f"{type(error).__name__}: {error}", error)
+            return self._stop(cause_of(error), bug_of(error))
 
     def _advance(self, now_ms: int, hurry: bool, close: bool) -> Step:
         if not self._segments:
@@ -251,7 +251,7 @@ class ShardReader:
         except (AssertionError, Unusable):
             raise
         except Exception as error:  # noqa: BLE001 — a failed invocation: retried, counted, shown, set aside; not swallowed
-            return Answer(0, f"{type(error).__name__}: {error}")
+            return Answer(0, cause_of(error))
         answer = judged(given, sequence_numbers, self._window is not None, self._mapping.report_item_failures)
         cause = trouble.take()
         return answer._replace(failure=f"{answer.failure}: {cause}") if answer.failure and cause else answer

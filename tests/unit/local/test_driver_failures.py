@@ -1,5 +1,6 @@
 """The driver with failures: retries, back-off, age, bisecting, partial answers, the failure destination, stopping."""
 
+import json
 import sqlite3
 from contextlib import closing
 
@@ -78,13 +79,15 @@ def test_after_the_last_retry_the_batch_is_set_aside_whole(line):
     line.assert_nothing_left(driver)
 
 
-def test_no_retries_means_one_try(line):
+def test_no_retries_means_one_try(line, caplog):
     line.put("a")
     line.answer = raising_on("a")
     driver = line.driver(max_retries=0)
     driver.run_until_idle()
     assert line.batches == ["a"]
     assert len(line.given_up()) == 1
+    (told,) = [json.loads(each.message) for each in caplog.records if "records given up" in each.message]
+    assert (told["records"], told["key"]) == (1, *line.lake.keys())
     line.assert_nothing_left(driver)
 
 
@@ -305,7 +308,7 @@ def test_a_crash_before_the_checkpoint_of_a_given_up_batch_keeps_one_object(line
 
 
 @pytest.mark.parametrize("error", [AssertionError("our own bug"), Unusable("disk of another version")])
-def test_our_own_bug_stops_the_shard_loudly_and_skips_nothing(line, error):
+def test_our_own_bug_stops_the_shard_loudly_and_skips_nothing(line, error, caplog):
     line.put("a")
 
     def answer(event):
@@ -317,6 +320,8 @@ def test_our_own_bug_stops_the_shard_loudly_and_skips_nothing(line, error):
         status = driver.run_until_idle(final=True)
         assert status.state == "stopped"
         assert str(error) in status.shards[0].error
+    (told,) = [record for record in caplog.records if "shard stopped" in record.message]
+    assert bool(told.exc_info) is isinstance(error, AssertionError), "what is damaged is told in a line"
     assert (line.batches, line.given_up()) == (["a"], [])
     line.answer = lambda event: None
     restarted = line.driver()

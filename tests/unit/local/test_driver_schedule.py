@@ -54,7 +54,7 @@ def test_a_failed_call_is_counted_and_made_good_by_the_next(clock):
             raise error
 
     driver = ScheduleDriver(Schedule("tick", handler, 1_000), clock)
-    for failures, error in ((1, "Transient"), (2, "ValueError"), (2, None)):
+    for failures, error in ((1, "rss: down"), (2, "ValueError"), (2, None)):
         assert driver.step().kind == "worked"
         status = driver.status()
         assert status.failures == failures

@@ -62,9 +62,9 @@ def test_a_timer_that_stopped_for_good_is_a_fault(home: Home) -> None:
     try:
         until(lambda: all(timer["firings"] for timer in line.status()["timers"]))
         until(lambda: line.status()["faults"] != [])
-        assert line.status()["faults"] == [{"stage": "producers", "error": "Unusable: control.db is damaged"}]
+        assert line.status()["faults"] == [{"stage": "producers", "error": "control.db is damaged"}]
         row = line_row(SimpleNamespace(status=line.status))  # type: ignore[arg-type]
-        assert (row["status"], row["detail"]) == ("down", "producers: Unusable: control.db is damaged")
+        assert (row["status"], row["detail"]) == ("down", "producers: control.db is damaged")
     finally:
         line.stop()
 

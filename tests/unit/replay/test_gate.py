@@ -2,6 +2,7 @@
 lost what came since."""
 
 import itertools
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from aggregation.finalizer import settle_swap
 from aggregation.handover import Handover, check_retention
 from aggregation.lanes import Lanes
 from consumers.classifier.models import registry
+from contracts.clock import ManualClock
 from contracts.errors import BadRequest, Conflict, Transient, Unusable
 from contracts.events import SCORED_STREAM
 from contracts.generation import POINTER, live_generation
@@ -23,7 +25,7 @@ from ops.replay.plan import load_plan
 from ops.replay.promote import promote
 from ops.replay.runs import get_run
 from ops.verify import verify
-from stores.home import Home
+from stores.home import Home, open_home
 from stores.log_tip import newest
 from tests import oracle
 from tests.events import lines, scored, stream
@@ -323,3 +325,28 @@ def test_an_empty_answer_before_the_tip_ends_no_catching_up(
     reached, count = Handover(home.buckets, home.control, home.log, home.clock, settings).catch_up("g1", {})
     assert (reached, count) == ({shard: place for shard, place in tip.items() if place}, 30)
     assert fields(home) == oracle.buckets(minute(30))
+
+
+def test_what_expired_while_the_end_of_a_swap_was_owed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It went to the old generation as the new one went live, and the process died; nothing can be refused any more."""
+    clock, settings = ManualClock(AT_MS), settings_of(tmp_path, expire=True)
+    home = open_home(settings, clock)
+    live = Live(home, settings)
+    put(home, [scored(1, "AAPL", AT_MS, 0.5, AT_MS)])
+    live.all()
+    run = replayed(home, settings)
+    compared(home, run)
+    with monkeypatch.context() as patched:
+        patched.setattr(Handover, "settle", lambda self: False)
+        promote(home, settings, run["id"])
+    put(home, [scored(2, "AAPL", AT_MS, 0.5, AT_MS)])
+    with monkeypatch.context() as patched:
+        patched.setattr("aggregation.service.live_generation", lambda control: "g1")
+        live.all()
+    clock.advance(3 * DAY_MS)
+    assert Handover(home.buckets, home.control, home.log, clock, settings).settle()
+    (told,) = [json.loads(record.message) for record in caplog.records if "left out of a swap" in record.message]
+    assert told["count"] == 1
+    home.close()
