@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from contracts.errors import BadRequest
-from ops.console import DIFFERENT, ERROR, PARTIAL, plain_errors, put_json, say
+from ops.console import DIFFERENT, ERROR, PARTIAL, plain_errors, put_json, replace_closed_streams, say
 from ops.home import DEFAULT_DATA_DIR, MAX_LIMIT, AlwaysJson, DataDir, Json, home_of, is_there, settings_of, somebodys
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point of the `candlewick` program."""
+    replace_closed_streams()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a screen that cannot show a letter shows a question mark
     app()

@@ -11,6 +11,9 @@ import typer
 
 from contracts.errors import BadRequest, CandlewickError, Conflict
 
+STDOUT: Final = 1
+STDERR: Final = 2
+
 OK: Final = 0
 ERROR: Final = 1
 USAGE: Final = 2
@@ -41,6 +44,16 @@ def say(text: str) -> None:
 def put_json(value: Any) -> None:
     """A machine-readable answer, on stdout."""
     sys.stdout.write(json.dumps(value, separators=(",", ":"), default=str) + "\n")
+
+
+def replace_closed_streams() -> None:
+    """Something to write to for each standard stream that the caller has closed (`>&-`): else the next file that is
+    opened, a database say, would take its number, and be what others write to."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(number)
+    sys.stdout = sys.stdout or os.fdopen(STDOUT, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(STDERR, "w", closefd=False)
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ops.console import plain_errors, put_json
+from ops.console import plain_errors, put_json, say
 from ops.home import DEFAULT_DATA_DIR, AlwaysJson, DataDir
 
 app = typer.Typer(no_args_is_help=True)
@@ -28,7 +28,12 @@ def refresh(
     """Write symbols.csv into the data directory: the shipped table and every company of the list. The classifier takes
     it at its next start; remove the file to go back."""
     with plain_errors():
-        put_json(refreshed(origin, Path(data_dir).expanduser()))
+        folder = Path(data_dir).expanduser()
+        is_new = not folder.exists()
+        found = refreshed(origin, folder)
+        if is_new:
+            say(f"{data_dir} is a new data directory")
+        put_json(found)
 
 
 def refreshed(origin: str, folder: Path) -> dict[str, object]:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from consumers.classifier.subjects import parse_symbols, recognise, shipped_symbols
 from consumers.classifier.symbol_list import MIN_COMPANIES, merged, short_name
 from contracts.errors import BadRequest
-from ops.symbols_cmd import refreshed
+from ops.symbols_cmd import app, refreshed
 
 OURS = files("consumers.classifier").joinpath("symbols.csv").read_text(encoding="utf-8").splitlines()
 REAL = [
@@ -74,6 +75,10 @@ def test_the_command_writes_the_table_the_classifier_reads(tmp_path: Path) -> No
     told = refreshed(str(file), tmp_path / "data")
     assert told["companies"] == len(shipped_symbols().tickers) + MIN_COMPANIES + 4
     assert (tmp_path / "data" / "symbols.csv").exists()
+    for folder, is_new in (("other", True), ("other", False)):
+        done = CliRunner().invoke(app, ["refresh", "--from", str(file), "--data-dir", str(tmp_path / folder)])
+        assert done.exit_code == 0
+        assert ("is a new data directory" in done.stderr) is is_new
     file.write_text("<html>")
     with pytest.raises(BadRequest, match="not JSON"):
         refreshed(str(file), tmp_path / "data")

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,21 @@ def test_a_full_disk_is_one_line_for_short_output_too() -> None:
             [*CANDLEWICK, "version"], cwd=ROOT, env=env, stdout=full, stderr=subprocess.PIPE, check=False
         )
     assert (done.returncode, done.stderr) == (1, b"candlewick: [Errno 28] No space left on device\n")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_the_caller_has_closed_are_written_to_nowhere(tmp_path: Path, closed: str) -> None:
+    """Nor are they lent to a database, which would then be what others write to."""
+    asked = tmp_path / "asked"
+    program = (
+        "import os; from ops.console import replace_closed_streams, say; replace_closed_streams()\n"
+        "print('told'); say('told'); file = open(os.environ['ASKED'], 'w'); print(file.fileno() > 2, file=file)"
+    )
+    env = environment() | {"ASKED": str(asked)}
+    for command in ([sys.executable, "-c", program], [*CANDLEWICK, "version"]):
+        done = subprocess.run(["bash", "-c", f'"$@" {closed}', "-", *command], cwd=ROOT, env=env, check=False)
+        assert done.returncode == 0, command
+    assert asked.read_text() == "True\n"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
