@@ -5,10 +5,10 @@ from contextlib import suppress
 
 from api.sse.cursor import base36
 from contracts.clock import Clock
-from contracts.errors import Conflict, Transient
+from contracts.errors import Conflict, Damaged, Transient
 from contracts.generation import FIRST_GENERATION, LOG, POINTER
 from contracts.instants import iso_ms, parse_ms
-from contracts.ports import ControlStore
+from contracts.ports import BucketStore, ControlStore, NamedLog
 
 KNOWN_FOR_MS = 1_000
 
@@ -18,24 +18,28 @@ def generation_of(epoch: str) -> str:
     return epoch.partition(".")[0]
 
 
-def note_log(control: ControlStore, clock: Clock) -> None:
-    """Note that the change log begins now, unless it is noted: a page that was open over another log, of a demo or of a
-    data directory that is gone, must not go on in this one. While the store is away the next process does it."""
-    with suppress(Transient, Conflict):
-        if control.get(*LOG).value is None:
-            control.put(*LOG, {"begun_at": iso_ms(clock.now_ms())}, expected_version=0)
+def note_log(control: ControlStore, buckets: BucketStore, clock: Clock) -> None:
+    """Note that the change log begins now, unless it is noted: a page that was open over another log, of a demo or of
+    buckets that were built again, must not go on in this one. While a store is away the next process does it."""
+    with suppress(Transient, Conflict, Damaged):
+        name = buckets.log_name() if isinstance(buckets, NamedLog) else ""
+        noted, version = control.get(*LOG)
+        if noted is None or noted["name"] != name:
+            control.put(*LOG, {"name": name, "begun_at": iso_ms(clock.now_ms())}, version)
 
 
 def live_epoch(control: ControlStore) -> str:
-    """The live generation with the swap that made it live, `g1.mjfbzrk0`: live again after a rollback, it holds what
-    no change has told of. Until one was promoted, with the beginning of the log. Raises `Transient`."""
+    """The live generation and when the log was begun and it went live, added up: `g1.mjfbzrk0`. Live again after a
+    rollback it is another epoch, since it holds what no change has told of. Raises `Transient`."""
     pointer, version = control.get(*POINTER)
-    if not pointer:
-        log = control.get(*LOG).value
-        return f"{FIRST_GENERATION}.{base36(parse_ms(log['begun_at']))}" if log else FIRST_GENERATION
-    # The instant and not the version, which counts what is filed of a swap too, and starts anew in a restored store.
-    swap = parse_ms(pointer["swapped_at"]) if "swapped_at" in pointer else version
-    return f"{pointer['generation']}.{base36(swap)}"
+    log = control.get(*LOG).value
+    # Added, and not the later of them: a clock may have been set back between.
+    number = parse_ms(log["begun_at"]) if log else 0
+    if pointer:
+        # The instant and not the version, which counts what is filed of a swap too, and begins anew in a restored one.
+        number += parse_ms(pointer["swapped_at"]) if "swapped_at" in pointer else version
+    generation = pointer["generation"] if pointer else FIRST_GENERATION
+    return f"{generation}.{base36(number)}" if number else generation
 
 
 class Epoch:

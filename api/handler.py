@@ -33,7 +33,7 @@ def adapter() -> Mangum:
     """Built at cold start, kept while warm."""
     settings = load(ApiOptions, os.environ)
     home = open_home(settings, env=os.environ)
-    note_log(home.control, home.clock)
+    note_log(home.control, home.buckets, home.clock)
     app = create_app(home, settings, names=company_names(), live=False)
     return Mangum(app, lifespan="off", text_mime_types=TEXT)
 

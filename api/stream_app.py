@@ -32,7 +32,7 @@ def make_app() -> FastAPI:
     """The application over the home the environment names; it says farewell to its streams on SIGTERM."""
     settings = load(ApiOptions, os.environ)
     home = open_home(settings, env=os.environ)
-    note_log(home.control, home.clock)
+    note_log(home.control, home.buckets, home.clock)
     app = create_app(home, settings, names=company_names())
     inner = app.router.lifespan_context
 

@@ -6,8 +6,10 @@ from contracts.ports import ControlStore
 
 FIRST_GENERATION: Final = "g1"
 POINTER: Final = ("generation", "live")
-#: When the change log of this home was begun: all of them begin as `g1`, with position 1.
+#: Which change log this is, and since when: all of them begin as `g1`, with position 1.
 LOG: Final = ("log", "begun")
+#: How far that log had come when somebody looked last.
+HEAD: Final = ("log", "head")
 #: Kinds of control documents that replays write and the API shows.
 RUN_KIND: Final = "replay-run"
 COMPARE_KIND: Final = "replay-compare"

@@ -13,6 +13,7 @@ from contracts.settings import AggregatorSettings
 from local.driver import MappingDriver, run_until_idle
 from local.driver_checkpoint import Checkpoints, foreign_checkpoint
 from local.driver_dynamo import MAX_PAGE
+from local.foreign_control import note_head
 from local.line import ITEMS_TABLE, LINE, Row, apply_settings, drivers_of
 from local.line_lease import line_lease
 from local.ready import check_line
@@ -83,6 +84,7 @@ def _drain(
         )
         raise Unusable(f"stopped before the end: {causes}")
     forget_old(home, settings.expire)
+    note_head(home)
 
 
 def _tell(

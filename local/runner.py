@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -18,7 +18,7 @@ from api.epoch import note_log
 from api.names import company_names
 from api.options import ApiOptions
 from api.server import bind, end_if_busy, make_server, settle_memory
-from contracts.errors import BadRequest, Unusable
+from contracts.errors import BadRequest, Transient, Unusable
 from contracts.ports import Waking
 from contracts.resolution import HOUR_MS, MINUTE_MS
 from contracts.settings import AggregatorSettings, ClassifierSettings, load
@@ -27,6 +27,7 @@ from local.demo import DemoFeed
 from local.driver import MappingDriver
 from local.driver_runner import Runner
 from local.driver_schedule import Schedule, ScheduleDriver
+from local.foreign_control import note_head
 from local.line import ITEMS_TABLE, apply_settings, drivers_of, entry_point
 from local.line_lease import line_lease
 from local.memory import share_heaps
@@ -66,6 +67,7 @@ class Line:
         schedules = [
             Schedule("finalizer", entry_point("aggregation.finalizer"), FINALISE_MS),
             Schedule("trim", lambda event, context: forget_old(self._home, expire), HOUR_MS),
+            Schedule("head", lambda event, context: note_head(self._home), MINUTE_MS),
         ]
         if sources:
             schedules.append(Schedule("producers", entry_point("producers.handler"), POLL_SOURCES_MS))
@@ -87,6 +89,8 @@ class Line:
         late = [each.name for each in runners if not each.stop(timeout_ms=max(0, until_ms - clock.monotonic_ms()))]
         if late:
             log.warning(json.dumps({"message": "stages still busy at the end", "stages": late}))
+        with suppress(Transient, Unusable):  # what was noted a minute ago does too
+            note_head(self._home)
 
     def status(self) -> dict[str, Any]:
         """What `/api/v2/status` and operators want to know of the process's stages."""
@@ -142,7 +146,7 @@ def run_up(
         env["CANDLEWICK_DEMO_NOTE"] = line.demo.note if line.demo else ""
         options = load(ApiOptions, env)
         names = company_names(symbol_table(load(ClassifierSettings, env)))
-        note_log(home.control, home.clock)
+        note_log(home.control, home.buckets, home.clock)
         app = create_app(home, options, line.status, names)
         for name, action in (actions or {}).items():
             app.state.services.actions[name] = functools.partial(action, home, settings)

@@ -31,12 +31,23 @@ MIN_INTEGER: Final = -(1 << 63)
 _SWAP: Final = "CREATE TABLE swap (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL)"
 
 
+_NAME: Final = (
+    "CREATE TABLE log (id INTEGER PRIMARY KEY CHECK (id = 1), name TEXT NOT NULL)",
+    "INSERT INTO log VALUES (1, lower(hex(randomblob(8))))",
+)
+
+
 def _add_swap(connection: sqlite3.Connection) -> None:
     connection.execute(_SWAP)
 
 
+def _add_name(connection: sqlite3.Connection) -> None:
+    for statement in _NAME:
+        connection.execute(statement)
+
+
 _SCHEMA: Final = Schema(
-    2,
+    3,
     (
         """CREATE TABLE buckets (
             generation TEXT NOT NULL, subject TEXT NOT NULL, resolution TEXT NOT NULL, start_ms INTEGER NOT NULL,
@@ -50,8 +61,9 @@ _SCHEMA: Final = Schema(
             lane TEXT NOT NULL, sequence INTEGER NOT NULL, written_ms INTEGER NOT NULL, body BLOB NOT NULL,
             PRIMARY KEY (lane, sequence)) WITHOUT ROWID""",
         _SWAP,
+        *_NAME,
     ),
-    upgrades={1: _add_swap},
+    upgrades={1: _add_swap, 2: _add_name},
 )
 _KEY: Final = "generation = ? AND subject = ? AND resolution = ? AND start_ms = ?"
 _BEFORE: Final = "generation = ? AND subject = ? AND resolution = ? AND start_ms < ?"
@@ -233,6 +245,11 @@ class SqliteBucketStore(OnOneFile):
         return sum(version for (version,) in self._database.read("SELECT version FROM swap"))
 
     # ---- change log -------------------------------------------------------------------------------------------
+    def log_name(self) -> str:
+        """What tells this file's change log from any other."""
+        ((name,),) = self._database.read("SELECT name FROM log")
+        return str(name)
+
     def changes_head(self) -> dict[str, int]:
         """Lane → newest sequence."""
         return dict(self._database.read("SELECT lane, head FROM lanes ORDER BY lane"))

@@ -1,6 +1,6 @@
 """Positions in the change log as text: `<epoch>.<cursor>`, the same for every client and every process.
 
-The epoch is the live generation and, joined by a dot, when it went live or the log was begun (`api.epoch`).
+The epoch is the live generation and, joined by a dot, when the log was begun and it went live (`api.epoch`).
 The cursor holds one position per lane: `0:5k~3:2` = lane `shardId-000000000000` at 200 (base 36), shard 3 at 2. A lane
 with another name is written `*` + base64url. An empty log is `-`. Inside one change the ids go on as `0:5k!1`,
 `0:5k!2`: everything up to `0:5k` was delivered and some of what follows; resuming there repeats that change whole.

@@ -253,11 +253,11 @@ async def test_a_page_over_another_log_loads_afresh(
     (tmp_path / "demo").mkdir()
     with made_home(tmp_path / "demo") as demo:
         demo.clock.instant_ms -= 60_000
-        note_log(demo.control, demo.clock)
+        note_log(demo.control, demo.buckets, demo.clock)
         Line(demo).tell(told(9, -700))
         async with calling(create_app(demo, options(), live=live_process)) as client:
             place = (await client.get("/api/v2/changes?tickers=AAPL")).json()["cursor"]
-    note_log(home.control, home.clock)
+    note_log(home.control, home.buckets, home.clock)
     line.tell(told(1))
     async with calling(create_app(home, options(), live=live_process)) as client:
         answer = (await client.get(f"/api/v2/changes?tickers=AAPL&cursor={place}")).json()
@@ -267,13 +267,13 @@ async def test_a_page_over_another_log_loads_afresh(
 
 def test_a_log_is_noted_by_the_next_process_when_the_store_is_away(home: TestHome) -> None:
     home.control.down = True
-    note_log(home.control, home.clock)
+    note_log(home.control, home.buckets, home.clock)
     home.control.down = False
     assert live_epoch(home.control) == "g1"
-    note_log(home.control, home.clock)
+    note_log(home.control, home.buckets, home.clock)
     noted = live_epoch(home.control)
     assert noted != "g1"
-    note_log(home.control, SteadyClock(NOW_MS + 60_000))
+    note_log(home.control, home.buckets, SteadyClock(NOW_MS + 60_000))
     assert live_epoch(home.control) == noted
 
 

@@ -1,10 +1,12 @@
 """A file of the data directory that was lost or restored alone: every command says so, and nothing goes on."""
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from typer.testing import CliRunner
@@ -13,12 +15,15 @@ from aggregation.lanes import KIND as LANES_KIND
 from contracts.clock import ManualClock
 from contracts.errors import Unusable
 from contracts.events import RAW_STREAM
-from contracts.generation import POINTER, live_generation
+from contracts.generation import HEAD, POINTER, live_generation
 from contracts.ports import Entry
 from contracts.settings import AggregatorSettings
+from local.drain import drain_all
 from local.driver_checkpoint import KIND as CHECKPOINT_KIND
 from local.driver_checkpoint import Checkpoint, Checkpoints
+from local.foreign_control import note_head
 from local.line import LINE, drivers_of
+from local.runner import Line
 from ops.cli import app
 from ops.doctor import examine
 from ops.replay.promote import promote, rollback
@@ -67,16 +72,16 @@ def lost(settings: AggregatorSettings, name: str) -> Home:
     return home
 
 
-def refused_everywhere(home: Home, settings: AggregatorSettings, said: str) -> None:
+def refused_everywhere(home: Home, settings: AggregatorSettings, said: str, remedy: str = "candlewick restore") -> None:
     with pytest.raises(Unusable, match=said):
         drivers_of(home)
     for command in ("status", "drain"):
         done = CliRunner().invoke(app, [command, "--data-dir", settings.data_dir])
         assert (done.exit_code, done.stdout) == (1, "")
-        assert "candlewick restore" in done.stderr
+        assert remedy in done.stderr
     (fault,) = [finding for finding in examine(settings) if finding.state == "fault"]
     assert fault.check == "stores"
-    assert "candlewick restore" in fault.detail
+    assert remedy in fault.detail
 
 
 @pytest.mark.parametrize(("name", "stage"), [("log.db", "classifier"), ("items.db", "read-model")])
@@ -131,6 +136,45 @@ def test_a_control_that_was_lost_or_is_older_is_told(
         drivers_of(home)
 
 
+def test_buckets_that_are_older_than_the_rest_are_told(settings: AggregatorSettings) -> None:
+    """What was counted since would be missing for ever: the checkpoints say that it is done with."""
+    folder, home = Path(settings.data_dir), open_home(settings)
+    count(home, settings, 1)
+    close_home(settings)
+    shutil.copyfile(folder / "buckets.db", folder / "old")
+    home = open_home(settings)
+    count(home, settings, 2)
+    note_head(home)
+    assert drivers_of(home)
+    close_home(settings)
+    shutil.copyfile(folder / "old", folder / "buckets.db")
+    home = open_home(settings)
+    refused_everywhere(home, settings, "older than control.db", remedy="move it away")
+    close_home(settings)
+    (folder / "buckets.db").unlink()
+    home = open_home(settings)
+    assert drivers_of(home), "another file is built again"
+    note_head(home)
+    count(home, settings, 3)
+    note_head(home)
+    assert drivers_of(home)
+
+
+def test_whoever_drives_the_line_notes_how_far_it_came(settings: AggregatorSettings) -> None:
+    home = open_home(settings)
+    put_scored(home, [scored(1, "AAPL", BASE_MS, 0.3)])
+    with mock.patch.dict(os.environ):
+        drain_all(home, settings, lambda line: None)
+    drained = home.control.get(*HEAD).value
+    assert drained
+    assert drained["head"] == home.buckets.changes_head() != {}
+    line = Line(home, demo=False, sources=False)
+    count(home, settings, 2)
+    line.stop()
+    assert home.control.get(*HEAD).value != drained
+    assert "head" in [timer["name"] for timer in line.status()["timers"]]
+
+
 def test_candles_of_a_run_begun_since_the_backup_harm_nobody(settings: AggregatorSettings, tmp_path: Path) -> None:
     """Nobody reads them, and no run takes their name; also when it was killed before its first day was whole."""
     folder, home = Path(settings.data_dir), open_home(settings)
@@ -160,6 +204,7 @@ def test_a_directory_of_the_program_before_is_taken_over(settings: AggregatorSet
     close_home(settings)
     with closing(sqlite3.connect(Path(settings.data_dir) / "buckets.db")) as file, file:
         file.execute("DROP TABLE swap")
+        file.execute("DROP TABLE log")
         file.execute("PRAGMA user_version=1")
     home = open_home(settings)
     assert drivers_of(home)
