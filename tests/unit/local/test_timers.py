@@ -42,7 +42,7 @@ def fire(timer: ScheduleDriver) -> None:
 
 
 def test_which_there_are_and_how_often_they_fire(home: Home) -> None:
-    always = {"finalizer": 5 * MINUTE_MS, "trim": HOUR_MS}
+    always = {"finalizer": 5 * MINUTE_MS, "trim": HOUR_MS, "head": MINUTE_MS}
     every_ms = {name: timer.schedule.every_ms for name, timer in timers(home).items()}
     assert every_ms == always
     every_ms = {name: timer.schedule.every_ms for name, timer in timers(home, demo=True, sources=True).items()}
