@@ -173,7 +173,7 @@ def step(state: State, batch: Batch, now_ms: int, limits: Limits = DEFAULT_LIMIT
 
 
 class _Cascade:
-    """One batch working its way up: the buckets it touched, with their keys. Changed windows that end after
+    """One batch working its way up: the buckets it touched. Changed windows that end after
     `before_ms`, the watermark before the batch, are `opened`, by their end; the others are `revised`. Noted apart is
     what is rare: buckets that stay the `same`, groups added only `partly` (None: not at all). `forgotten`: a bucket was
     made anew that something above remembers; with `careful` set that cannot happen."""

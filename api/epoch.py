@@ -18,28 +18,26 @@ def generation_of(epoch: str) -> str:
     return epoch.partition(".")[0]
 
 
-def note_log(control: ControlStore, buckets: BucketStore, clock: Clock) -> None:
-    """Note that the change log begins now, unless it is noted: a page that was open over another log, of a demo or of
-    buckets that were built again, must not go on in this one. While a store is away the next process does it."""
-    with suppress(Transient, Conflict, Damaged):
-        name = buckets.log_name() if isinstance(buckets, NamedLog) else ""
-        noted, version = control.get(*LOG)
-        if noted is None or noted["name"] != name:
-            control.put(*LOG, {"name": name, "begun_at": iso_ms(clock.now_ms())}, version)
-
-
 def live_epoch(control: ControlStore) -> str:
     """The live generation and when the log was begun and it went live, added up: `g1.mjfbzrk0`. Live again after a
     rollback it is another epoch, since it holds what no change has told of. Raises `Transient`."""
-    pointer, version = control.get(*POINTER)
+    return _epoch(control, _begun_ms(control))
+
+
+def _begun_ms(control: ControlStore) -> int:
+    """When the change log was begun, 0 where nobody has noted it."""
     log = control.get(*LOG).value
+    return parse_ms(log["begun_at"]) if log else 0
+
+
+def _epoch(control: ControlStore, begun_ms: int) -> str:
+    pointer, version = control.get(*POINTER)
+    if not pointer:
+        return f"{FIRST_GENERATION}.{base36(begun_ms)}" if begun_ms else FIRST_GENERATION
+    # The instant and not the version, which counts what is filed of a swap too, and begins anew in a restored store.
+    swap = parse_ms(pointer["swapped_at"]) if "swapped_at" in pointer else version
     # Added, and not the later of them: a clock may have been set back between.
-    number = parse_ms(log["begun_at"]) if log else 0
-    if pointer:
-        # The instant and not the version, which counts what is filed of a swap too, and begins anew in a restored one.
-        number += parse_ms(pointer["swapped_at"]) if "swapped_at" in pointer else version
-    generation = pointer["generation"] if pointer else FIRST_GENERATION
-    return f"{generation}.{base36(number)}" if number else generation
+    return f"{pointer['generation']}.{base36(begun_ms + swap)}"
 
 
 class Epoch:
@@ -51,6 +49,13 @@ class Epoch:
         self._lock = threading.Lock()
         self._known: str | None = None
         self._checked_ms = float("-inf")
+        self._begun_ms: int | None = None
+        self._to_name: BucketStore | None = None
+
+    def name_log(self, buckets: BucketStore) -> None:
+        """Before the first look, note that the change log begins now, unless it is noted: a page that was open over
+        another log, of a demo or of buckets that were built again, must not go on in this one."""
+        self._to_name = buckets
 
     def current(self) -> str:
         """The live generation, as `identity` knows it. Raises `Transient`."""
@@ -84,7 +89,18 @@ class Epoch:
     def _ask(self) -> str:
         """The lock is held."""
         try:
-            self._known = live_epoch(self._control)
+            if self._begun_ms is None:
+                if self._to_name is not None:
+                    self._note_log(self._to_name)
+                self._begun_ms = _begun_ms(self._control)
+            self._known = _epoch(self._control, self._begun_ms)
         finally:
             self._checked_ms = self._clock.monotonic_ms()
         return self._known
+
+    def _note_log(self, buckets: BucketStore) -> None:
+        with suppress(Conflict, Damaged):  # another process was first; or the file is served as far as it can be read
+            name = buckets.log_name() if isinstance(buckets, NamedLog) else ""
+            noted, version = self._control.get(*LOG)
+            if noted is None or noted.get("name") != name:
+                self._control.put(*LOG, {"name": name, "begun_at": iso_ms(self._clock.now_ms())}, version)

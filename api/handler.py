@@ -9,7 +9,6 @@ from typing import Any, Final
 from mangum import Mangum
 
 from api.app import create_app
-from api.epoch import note_log
 from api.names import company_names
 from api.options import ApiOptions
 from api.problems import MEDIA_TYPE, problem
@@ -33,8 +32,8 @@ def adapter() -> Mangum:
     """Built at cold start, kept while warm."""
     settings = load(ApiOptions, os.environ)
     home = open_home(settings, env=os.environ)
-    note_log(home.control, home.buckets, home.clock)
     app = create_app(home, settings, names=company_names(), live=False)
+    app.state.services.epoch.name_log(home.buckets)
     return Mangum(app, lifespan="off", text_mime_types=TEXT)
 
 

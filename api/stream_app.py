@@ -15,7 +15,6 @@ from typing import Any
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.epoch import note_log
 from api.names import company_names
 from api.options import ApiOptions
 from api.server import bind, end_if_busy, make_server, settle_memory
@@ -32,8 +31,8 @@ def make_app() -> FastAPI:
     """The application over the home the environment names; it says farewell to its streams on SIGTERM."""
     settings = load(ApiOptions, os.environ)
     home = open_home(settings, env=os.environ)
-    note_log(home.control, home.buckets, home.clock)
     app = create_app(home, settings, names=company_names())
+    app.state.services.epoch.name_log(home.buckets)
     inner = app.router.lifespan_context
 
     @asynccontextmanager

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from api.app import create_app
-from api.epoch import note_log
 from api.names import company_names
 from api.options import ApiOptions
 from api.server import bind, end_if_busy, make_server, settle_memory
@@ -146,8 +145,8 @@ def run_up(
         env["CANDLEWICK_DEMO_NOTE"] = line.demo.note if line.demo else ""
         options = load(ApiOptions, env)
         names = company_names(symbol_table(load(ClassifierSettings, env)))
-        note_log(home.control, home.buckets, home.clock)
         app = create_app(home, options, line.status, names)
+        app.state.services.epoch.name_log(home.buckets)
         for name, action in (actions or {}).items():
             app.state.services.actions[name] = functools.partial(action, home, settings)
         try:

@@ -249,11 +249,11 @@ def export(
     """Buckets, events, articles or what was set aside, as JSON lines or parquet."""
     with plain_errors():
         from ops.export import export as run_export
-        from ops.progress import counter
+        from ops.progress import counter, output_is_file
 
         if as_json and form != "jsonl":
             raise BadRequest(f"--json and --format {form} contradict each other")
-        with counter("exporting", "rows", beside=out is not None or not sys.stdout.isatty()) as advance:
+        with counter("exporting", "rows", beside=out is not None or output_is_file()) as advance:
             count = run_export(home_of(data_dir)[0], what, form, out, subject, start, end, advance)
         say(f"{count:,} rows" + (f" in {out}" if out else ""))
 

@@ -11,6 +11,7 @@ import typer
 
 from contracts.errors import BadRequest, CandlewickError, Conflict
 
+STDIN: Final = 0
 STDOUT: Final = 1
 STDERR: Final = 2
 
@@ -47,11 +48,12 @@ def put_json(value: Any) -> None:
 
 
 def replace_closed_streams() -> None:
-    """Something to write to for each standard stream that the caller has closed (`>&-`): else the next file that is
-    opened, a database say, would take its number, and be what others write to."""
+    """Something to read from and write to for each standard stream that the caller has closed (`>&-`): else the next
+    file that is opened would take its number, here or in a child, and be what others write to."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR:
-        pass
+        os.set_inheritable(number, True)
     os.close(number)
+    sys.stdin = sys.stdin or os.fdopen(STDIN, closefd=False)
     sys.stdout = sys.stdout or os.fdopen(STDOUT, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(STDERR, "w", closefd=False)
 

@@ -158,7 +158,9 @@ def test_both_programs_know_the_names_of_companies(
     adapter.cache_clear()
     try:
         for make in (lambda: adapter().app, make_app):
-            assert make().state.services.names["AAPL"] == "Apple Inc."  # type: ignore[attr-defined]
+            services = make().state.services  # type: ignore[attr-defined]
+            assert services.names["AAPL"] == "Apple Inc."
+            services.epoch.refresh()
             assert shared.control.get(*LOG).value, "its change log has a name"
             shared.control.delete(*LOG)
     finally:
