@@ -162,3 +162,19 @@ describe("the selected candle", () => {
     expect(inSight(989)).toBe(true);
   });
 });
+
+it.each([[12], [600]])("leaves a view of %i places as wide as the reader made it, whatever late news changes", (width) => {
+  vi.useFakeTimers();
+  chart.show(state(null));
+  scale.frame();
+  // The reader's wheel: 48 px a place is the widest the library allows, 1.5 px the narrowest.
+  scale.shown = { from: 300, to: 300 + width };
+  host.dispatchEvent(new Event("wheel"));
+  vi.advanceTimersByTime(1_000);
+  // A late article revises one old candle.
+  const revised = places.map((slot, i) => (i === 5 ? { ...slot, bucket: bucketOf(5, { rev: 2 }) } : slot));
+  chart.show(state(null, revised));
+  scale.frame();
+  vi.useRealTimers();
+  expect([scale.shown?.from, scale.shown?.to]).toEqual([300, 300 + width]);
+});

@@ -81,6 +81,9 @@ visit("/?s=AAPL");
 start();
 const firstSaid = worker.posts[0];
 await settle();
+// What was answered first is asked for once more.
+await new Promise((resolve) => setTimeout(resolve, KEPT_FOR + 50));
+await settle();
 
 beforeEach(async () => {
   Object.assign(api, { held: false, down: "", generation: "g1" });

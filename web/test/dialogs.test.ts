@@ -153,3 +153,14 @@ describe("the palette", () => {
     expect(route.value.subject).toBe("tag:topic-4321");
   });
 });
+
+it("Enter that ends a composition picks nothing", async () => {
+  await open(paletteOpen);
+  const query = input()!;
+  query.value = "Grid";
+  query.dispatchEvent(new Event("input", { bubbles: true }));
+  await settle();
+  press(query, "Enter", { isComposing: true });
+  await settle();
+  expect([route.value.page, paletteOpen.value]).toEqual(["live", true]);
+});

@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { h } from "preact";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { go } from "../src/app/navigation.ts";
+import { followHistory, go } from "../src/app/navigation.ts";
 import { RecordFilters } from "../src/app/record_filters.tsx";
 import { prefs, route } from "../src/app/state.ts";
 import { hide, press, settle, show, visit } from "./page.ts";
@@ -150,4 +150,19 @@ describe("a ticker among the filters", () => {
     await settle();
     expect(field("Ticker").value).toBe("");
   });
+});
+
+it("says what the list is narrowed to, on the way back too", async () => {
+  followHistory();
+  await open("/records?hours=24");
+  const taken = (): HTMLInputElement => field("Taken in");
+  expect(taken().value).toBe("24");
+  taken().value = "range";
+  changed(taken());
+  await settle();
+  expect(taken().value).toBe("range");
+  history.back();
+  await settle();
+  expect(location.search).toBe("?hours=24");
+  expect([route.value.filters, taken().value]).toEqual([{ hours: "24" }, "24"]);
 });

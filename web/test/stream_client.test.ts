@@ -453,7 +453,7 @@ describe("a network that cuts, stalls, buffers, truncates and refuses", () => {
         const rest = server.rest("AAPL");
         const answer = parseSeries(rest);
         const older = rest.older_partials.map(parseBucket).filter((bucket) => bucket !== null);
-        if (answer !== null) state = reduce(state, { kind: "fetched", key: KEY, generation: answer.generation, buckets: [...older, ...answer.buckets], askedAtBreak: state.breaks, full: true });
+        if (answer !== null) state = reduce(state, { kind: "fetched", key: KEY, generation: answer.generation, buckets: [...older, ...answer.buckets], askedAtBreak: state.breaks, full: true, whole: answer.whole });
       }
       state = reduce(state, { kind: "updates", updates: rig.updates.splice(0) });
     };
@@ -483,4 +483,28 @@ describe("a network that cuts, stalls, buffers, truncates and refuses", () => {
       connections += rig.streams().length;
     }
   }, 60_000);
+});
+
+/** A proxy that holds back every stream: headers come, nothing else. Changes can be asked for. */
+const buffering: Handler = (url, _headers, signal) => {
+  if (url.includes("/stream")) return openBody(signal).response;
+  return Response.json({ epoch: "g1", cursor: "g1.0", resumed: true, events: [], more: false });
+};
+const gaps = (): number[] => {
+  const times = rig.calls.filter(({ url }) => url.includes("/changes")).map(({ at }) => at);
+  return times.slice(1).map((at, i) => at - (times[i] ?? 0));
+};
+
+it("a reader who changes what is shown while the page polls does not stop the polling", async () => {
+  await started(buffering, "g1.0");
+  await rig.clock.advance(40_000);
+  expect(rig.phase).toBe("polling");
+  rig.calls.length = 0;
+  for (const ticker of ["MSFT", "TSLA", "NVDA"]) {
+    await rig.clock.advance(4_500);
+    rig.client.setFilters({ subjects: [ticker as Subject], resolutions: ["1m"] }, true);
+    await rig.clock.advance(4_500);
+  }
+  expect(rig.streams().length, "tries of a stream within half a minute").toBeLessThanOrEqual(1);
+  expect(Math.max(...gaps())).toBeLessThanOrEqual(2_500);
 });

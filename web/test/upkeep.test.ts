@@ -5,6 +5,7 @@ import { retryNow, start } from "../src/app/controller.ts";
 import { failure, link, prefs, sync, watched } from "../src/app/state.ts";
 import { startUpkeep } from "../src/app/upkeep.ts";
 import { INITIAL_LINK, type PageMessage, type WorkerMessage } from "../src/model/protocol.ts";
+import { MAX_BUCKETS } from "../src/model/series.ts";
 import { seriesKey, type Subject } from "../src/model/subject.ts";
 import { seriesOf, type SeriesState } from "../src/model/sync.ts";
 import { ms } from "../src/model/units.ts";
@@ -206,3 +207,31 @@ it("tells the worker of the network, and that the page goes", () => {
   window.dispatchEvent(new Event("pagehide"));
   expect(worker.posts).toEqual([{ type: "network", online: navigator.onLine }, { type: "leave" }]);
 });
+
+it("what is kept of a row of the list stays bounded, however long the page is open", async () => {
+  const cache = new SeriesCache();
+  const key = seriesKey("MSFT" as Subject, "1m");
+  server.change("MSFT", 0, 0.5);
+  api.subjects = ["AAPL", "MSFT"];
+  prefs.value = { ...prefs.value, watched: ["AAPL", "MSFT"] as Subject[] };
+  visit("/?s=AAPL");
+  await vi.advanceTimersByTimeAsync(1_000);
+  attach();
+  await vi.advanceTimersByTimeAsync(1_000);
+  const [one] = row("MSFT").buckets;
+  if (one === undefined) throw new Error("nothing of MSFT");
+  const at = (i: number) => ({ ...one, start: ms(one.start + i * 60_000), end: ms(one.end + i * 60_000) });
+  expect(row("MSFT").stale, "a row is never loaded whole").toBe(true);
+  const sizes: number[] = [];
+  for (let day = 0; day < 4; day++) {
+    for (let part = 0; part < 4; part++) {
+      const updates = [...Array(360).keys()].map((i) => ({ key, bucket: at(1 + day * 1_440 + part * 360 + i), origin: null }));
+      worker.say({ type: "updates", updates });
+      await vi.advanceTimersByTimeAsync(6_000);
+    }
+    const read = cache.read(key);
+    await vi.advanceTimersByTimeAsync(1_000);
+    sizes.push((await read)?.buckets.length ?? 0);
+  }
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(MAX_BUCKETS);
+}, 60_000);

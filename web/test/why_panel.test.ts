@@ -144,3 +144,30 @@ describe("the articles of a candle", () => {
     expect(title()).toBe("read by g1");
   });
 });
+
+it("articles that were refused are asked for again once the server is back, though its changes are polled", async () => {
+  vi.useFakeTimers();
+  answer("g1");
+  api.refuses = true;
+  visit(`/?s=AAPL&at=${new Date(bucketOf(0).start).toISOString().replace(".000Z", "Z")}`);
+  link.value = { ...INITIAL_LINK, phase: "waiting", failures: 3 };
+  void show(WhyPanel);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(document.querySelector(".panel-note")?.textContent).toContain("could not be loaded");
+  api.refuses = false;
+  link.value = { ...INITIAL_LINK, phase: "polling", heardAt: ms(Date.now()) };
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect(document.querySelector(".panel-note")?.textContent ?? "").not.toContain("could not be loaded");
+  expect(title()).toBe("read by g1");
+});
+
+it("the focus is somewhere after the newest candle was asked for", async () => {
+  answer("g1");
+  visit(`/?s=AAPL&at=${new Date(bucketOf(0).start).toISOString().replace(".000Z", "Z")}`);
+  await show(WhyPanel);
+  const button = [...document.querySelectorAll<HTMLElement>("button")].find((each) => each.textContent === "Newest")!;
+  button.focus();
+  button.click();
+  await settle();
+  expect(document.activeElement).not.toBe(document.body);
+});

@@ -96,6 +96,7 @@ export function Palette() {
     else void told.then((text) => (said.value = text));
   };
   const onKey = (event: KeyboardEvent): void => {
+    if (event.isComposing) return;
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (event.key === "Enter") pick(found[place]);
     else if (step === undefined || found.length === 0) return;

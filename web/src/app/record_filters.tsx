@@ -182,7 +182,7 @@ function TimeField() {
   const { filters } = route.value;
   const hasRange = filters.from !== undefined || filters.to !== undefined;
   const asked = useSignal(false);
-  const ranged = hasRange || asked.value;
+  const ranged = hasRange || (asked.value && filters.hours === undefined);
   const value = ranged ? RANGE : (filters.hours ?? "");
   const choose = (text: string): void => {
     asked.value = text === RANGE;

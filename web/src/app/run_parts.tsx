@@ -22,12 +22,11 @@ export function RunState({ state }: { state: string }) {
 }
 
 export function RunProgress({ run }: { run: Run }) {
-  const share = run.unitsTotal === 0 ? 0 : run.unitsDone / run.unitsTotal;
   return (
     <span class="run-progress">
-      <progress max={1} value={share} aria-label={`Progress of ${run.id}`} />
+      <progress max={run.unitsTotal || 1} value={run.unitsDone} aria-label={`Progress of ${run.id}`} />
       <span>
-        {Math.floor(share * 100)} %<span class="muted"> · {countText(run.unitsDone)} of {countText(run.unitsTotal)} units</span>
+        {Math.floor((100 * run.unitsDone) / (run.unitsTotal || 1))} %<span class="muted"> · {countText(run.unitsDone)} of {countText(run.unitsTotal)} units</span>
       </span>
     </span>
   );

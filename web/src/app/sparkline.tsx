@@ -28,6 +28,7 @@ export function Sparkline({ buckets, tone }: SparklineProps) {
     const before = shown[i - 1];
     const jump = before === undefined || bucket.start - before.end > far;
     path += `${jump ? "M" : "L"}${x(bucket)} ${y(bucket)}`;
+    if (jump) path += "h0"; // alone it is a dot
   });
   return (
     <svg class={`spark tone-${tone}`} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} aria-hidden="true" focusable="false">

@@ -2,6 +2,7 @@ import { computed, effect, untracked } from "@preact/signals";
 import type { Bucket } from "../model/bucket.ts";
 import { QUIET_AFTER } from "../model/health.ts";
 import { neighboursOf } from "../model/resolution.ts";
+import { MAX_BUCKETS } from "../model/series.ts";
 import { findRevisions, rememberRevisions } from "../model/revisions.ts";
 import { seriesKey, splitKey } from "../model/subject.ts";
 import { seriesOf } from "../model/sync.ts";
@@ -57,7 +58,7 @@ async function save(): Promise<void> {
     if (series.generation !== keptGeneration) await cache.keepOnly((keptGeneration = series.generation));
     const kept = series.stale ? await cache.read(key) : null;
     const before = kept?.generation === series.generation ? beginningOf(kept.buckets, series.buckets) : [];
-    await cache.write(key, series.generation, [...before, ...series.buckets], ms(Date.now()));
+    await cache.write(key, series.generation, [...before, ...series.buckets].slice(-MAX_BUCKETS), ms(Date.now()));
   }
 }
 

@@ -93,7 +93,7 @@ function useArticles(bucket: Bucket | null): CandleArticles | null {
   const { generation, stale } = selectedSeries.value;
   const start = bucket?.start ?? null;
   const breaks = useComputed(() => sync.value.breaks).value;
-  const open = useComputed(() => link.value.phase === "open").value;
+  const open = useComputed(() => link.value.phase === "open" || link.value.phase === "polling").value;
   // Revisions of two generations cannot be compared: the same number may stand for other articles.
   const found = useMemo(() => (key === null || start === null ? null : new CandleArticles(key, start)), [key, start, generation]);
   useEffect(() => () => found?.stop(), [found]);
@@ -166,6 +166,13 @@ function Articles({ found, bucket }: { found: CandleArticles; bucket: Bucket }) 
   );
 }
 
+/** The button goes with the choice, so the keyboard moves to the one beside it. */
+function chooseNewest(event: Event): void {
+  const button = event.currentTarget as HTMLElement;
+  (button.previousElementSibling as HTMLElement).focus();
+  selectCandle(null);
+}
+
 export function WhyPanel() {
   const bucket = focus.value;
   const found = useArticles(bucket);
@@ -178,7 +185,7 @@ export function WhyPanel() {
         <div class="why-steps">
           <button type="button" class="icon-button" aria-label="Earlier candle" onClick={() => stepCandle(-1)}>‹</button>
           <button type="button" class="icon-button" aria-label="Later candle" onClick={() => stepCandle(1)}>›</button>
-          {chosen && <button type="button" class="link-button" onClick={() => selectCandle(null)}>Newest</button>}
+          {chosen && <button type="button" class="link-button" onClick={chooseNewest}>Newest</button>}
         </div>
       </div>
       {bucket === null ? (

@@ -1,4 +1,4 @@
-import { DAY, type E4, e4ToPolarity, HOUR, MINUTE, type Ms, SECOND } from "./units.ts";
+import { DAY, type E4, e4ToPolarity, HOUR, MINUTE, type Ms, ms, SECOND } from "./units.ts";
 
 export type Zone = "local" | "utc";
 
@@ -39,9 +39,9 @@ export function countdownText(left: Ms): string {
 
 /** `340 ms`, `2.4 s`, `5 min`. */
 export function latencyText(latency: Ms): string {
-  if (latency < SECOND) return `${Math.round(latency)} ms`;
-  if (latency < MINUTE) return `${countText(Math.round(latency / 100) / 10)} s`;
-  return ageText(latency);
+  if (Math.round(latency) < SECOND) return `${Math.round(latency)} ms`;
+  const tenths = Math.round(latency / 100);
+  return tenths < 600 ? `${countText(tenths / 10)} s` : ageText(ms(Math.max(latency, MINUTE)));
 }
 
 const shiftAt = (at: number): number => new Date(at).getTimezoneOffset();

@@ -72,6 +72,10 @@ function withSeries(state: SyncState, changes: Iterable<[SeriesKey, SeriesState]
 /** What the stream has brought since the newest break to a series that no answer has confirmed. */
 const streamed = (series: SeriesState): readonly Bucket[] => (series.fromCache ? series.unconfirmed : series.buckets);
 
+/** What begins before the candles that were answered would stand behind a hole that looks like a time without news. */
+const notBefore = (first: Bucket | undefined, list: readonly Bucket[]): readonly Bucket[] =>
+  first === undefined ? list : list.filter(({ start }) => start >= first.start);
+
 function fetched(state: SyncState, input: Extract<SyncInput, { kind: "fetched" }>): SyncState {
   // Processes of the server learn of another live generation one after the other; what a late one says is of the past.
   if (!mayConfirm(state, input.generation)) return state;
@@ -83,13 +87,15 @@ function fetched(state: SyncState, input: Extract<SyncInput, { kind: "fetched" }
   const fresh = input.full && !outdated;
   // Revisions of an unconfirmed state may be those of another log, and after its end windows may have passed unseen.
   const dropped = replaced || (before.fromCache && !outdated);
+  const known = dropped ? before.unconfirmed : before.buckets;
+  const first = outdated || input.whole === true || (!dropped && isAnswered(before)) ? undefined : input.buckets[0];
   const after: SeriesState = {
-    buckets: applyBuckets(dropped ? before.unconfirmed : before.buckets, input.buckets).buckets,
+    buckets: applyBuckets(notBefore(first, known), input.buckets).buckets,
     generation: input.generation,
     stale: !fresh && (before.stale || replaced),
     fromCache: outdated,
     unconfirmed: outdated ? streamed(before) : [],
-    whole: (fresh && input.whole === true) || (!dropped && before.whole),
+    whole: (!outdated && input.whole === true) || (!dropped && before.whole),
   };
   return withSeries(state, [[input.key, after]]);
 }
@@ -113,7 +119,7 @@ function updates(state: SyncState, list: readonly BucketUpdate[]): SyncState {
   const changes: [SeriesKey, SeriesState][] = [];
   for (const [key, incoming] of grouped) {
     const before = seriesOf(state, key);
-    const applied = applyBuckets(before.buckets, incoming);
+    const applied = applyBuckets(before.buckets, isAnswered(before) && !before.whole ? notBefore(before.buckets[0], incoming) : incoming);
     if (applied.changedFrom === null && !before.fromCache) continue;
     // Revisions of two generations cannot be compared, so every update is kept until the server has confirmed one.
     const unconfirmed = before.fromCache ? applyBuckets(before.unconfirmed, incoming).buckets : before.unconfirmed;

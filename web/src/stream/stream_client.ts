@@ -296,7 +296,7 @@ export class StreamClient {
       this.#deliver(answer.events);
       if (!answer.more) await this.#sleep(POLL_EVERY);
     }
-    if (clock.now() >= this.#noStreamBefore) this.#update({ failures: FAILURES_BEFORE_POLLING - 1 });
+    if (!signal.aborted && clock.now() >= this.#noStreamBefore) this.#update({ failures: FAILURES_BEFORE_POLLING - 1 });
   }
 
   /** A poll tells the time in whole seconds, so what a heartbeat told to the millisecond stands while the two agree. */
