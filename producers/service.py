@@ -30,12 +30,16 @@ from producers.publisher import Publisher
 from producers.source_state import (
     after_answer,
     after_failure,
+    ahead_note,
+    arrived,
     asked,
     asks_early,
     key_mark,
     late_note,
     next_due_ms,
+    refused_note,
     remembered,
+    remembered_as,
     set_up,
     without_key,
 )
@@ -247,8 +251,9 @@ class ProducerService:
 
     def _fetch(self, known: Known, watched: Sequence[str]) -> Fetched:
         source, cursor = known.source, known.state.get("cursor") or {}
-        request = Request(source, cursor, self._web, self._secrets, self._clock.now_ms(), tuple(watched))
-        return adapter(source.kind)(request)
+        asked_ms = self._clock.now_ms()
+        fetched = adapter(source.kind)(Request(source, cursor, self._web, self._secrets, asked_ms, tuple(watched)))
+        return arrived(fetched, asked_ms, self._clock.now_ms())
 
     def _refreshed(self, known: Known) -> Known:
         """What is known of a source now: an answer may come rounds after it was asked for."""
@@ -278,7 +283,7 @@ class ProducerService:
         source, state, now_ms = known.source, known.state, self._clock.now_ms()
         seen = set(state.get("seen", ()))
         chosen, folded = newest_of_each(fetched.articles)
-        articles = {remembered(each.article_id): each for each in chosen}
+        articles = {remembered_as(each): each for each in chosen}
         rejects = {remembered(digest_key(each.data)): each for each in fetched.rejected}
         fresh = {each.article_id: each for name, each in articles.items() if name not in seen}
         bad = {digest_key(each.data): each for name, each in rejects.items() if name not in seen}
@@ -289,7 +294,8 @@ class ProducerService:
         self._keep_opinions(source, [each for each in fetched.opinions if each["article_id"] in fresh], now_ms)
         # What came late is told until something new comes.
         came_late = late_note(fresh.values(), self._lateness_ms) if fresh else state.get("came_late")
-        fetched = fetched._replace(note=notes(fetched.note, folded, came_late))
+        refused = refused_note(len(rejects), len(articles) + len(rejects))
+        fetched = fetched._replace(note=notes(fetched.note, folded, ahead_note(chosen), refused, came_late))
         told = [*articles, *rejects]
         following = after_answer(
             dict(state) | {"came_late": came_late}, fetched, told, published, known.asked_ms, now_ms

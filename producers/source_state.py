@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from contracts.events import RawArticle
+from contracts.events import FUTURE_TOLERANCE_MS, RawArticle
+from contracts.instants import iso_ms
 from contracts.resolution import HOUR_MS, MINUTE_MS, late_from_ms
 from contracts.settings import PREFIX
 from producers.fetch import FetchFailed, OverBudget
@@ -50,6 +51,40 @@ def late_note(articles: Collection[RawArticle], lateness_ms: int) -> str | None:
         return None
     told = f"{late:,} of {len(articles):,} new articles came over {lateness_ms / HOUR_MS:g} h after their publication"
     return f"{told}; what is later than {PREFIX}ALLOWED_LATENESS_MS does not count"
+
+
+def arrived(fetched: Fetched, asked_ms: int, now_ms: int) -> Fetched:
+    """What was asked for at an instant and is there now. One round may take minutes: what was published meanwhile and
+    stamped as ingested when it began would be from the future."""
+    began, now = iso_ms(asked_ms), iso_ms(now_ms)
+    stamped = [
+        each.model_copy(update={"ingested_at": now}) if each.ingested_at == began else each for each in fetched.articles
+    ]
+    return fetched._replace(articles=tuple(stamped)) if now != began else fetched
+
+
+def is_ahead(article: RawArticle) -> bool:
+    """Whether it will be refused as from the future."""
+    return article.published_ms > article.ingested_ms + FUTURE_TOLERANCE_MS
+
+
+def remembered_as(article: RawArticle) -> str:
+    """What is remembered of an article. One that is dated ahead is news once more when its time has come."""
+    return remembered(f"{article.article_id} ahead" if is_ahead(article) else article.article_id)
+
+
+def ahead_note(articles: Collection[RawArticle]) -> str | None:
+    """What to say of articles that are dated ahead."""
+    ahead = [each.published_ms for each in articles if is_ahead(each)]
+    if not ahead:
+        return None
+    said = f"{len(ahead):,} of {len(articles):,} articles are dated in the future, up to {iso_ms(max(ahead))}"
+    return f"{said}: its clock or its time zone is wrong; they count when they are told again then"
+
+
+def refused_note(refused: int, told: int) -> str | None:
+    """What to say of records that no article could be made of."""
+    return f"{refused:,} of {told:,} records are refused: `candlewick quarantine list` says why" if refused else None
 
 
 def key_mark(*secrets: str) -> str:
@@ -117,12 +152,17 @@ def after_answer(
         "state": "gone" if fetched.gone else "healthy",
         "last_attempt_ms": now_ms,
         "last_success_ms": now_ms,
-        "next_due_ms": now_ms if fetched.more else max(asked_ms + every_ms, now_ms + every_ms // PAUSE_SHARE),
+        "next_due_ms": now_ms if fetched.more else _turn_after(asked_ms, every_ms, now_ms),
         "failures": [],
         "refused_key": None,
         "error": "the source says it is gone (HTTP 410)" if fetched.gone else None,
         "note": _short(notes(fetched.note, forgotten if walked > MAX_SEEN else None)),
     }
+
+
+def _turn_after(asked_ms: int, every_ms: int, now_ms: int) -> int:
+    """Counted from when it was asked, unless the clock was ahead then, or the answer took nearly as long."""
+    return min(max(asked_ms + every_ms, now_ms + every_ms // PAUSE_SHARE), now_ms + 2 * every_ms)
 
 
 def _remembering(before: Sequence[str], told: Sequence[str], walk: int) -> list[str]:

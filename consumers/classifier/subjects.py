@@ -35,7 +35,8 @@ NOISY_SOURCES: Final = frozenset({"tiingo"})
 MAX_WATCHED_TAGS: Final = 20
 
 _WORD: Final = re.compile(r"[^\W_]+(?:[.&'][^\W_]+)*|&")
-_CASHTAG: Final = re.compile(r"(?<![\w$])\$([A-Z][A-Z0-9]{0,5}(?:[.\-][A-Z])?)(?![\w])")
+#: Not what amounts are in: `Revenue ($M)`.
+_CASHTAG: Final = re.compile(r"(?<![\w$])(?!(?<=\()\$[KMB]\))\$([A-Z][A-Z0-9]{0,5}(?:[.\-][A-Z])?)(?![\w])")
 #: Not where a source cut its text: `(NASDAQ: AA…` is no ticker.
 _LISTED: Final = re.compile(
     r"\b(?i:NASDAQ|NYSE|AMEX|OTC)(?i:\s?(?:American|Arca|MKT|GS|GM|CM))?\s?:\s?"

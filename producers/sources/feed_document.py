@@ -53,10 +53,16 @@ def feed_document(body: bytes, content_type: str) -> bytes:
 
 
 def _text(body: bytes, content_type: str) -> str:
-    """The text by its mark, the header, its declaration, or what it looks like."""
+    """The text by its mark, as UTF-8, by the header, its declaration, or what it looks like."""
     for mark, encoding in _MARKS:
         if body.startswith(mark):
             return body.decode(encoding, "replace").lstrip("\ufeff")
+    if not body.isascii():
+        try:
+            # Whatever the header says (a server's default, mostly): no other text of any length reads as UTF-8.
+            return body.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
     declared = _DECLARED.search(body[:_PROLOGUE_BYTES].decode("latin-1"))
     told = _CHARSET.search(content_type)
     for found in (told, declared):

@@ -16,7 +16,7 @@ and `modified` (without paging), `since_ms` (with `since`), and of an unfinished
 import hashlib
 import re
 from collections.abc import Container, Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import unquote_plus, urljoin
 
 import msgspec
@@ -52,19 +52,22 @@ class FromSecrets(BaseModel):
     before: str = ""
 
 
+Where = Annotated[str, Field(min_length=1)]
+
+
 class Fields(BaseModel):
     """Where a record has what an article needs: a path (`name.first`, `tags.0`) or a text with paths in braces."""
 
     model_config = ConfigDict(extra="forbid")
 
-    id: str | None = None
-    title: str
-    text: str | None = None
-    url: str | None = None
-    time: str | None = None
-    author: str | None = None
-    publisher: str | None = None
-    tickers: str | None = None
+    id: Where | None = None
+    title: Where
+    text: Where | None = None
+    url: Where | None = None
+    time: Where | None = None
+    author: Where | None = None
+    publisher: Where | None = None
+    tickers: Where | None = None
 
 
 class Paging(BaseModel):

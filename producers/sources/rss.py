@@ -124,13 +124,13 @@ def _fetched(request: Request, feed: Any, cursor: dict[str, Any]) -> Fetched:
     return Fetched(tuple(articles), tuple(rejected), cursor, note=note)
 
 
-def _published_at(entry: Any, url: str | None, now_ms: int) -> str:
+def _published_at(entry: Any, named: bool, now_ms: int) -> str:
     """The instant an entry tells; of a year no calendar has, which feedparser lets through, a text that is none.
 
     An entry without one, or a fresh one whose instant would be a guess (its zone is `BST`, `ET` or none, or it is
-    written as nobody else does), is news when it is first met; its link keeps its identity on the next fetch.
+    written as nobody else does) or in the future, is news when it is first met: its link or guid keeps its identity.
     """
-    first_met = iso_ms(now_ms) if url else ""
+    first_met = iso_ms(now_ms) if named else ""
     # Past feedparser's own look-up, which takes one of the two for the other and warns that it will not for ever.
     for name in ("published", "updated"):
         told_ms, guess = zoned_ms(str(dict.get(entry, name) or "")), dict.get(entry, f"{name}_parsed")
@@ -145,7 +145,7 @@ def _published_at(entry: Any, url: str | None, now_ms: int) -> str:
         guessed_at = iso_ms(guess_ms)
     except ValueError:
         return f"year {guess.tm_year}"
-    return first_met if url and abs(guess_ms - now_ms) <= DAY_MS else guessed_at
+    return first_met if named and guess_ms >= now_ms - DAY_MS else guessed_at
 
 
 def _no_names(request: Request, feed: Any) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def _fields(request: Request, feed: Any, entry: Any, cursor: Mapping[str, Any]) 
     link, guid = _address(entry)
     url = link or (guid if _is_web(guid) else None)
     identity = _identity(source.name, _permalink(guid, link)) if url else None
-    if guid and identity in cursor.get("shared", ()):
+    if (guid and not url) or (guid and identity in cursor.get("shared", ())):
         identity = article_id(source.name, None, _own_name(guid), 0)
     elif link and identity in cursor.get("common", ()):
         identity = _identity(source.name, link)
@@ -192,7 +192,7 @@ def _fields(request: Request, feed: Any, entry: Any, cursor: Mapping[str, Any]) 
         "publisher": publisher[:200],
         "author": plain_text(str(entry.get("author") or ""))[:300] or None,
         "language": str(feed.feed.get("language") or "")[:20] or None,
-        "published_at": _published_at(entry, url, request.now_ms),
+        "published_at": _published_at(entry, bool(url or guid), request.now_ms),
         "ingested_at": iso_ms(request.now_ms),
         "tickers": source.tickers,
         "tags": source.tags,

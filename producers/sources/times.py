@@ -1,6 +1,7 @@
 """Times as sources and files write them."""
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -10,6 +11,9 @@ from contracts.instants import iso_ms, parse_ms
 from contracts.resolution import HOUR_MS, MINUTE_MS
 
 MAX_CHARACTERS: Final = 60
+#: Of seconds and milliseconds since 1970, from 2001 to 2286.
+_SINCE_1970_DIGITS: Final = (10, 13)
+_SLASHED: Final = re.compile(r"\A(\d{4})/(\d\d)/(\d\d)(?=[ T])")
 #: Zones that mean one thing everywhere, in hours: what RFC 822 names, and a few more.
 _HOURS: Final = {
     "Z": 0, "UT": 0, "UTC": 0, "GMT": 0, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8,
@@ -31,24 +35,31 @@ def iso_time(value: object) -> str:
     if isinstance(value, datetime):
         return _in_utc(value)
     text = str(value).strip()
+    at_ms = _since_1970_ms(text)
+    if at_ms is None:
+        at_ms = zoned_ms(text)
+    if at_ms is not None:
+        return iso_ms(at_ms)
+    if "," in text[:5]:
+        with suppress(ValueError, OverflowError):  # no instant that a calendar has
+            return _in_utc(parsedate_to_datetime(text))
+    return text
+
+
+def _since_1970_ms(text: str) -> int | None:
+    """Milliseconds of seconds or milliseconds since 1970."""
     try:
         number = float(text)
     except ValueError:
-        number = -1.0
-    if 0 < number < 1e14:
-        return iso_ms(round(number if number > 1e11 else number * 1000))
-    if "," in text[:5]:
-        try:
-            return _in_utc(parsedate_to_datetime(text))
-        except (ValueError, OverflowError):
-            return text  # no instant that a calendar has
-    at_ms = zoned_ms(text)
-    return text if at_ms is None else iso_ms(at_ms)
+        return None
+    return round(number if number > 1e11 else number * 1000) if 0 < number < 1e14 else None
 
 
 def zoned_ms(text: str) -> int | None:
-    """Milliseconds UTC of an ISO or RFC 822 time as feeds write them; None when it is another form, has no zone that
-    means one thing, or is no instant that a calendar has."""
+    """Milliseconds UTC of an ISO or RFC 822 time as feeds write them, or of seconds since 1970; None when it is another
+    form, has no zone that means one thing, or is no instant that a calendar has."""
+    if text.strip().isdecimal() and len(text.strip()) in _SINCE_1970_DIGITS:
+        return _since_1970_ms(text)
     found = _ZONED.fullmatch(text.strip()[: MAX_CHARACTERS + 1])
     if not found:
         return None
@@ -68,6 +79,7 @@ def zoned_ms(text: str) -> int | None:
 
 def _utc_ms(text: str) -> int | None:
     """A time without a zone as if it were in UTC."""
+    text = _SLASHED.sub(r"\1-\2-\3", text)
     try:
         return parse_ms(f"{text}Z")
     except BadEvent:
