@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { toSlots } from "../src/model/slots.ts";
-import type { Ms } from "../src/model/units.ts";
+import { e4, type Ms } from "../src/model/units.ts";
 import { CandleChart, type ChartState } from "../src/view/chart.ts";
 import { followHands } from "../src/view/hands.ts";
 import { bucketOf } from "./fake_server.ts";
@@ -21,13 +21,16 @@ const scale = vi.hoisted(() => ({
   },
 }));
 
+/** Where the dotted line of the newest price has stood. */
+const prices = vi.hoisted(() => [] as number[]);
 type Hand = (param: Record<string, unknown>) => void;
 /** What the library tells of the reader's hand. */
 const hand = vi.hoisted(() => ({ move: (_: Record<string, unknown>): void => undefined, click: (_: Record<string, unknown>): void => undefined }));
 
 vi.mock("lightweight-charts", () => {
   const nothing = (): void => undefined;
-  const series = () => ({ applyOptions: nothing, setData: nothing, update: nothing, priceScale: () => ({ applyOptions: nothing }), createPriceLine: () => ({ applyOptions: nothing }) });
+  const priceLine = (given: { price: number }) => ({ applyOptions: priceLine, at: prices.push(given.price) });
+  const series = () => ({ applyOptions: nothing, setData: nothing, update: nothing, priceScale: () => ({ applyOptions: nothing }), createPriceLine: priceLine });
   const timeScale = {
     width: () => 1_000,
     options: () => ({ barSpacing: 10 }),
@@ -177,4 +180,12 @@ it.each([[12], [600]])("leaves a view of %i places as wide as the reader made it
   scale.frame();
   vi.useRealTimers();
   expect([scale.shown?.from, scale.shown?.to]).toEqual([300, 300 + width]);
+});
+
+it("draws the dotted line at the newest candle that has begun", () => {
+  const slots = toSlots([bucketOf(0, { close: e4(4_000) }), bucketOf(1, { close: e4(-9_000) })], 60_000 as Ms);
+  chart.show({ ...state(null, slots), liveStart: startOf(0) });
+  expect(prices.at(-1)).toBe(0.4);
+  chart.show({ ...state(null, slots), liveStart: null });
+  expect(prices.at(-1)).toBe(-0.9);
 });

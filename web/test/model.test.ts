@@ -69,19 +69,19 @@ describe("bucket", () => {
 describe("series", () => {
   it("stays ascending and bounded", () => {
     const many = Array.from({ length: MAX_BUCKETS + 10 }, (_, i) => bucketOf((i * 7_919) % (MAX_BUCKETS + 10)));
-    const { buckets } = applyBuckets([], many);
+    const buckets = applyBuckets([], many);
     expect(buckets.length).toBe(MAX_BUCKETS);
     expect(buckets.every((bucket, i) => i === 0 || (buckets[i - 1]?.start ?? 0) < bucket.start)).toBe(true);
     expect(buckets[0]?.start).toBe(bucketOf(10).start);
   });
 
-  it("says where it changed, and nothing when nothing changed", () => {
-    const base = applyBuckets([], [bucketOf(1), bucketOf(3)]).buckets;
-    expect(applyBuckets(base, [bucketOf(3, { rev: 2 })]).changedFrom).toBe(1);
-    expect(applyBuckets(base, [bucketOf(2)]).changedFrom).toBe(1);
-    const same = applyBuckets(base, [bucketOf(1)]);
-    expect(same.changedFrom).toBeNull();
-    expect(same.buckets).toBe(base);
+  it("takes what is newer, and is the same when nothing is", () => {
+    const base = applyBuckets([], [bucketOf(3), bucketOf(1)]);
+    const revised = bucketOf(3, { rev: 2 });
+    expect(applyBuckets(base, [revised])).toEqual([bucketOf(1), revised]);
+    expect(applyBuckets(base, [bucketOf(2)])).toEqual([bucketOf(1), bucketOf(2), bucketOf(3)]);
+    expect(applyBuckets(base, [bucketOf(1)])).toBe(base);
+    expect(applyBuckets([bucketOf(1), revised], [bucketOf(3)])).toEqual([bucketOf(1), revised]);
   });
 
   it("finds the bucket that starts at a time, and none in a gap", () => {
@@ -204,21 +204,21 @@ describe("places of the axis", () => {
   });
 
   it("gives a short series the whole width, until the reader has chosen a span", () => {
-    expect(barsFor(null, ms(60_000), 1_000, 40)).toBe(40);
-    expect(barsFor(null, ms(60_000), 1_000, 3)).toBe(MIN_BARS);
-    expect(barsFor(null, ms(60_000), 1_000, 5_000)).toBe(1_000 / COMFORTABLE_BAR);
-    expect(barsFor({ from: ms(0), to: ms(6_000_000), follow: true }, ms(60_000), 1_000, 40)).toBe(100);
+    expect(barsFor(null, ms(60_000), 1_000, 40, COMFORTABLE_BAR)).toBe(40);
+    expect(barsFor(null, ms(60_000), 1_000, 3, COMFORTABLE_BAR)).toBe(MIN_BARS);
+    expect(barsFor(null, ms(60_000), 1_000, 5_000, COMFORTABLE_BAR)).toBe(1_000 / COMFORTABLE_BAR);
+    expect(barsFor({ from: ms(0), to: ms(6_000_000), follow: true }, ms(60_000), 1_000, 40, COMFORTABLE_BAR)).toBe(100);
   });
 });
 
 describe("view", () => {
   it("keeps the span of time as far as it is readable", () => {
     const hour = { from: ms(0), to: ms(3_600_000), follow: false };
-    expect(barsFor(hour, ms(60_000), 900)).toBe(60);
-    expect(barsFor(hour, ms(86_400_000), 900)).toBe(MIN_BARS);
-    expect(barsFor({ ...hour, to: ms(86_400_000 * 30) }, ms(60_000), 900)).toBe(MAX_BARS);
-    expect(barsFor(null, ms(60_000), 900)).toBe(90);
-    expect(barsFor(null, ms(60_000), 100)).toBe(MIN_BARS);
+    expect(barsFor(hour, ms(60_000), 900, Infinity, COMFORTABLE_BAR)).toBe(60);
+    expect(barsFor(hour, ms(86_400_000), 900, Infinity, COMFORTABLE_BAR)).toBe(MIN_BARS);
+    expect(barsFor({ ...hour, to: ms(86_400_000 * 30) }, ms(60_000), 900, Infinity, COMFORTABLE_BAR)).toBe(MAX_BARS);
+    expect(barsFor(null, ms(60_000), 900, Infinity, COMFORTABLE_BAR)).toBe(90);
+    expect(barsFor(null, ms(60_000), 100, Infinity, COMFORTABLE_BAR)).toBe(MIN_BARS);
   });
 
   it("knows the neighbours of every resolution", () => {

@@ -4,10 +4,8 @@ import { h } from "preact";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RunOverlay } from "../src/app/run_overlay.tsx";
 import { focus, hovered, prefs, route, selectedSeries, sync } from "../src/app/state.ts";
-import { stepCandle } from "../src/app/stepping.ts";
 import { WhyPanel } from "../src/app/why_panel.tsx";
 import { MAX_BUCKETS } from "../src/model/series.ts";
-import { toSlots } from "../src/model/slots.ts";
 import { seriesKey, type Subject } from "../src/model/subject.ts";
 import { INITIAL_SYNC, reduce } from "../src/model/sync.ts";
 import { e4, formatIso, type Ms } from "../src/model/units.ts";
@@ -322,31 +320,4 @@ describe("the overlay of two generations", () => {
     await open(505);
     expect(document.querySelector("[data-testid=spoken]")?.textContent).toContain("1 article;");
   });
-});
-
-/** A backfill (or news as late as is allowed) changes a window that lies before those that are loaded. */
-const late = (): void => {
-  sync.value = reduce(sync.value, { kind: "updates", updates: [{ key: KEY, bucket: bucketOf(10, { rev: 2 }), origin: null }] });
-};
-
-it("a candle between late news and the loaded candles is asked for, not denied", async () => {
-  late();
-  visit(`/?s=AAPL&at=${startOf(200)}`);
-  await show(WhyPanel);
-  await settle();
-  await settle();
-  expect(focus.value?.start).toBe(bucketOf(200).start);
-});
-
-it("the chart shows no time without news where the server has a candle in every window", async () => {
-  late();
-  const empty = toSlots(selectedSeries.value.buckets, 60_000 as Ms).filter(({ bucket }) => bucket === null).length;
-  expect(empty).toBe(0);
-});
-
-it("the keys do not step over candles that the server has", async () => {
-  late();
-  visit(`/?s=AAPL&at=${startOf(OLDEST_LOADED)}`);
-  stepCandle(-1);
-  expect(route.value.at).toBe(bucketOf(OLDEST_LOADED).start); // the first of those without a hole behind it
 });

@@ -13,6 +13,6 @@ it.each([[29, 100, 29], [58, 100, 58], [7, 25, 28], [0, 0, 0]])("%i of %i units 
   expect(root.textContent).toMatch(new RegExp(`^${percent} %`));
 });
 
-it.each([[999.4, "999 ms"], [999.6, "1 s"], [59_940, "59.9 s"], [59_960, "1 min"]])("%d ms are %s", (value, text) => {
+it.each([[949.4, "949 ms"], [999.6, "1 s"], [59_940, "59.9 s"], [59_960, "1 min"]])("%d ms are %s", (value, text) => {
   expect(latencyText(ms(value))).toBe(text);
 });

@@ -95,13 +95,12 @@ class Harness {
     if (answer === null) throw new Error("the fake answered something else");
     const older = wire.older_partials.map(parseBucket).filter((b) => b !== null);
     const full = wire.ticker !== SHORT;
-    const all = [...older, ...answer.buckets].sort((a, b) => a.start - b.start);
-    const buckets = all.slice(full ? 0 : -SHORT_CANDLES);
+    const buckets = [...older, ...answer.buckets].sort((a, b) => a.start - b.start).slice(full ? 0 : -SHORT_CANDLES);
     const { key, generation } = answer;
     const { epoch } = this.state;
     const anyGeneration = this.flaws.anyGeneration === true;
     if (anyGeneration) this.state = { ...this.state, epoch: null };
-    this.input({ kind: "fetched", key, generation, buckets, askedAtBreak: at, full, whole: buckets.length === all.length });
+    this.input({ kind: "fetched", key, generation, buckets, askedAtBreak: at, full });
     this.state = { ...this.state, epoch };
     if (!anyGeneration && !mayConfirm(this.state, generation)) this.ask(wire.ticker);
   }
@@ -293,13 +292,13 @@ describe("what the server has not confirmed", () => {
     expect(content(after(...seen, fetched(run(1, 4, 2))))).toEqual([[1, 2], [2, 2], [3, 2], [4, 2], [6, 1]]);
   });
 
-  it("begins where an answer says so, until it is no longer trusted", () => {
+  it("begins where a full answer says so, until it is no longer trusted", () => {
     const begins = fetched(run(0, 4), { whole: true });
     expect(after(begins, streamed(4, 1), fetched(run(3, 2), { full: false })).whole).toBe(true);
     expect(after(begins, fetched(run(2, 4))).whole).toBe(true);
     expect(after(begins, resync, fetched(run(2, 4), { askedAtBreak: 1 })).whole).toBe(false);
     expect(after(begins, fetched(run(2, 4), { generation: "g2" })).whole).toBe(false);
-    expect(after(fetched(run(0, 4), { full: false, whole: true })).whole).toBe(true);
+    expect(after(fetched(run(0, 4), { full: false, whole: true })).whole).toBe(false);
   });
 
   it("gives way to a short answer as to a whole one", () => {

@@ -43,7 +43,6 @@ const waiting: BucketUpdate[] = [];
 /** Series that changed since they were last kept. */
 export const dirty = new Set<SeriesKey>();
 const fetching = new Map<SeriesKey, number>();
-let seeded = false;
 
 export const post = (message: PageMessage): void => port?.post(message);
 
@@ -117,8 +116,7 @@ export async function loadFull(key: SeriesKey): Promise<void> {
     const answer = await fetchSeries(key);
     post({ type: "seed", cursor: answer.cursor });
     // Another answer may have been read before this one, and the stream begins behind both.
-    if (!seeded) askAgain();
-    seeded = true;
+    if (!askAgainTimer) askAgain();
     take(answer, askedAtBreak, true);
     tell(key, null);
   } catch (error) {

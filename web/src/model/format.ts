@@ -39,9 +39,9 @@ export function countdownText(left: Ms): string {
 
 /** `340 ms`, `2.4 s`, `5 min`. */
 export function latencyText(latency: Ms): string {
-  if (Math.round(latency) < SECOND) return `${Math.round(latency)} ms`;
   const tenths = Math.round(latency / 100);
-  return tenths < 600 ? `${countText(tenths / 10)} s` : ageText(ms(Math.max(latency, MINUTE)));
+  if (tenths < 10) return `${Math.round(latency)} ms`;
+  return tenths < 600 ? `${countText(tenths / 10)} s` : ageText(ms(tenths * 100));
 }
 
 const shiftAt = (at: number): number => new Date(at).getTimezoneOffset();

@@ -72,10 +72,6 @@ function withSeries(state: SyncState, changes: Iterable<[SeriesKey, SeriesState]
 /** What the stream has brought since the newest break to a series that no answer has confirmed. */
 const streamed = (series: SeriesState): readonly Bucket[] => (series.fromCache ? series.unconfirmed : series.buckets);
 
-/** What begins before the candles that were answered would stand behind a hole that looks like a time without news. */
-const notBefore = (first: Bucket | undefined, list: readonly Bucket[]): readonly Bucket[] =>
-  first === undefined ? list : list.filter(({ start }) => start >= first.start);
-
 function fetched(state: SyncState, input: Extract<SyncInput, { kind: "fetched" }>): SyncState {
   // Processes of the server learn of another live generation one after the other; what a late one says is of the past.
   if (!mayConfirm(state, input.generation)) return state;
@@ -84,18 +80,15 @@ function fetched(state: SyncState, input: Extract<SyncInput, { kind: "fetched" }
   // What was asked for before the newest break adds nothing to what was confirmed after it: it may be of another log.
   if (outdated && isAnswered(before)) return state;
   const replaced = before.generation !== null && before.generation !== input.generation;
-  const fresh = input.full && !outdated;
   // Revisions of an unconfirmed state may be those of another log, and after its end windows may have passed unseen.
   const dropped = replaced || (before.fromCache && !outdated);
-  const known = dropped ? before.unconfirmed : before.buckets;
-  const first = outdated || input.whole === true || (!dropped && isAnswered(before)) ? undefined : input.buckets[0];
   const after: SeriesState = {
-    buckets: applyBuckets(notBefore(first, known), input.buckets).buckets,
+    buckets: applyBuckets(dropped ? before.unconfirmed : before.buckets, input.buckets),
     generation: input.generation,
-    stale: !fresh && (before.stale || replaced),
+    stale: (outdated || !input.full) && (before.stale || replaced),
     fromCache: outdated,
     unconfirmed: outdated ? streamed(before) : [],
-    whole: (!outdated && input.whole === true) || (!dropped && before.whole),
+    whole: (input.full && !outdated && input.whole === true) || (!dropped && before.whole),
   };
   return withSeries(state, [[input.key, after]]);
 }
@@ -104,7 +97,7 @@ function cached(state: SyncState, input: Extract<SyncInput, { kind: "cached" }>)
   const before = seriesOf(state, input.key);
   // The cache may answer after the network did; what the server said stands.
   if (before.generation !== null) return state;
-  const { buckets } = applyBuckets(before.buckets, input.buckets);
+  const buckets = applyBuckets(before.buckets, input.buckets);
   const after = { ...EMPTY_SERIES, buckets, generation: input.generation, fromCache: true, unconfirmed: streamed(before) };
   return withSeries(state, [[input.key, after]]);
 }
@@ -112,20 +105,20 @@ function cached(state: SyncState, input: Extract<SyncInput, { kind: "cached" }>)
 function updates(state: SyncState, list: readonly BucketUpdate[]): SyncState {
   const grouped = new Map<SeriesKey, Bucket[]>();
   for (const { key, bucket } of list) {
-    const group = grouped.get(key);
-    if (group === undefined) grouped.set(key, [bucket]);
-    else group.push(bucket);
+    let group = grouped.get(key);
+    if (group === undefined) grouped.set(key, (group = []));
+    group.push(bucket);
   }
   const changes: [SeriesKey, SeriesState][] = [];
   for (const [key, incoming] of grouped) {
     const before = seriesOf(state, key);
-    const applied = applyBuckets(before.buckets, isAnswered(before) && !before.whole ? notBefore(before.buckets[0], incoming) : incoming);
-    if (applied.changedFrom === null && !before.fromCache) continue;
+    const buckets = applyBuckets(before.buckets, incoming);
+    if (buckets === before.buckets && !before.fromCache) continue;
     // Revisions of two generations cannot be compared, so every update is kept until the server has confirmed one.
-    const unconfirmed = before.fromCache ? applyBuckets(before.unconfirmed, incoming).buckets : before.unconfirmed;
-    changes.push([key, { ...before, buckets: applied.buckets, unconfirmed }]);
+    const unconfirmed = before.fromCache ? applyBuckets(before.unconfirmed, incoming) : before.unconfirmed;
+    changes.push([key, { ...before, buckets, unconfirmed }]);
   }
-  return changes.length === 0 ? state : withSeries(state, changes);
+  return changes.length > 0 ? withSeries(state, changes) : state;
 }
 
 /** Windows may have passed unseen: nothing so far is certain. */

@@ -16,12 +16,13 @@ export const MAX_BARS = 400;
 /**
  * How many bars to show at another resolution so that the reader keeps looking at the same span of
  * time, as far as that is readable: at least MIN_BARS, at most MAX_BARS. Before a reader has chosen a
- * span, a short series is given the whole width instead of a corner of it.
+ * span, a short series is given the whole width instead of a corner of it. `same`: it is the series of before, whose
+ * view stays as the reader made it.
  */
-export function barsFor(view: Viewport | null, slotMs: Ms, widthPx: number, places = Infinity, barWidth = COMFORTABLE_BAR): number {
+export function barsFor(view: Viewport | null, slotMs: Ms, widthPx: number, places: number, barWidth: number, same?: boolean): number {
   if (view === null) return Math.max(MIN_BARS, Math.min(places, Math.round(widthPx / barWidth)));
-  const bars = Math.round((view.to - view.from) / slotMs);
-  return Math.min(MAX_BARS, Math.max(MIN_BARS, bars));
+  const bars = (view.to - view.from) / slotMs;
+  return same ? bars : Math.min(MAX_BARS, Math.max(MIN_BARS, Math.round(bars)));
 }
 
 /** The instant that stays under the right edge when the resolution changes; null follows the newest candle. */

@@ -203,7 +203,7 @@ export class CandleChart {
     this.#applyPaint(next);
     this.host.dataset["shown"] = next.slots.length > 0 ? next.name : "";
     // Places may have been put in before the ones in sight, which moves every place that follows.
-    const range = replaced ? this.#applyView(before?.slotMs === next.slotMs) : null;
+    const range = replaced ? this.#applyView(!switched) : null;
     if (switched || next.selectedStart === null) this.#revealed = null;
     if (next.selectedStart !== this.#revealed) this.#reveal(next, range ?? this.#chart.timeScale().getVisibleLogicalRange());
   }
@@ -282,7 +282,7 @@ export class CandleChart {
     this.#paints += 1;
     for (const series of this.#painted) series.paint = paint;
     for (const series of [this.#candles, this.#counts]) series.applyOptions({ painted: this.#paints } as Partial<Options>);
-    const newest = state.slots.findLast((slot) => slot.bucket !== null && !(slot.start > (liveStart ?? slot.start)))?.bucket ?? null;
+    const newest = state.slots.findLast((slot) => slot.bucket !== null && slot.start <= (liveStart ?? slot.start))?.bucket ?? null;
     if (newest === null) {
       if (this.#last !== null) this.#candles.removePriceLine(this.#last);
       this.#last = null;
@@ -301,17 +301,12 @@ export class CandleChart {
     else this.#last.applyOptions(options);
   }
 
-  /** `same`: windows are as wide as before, so the reader's view is kept to the place, however narrow or wide. */
-  #applyView(same = false): LogicalRange | null {
+  #applyView(same?: boolean): LogicalRange | null {
     const state = this.#state;
     if (state === null || state.slots.length === 0) return null;
     const width = this.#chart.timeScale().width() || this.host.clientWidth;
-    const view = this.#view;
-    const bars =
-      same && view !== null
-        ? (view.to - view.from) / state.slotMs
-        : barsFor(view, state.slotMs, width, state.slots.length + RIGHT_OFFSET, this.#look.barWidth);
-    const anchor = anchorOf(view);
+    const bars = barsFor(this.#view, state.slotMs, width, state.slots.length + RIGHT_OFFSET, this.#look.barWidth, same);
+    const anchor = anchorOf(this.#view);
     const newest = state.slots.length - 1;
     const to = anchor === null ? newest + RIGHT_OFFSET : indexOfTime(anchor, state.slots, state.slotMs);
     return this.#turnTo(to - bars, bars);
