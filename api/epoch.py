@@ -6,9 +6,9 @@ from contextlib import suppress
 from api.sse.cursor import base36
 from contracts.clock import Clock
 from contracts.errors import Conflict, Damaged, Transient
-from contracts.generation import FIRST_GENERATION, LOG, POINTER
+from contracts.generation import FIRST_GENERATION, LOG, POINTER, NamedLog
 from contracts.instants import iso_ms, parse_ms
-from contracts.ports import BucketStore, ControlStore, NamedLog
+from contracts.ports import BucketStore, ControlStore
 
 KNOWN_FOR_MS = 1_000
 

@@ -1,6 +1,6 @@
 """Which generation of buckets is live: one control document, swapped atomically by `promote`."""
 
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from contracts.ports import ControlStore
 
@@ -14,6 +14,15 @@ HEAD: Final = ("log", "head")
 RUN_KIND: Final = "replay-run"
 COMPARE_KIND: Final = "replay-compare"
 AUDIT_KIND: Final = "audit"
+
+
+@runtime_checkable
+class NamedLog(Protocol):
+    """What a bucket store may offer besides its port: to tell its change log from any other."""
+
+    def log_name(self) -> str:
+        """Given when the store was made, and never again to another."""
+        ...
 
 
 def live_generation(control: ControlStore) -> str:

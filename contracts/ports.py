@@ -229,15 +229,6 @@ class BulkLoading(Protocol):
         ...
 
 
-@runtime_checkable
-class NamedLog(Protocol):
-    """What a bucket store may offer besides its port: to tell its change log from any other."""
-
-    def log_name(self) -> str:
-        """Given when the store was made, and never again to another."""
-        ...
-
-
 # ---- ItemStore -----------------------------------------------------------------------------------------------------
 Item = dict[str, Any]
 
