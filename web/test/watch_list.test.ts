@@ -1,6 +1,8 @@
 // @vitest-environment jsdom
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { AddSubject } from "../src/app/add_subject.tsx";
 import { GridPage } from "../src/app/grid_page.tsx";
+import { loadPrefs, savePrefs } from "../src/app/prefs.ts";
 import { now, prefs, subjects, sync, toldAt } from "../src/app/state.ts";
 import { WatchList } from "../src/app/watch_list.tsx";
 import { seriesKey, type Subject } from "../src/model/subject.ts";
@@ -51,4 +53,18 @@ describe("how long ago the newest article about a subject was published", () => 
     await settle();
     expect(root.querySelector(".watch-age")?.textContent).toBe("no news yet");
   });
+});
+
+it("says so when another page has filled the list meanwhile", async () => {
+  localStorage.clear();
+  visit("/");
+  const root = await show(AddSubject);
+  savePrefs({ ...loadPrefs(), watched: ["AAPL", "MSFT", "TSLA", "NVDA", "AMZN"] as Subject[] });
+  const field = root.querySelector<HTMLInputElement>("#add-subject")!;
+  field.value = "META";
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  await settle();
+  root.querySelector("form")!.dispatchEvent(new Event("submit", { bubbles: true, cancelable: true }));
+  await settle();
+  expect(root.querySelector("#add-problem")?.textContent?.trim()).toBe("The list is full: another page has filled it.");
 });

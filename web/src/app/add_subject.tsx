@@ -36,9 +36,9 @@ export function AddSubject() {
       problem.value = "A ticker such as AAPL, or a tag such as tag:ai-regulation.";
       return;
     }
-    problem.value = null;
     text.value = "";
     watch(subject);
+    problem.value = watched.value.includes(subject) ? null : "The list is full: another page has filled it.";
   };
   return (
     <form class="add-subject" onSubmit={submit}>
