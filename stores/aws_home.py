@@ -35,7 +35,11 @@ class AwsHome:
         self.s3 = services.open("s3")
         self.log = KinesisEventLog(services.open("kinesis"), settings.environment, clock)
         self.buckets = DynamoBucketStore(
-            self._dynamodb, settings.environment, DynamoChanges(self._table(CHANGES), clock), clock
+            self._dynamodb,
+            settings.environment,
+            DynamoChanges(self._table(CHANGES), clock),
+            clock,
+            services.region,
         )
         self.items = DynamoItemStore(
             self._table(ITEMS_PRIMARY), self._table(ITEMS_DASHBOARD), services.open("dynamodbstreams"), clock

@@ -56,7 +56,8 @@ _BOOKKEEPING: Final = "PK, SK, is_partial, last_updated"
 class DynamoBucketStore:
     """`contracts.ports.BucketStore` in `{env}-sentiment-timeseries-{generation}` and `{env}-sentiment-changes`."""
 
-    def __init__(self, dynamodb: Service, environment: str, changes: DynamoChanges, clock: Clock) -> None:
+    def __init__(self, dynamodb: Service, environment: str, changes: DynamoChanges, clock: Clock, region: str) -> None:
+        self._region = region
         self._service = dynamodb
         self._environment = environment
         self._changes = changes
@@ -65,6 +66,10 @@ class DynamoBucketStore:
         self._handed_back: OrderedDict[tuple[str, BucketKey], Bucket] = OrderedDict()
         self._parts: OrderedDict[tuple[str, str, str], None] = OrderedDict()
         self._lock = threading.Lock()
+
+    def log_name(self) -> str:
+        """The region's: what another region has is a copy, which may lack the last second and then go on otherwise."""
+        return self._region
 
     # ---- reading ----------------------------------------------------------------------------------------------
     def get_many(self, generation: str, keys: Sequence[BucketKey]) -> dict[BucketKey, Bucket]:

@@ -9,6 +9,7 @@ import pytest
 
 from aggregation.handler import handle
 from aggregation.service import Aggregator
+from api.epoch import Epoch
 from consumers.archiver.service import Archiver
 from contracts.clock import ManualClock
 from contracts.errors import BadRequest
@@ -94,6 +95,29 @@ def copy_lake(source: Region, target: Region) -> None:
     """What the bucket's replication does."""
     for key in source.aws.lake.keys(""):
         target.aws.lake.put(key, source.aws.lake.read(key))
+
+
+def epoch_of(region: Region) -> str:
+    """What a process of the API there puts in front of its positions."""
+    epoch = Epoch(region.aws.control, region.home.clock)
+    epoch.name_log(region.aws.buckets)
+    return epoch.refresh()
+
+
+def test_a_position_in_what_was_not_copied_is_not_gone_on_from():
+    """The new region's changes after the last one copied have the numbers of those that were lost."""
+    clock = ManualClock(BASE_MS)
+    with moto_aws(clock):
+        old, new = Region("us-east-1", clock), Region("us-west-2", clock)
+        before = epoch_of(old)
+        copy_tables(old, new)
+        clock.advance(1_000)
+        there = epoch_of(new)
+        assert there != before
+        clock.advance(1_000)
+        assert (epoch_of(old), epoch_of(new)) == (before, there), "each process of a region says the same"
+        copy_tables(new, old)
+        assert epoch_of(old) not in (before, there), "and back again"
 
 
 def test_another_region_takes_over_and_ends_with_the_oracles_buckets():
