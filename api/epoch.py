@@ -18,30 +18,11 @@ def generation_of(epoch: str) -> str:
     return epoch.partition(".")[0]
 
 
-def live_epoch(control: ControlStore) -> str:
-    """The live generation and when the log was begun and it went live, added up: `g1.mjfbzrk0`. Live again after a
-    rollback it is another epoch, since it holds what no change has told of. Raises `Transient`."""
-    return _epoch(control, _begun_ms(control))
-
-
-def _begun_ms(control: ControlStore) -> int:
-    """When the change log was begun, 0 where nobody has noted it."""
-    log = control.get(*LOG).value
-    return parse_ms(log["begun_at"]) if log else 0
-
-
-def _epoch(control: ControlStore, begun_ms: int) -> str:
-    pointer, version = control.get(*POINTER)
-    if not pointer:
-        return f"{FIRST_GENERATION}.{base36(begun_ms)}" if begun_ms else FIRST_GENERATION
-    # The instant and not the version, which counts what is filed of a swap too, and begins anew in a restored store.
-    swap = parse_ms(pointer["swapped_at"]) if "swapped_at" in pointer else version
-    # Added, and not the later of them: a clock may have been set back between.
-    return f"{pointer['generation']}.{base36(begun_ms + swap)}"
-
-
 class Epoch:
-    """The live epoch, asked of the store at most once a second; shared by all threads of the process."""
+    """The live epoch, asked of the store at most once a second; shared by all threads of the process.
+
+    It is the live generation and when the log was begun and it went live, added up: `g1.mjfbzrk0`. Live again after a
+    rollback it is another one, since it holds what no change has told of."""
 
     def __init__(self, control: ControlStore, clock: Clock) -> None:
         self._control = control
@@ -92,11 +73,21 @@ class Epoch:
             if self._begun_ms is None:
                 if self._to_name is not None:
                     self._note_log(self._to_name)
-                self._begun_ms = _begun_ms(self._control)
-            self._known = _epoch(self._control, self._begun_ms)
+                log = self._control.get(*LOG).value
+                self._begun_ms = parse_ms(log["begun_at"]) if log else 0
+            self._known = self._asked(self._begun_ms)
         finally:
             self._checked_ms = self._clock.monotonic_ms()
         return self._known
+
+    def _asked(self, begun_ms: int) -> str:
+        pointer, version = self._control.get(*POINTER)
+        if not pointer:
+            return f"{FIRST_GENERATION}.{base36(begun_ms)}" if begun_ms else FIRST_GENERATION
+        # The instant and not the version, which counts what is filed of a swap too, and begins anew where one restored.
+        swap = parse_ms(pointer["swapped_at"]) if "swapped_at" in pointer else version
+        # Added, and not the later of them: a clock may have been set back between.
+        return f"{pointer['generation']}.{base36(begun_ms + swap)}"
 
     def _note_log(self, buckets: BucketStore) -> None:
         with suppress(Conflict, Damaged):  # another process was first; or the file is served as far as it can be read

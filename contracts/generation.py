@@ -21,7 +21,7 @@ class NamedLog(Protocol):
     """What a bucket store may offer besides its port: to tell its change log from any other."""
 
     def log_name(self) -> str:
-        """Given when the store was made, and never again to another."""
+        """The same for as long as its positions mean the same."""
         ...
 
 

@@ -303,7 +303,7 @@ def _upsert_row(generation: str, bucket: Bucket) -> tuple[Any, ...]:
         bucket.last_updated_ms,
         bucket.is_partial,
         encode_summary(bucket.summary),
-        encode_children(bucket.flat_children),
+        encode_children(bucket.children),
         ascending(bucket.packed) or None,
     )
 

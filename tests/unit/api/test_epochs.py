@@ -20,18 +20,7 @@ from api.sse.ring import Ring
 from api.sse.stream import EventStream
 from contracts.errors import Transient, Unusable
 from contracts.instants import iso_ms
-from tests.unit.api.kit import (
-    NOW_MS,
-    Line,
-    Listener,
-    TestHome,
-    Told,
-    article,
-    calling,
-    live,
-    options,
-    serving,
-)
+from tests.unit.api.kit import NOW_MS, Line, Listener, TestHome, Told, article, calling, live, options, serving
 
 WANTED = make_filter(["AAPL"], ["1m"])
 DENIED = Unusable("dynamodb: AccessDeniedException: not authorised; check the credentials and the role's policy")

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.epoch import Epoch, live_epoch
+from api.epoch import Epoch
 from contracts.errors import Damaged, Transient
 from tests.clocks import SteadyClock
 from tests.unit.api.kit import NOW_MS, Line, TestHome, calling, live, made_home, options
@@ -54,10 +54,10 @@ def test_a_log_is_noted_once_and_again_for_another_file(home: TestHome) -> None:
     with pytest.raises(Transient):
         identity(NOW_MS)
     home.control.down = False
-    assert live_epoch(home.control) == "g1", "nothing was noted while the store was away"
+    assert Epoch(home.control, home.clock).refresh() == "g1", "nothing was noted while the store was away"
     noted = identity(NOW_MS)
-    assert noted == live_epoch(home.control) != "g1"
+    assert noted == Epoch(home.control, home.clock).refresh() != "g1"
     assert identity(NOW_MS + 1) == noted
     assert identity(NOW_MS + 1, "built again") not in ("g1", noted)
     home.buckets.fault, home.buckets.down = Damaged("buckets.db is damaged"), True
-    assert identity(NOW_MS + 2) == live_epoch(home.control), "what can be read is served"
+    assert identity(NOW_MS + 2) == Epoch(home.control, home.clock).refresh(), "what can be read is served"

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from aggregation.handover import Handover
 from aggregation.service import Aggregator
 from consumers.archiver.service import Archiver
 from contracts.clock import ManualClock
 from contracts.events import RAW_STREAM, SCORED_STREAM
-from contracts.generation import live_generation
+from contracts.generation import FIRST_GENERATION, live_generation
 from contracts.kinesis import StreamRecord
 from contracts.ports import Entry, Position, Record
 from contracts.resolution import DAY_MS
@@ -19,6 +21,7 @@ from contracts.settings import AggregatorSettings
 from local.driver_checkpoint import Checkpoint, Checkpoints
 from ops.replay.compare import Limits, compare
 from ops.replay.plan import Plan, Wish, make_plan, save_plan
+from ops.replay.promote import promote
 from ops.replay.run import Drive, Seen, start_run
 from stores.home import Home, open_home
 from tests import oracle
@@ -133,6 +136,26 @@ def replayed(home: Home, settings: AggregatorSettings, drive: Drive = Drive(conc
 def compared(home: Home, run: dict[str, Any], **limits: float) -> dict[str, Any]:
     """The comparison of a run with what is live, which `promote` asks for."""
     return compare(home, live_generation(home.control), run["generation"], limits=Limits(**limits))
+
+
+def one_replayed(folder: Path, at_ms: int) -> tuple[Home, AggregatorSettings, Live, dict[str, Any]]:
+    """A home whose minutes expire, with one event of an instant, and the run that has replayed it."""
+    settings = settings_of(folder, expire=True)
+    home = open_home(settings, ManualClock(at_ms))
+    live = Live(home, settings)
+    put(home, [scored(9, "AAPL", at_ms, 0.5, at_ms)])
+    live.all()
+    return home, settings, live, replayed(home, settings)
+
+
+def promote_cut_short(live: Live, settings: AggregatorSettings, run: dict[str, Any], late: list[Any]) -> None:
+    """A promote whose process died before its last step; what arrived during the swap went to the old generation."""
+    compared(live.home, run)
+    with mock.patch.object(Handover, "settle", return_value=False):
+        promote(live.home, settings, run["id"])
+    put(live.home, late)
+    with mock.patch("aggregation.service.live_generation", return_value=FIRST_GENERATION):
+        live.all()
 
 
 def fields(home: Home, generation: str | None = None) -> dict[tuple[str, str, int], dict[str, Any]]:

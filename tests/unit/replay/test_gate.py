@@ -13,7 +13,6 @@ from aggregation.finalizer import settle_swap
 from aggregation.handover import Handover, check_retention
 from aggregation.lanes import Lanes
 from consumers.classifier.models import registry
-from contracts.clock import ManualClock
 from contracts.errors import BadRequest, Conflict, Transient, Unusable
 from contracts.events import SCORED_STREAM
 from contracts.generation import POINTER, live_generation
@@ -25,11 +24,23 @@ from ops.replay.plan import load_plan
 from ops.replay.promote import promote
 from ops.replay.runs import get_run
 from ops.verify import verify
-from stores.home import Home, open_home
+from stores.home import Home
 from stores.log_tip import newest
 from tests import oracle
 from tests.events import lines, scored, stream
-from tests.unit.replay.kit import Live, compared, fields, planned, put, put_raw, raw, replayed, settings_of
+from tests.unit.replay.kit import (
+    Live,
+    compared,
+    fields,
+    one_replayed,
+    planned,
+    promote_cut_short,
+    put,
+    put_raw,
+    raw,
+    replayed,
+    settings_of,
+)
 from tests.unit.replay.test_rescore import Lengths, again, news, title
 
 AT_MS = 1_766_318_400_000
@@ -328,25 +339,13 @@ def test_an_empty_answer_before_the_tip_ends_no_catching_up(
 
 
 def test_what_expired_while_the_end_of_a_swap_was_owed_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It went to the old generation as the new one went live, and the process died; nothing can be refused any more."""
-    clock, settings = ManualClock(AT_MS), settings_of(tmp_path, expire=True)
-    home = open_home(settings, clock)
-    live = Live(home, settings)
-    put(home, [scored(1, "AAPL", AT_MS, 0.5, AT_MS)])
-    live.all()
-    run = replayed(home, settings)
-    compared(home, run)
-    with monkeypatch.context() as patched:
-        patched.setattr(Handover, "settle", lambda self: False)
-        promote(home, settings, run["id"])
-    put(home, [scored(2, "AAPL", AT_MS, 0.5, AT_MS)])
-    with monkeypatch.context() as patched:
-        patched.setattr("aggregation.service.live_generation", lambda control: "g1")
-        live.all()
-    clock.advance(3 * DAY_MS)
-    assert Handover(home.buckets, home.control, home.log, clock, settings).settle()
+    """Nothing can be refused any more."""
+    home, settings, live, run = one_replayed(tmp_path, AT_MS)
+    promote_cut_short(live, settings, run, [scored(2, "AAPL", AT_MS, 0.5, AT_MS)])
+    home.clock.advance(3 * DAY_MS)
+    assert Handover(home.buckets, home.control, home.log, home.clock, settings).settle()
     (told,) = [json.loads(record.message) for record in caplog.records if "left out of a swap" in record.message]
     assert told["count"] == 1
     home.close()

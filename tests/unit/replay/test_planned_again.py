@@ -26,7 +26,7 @@ from ops.replay.promote import promote, rollback
 from ops.replay.run import start_run
 from stores.home import Home, open_home
 from tests.events import lines, scored
-from tests.unit.replay.kit import Live, compared, ignore, planned, put, replayed, settings_of
+from tests.unit.replay.kit import Live, compared, ignore, one_replayed, planned, put, replayed, settings_of
 from tests.unit.replay.test_promote import ALONE, AT_MS
 
 ADMIN = {"CANDLEWICK_ADMIN_KEY": "open sesame"}
@@ -154,13 +154,8 @@ def test_over_http_too(tmp_path: Path) -> None:
 def test_what_was_set_aside_is_read_once_and_a_damaged_piece_of_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, settings = ManualClock(AT_MS), settings_of(tmp_path, expire=True)
-    home = open_home(settings, clock)
-    live = Live(home, settings)
-    put(home, [scored(9, "AAPL", AT_MS, 0.5, AT_MS)])
-    live.all()
-    run = replayed(home, settings)
-    clock.advance(3 * DAY_MS)
+    home, settings, live, run = one_replayed(tmp_path, AT_MS)
+    home.clock.advance(3 * DAY_MS)
     for number in range(7):
         put(home, [scored(number, f"T{number}", AT_MS - 1_000, 0.5, AT_MS)])
         live.all()

@@ -22,7 +22,18 @@ from ops.replay.runs import AUDIT_KIND, get_run
 from stores.home import Home, open_home
 from tests import oracle
 from tests.events import scored, stream
-from tests.unit.replay.kit import Live, compared, fields, ignore, planned, put, replayed, settings_of
+from tests.unit.replay.kit import (
+    Live,
+    compared,
+    fields,
+    ignore,
+    one_replayed,
+    planned,
+    promote_cut_short,
+    put,
+    replayed,
+    settings_of,
+)
 
 ALONE = Drive(concurrency=1)
 AT_MS = 1_766_318_400_000
@@ -163,23 +174,12 @@ def test_live_traffic_during_run_promote_and_rollback_is_exact(home: Home, setti
     assert fields(home) == oracle.buckets(events)
 
 
-def test_a_swap_that_is_cut_short_is_finished_by_whoever_comes_next(
-    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_swap_that_is_cut_short_is_finished_by_whoever_comes_next(home: Home, settings: AggregatorSettings) -> None:
     events = stream(500, seed=8, hours=10)
     live = Live(home, settings)
     put(home, events[:300])
     live.all()
-    run = replayed(home, settings)
-    compared(home, run)
-    with monkeypatch.context() as patched:
-        patched.setattr(Handover, "settle", lambda self: False)
-        promote(home, settings, run["id"])
-    # What arrived during the swap went to the old generation, and the process died before the last step.
-    put(home, events[300:])
-    monkeypatch.setattr("aggregation.service.live_generation", lambda control: "g1")
-    live.all()
-    monkeypatch.undo()
+    promote_cut_short(live, settings, replayed(home, settings), events[300:])
     assert fields(home) != oracle.buckets(events)
     assert handover_of(home, settings).settle()
     assert fields(home) == oracle.buckets(events)
@@ -307,14 +307,10 @@ def test_what_counted_and_is_past_its_time_to_live_since_is_not_lost_silently(tm
 
 
 def test_what_was_set_aside_as_expired_does_not_hold_a_promote_up(tmp_path: Path) -> None:
-    clock, settings = ManualClock(AT_MS), settings_of(tmp_path, expire=True)
-    home = open_home(settings, clock)
-    put(home, [scored(9, "AAPL", AT_MS, 0.5, AT_MS)])
-    Live(home, settings).all()
-    run = replayed(home, settings)
-    clock.advance(3 * DAY_MS)
+    home, settings, live, run = one_replayed(tmp_path, AT_MS)
+    home.clock.advance(3 * DAY_MS)
     put(home, [scored(7, "AAPL", AT_MS - 1_000, 0.5, AT_MS)])
-    Live(home, settings).all()
+    live.all()
     compare(home, "g1", run["generation"], expire=True)
     assert promote(home, settings, run["id"])["caught_up"] == 1
     home.close()
