@@ -80,15 +80,16 @@ function fetched(state: SyncState, input: Extract<SyncInput, { kind: "fetched" }
   // What was asked for before the newest break adds nothing to what was confirmed after it: it may be of another log.
   if (outdated && isAnswered(before)) return state;
   const replaced = before.generation !== null && before.generation !== input.generation;
+  const fresh = input.full && !outdated;
   // Revisions of an unconfirmed state may be those of another log, and after its end windows may have passed unseen.
   const dropped = replaced || (before.fromCache && !outdated);
   const after: SeriesState = {
     buckets: applyBuckets(dropped ? before.unconfirmed : before.buckets, input.buckets),
     generation: input.generation,
-    stale: (outdated || !input.full) && (before.stale || replaced),
+    stale: !fresh && (before.stale || replaced),
     fromCache: outdated,
     unconfirmed: outdated ? streamed(before) : [],
-    whole: (input.full && !outdated && input.whole === true) || (!dropped && before.whole),
+    whole: (fresh && input.whole === true) || (!dropped && before.whole),
   };
   return withSeries(state, [[input.key, after]]);
 }
@@ -118,7 +119,7 @@ function updates(state: SyncState, list: readonly BucketUpdate[]): SyncState {
     const unconfirmed = before.fromCache ? applyBuckets(before.unconfirmed, incoming) : before.unconfirmed;
     changes.push([key, { ...before, buckets, unconfirmed }]);
   }
-  return changes.length > 0 ? withSeries(state, changes) : state;
+  return changes.length === 0 ? state : withSeries(state, changes);
 }
 
 /** Windows may have passed unseen: nothing so far is certain. */
