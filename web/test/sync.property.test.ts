@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseSeries } from "../src/model/api_types.ts";
-import { parseBucket } from "../src/model/bucket.ts";
-import { bucketStarting, newestBegun } from "../src/model/series.ts";
+import { type Bucket, parseBucket } from "../src/model/bucket.ts";
+import { newestBegun } from "../src/model/series.ts";
 import type { BucketUpdate } from "../src/model/stream_event.ts";
 import { parseMessage } from "../src/model/stream_event.ts";
 import { seriesKey, type SeriesKey, type Subject } from "../src/model/subject.ts";
@@ -15,15 +15,19 @@ import { bucketOf, FakeServer } from "./fake_server.ts";
  * late on the way, the page ends with the state of a fresh fetch.
  */
 const TICKERS = ["AAPL", "MSFT", "TSLA"] as const;
-/** Shown as a row of the watch list only: its answers hold no more than the newest candles. */
+type Ticker = (typeof TICKERS)[number];
+/** How many of the newest candles an answer holds: all; those of the chart; those of a row of the watch list. */
+const CANDLES: Record<Ticker, number> = { AAPL: Infinity, MSFT: 4, TSLA: 3 };
+/** Shown as a row of the watch list only. */
 const SHORT = "TSLA";
-const SHORT_CANDLES = 3;
 const keyOf = (ticker: string): SeriesKey => seriesKey(ticker as Subject, "1m");
 
 type Step =
   | { op: "change"; ticker: number; index: number; score: number }
   | { op: "finish"; ticker: number; index: number }
   | { op: "ask"; ticker: number }
+  /** The reader goes back: so many windows before the first that is shown. */
+  | { op: "older"; ticker: number; windows: number }
   | { op: "answer"; pick: number }
   | { op: "deliver"; count: number; order: number; twice: boolean }
   | { op: "cut" }
@@ -38,6 +42,7 @@ const stepArb: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ op: fc.constant("change" as const), ticker: fc.nat(2), index: fc.nat(7), score: fc.integer({ min: -9999, max: 9999 }).map((n) => n / 10_000) }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant("finish" as const), ticker: fc.nat(2), index: fc.nat(7) }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant("ask" as const), ticker: fc.nat(2) }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant("older" as const), ticker: fc.nat(2), windows: fc.integer({ min: 1, max: 4 }) }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant("answer" as const), pick: fc.nat(5) }) },
   { weight: 5, arbitrary: fc.record({ op: fc.constant("deliver" as const), count: fc.nat(6), order: fc.nat(), twice: fc.boolean() }) },
   { weight: 1, arbitrary: fc.constant({ op: "cut" as const }) },
@@ -61,13 +66,25 @@ interface Flaws {
 
 type Rest = ReturnType<FakeServer["rest"]>;
 
+/** Which candles were asked for; null for the newest. */
+type Span = { readonly start: number; readonly end: number } | null;
+
+interface Answer {
+  readonly at: number;
+  readonly wire: Rest;
+  readonly span: Span;
+}
+
+const bucketsOf = ({ buckets, older_partials: older, partial_bucket: partial }: Rest): Bucket[] =>
+  [...buckets, ...older, partial].map(parseBucket).filter((bucket) => bucket !== null).sort((a, b) => a.start - b.start);
+
 class Harness {
   readonly server = new FakeServer(TICKERS);
   state: SyncState = INITIAL_SYNC;
   position: string | null = null;
   wire: string[] | null = null;
   sent = 0;
-  answers: { at: number; wire: Rest }[] = [];
+  answers: Answer[] = [];
   /** What the late process has, while there is one. */
   outdated: ReadonlyMap<string, Rest> | null = null;
 
@@ -82,25 +99,35 @@ class Harness {
     this.input({ kind: "updates", updates: this.flaws.ignoreRev === true ? bumped : updates });
   }
 
-  ask(ticker: string, afterBreak = false): void {
+  ask(ticker: string, afterBreak = false, span: Span = null): void {
     if (afterBreak && this.flaws.noResync === true) return;
-    this.answers.push({ at: this.state.breaks, wire: this.outdated?.get(ticker) ?? this.server.rest(ticker) });
+    this.answers.push({ at: this.state.breaks, wire: this.outdated?.get(ticker) ?? this.server.rest(ticker), span });
+  }
+
+  older(ticker: string, windows: number): void {
+    const { stale, whole, buckets } = seriesOf(this.state, keyOf(ticker));
+    const end = buckets[0]?.start;
+    if (stale || whole || end === undefined) return;
+    this.ask(ticker, false, { start: end - windows * (bucketOf(1).start - bucketOf(0).start), end });
   }
 
   answer(pick: number): void {
     const [found] = this.answers.splice(pick % Math.max(1, this.answers.length), 1);
     if (found === undefined) return;
-    const { wire, at } = found;
+    const { wire, at, span } = found;
     const answer = parseSeries(wire);
     if (answer === null) throw new Error("the fake answered something else");
-    const older = wire.older_partials.map(parseBucket).filter((b) => b !== null);
-    const full = wire.ticker !== SHORT;
-    const buckets = [...older, ...answer.buckets].sort((a, b) => a.start - b.start).slice(full ? 0 : -SHORT_CANDLES);
     const { key, generation } = answer;
+    if (span !== null && seriesOf(this.state, key).generation !== generation) return;
+    const all = bucketsOf(wire);
+    const most = CANDLES[wire.ticker as Ticker];
+    const buckets = span === null ? all.slice(-most) : all.filter(({ start }) => start >= span.start && start < span.end);
+    const whole = span === null && all.length <= most;
+    const full = span === null && wire.ticker !== SHORT;
     const { epoch } = this.state;
     const anyGeneration = this.flaws.anyGeneration === true;
     if (anyGeneration) this.state = { ...this.state, epoch: null };
-    this.input({ kind: "fetched", key, generation, buckets, askedAtBreak: at, full });
+    this.input({ kind: "fetched", key, generation, buckets, askedAtBreak: at, full, whole });
     this.state = { ...this.state, epoch };
     if (!anyGeneration && !mayConfirm(this.state, generation)) this.ask(wire.ticker);
   }
@@ -136,6 +163,7 @@ class Harness {
     if (step.op === "change") this.server.change(ticker, step.index, step.score);
     if (step.op === "finish") this.server.finish(ticker, step.index);
     if (step.op === "ask") this.ask(ticker);
+    if (step.op === "older") this.older(ticker, step.windows);
     if (step.op === "answer") this.answer(step.pick);
     if (step.op === "deliver") this.deliver(step.count, step.order, step.twice);
     if (step.op === "cut") this.wire = null;
@@ -175,18 +203,14 @@ class Harness {
     return this.wire?.length ?? 0;
   }
 
+  /** Every candle from the first that is shown on, and none that a fresh fetch would have is missing. */
   different(): string | null {
     for (const ticker of TICKERS) {
-      const answer = parseSeries(this.server.rest(ticker));
-      const rest = this.server.rest(ticker);
       const got = seriesOf(this.state, keyOf(ticker)).buckets;
-      const wanted = [...rest.buckets, ...rest.older_partials, rest.partial_bucket]
-        .map(parseBucket)
-        .filter((bucket) => bucket !== null)
-        .sort((a, b) => a.start - b.start)
-        // A row need not have every older candle, but none that a fresh fetch would not have.
-        .filter(({ start }, i, all) => ticker !== SHORT || i >= all.length - SHORT_CANDLES || bucketStarting(got, start) !== null);
-      if (answer === null || JSON.stringify(got) !== JSON.stringify(wanted)) return `${ticker}: ${JSON.stringify({ got, wanted })}`;
+      const all = bucketsOf(this.server.rest(ticker));
+      const first = got[0]?.start ?? Infinity;
+      const wanted = all.filter(({ start }, i) => i >= all.length - CANDLES[ticker] || start >= first);
+      if (JSON.stringify(got) !== JSON.stringify(wanted)) return `${ticker}: ${JSON.stringify({ got, wanted })}`;
     }
     return null;
   }
@@ -298,7 +322,20 @@ describe("what the server has not confirmed", () => {
     expect(after(begins, fetched(run(2, 4))).whole).toBe(true);
     expect(after(begins, resync, fetched(run(2, 4), { askedAtBreak: 1 })).whole).toBe(false);
     expect(after(begins, fetched(run(2, 4), { generation: "g2" })).whole).toBe(false);
-    expect(after(fetched(run(0, 4), { full: false, whole: true })).whole).toBe(false);
+    expect(after(fetched(run(0, 4), { full: false, whole: true }))).toMatchObject({ whole: true, stale: true });
+    expect(after(resync, fetched(run(0, 4), { whole: true })).whole).toBe(false);
+  });
+
+  it("waits where it lies before what was answered, until an answer goes back to it", () => {
+    const seen = [fetched(run(5, 3)), streamed(1, 4), streamed(3, 2)];
+    expect(content(after(...seen))).toEqual([[5, 1], [6, 1], [7, 1]]);
+    const older = (first: number, count: number): SyncInput => fetched(run(first, count), { full: false });
+    expect(content(after(...seen, older(2, 3), streamed(4, 9)))).toEqual([[2, 1], [3, 2], [4, 9], [5, 1], [6, 1], [7, 1]]);
+    expect(content(after(...seen, older(2, 3), older(0, 2)))).toEqual([[0, 1], [1, 4], [2, 1], [3, 2], [4, 1], [5, 1], [6, 1], [7, 1]]);
+    expect(content(after(...seen, older(2, 0)))).toEqual([[5, 1], [6, 1], [7, 1]]);
+    expect(content(after(...seen, fetched(run(3, 5), { whole: true })))).toEqual([[1, 4], [3, 2], [4, 1], [5, 1], [6, 1], [7, 1]]);
+    expect(after(...seen, streamed(1, 3))).toEqual(after(...seen));
+    expect(content(after(...seen, fetched(run(0, 3), { generation: "g2", whole: true })))).toEqual([[0, 1], [1, 1], [2, 1]]);
   });
 
   it("gives way to a short answer as to a whole one", () => {

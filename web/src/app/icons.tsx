@@ -12,10 +12,10 @@ function icon(path: JSX.Element): JSX.Element {
 export const PlusIcon = () => icon(<path d="M8 3v10M3 8h10" />);
 export const CloseIcon = () => icon(<path d="M4 4l8 8M12 4l-8 8" />);
 export const ArrowIcon = () => icon(<path d="M3 8h9M8.5 4.5 12 8l-3.5 3.5" />);
-export const SearchIcon = () => icon(<path d="M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9M10.3 10.3l3.2 3.2" />);
-export const SunIcon = () => icon(<path d="M8 5.2a2.8 2.8 0 1 1 0 5.6 2.8 2.8 0 0 1 0-5.6M8 1.5v1.3M8 13.2v1.3M1.5 8h1.3M13.2 8h1.3M3.4 3.4l.9.9M11.7 11.7l.9.9M12.6 3.4l-.9.9M4.3 11.7l-.9.9" />);
+export const SearchIcon = () => icon(<path d="M7 3a4 4 0 1 1 0 8 4 4 0 0 1 0-8M10 10l3 3" />);
+export const SunIcon = () => icon(<path d="M8 5a3 3 0 1 1 0 6 3 3 0 0 1 0-6M8 2v1M8 13v1M2 8h1M13 8h1M4 4l1 1M11 11l1 1M12 4l-1 1M5 11l-1 1" />);
 export const MoonIcon = () => icon(<path d="M13 9.6A5.4 5.4 0 0 1 6.4 3 5.4 5.4 0 1 0 13 9.6Z" />);
-export const AutoIcon = () => icon(<path d="M8 2.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11M8 2.5v11M8 5l4 0M8 8h5.5M8 11h4" />);
+export const AutoIcon = () => icon(<path d="M8 3a5 5 0 1 1 0 10 5 5 0 0 1 0-10M8 3v10M8 5h4M8 8h5M8 11h4" />);
 
 export function Brand() {
   return (

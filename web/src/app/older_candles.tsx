@@ -100,7 +100,7 @@ export function useOlderSelected(): Missing {
     take: (answer) => {
       if (answer.generation !== generation) return CHANGED;
       if (selectedSeries.peek().buckets.length + answer.buckets.length > MAX_BUCKETS) return "too many";
-      dispatch({ kind: "fetched", ...answer, askedAtBreak, full: false });
+      dispatch({ kind: "fetched", ...answer, askedAtBreak, full: false, whole: false });
       return "none";
     },
   });

@@ -3,7 +3,7 @@ import type { ComponentType } from "preact";
 import type { Bucket } from "../model/bucket.ts";
 import { ageText, scoreText } from "../model/format.ts";
 import { newestBegun } from "../model/series.ts";
-import { parseSubject, seriesKey, shortName, type Subject } from "../model/subject.ts";
+import { seriesKey, shortName, type Subject } from "../model/subject.ts";
 import { seriesOf } from "../model/sync.ts";
 import { ms } from "../model/units.ts";
 import { toneOf } from "../view/painters.ts";
@@ -47,8 +47,8 @@ function onRowKey(event: KeyboardEvent, subject: Subject, index: number): void {
   const step = event.key === "ArrowUp" ? -1 : event.key === "ArrowDown" ? 1 : 0;
   if (step === 0 || !event.altKey) return;
   event.preventDefault();
-  const to = Math.max(0, Math.min(watched.value.length - 1, index + step));
-  if (to === index) return;
+  const to = index + step;
+  if (watched.value[to] === undefined) return;
   focusNext = subject;
   move(subject, to);
 }
@@ -70,8 +70,9 @@ function WatchRow({ subject, index }: { subject: Subject; index: number }) {
   const drop = (event: DragEvent): void => {
     event.preventDefault();
     over.value = false;
-    const moved = parseSubject(event.dataTransfer?.getData("text/plain") ?? "");
-    if (moved !== null && watched.value.includes(moved)) move(moved, index);
+    const dropped = event.dataTransfer?.getData("text/plain");
+    const moved = watched.value.find((item) => item === dropped);
+    if (moved !== undefined) move(moved, index);
   };
   return (
     <li

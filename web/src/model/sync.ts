@@ -1,7 +1,8 @@
 import type { Bucket } from "./bucket.ts";
-import { applyBuckets } from "./series.ts";
+import { applyBuckets, lowerBound } from "./series.ts";
 import type { BucketUpdate } from "./stream_event.ts";
 import type { SeriesKey } from "./subject.ts";
+import { ms } from "./units.ts";
 
 /**
  * What the page knows about its series, and the only function that changes it. Events carry full
@@ -16,7 +17,10 @@ export interface SeriesState {
   readonly stale: boolean;
   /** True when what is shown comes from the local cache, or from before a break of the stream: no answer has come since. */
   readonly fromCache: boolean;
-  /** Updates merged on top of an unconfirmed state: they alone survive when the server then answers. */
+  /**
+   * Updates that wait for an answer. On top of an unconfirmed state they are all of them, and they alone survive when the
+   * server then answers; else those of windows before the first that was answered, as others may lie between.
+   */
   readonly unconfirmed: readonly Bucket[];
   /** True when nothing lay before the first bucket; where they are `MAX_BUCKETS`, the oldest may have been cut off since. */
   readonly whole: boolean;
@@ -40,7 +44,7 @@ export type SyncInput =
       readonly askedAtBreak: number;
       /** False for a short answer (a sparkline): it adds buckets but does not make the series complete. */
       readonly full: boolean;
-      /** Of a full answer: true when nothing lies before its first bucket. */
+      /** True when nothing lies before its first bucket. */
       readonly whole?: boolean;
     }
   | { readonly kind: "updates"; readonly updates: readonly BucketUpdate[] }
@@ -69,6 +73,9 @@ function withSeries(state: SyncState, changes: Iterable<[SeriesKey, SeriesState]
   return { ...state, series };
 }
 
+/** From here on no window of the series is missing. */
+const beginOf = ({ buckets, generation, whole }: SeriesState): number => (whole || generation === null ? 0 : (buckets[0]?.start ?? 0));
+
 /** What the stream has brought since the newest break to a series that no answer has confirmed. */
 const streamed = (series: SeriesState): readonly Bucket[] => (series.fromCache ? series.unconfirmed : series.buckets);
 
@@ -82,14 +89,20 @@ function fetched(state: SyncState, input: Extract<SyncInput, { kind: "fetched" }
   const replaced = before.generation !== null && before.generation !== input.generation;
   const fresh = input.full && !outdated;
   // Revisions of an unconfirmed state may be those of another log, and after its end windows may have passed unseen.
-  const dropped = replaced || (before.fromCache && !outdated);
+  const base = replaced || (before.fromCache && !outdated) ? EMPTY_SERIES : before;
+  const waiting = replaced && !before.fromCache ? [] : before.unconfirmed;
+  const known = applyBuckets(applyBuckets(base.buckets, waiting), input.buckets);
+  const whole = base.whole || (!outdated && input.whole === true);
+  const first = input.buckets[0]?.start ?? Infinity;
+  const begin = whole ? 0 : base.generation === null ? first : Math.min(beginOf(base), first);
+  const index = lowerBound(known, ms(begin));
   const after: SeriesState = {
-    buckets: applyBuckets(dropped ? before.unconfirmed : before.buckets, input.buckets),
+    buckets: index > 0 ? known.slice(index) : known,
     generation: input.generation,
     stale: !fresh && (before.stale || replaced),
     fromCache: outdated,
-    unconfirmed: outdated ? streamed(before) : [],
-    whole: (fresh && input.whole === true) || (!dropped && before.whole),
+    unconfirmed: outdated ? streamed(before) : known.slice(0, index),
+    whole,
   };
   return withSeries(state, [[input.key, after]]);
 }
@@ -113,10 +126,11 @@ function updates(state: SyncState, list: readonly BucketUpdate[]): SyncState {
   const changes: [SeriesKey, SeriesState][] = [];
   for (const [key, incoming] of grouped) {
     const before = seriesOf(state, key);
-    const buckets = applyBuckets(before.buckets, incoming);
-    if (buckets === before.buckets && !before.fromCache) continue;
+    const begin = beginOf(before);
+    const buckets = applyBuckets(before.buckets, incoming.filter(({ start }) => start >= begin));
     // Revisions of two generations cannot be compared, so every update is kept until the server has confirmed one.
-    const unconfirmed = before.fromCache ? applyBuckets(before.unconfirmed, incoming) : before.unconfirmed;
+    const unconfirmed = applyBuckets(before.unconfirmed, incoming.filter(({ start }) => before.fromCache || start < begin));
+    if (buckets === before.buckets && unconfirmed === before.unconfirmed) continue;
     changes.push([key, { ...before, buckets, unconfirmed }]);
   }
   return changes.length === 0 ? state : withSeries(state, changes);
