@@ -162,8 +162,15 @@ def slope_of(samples: list[Sample], of: Callable[[Sample], float]) -> dict[str, 
     return {"per_hour": round(slope, 2), "error": None if math.isinf(error) else round(error, 2)}
 
 
+def tenths(samples: list[Sample]) -> list[list[Sample]]:
+    """A stretch in ten parts, or as many as there are samples."""
+    size = -(-len(samples) // 10)
+    return [samples[at : at + size] for at in range(0, len(samples), size)]
+
+
 def in_use(samples: list[Sample]) -> dict[str, Any]:
-    """What of the memory was in use after the warm-up: Python's blocks (millions) and malloc's (MB)."""
+    """What of the memory was in use after the warm-up: Python's blocks (millions) and malloc's (MB). It comes and goes
+    with what is under way, so the least of each tenth of the whole stretch tells best whether something is kept."""
     found = {}
     kinds: dict[str, Callable[[Sample], float]] = {
         "python_blocks_m": lambda sample: sample.python_blocks / 1e6,
@@ -172,6 +179,7 @@ def in_use(samples: list[Sample]) -> dict[str, Any]:
     for name, of in kinds.items():
         every = [of(sample) for sample in after_warm_up(samples)]
         found[name] = {"least": round(min(every), 2), "most": round(max(every), 2)} | slope_of(samples, of)
+        found[name]["least_by_tenths"] = [round(min(map(of, part)), 2) for part in tenths(samples)]
     return found
 
 
@@ -186,7 +194,7 @@ def phase(samples: list[Sample], ages_ms: list[float], published: int, seconds: 
         "behind_max_s": round(max(s.behind_ms for s in samples) / 1000, 1),
         "rss_first_mb": round(first.rss / 1e6, 1),
         "rss_last_mb": round(last.rss / 1e6, 1),
-        "rss_mb_by_tenths": [round(s.rss / 1e6) for s in samples[:: max(1, -(-len(samples) // 10))]],
+        "rss_mb_by_tenths": [round(part[0].rss / 1e6) for part in tenths(samples)],
         "rss_slope_mb": slope_of(samples, lambda sample: sample.rss / 1e6),
         "in_use": in_use(samples),
         "cores": round((last.cpu_s - first.cpu_s) / max(0.1, last.at_s - first.at_s), 2),

@@ -80,6 +80,10 @@ def _in_use(*phases: dict[str, Any]) -> str:
             for found in (phase["in_use"][name] for phase in phases)
         ]
         rows += f"| {title} | {' | '.join(cells)} |\n"
+        # Older runs were kept without.
+        if all("least_by_tenths" in phase["in_use"][name] for phase in phases):
+            least = [" ".join(f"{value:g}" for value in phase["in_use"][name]["least_by_tenths"]) for phase in phases]
+            rows += f"| the least of it, by tenths | {' | '.join(f'{found} {unit}' for found in least)} |\n"
     return rows
 
 

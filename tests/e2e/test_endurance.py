@@ -28,6 +28,7 @@ def test_a_short_soak_loses_and_doubles_nothing(tmp_path: Path) -> None:
     used = found["steady"]["in_use"]
     assert 0.1 < used["python_blocks_m"]["least"] <= used["python_blocks_m"]["most"] < 10
     assert 1 < used["malloc_mb"]["least"] <= used["malloc_mb"]["most"] < 1_000
+    assert used["malloc_mb"]["least_by_tenths"][-1] >= used["malloc_mb"]["least"]
     assert "in use: Python's blocks" in page([found | {"machine": {}}])
 
 
