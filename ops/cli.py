@@ -12,11 +12,27 @@ from ops.home import DEFAULT_DATA_DIR, MAX_LIMIT, AlwaysJson, DataDir, Json, hom
 
 app = typer.Typer(
     name="candlewick",
-    help="A live stream of news in, sentiment candles out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"candlewick {version('candlewick')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Its version alone.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """A live stream of news in, sentiment candles out."""
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -72,6 +73,11 @@ def test_help_needs_none_of_the_heavy_libraries() -> None:
     script = f"import sys, ops.cli; print([each for each in {heavy} if each in sys.modules])"
     told = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment(), capture_output=True, check=True)
     assert told.stdout.strip() == b"[]"
+
+
+def test_the_program_tells_its_version() -> None:
+    told = CliRunner().invoke(app, ["--version"])
+    assert (told.exit_code, told.stdout) == (0, f"candlewick {metadata.version('candlewick')}\n")
 
 
 def test_every_command_takes_json() -> None:
