@@ -41,6 +41,8 @@ from contracts.trouble import tell
 KIND: Final = "story"
 BUCKET_MS: Final = 6 * HOUR_MS
 CLAIM_TTL_MS: Final = 48 * HOUR_MS
+#: What waits on the log for so long still finds the story it is of.
+MAX_OUTAGE_MS: Final = 14 * DAY_MS
 #: Of two publications of one story; what is processed late has the rest.
 MAX_APART_MS: Final = 2 * BUCKET_MS
 COPY_KIND: Final = "story-copy"
@@ -100,7 +102,8 @@ def claim_all(
 ) -> list[Claim | None]:
     """Claim the claimants' subjects in their stories, in order; exact under races, and the same answer on every retry.
     One read and one write a headline. `lateness_ms`: how late an event may come and still count; a story is remembered
-    for as long as another of its articles may. None: not claimed, because the store failed or the race was lost
+    for as long as another of its articles may, by the times at which they came: how long they waited on the log changes
+    nothing, up to `MAX_OUTAGE_MS`. None: not claimed, because the store failed or the race was lost
     `MAX_TRIES` times in a row; claiming again is harmless."""
     claims: list[Claim | None] = [None] * len(claimants)
     pending = list(range(len(claimants)))
@@ -136,7 +139,12 @@ def _decide(
         if known is not None:
             claims[index] = _claim_of(name, known, claimant.article_id)
             continue
-        kept = [entry for entry in entries[name] if _newest_ms(entry) > now_ms - keep_ms]
+        kept = [
+            entry
+            for entry in entries[name]
+            if _newest_ms(entry, "ingested_ms") > claimant.ingested_ms - keep_ms
+            or _newest_ms(entry, "claimed_ms") > now_ms - keep_ms
+        ]
         following, entry = _join(kept, claimant, now_ms, lateness_ms)
         claims[index] = _claim_of(name, entry, claimant.article_id)
         if len(entry["articles"]) > MAX_ARTICLES and not claims[index].owned:
@@ -144,7 +152,7 @@ def _decide(
         entries[name] = following
         changed.add(name)
     writes: dict[str, ControlWrite] = {
-        name: ControlWrite({"entries": _newest(entries[name])}, stored[name].version, now_ms + keep_ms)
+        name: ControlWrite({"entries": _newest(entries[name])}, stored[name].version, now_ms + keep_ms + MAX_OUTAGE_MS)
         for name in changed
     }
     return claims, writes
@@ -263,8 +271,8 @@ def _tells_something_else(entry: Mapping[str, Any], mine: str) -> bool:
     return told[entry["article_id"]][:8] == mine[:8] and mine not in told.values()
 
 
-def _newest_ms(entry: dict[str, Any]) -> int:
-    return max(int(article["claimed_ms"]) for article in entry["articles"].values())
+def _newest_ms(entry: dict[str, Any], time: str) -> int:
+    return max(int(article[time]) for article in entry["articles"].values())
 
 
 def _owned(entry: dict[str, Any], article_id: str) -> tuple[str, ...]:

@@ -10,11 +10,13 @@ from consumers.classifier.stories import (
     BUCKET_MS,
     MAX_ARTICLES,
     MAX_DOCUMENT_BYTES,
+    MAX_OUTAGE_MS,
     Claimant,
     claim_all,
     links,
     story_key,
 )
+from contracts.clock import ManualClock
 from contracts.errors import Transient
 from contracts.resolution import DAY_MS, HOUR_MS
 from tests.fakes.stores import FakeControl
@@ -103,6 +105,16 @@ def test_a_story_is_remembered_while_another_of_its_articles_may_count() -> None
         assert (first.owned, second.owned) == (("AAPL",), owned)
 
 
+def test_how_long_an_article_waits_on_the_log_changes_nothing() -> None:
+    control = FakeControl(ManualClock(NOON_MS))
+    first = claim(control, claimant("a#1"), NOON_MS)
+    for waited_ms in (49 * HOUR_MS, MAX_OUTAGE_MS):
+        control.clock.advance(waited_ms - (control.clock.now_ms() - NOON_MS))
+        second = claim(control, claimant(f"b#{waited_ms}", NOON_MS + 30_000), NOON_MS + waited_ms)
+        assert (second.owned, second.first_id, second.is_copy) == ((), "a#1", True)
+        assert claim(control, claimant("a#1"), NOON_MS + waited_ms) == first, "nor does a try that was cut short"
+
+
 def test_headlines_are_compared_by_their_words() -> None:
     assert story_key("Apple’s  RISE: 5%!") == story_key("apple s rise 5")
     assert story_key("Apple rises") != story_key("Apple falls")
@@ -177,7 +189,7 @@ def test_claims_expire_and_a_document_stays_bounded() -> None:
     late = claim(control, claimant("late#1", subjects=("AAPL", "MSFT")), NOON_MS)
     assert late.owned == ("MSFT",)
     control.clock.advance(49 * HOUR_MS)
-    claim(control, claimant("new#1"), NOON_MS + 100 * HOUR_MS)
+    claim(control, claimant("new#1", NOON_MS + 100 * HOUR_MS), NOON_MS + 100 * HOUR_MS)
     document = control.get("story", story_key("Apple rises")).value
     assert document is not None
     assert [entry["article_id"] for entry in document["entries"]] == ["new#1"]
