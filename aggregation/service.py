@@ -15,7 +15,7 @@ from aggregation.gather import Gathered, gather_chunks, in_lanes
 from aggregation.group import Group, Single, newest_of_subjects
 from aggregation.instant_table import instant_ms
 from aggregation.lanes import Lanes
-from aggregation.operator import Batch, Limits, State, Step, keys_needed, step
+from aggregation.operator import EMPTY, Batch, Limits, State, Step, keys_needed, step
 from aggregation.rollup import ancestors
 from aggregation.verdict import SetAside
 from aggregation.warm import Warm
@@ -161,14 +161,16 @@ class Aggregator:
         return read
 
     def _state(self, shard_id: str, window: dict[str, Any]) -> State:
-        state = self._states.get(shard_id)
-        if state is None:
-            saved = self._control.get("watermark", shard_id).value or {}
-            parts = [saved, window]
-            newest_ms = max(int(part.get("newest_event_ms", NEVER_MS)) for part in parts)
-            last_ms = max(int(part.get("last_record_ms", NEVER_MS)) for part in parts)
-            held_ms = max(int(part.get("watermark_ms", NEVER_MS)) for part in parts)
-            state = self._states[shard_id] = State({shard_id: ShardProgress(newest_ms, last_ms)}, held_ms, {})
+        """What this process knows of a shard, or what was published of it; and what comes with the window, as another
+        process may have handled what came between."""
+        mine = self.window_state(shard_id) or self._control.get("watermark", shard_id).value or {}
+        newest_ms, last_ms, held_ms = (
+            max(int(part.get(name, NEVER_MS)) for part in (mine, window))
+            for name in ("newest_event_ms", "last_record_ms", "watermark_ms")
+        )
+        known = self._states.get(shard_id, EMPTY)
+        state = State({shard_id: ShardProgress(newest_ms, last_ms)}, held_ms, known.open)
+        self._states[shard_id] = state
         return state
 
     def _remember(self, shard_id: str, state: State) -> None:

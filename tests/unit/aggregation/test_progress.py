@@ -90,6 +90,17 @@ def test_a_process_that_knows_nothing_hands_the_state_of_its_window_on(monkeypat
     assert line.invoke(state, final=True)["state"] == state
 
 
+def test_two_processes_that_take_turns_let_the_watermark_never_go_back() -> None:
+    line = Line()
+    line.invoke({}, BASE_MS)
+    first = line.process
+    line.restart()
+    state = line.invoke({}, BASE_MS + 10 * MINUTE_MS)["state"]
+    line.process = first
+    again = line.invoke(state, BASE_MS + MINUTE_MS)["state"]
+    assert (again["watermark_ms"], again["newest_event_ms"]) == (state["watermark_ms"], state["newest_event_ms"])
+
+
 def test_a_shard_that_was_closed_is_forgotten_after_a_while() -> None:
     line = Line()
     records = [Record("1", "AAPL", json.dumps(scored(1, "AAPL", BASE_MS, 0.5)).encode(), BASE_MS)]
