@@ -12,7 +12,7 @@ from typing import Annotated, Final, Generic, Literal, TypeAlias, TypeVar
 import msgspec
 
 from aggregation.known_names import KnownNames
-from contracts.events import MAX_EVENT_BYTES, Label, decode_with
+from contracts.events import MAX_DEPTH, MAX_EVENT_BYTES, Label, decode_with, is_too_deep
 
 MAX_ID_CHARACTERS: Final = 300
 MAX_NAME_CHARACTERS: Final = 100
@@ -60,7 +60,8 @@ def decode(data: bytes) -> Event:
 
 def decode_all(payloads: Sequence[bytes]) -> list[Event] | None:
     """The events of a batch, or None when one of them is none: then each is decoded by itself, for its reason."""
-    if max(map(len, payloads), default=0) > MAX_EVENT_BYTES:
+    longest = max(map(len, payloads), default=0)
+    if longest > MAX_EVENT_BYTES or (longest > 2 * MAX_DEPTH and any(map(is_too_deep, payloads))):
         return None
     try:
         return EVENTS.read(lambda decoder: list(map(decoder.decode, payloads)))

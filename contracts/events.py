@@ -4,6 +4,7 @@
 million, so its frozen value is a msgspec struct, whose typed decoder validates in C (11 × the standard library).
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -22,6 +23,9 @@ SCORED_STREAM: Final = "scored-articles"
 RAW_SCHEMA: Final = "raw-article/1"
 SCORED_SCHEMA: Final = "scored-article/1"
 MAX_EVENT_BYTES: Final = 256 * 1024
+#: Levels of a record's JSON. The decoder goes as deep as Python's stack has room below its caller, so each caller would
+#: judge differently; this much there is room for everywhere.
+MAX_DEPTH: Final = 512
 MAX_SNIPPET_CHARACTERS: Final = 200
 MAX_WORD_CHARACTERS: Final = 60
 MAX_TITLE_CHARACTERS: Final = 1_000
@@ -173,10 +177,32 @@ def validate_raw(fields: object) -> RawArticle:
         raise BadEvent(reason, f"{place}: {first['msg']}") from None
 
 
-def decode_fields(data: bytes) -> Any:
-    """What JSON says, of bytes from outside. Raises `BadEvent`."""
+_quoted: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_brackets: Final = re.compile(rb"[\[\]{}]")
+
+
+def is_too_deep(data: bytes) -> bool:
+    """Whether JSON is nested deeper than `MAX_DEPTH`. Shorter records are not looked at: they cannot be."""
+    if len(data) <= 2 * MAX_DEPTH or data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for bracket in _brackets.findall(_quoted.sub(b"", data)):
+        depth += 1 if bracket in (b"[", b"{") else -1
+        if depth > MAX_DEPTH:
+            return True
+    return False
+
+
+def _check_size(data: bytes) -> None:
     if len(data) > MAX_EVENT_BYTES:
         raise BadEvent("oversized", f"{len(data)} bytes, at most {MAX_EVENT_BYTES}")
+    if is_too_deep(data):
+        raise BadEvent("unparseable", f"nested more than {MAX_DEPTH} levels deep")
+
+
+def decode_fields(data: bytes) -> Any:
+    """What JSON says, of bytes from outside. Raises `BadEvent`."""
+    _check_size(data)
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -223,8 +249,7 @@ def decode_scored(data: bytes) -> ScoredEvent:
 
 def decode_with(decoder: "msgspec.json.Decoder[Struct]", data: bytes) -> Struct:
     """Decode one event with a typed decoder; every fault becomes a `BadEvent` with its reason."""
-    if len(data) > MAX_EVENT_BYTES:
-        raise BadEvent("oversized", f"{len(data)} bytes, at most {MAX_EVENT_BYTES}")
+    _check_size(data)
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:

@@ -20,7 +20,7 @@ from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
-from contracts.events import SCORED_STREAM
+from contracts.events import MAX_EVENT_BYTES, SCORED_STREAM, is_too_deep
 from contracts.instants import date_of, iso_ms
 from contracts.kinesis import StreamRecord, raw_prefix
 from contracts.ports import Lake
@@ -91,6 +91,9 @@ def _place(record: StreamRecord) -> tuple[bool, str]:
 
 
 def _source_of(data: bytes) -> str | None:
+    """None of what cannot be read, and of what is too large: without its line feeds it might count."""
+    if len(data) > MAX_EVENT_BYTES or is_too_deep(data):
+        return None
     try:
         return _decoder.decode(data).source
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -98,12 +101,7 @@ def _source_of(data: bytes) -> str | None:
 
 
 def _line(record: StreamRecord) -> bytes:
-    if b"\n" not in record.data:
-        return record.data
-    try:
-        return msgspec.json.format(record.data, indent=-1)
-    except RecursionError:  # the decoder goes a little deeper; in JSON a line feed only stands between two signs
-        return record.data.replace(b"\n", b"")
+    return msgspec.json.format(record.data, indent=-1) if b"\n" in record.data else record.data
 
 
 def _unread_line(record: StreamRecord) -> bytes:

@@ -16,7 +16,7 @@ from xxhash import xxh3_128
 
 from aggregation.instant_table import instant_ms
 from contracts.errors import BadEvent
-from contracts.events import MAX_EVENT_BYTES
+from contracts.events import MAX_EVENT_BYTES, is_too_deep
 from contracts.hashing import member_hash
 from contracts.instants import date_of
 from ops.replay.plan import Plan
@@ -189,7 +189,9 @@ class _Part:
                 source = _decode_origin(line).source if wanted.without else ""
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, BadEvent):
                 continue  # counted as quarantined when planned; it never had a bucket
-            if len(line) > MAX_EVENT_BYTES or not (everything or wanted.passes(place.subject, time, source)):
+            if len(line) > MAX_EVENT_BYTES or is_too_deep(line):
+                continue
+            if not (everything or wanted.passes(place.subject, time, source)):
                 continue
             if b"\n" in line:
                 line = msgspec.json.format(line, indent=-1)

@@ -1,6 +1,7 @@
 """The engine's view of a scored event: the contract's fields and ranges, and one reason for every fault."""
 
 import json
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from aggregation.event import NAME_TYPES, EventOf, decode, decode_all
 from aggregation.instant_table import instant_ms
 from contracts.errors import QUARANTINE_REASONS, BadEvent
-from contracts.events import ScoredEvent
+from contracts.events import MAX_DEPTH, ScoredEvent
 from contracts.instants import parse_ms
 from tests import oracle
 from tests.events import BASE_MS, scored
@@ -19,6 +20,28 @@ def test_the_engine_reads_the_contract() -> None:
     contract = {field.name: field.type for field in msgspec.structs.fields(ScoredEvent)}
     assert ours.keys() == contract.keys()
     assert {name for name in ours if ours[name] != contract[name]} == {"ingested_at"}
+
+
+def below(frames: int, what: Callable[[], object]) -> object:
+    """What is done with so many frames more on Python's stack."""
+    return what() if frames == 0 else below(frames - 1, what)
+
+
+@pytest.mark.parametrize("frames", [0, 200, 300])
+@pytest.mark.parametrize(("levels", "is_read"), [(MAX_DEPTH, True), (MAX_DEPTH + 1, False), (900, False)])
+def test_how_deep_json_may_be_nested_does_not_depend_on_who_reads_it(frames: int, levels: int, is_read: bool) -> None:
+    plain = json.dumps(scored(1, "AAPL", BASE_MS, 0.1)).encode()
+    nested = plain[:-1] + b',"x":"]\\"[{","y":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
+
+    def fault() -> str | None:
+        try:
+            decode(nested)
+        except BadEvent as error:
+            return error.reason
+        return None
+
+    assert below(frames, fault) == (None if is_read else "unparseable")
+    assert (below(frames, lambda: decode_all([plain, nested])) is not None) is is_read
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from consumers.archiver.service import Archiver
 from consumers.classifier.items import raw_place
 from contracts.errors import BadEvent, Transient
-from contracts.events import RAW_STREAM, SCORED_STREAM
+from contracts.events import MAX_EVENT_BYTES, RAW_STREAM, SCORED_STREAM
 from contracts.kinesis import StreamRecord, records_of
 from contracts.ports import Record
 from contracts.resolution import DAY_MS
@@ -49,6 +49,14 @@ def test_what_cannot_be_read_is_kept_with_its_bytes() -> None:
     ((key, lines),) = lake.objects.items()
     assert key == f"raw/source=unknown/date=2025-12-21/{RAW_STREAM}-{SHARD}-1-4.jsonl.gz"
     assert [base64.b64decode(json.loads(line)["data"]) for line in lines] == [each.data for each in bad]
+
+
+def test_what_is_too_large_to_count_is_not_made_smaller() -> None:
+    lake, large = FakeLake(), b'{"source":"a",' + b"\n" * MAX_EVENT_BYTES + b'"title":"x"}'
+    Archiver(lake).archive([record(1, large)])
+    ((key, (line,)),) = lake.objects.items()
+    assert key.startswith("raw/source=unknown/")
+    assert base64.b64decode(json.loads(line)["data"]) == large
 
 
 def test_a_record_over_several_lines_becomes_one() -> None:

@@ -1,5 +1,6 @@
 """A run builds exactly what the events say, from any source, however it is cut, killed or resumed."""
 
+import json
 import os
 import random
 import signal
@@ -9,6 +10,8 @@ import pytest
 
 from contracts.bucket import content_bytes
 from contracts.errors import BadRequest, Conflict, Transient, Unusable
+from contracts.events import MAX_DEPTH, SCORED_STREAM
+from contracts.ports import Entry
 from contracts.settings import AggregatorSettings
 from ops.replay.lock import exclusive
 from ops.replay.plan import load_plan, outlook, tasks_of
@@ -38,6 +41,20 @@ def test_a_rebuild_equals_the_oracle_and_leaves_the_live_generation_alone(
     assert fields(home, run["generation"]) == oracle.buckets(events) == live
     assert fields(home) == live
     assert run["counts"]["counted"] == sum(row["count"] for key, row in live.items() if key[1] == "24h")
+
+
+@pytest.mark.parametrize("gap", [b"", b"\n"])
+def test_what_is_nested_deeply_is_judged_as_live(home: Home, settings: AggregatorSettings, gap: bytes) -> None:
+    events = stream(20, seed=1)
+    for number, event in enumerate(events, 5):
+        levels = number * 45 - 1
+        data = json.dumps(event).encode()[:-1] + b"," + gap + b'"x":' + b"[" * levels + b"]" * levels + b"}"
+        home.log.put_records(SCORED_STREAM, [Entry(event["subject"], data)])
+    Live(home, settings).all()
+    run = replayed(home, settings)
+    read = [event for number, event in enumerate(events, 5) if number * 45 <= MAX_DEPTH]
+    assert fields(home, run["generation"]) == fields(home) == oracle.buckets(read)
+    assert run["counts"]["quarantined"] == len(events) - len(read)
 
 
 @pytest.mark.parametrize("state", ["running", "interrupted", "failed", "cancelled"])
