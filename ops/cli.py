@@ -175,6 +175,10 @@ def restore(
         typer.Argument(metavar="FROM", help="The damaged data directory; its lake is read.", callback=somebodys),
     ],
     data_dir: DataDir,
+    take_altered: Annotated[
+        bool,
+        typer.Option("--take-altered", help="Also what can be read of objects with other bytes than were written."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """A new data directory from the lake of a damaged one; then `drain` and `verify` there. Exit 3 if the lake or
@@ -190,12 +194,12 @@ def restore(
         check_places(damaged, data_dir)
         home, settings = home_of(data_dir, must_exist=False)
         with counter("restoring", "records") as advance:
-            found = run_restore(home, settings, damaged, advance)
+            found = run_restore(home, settings, damaged, advance, take_altered)
         if as_json:
             put_json(found._asdict() | {"next": next_steps(settings)})
         else:
             print_restored(found, settings, sys.stdout.write)
-        if found.damaged or found.settings is None:
+        if found.damaged or found.altered or found.settings is None:
             raise typer.Exit(PARTIAL)
 
 

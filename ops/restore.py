@@ -66,12 +66,14 @@ class Carried(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """Records put on the streams; `damaged`: lake objects that could not be read to their end; then as `Carried`."""
+    """Records put on the streams; `damaged`: lake objects that could not be read to their end; `altered`: those that
+    have other bytes than were written, nobody knows which; then as `Carried`."""
 
     scored: int
     raw: int
     objects: int
     damaged: list[str]
+    altered: list[str]
     settings: int | None
     live_run: str | None
     live_model: str | None
@@ -105,12 +107,17 @@ def check_places(source: Path, target: str) -> None:
 
 
 def restore(
-    home: Home, settings: AggregatorSettings, source: Path, progress: Callable[[int], None] = lambda records: None
+    home: Home,
+    settings: AggregatorSettings,
+    source: Path,
+    progress: Callable[[int], None] = lambda records: None,
+    take_altered: bool = False,
 ) -> Restored:
-    """Raises `Transient` when log or store refuse, `OSError` when a file may not be read: do it again then; `InUse`
-    when a process drives the old directory, whose databases change while they are copied."""
+    """`take_altered`: also what can be read of altered objects, though some of it may never have been. Raises
+    `Transient` when log or store refuse, `OSError` when a file may not be read: do it again then; `InUse` when a
+    process drives the old directory, whose databases change while they are copied."""
     target = Path(settings.data_dir).expanduser().absolute()
-    work = _Restoring(home, FilesLake(source / "lake", settings.synchronous), settings, progress)
+    work = _Restoring(home, FilesLake(source / "lake", settings.synchronous), settings, progress, take_altered)
     with unused(source):
         work.run()
         carried = _carry_over(source, home, target)
@@ -120,6 +127,7 @@ def restore(
         counts[RAW_STREAM],
         work.objects,
         sorted(work.damaged),
+        sorted(work.altered),
         *carried,
     )
 
@@ -129,10 +137,17 @@ class _Restoring:
     came first. One that was fetched again under another headline is known, and tells no other story."""
 
     def __init__(
-        self, home: Home, lake: FilesLake, settings: AggregatorSettings, progress: Callable[[int], None]
+        self,
+        home: Home,
+        lake: FilesLake,
+        settings: AggregatorSettings,
+        progress: Callable[[int], None],
+        take_altered: bool,
     ) -> None:
         self.counts = {SCORED_STREAM: 0, RAW_STREAM: 0}
         self.damaged: set[str] = set()
+        self.altered: set[str] = set()
+        self._take_altered = take_altered
         self.objects = 0
         self._home, self._lake, self._progress = home, lake, progress
         self._lanes, self._lateness_ms = settings.lanes, settings.allowed_lateness_ms
@@ -153,14 +168,20 @@ class _Restoring:
         for key in (*raw, *given_up):
             self._publish(key, RAW_STREAM)
         for key in (key for prefix in COPIED for key in keys(prefix)):
-            self._home.lake.put(key, self._lines(key))
+            if lines := self._lines(key):
+                self._home.lake.put(key, lines)
 
-    def _lines(self, key: str) -> Iterator[bytes]:
-        """What can be read of an object."""
+    def _lines(self, key: str) -> list[bytes]:
+        """What can be read of an object, and is to be taken."""
+        lines = []
         try:
-            yield from self._lake.read(key)
-        except BadEvent:
-            self.damaged.add(key)
+            for line in self._lake.read(key):
+                lines.append(line)
+        except BadEvent as error:
+            is_cut = isinstance(error.__cause__, EOFError)
+            (self.damaged if is_cut else self.altered).add(key)
+            return lines if is_cut or self._take_altered else []
+        return lines
 
     def _entries(self, key: str, stream: str) -> Iterator[Entry]:
         """What an object holds of a stream. What could not be read goes back as it is, to be set aside again."""
@@ -300,6 +321,10 @@ def print_restored(found: Restored, settings: AggregatorSettings, out: Callable[
     out(f"{found.scored:,} scored events and {found.raw:,} articles from {found.objects:,} objects of the lake\n")
     for key in found.damaged:
         out(f"damaged    {key}: what stands before the damage was taken\n")
+    for key in found.altered:
+        out(f"altered    {key}: some of its records may never have been, nobody knows which\n")
+    if found.altered:
+        out("of what was altered nothing is taken, or with --take-altered what can be read (run it again with that)\n")
     lost = "control.db cannot be read: watch lists and source settings are to be made again\n"
     out(lost if found.settings is None else f"{found.settings} watch lists and source settings carried over\n")
     out(f"next, before `up`: {'; '.join(next_steps(settings))}\n")

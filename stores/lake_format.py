@@ -37,8 +37,9 @@ def write_lines(file: BinaryIO, lines: Iterable[bytes]) -> None:
 def read_lines(
     key: str, file: gzip.GzipFile, faults: tuple[type[Exception], ...], told: Callable[[Exception], CandlewickError]
 ) -> Iterator[bytes]:
-    """The lines of an opened object, closing it. Raises `BadEvent("unparseable")` where it is damaged (after the lines
-    before the damage), `told(error)` for a fault of the store."""
+    """The lines of an opened object, closing it. Raises `BadEvent("unparseable")` where it is damaged, `told(error)`
+    for a fault of the store. Where the cause of the first is `EOFError` it is only cut short; else something was
+    altered, at an unknown place before: what was read up to there may never have been written."""
     with file:
         try:
             for line in file:

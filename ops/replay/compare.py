@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from aggregation.rollup import past_ttl
 from contracts.bucket import E4, Bucket
+from contracts.clock import Clock
 from contracts.documents import bucket_document, end_ms
 from contracts.errors import BadRequest
 from contracts.generation import COMPARE_KIND, POINTER, live_generation
@@ -19,6 +20,7 @@ from contracts.instants import iso_ms, parse_ms
 from contracts.pairs import distance_e4, pairs, same_content, without_lanes
 from contracts.resolution import FINEST, NAMES, WIDTH_MS
 from ops.replay.runs import KIND
+from ops.replay.tail import CLOCKS_DIFFER_MS
 from stores.home import Home
 
 WORST: Final = 20
@@ -64,7 +66,7 @@ def compare(
     run = next((run for run in home.control.list(KIND).values() if run["generation"] == b), None)
     version = home.control.get(*POINTER).version
     planned_ms = parse_ms(run["planned_at"]) if run else None
-    tally = _Tally(planned_ms)
+    tally = _Tally(planned_ms, home.clock)
     complete = _walk(home, a, b, tally, bounds, progress, expire)
     report = {
         "a": a,
@@ -137,8 +139,9 @@ class _Part:
 class _Tally:
     """Everything counted in the pass."""
 
-    def __init__(self, planned_ms: int | None) -> None:
+    def __init__(self, planned_ms: int | None, clock: Clock) -> None:
         self._planned_ms = planned_ms
+        self._clock = clock
         self.all = _Part()
         self.by_resolution: dict[str, _Part] = {}
         self.by_subject: dict[str, _Part] = {}
@@ -204,7 +207,9 @@ class _Tally:
         return max(0, here.summary.count - there.summary.count)  # its members are in its lanes or its children
 
     def _is_new(self, bucket: Bucket) -> bool:
-        return self._planned_ms is not None and bucket.last_updated_ms >= self._planned_ms
+        """Whether it was written since the plan. What was written by a clock that was ahead may be older."""
+        latest_ms = self._clock.now_ms() + CLOCKS_DIFFER_MS
+        return self._planned_ms is not None and self._planned_ms <= bucket.last_updated_ms <= latest_ms
 
     def _note_worst(self, here: Bucket, there: Bucket) -> None:
         # Of equal distances the finest window says most, then the first in key order.

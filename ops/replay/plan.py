@@ -53,9 +53,10 @@ class Group(msgspec.Struct, frozen=True):
     records: int
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything a run depends on. `hash` is over what decides the result: segments with their digests, filters, model
-    and window settings. `complete`: no filter leaves anything out, so the result may go live."""
+    and window settings; `digest`, of its document, over all the rest as well. `complete`: no filter leaves anything
+    out, so the result may go live."""
 
     hash: str
     created_at: str
@@ -73,6 +74,7 @@ class Plan(msgspec.Struct, frozen=True):
     groups: tuple[Group, ...]
     census: Census
     without_sources: tuple[str, ...] = ()
+    digest: str = ""
 
     @property
     def units(self) -> int:
@@ -179,7 +181,8 @@ def make_plan(
         census=census,
         without_sources=tuple(sorted(wish.without_sources)),
     )
-    return msgspec.structs.replace(plan, hash=plan_hash(plan))
+    plan = msgspec.structs.replace(plan, hash=plan_hash(plan))
+    return msgspec.structs.replace(plan, digest=_digest_of(plan))
 
 
 def _model_version(model: str | None) -> str | None:
@@ -247,13 +250,18 @@ def plan_hash(plan: Plan) -> str:
     return hashlib.sha256(msgspec.json.encode(decides, order="deterministic")).hexdigest()[:16]
 
 
+def _digest_of(plan: Plan) -> str:
+    bare = msgspec.structs.replace(plan, digest="")
+    return hashlib.sha256(msgspec.json.encode(bare, order="deterministic")).hexdigest()[:32]
+
+
 def save_plan(home: Home, plan: Plan) -> Plan:
     """Keep it, so that `run` finds it by its hash; returns what is kept. Runs may go by one that is there already; both
     read the same, so the later one, which retention has passed last, serves them as well. An older one stays, and one
     that knows that it leaves nothing out where the new one does not."""
     key = f"{PLANS}{plan.hash}.jsonl.gz"
     if key in home.lake.keys(key):
-        with suppress(BadEvent, BadRequest):  # a damaged one is replaced
+        with suppress(BadRequest):  # a damaged one is replaced
             kept = load_plan(home, plan.hash)
             if kept.complete > plan.complete:
                 return kept
@@ -268,7 +276,10 @@ def load_plan(home: Home, name: str) -> Plan:
     known = {key.removeprefix(PLANS).removesuffix(".jsonl.gz"): key for key in home.lake.keys(PLANS)}
     matching = [known[each] for each in known if each.startswith(name)]
     if len(matching) == 1 and len(name) >= 4:
-        body = next(iter(home.lake.read(matching[0])), b"")
+        try:
+            body = b"".join(home.lake.read(matching[0]))
+        except BadEvent as error:
+            raise BadRequest(f"{error.detail}; plan again") from None
     elif os.path.isfile(path := expanded(name)):  # false too for what can be no name
         body = path.read_bytes()
     else:
@@ -279,6 +290,8 @@ def load_plan(home: Home, name: str) -> Plan:
         raise BadRequest(f"{name} is no plan: {error}") from None
     if plan_hash(plan) != plan.hash:
         raise BadRequest(f"the plan {plan.hash} was altered: its content has the hash {plan_hash(plan)}")
+    if plan.digest != _digest_of(plan):
+        raise BadRequest(f"the plan {plan.hash} was altered: its document has the digest {_digest_of(plan)}")
     return plan
 
 

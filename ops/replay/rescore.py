@@ -90,19 +90,24 @@ def _texts(home: Home, left: set[int]) -> Iterator[tuple[str, str]]:
     """(article id, text) of every wanted article once; takes from `left` what it found."""
     for piece in raw_pieces(home):
         try:
-            for line in piece.lines:
-                try:
-                    raw = _decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                    continue  # quarantined by the classifier; no event speaks of it
-                hashed = member_hash(raw.article_id)
-                if hashed in left:
-                    left.discard(hashed)
-                    yield raw.article_id, model_text(raw.title, raw.snippet)
+            found = [*_wanted(piece.lines, left)]  # to its end: only there is it certain that nothing of it was altered
         except (BadEvent, BadRequest) as error:
             raise Altered(f"{piece.segment.name}: {error}; restore it and resume") from None
+        yield from found
         if not left:
             return
+
+
+def _wanted(lines: Iterable[bytes], left: set[int]) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        try:
+            raw = _decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue  # quarantined by the classifier; no event speaks of it
+        hashed = member_hash(raw.article_id)
+        if hashed in left:
+            left.discard(hashed)
+            yield raw.article_id, model_text(raw.title, raw.snippet)
 
 
 def _item_texts(

@@ -1,5 +1,6 @@
 """What a replay shows while it works: a bar on stderr for a terminal, JSON lines on stdout with `--json`."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -76,5 +77,6 @@ def _json_lines(clock: Clock) -> Watch:
         if seen.stage != stage or seen.done == seen.total or now_ms - last_ms >= LINE_EVERY_MS:
             last_ms, stage = now_ms, seen.stage
             put_json({"event": "progress", **seen._asdict()})
+            sys.stdout.flush()
 
     return watch

@@ -1,6 +1,8 @@
 """The commands as typed, on both homes: answers on stdout, stable exit codes, nothing changed by looking."""
 
+import io
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from contracts.events import SCORED_STREAM
 from contracts.generation import POINTER, live_generation
 from contracts.settings import AggregatorSettings
 from ops.cli import app
+from ops.replay.run import Seen
+from ops.replay.screen import watching
 from ops.replay.stitch import heads
 from stores.home import Home, forget_homes
 from tests import oracle
@@ -154,3 +158,11 @@ def test_where_to_write_is_looked_at_before_the_work_and_the_tilde_is_known(
     monkeypatch.setattr("ops.replay.compare.compare", lambda *given: 1 / 0)
     assert shell.type("replay", "compare", "r1", "--out", str(tmp_path / "file"), code=2) == ""
     assert shell.type("replay", "run", "x" * 300, code=2) == ""
+
+
+def test_progress_reaches_a_pipe_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(pipe)))
+    with watching(ManualClock(), as_json=True) as watch:
+        watch(Seen("building", 1, 2, 3, "", 0, 0))
+        assert json.loads(pipe.getvalue())["done"] == 1

@@ -8,8 +8,9 @@ import pytest
 
 from contracts.clock import ManualClock
 from contracts.errors import BadRequest
+from contracts.events import SCORED_STREAM
 from contracts.generation import COMPARE_KIND
-from contracts.resolution import DAY_MS
+from contracts.resolution import DAY_MS, HOUR_MS
 from contracts.settings import AggregatorSettings
 from ops.replay.compare import Bounds, Limits, breaches, compare, psi
 from ops.replay.promote import promote
@@ -46,6 +47,24 @@ def test_every_bucket_is_in_one_column(home: Home, settings: AggregatorSettings)
     back = compare(home, part["generation"], "g1")
     assert back["counts"]["only_b"] == report["counts"]["only_a"]
     assert back["run"] is None, "the live generation was built by no run"
+
+
+@pytest.mark.parametrize("ahead_ms", [0, DAY_MS])
+def test_what_is_lost_is_told_though_a_clock_was_ahead(tmp_path: Path, ahead_ms: int) -> None:
+    settings, clock = settings_of(tmp_path), ManualClock(AT_MS)
+    home = open_home(settings, clock)
+    live = Live(home, settings)
+    put(home, [scored(n, "AAPL", AT_MS - n * 60_000, 0.5) for n in range(20)])
+    while live.archive(10):
+        pass
+    clock.advance(ahead_ms)
+    live.aggregate()
+    clock.advance(HOUR_MS - ahead_ms)
+    home.log.trim(SCORED_STREAM, clock.now_ms())
+    Path(settings.data_dir, "lake", home.lake.keys("scored/")[0]).unlink()
+    report = compared(home, replayed(home, settings))
+    assert report["lost"]["events"] == 10
+    assert report["breaches"]
 
 
 def test_what_is_live_is_not_compared_with_itself(home: Home, settings: AggregatorSettings) -> None:

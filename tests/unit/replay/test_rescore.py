@@ -1,5 +1,6 @@
 """Another model: the events that were counted get its scores, once per text; verdicts and story claims stay."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,12 +9,14 @@ from consumers.classifier.models import registry
 from consumers.classifier.models.registry import Score
 from contracts.settings import AggregatorSettings
 from ops.replay.compare import compare
-from ops.replay.run import Drive, start_run
+from ops.replay.rescore import BATCH
+from ops.replay.run import Drive, execute, start_run
+from ops.replay.sources import Altered
 from ops.replay.verify_run import verify_run
 from stores.home import Home
 from tests import oracle
 from tests.events import scored
-from tests.unit.replay.kit import Live, archive_raw, fields, ignore, planned, put, put_raw, raw
+from tests.unit.replay.kit import Live, alter, archive_raw, fields, ignore, planned, put, put_raw, raw
 
 AT_MS = 1_766_318_400_000
 ALONE = Drive(concurrency=1)
@@ -109,6 +112,24 @@ def test_the_first_text_of_an_article_counts_wherever_it_is_kept(
     home.log.trim("raw-articles", home.clock.now_ms() + 1)
     after = start_run(home, settings, planned(home, settings, model="lengths"), ALONE, ignore)
     assert after["digest"] == before["digest"]
+
+
+def test_what_was_read_of_a_damaged_object_is_not_scored(
+    home: Home, settings: AggregatorSettings, model: Lengths
+) -> None:
+    events = news(2 * BATCH)
+    put_raw(home, [raw(n, title(n)) for n in range(len(events))])
+    archive_raw(home)
+    put(home, events)
+    home.log.trim("raw-articles", home.clock.now_ms() + 1)
+    (key,) = home.lake.keys("raw/")
+    path = Path(settings.data_dir, "lake", key)
+    whole = alter(path, b"news y", b"news of another kind y")
+    with pytest.raises(Altered, match="restore it and resume"):
+        start_run(home, settings, planned(home, settings, model="lengths"), ALONE, ignore)
+    path.write_bytes(whole)
+    run = execute(home, settings, "r1", ALONE, ignore)
+    assert fields(home, run["generation"]) == expected(events)
 
 
 def test_an_article_without_raw_record_is_read_from_its_item(

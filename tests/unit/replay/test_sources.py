@@ -171,9 +171,16 @@ def test_an_altered_plan_document_is_refused(home: Home, settings: AggregatorSet
     path = tmp_path / "plan.json"
     path.write_bytes(msgspec.json.encode(plan))
     assert load_plan(home, str(path)) == plan
-    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(plan, subjects=("AAPL",))))
-    with pytest.raises(BadRequest, match="was altered"):
-        load_plan(home, str(path))
+    changes = ({"subjects": ("AAPL",)}, {"groups": plan.groups[1:]}, {"complete": False}, {"digest": ""})
+    for change in changes:
+        path.write_bytes(msgspec.json.encode(msgspec.structs.replace(plan, **change)))
+        with pytest.raises(BadRequest, match="was altered"):
+            load_plan(home, str(path))
+    key = f"replay/plans/{plan.hash}.jsonl.gz"
+    stored = Path(settings.data_dir, "lake", key)
+    stored.write_bytes(stored.read_bytes()[:-1] + b"\xff")
+    with pytest.raises(BadRequest, match=f"lake object {key} is damaged: .*; plan again"):
+        load_plan(home, plan.hash)
     with pytest.raises(BadRequest, match="no plan 'zzzz'"):
         load_plan(home, "zzzz")
 
