@@ -29,6 +29,8 @@ class ItemReads:
     def __init__(self, store: ItemStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        #: False in a process that is too small to hold the primary table, and has no right to scan it.
+        self.may_scan = isinstance(store, Scanning)
         self._circuit = Circuit(clock)
         self._lock = threading.Lock()
         #: Until when it serves, and what was found.
@@ -104,7 +106,7 @@ class ItemReads:
         except Transient as error:
             was_open = self._circuit.is_open
             self._circuit.failed()
-            if not isinstance(self._store, Scanning):
+            if not self.may_scan:
                 raise
             if self._circuit.is_open and not was_open:
                 log.warning("the read model is down (%s): answering from the primary table", error)
@@ -115,7 +117,7 @@ class ItemReads:
     def _primary(self) -> list[Item]:
         """The analysed articles of the primary table with the read model's keys, newest first."""
         store = self._store
-        if not isinstance(store, Scanning):
+        if not self.may_scan or not isinstance(store, Scanning):
             raise Transient("items", "the read model is down")
         with self._lock:  # one scan at a time, and whoever waited takes its result
             began_ms = self._clock.monotonic_ms()

@@ -33,6 +33,7 @@ def make_app() -> FastAPI:
     home = open_home(settings, env=os.environ)
     app = create_app(home, settings, names=company_names())
     app.state.services.epoch.name_log(home.buckets)
+    app.state.services.reads.may_scan = False
     inner = app.router.lifespan_context
 
     @asynccontextmanager

@@ -32,8 +32,9 @@ def make_alarm(
         threshold=row.threshold,
         evaluation_periods=row.periods,
         comparison_operator=below if row.below else at_least,
+        # A stage that stands still is silent on purpose: an alarm that rings already could not tell when it matters.
         treat_missing_data=cloudwatch.TreatMissingData.BREACHING
-        if row.missing == "breach"
+        if row.missing == "breach" and stage.active
         else cloudwatch.TreatMissingData.NOT_BREACHING,
     )
     alarm.add_alarm_action(actions.SnsAction(topic))

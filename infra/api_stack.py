@@ -15,7 +15,7 @@ from constructs import Construct
 from api.headers import HSTS, SECURITY_HEADERS
 from infra.data_stack import DataStack
 from infra.fargate import StreamService
-from infra.functions import ROWS, make_function
+from infra.functions import ROWS, make_function, retention_of
 from infra.names import PREFIX, WEB_ADAPTER_ACCOUNT, WEB_ADAPTER_LAYER, physical
 from infra.stages import Stage
 
@@ -86,7 +86,7 @@ class ApiStack(cdk.Stack):
             self,
             "HttpApiLogs",
             log_group_name=f"/aws/apigateway/{physical(self._stage.name, 'candlewick')}",
-            retention=logs.RetentionDays.ONE_WEEK,
+            retention=retention_of(self._stage),
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
         default = apigateway.HttpStage(

@@ -80,7 +80,9 @@ def build(
         cdk.CfnOutput(stack, "Context", value=json.dumps(dict(context or {}), sort_keys=True))
     # A budget is the account's, not a region's: the stage has it already.
     wanted = guardrail and not stage.standby
-    budget = GuardrailStack(app, "Guardrail", stage, ops.topic, **named("guardrail")) if wanted else None
+    budget = GuardrailStack(app, "Guardrail", stage, **named("guardrail")) if wanted else None
+    if budget is not None:
+        budget.add_dependency(ops, "it tells the topic")
     cache = CacheStack(app, "Cache", stage, **named("cache")) if stage.cache else None
     acknowledge(app, stage, account or OFFLINE_ACCOUNT)
     cdk.Tags.of(app).add("project", "candlewick")

@@ -22,7 +22,7 @@ from constructs import Construct
 from infra.alarming import TOPIC, make_alarm
 from infra.alarms import ON_FARGATE, alarms_of
 from infra.data_stack import DataStack
-from infra.functions import ROWS, settings_of, table_arns
+from infra.functions import ROWS, retention_of, settings_of, table_arns
 from infra.names import physical
 from infra.network import make_network
 from infra.stages import Stage
@@ -78,7 +78,7 @@ class StreamService(Construct):
             "Service",
             cluster=cluster,
             task_definition=task,
-            desired_count=1,
+            desired_count=stage.stream_tasks,
             assign_public_ip=True,
             min_healthy_percent=100,
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
@@ -134,9 +134,7 @@ class StreamService(Construct):
         image = ecs.ContainerImage.from_asset(
             str(ROOT), file="infra/stream.Dockerfile", platform=images.Platform.LINUX_ARM64
         )
-        group = logs.LogGroup(
-            self, "Logs", retention=logs.RetentionDays.ONE_WEEK, removal_policy=cdk.RemovalPolicy.DESTROY
-        )
+        group = logs.LogGroup(self, "Logs", retention=retention_of(stage), removal_policy=cdk.RemovalPolicy.DESTROY)
         task.add_container(
             "stream",
             image=image,

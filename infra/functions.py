@@ -123,6 +123,13 @@ def settings_of(row: Row, stage: Stage, bucket: str) -> dict[str, str]:
     return {PREFIX + name.upper(): value for name, value in given.items() if value != ""}
 
 
+def retention_of(stage: Stage) -> logs.RetentionDays:
+    """How long the stage's logs are kept."""
+    return {7: logs.RetentionDays.ONE_WEEK, 14: logs.RetentionDays.TWO_WEEKS, 30: logs.RetentionDays.ONE_MONTH}[
+        stage.log_days
+    ]
+
+
 def make_function(
     scope: Construct, row: Row, stage: Stage, data: DataStack, bundle_mode: str, **more: object
 ) -> lambda_.Function:
@@ -133,9 +140,7 @@ def make_function(
         scope,
         f"{title}Logs",
         log_group_name=f"/aws/lambda/{name}",
-        retention={7: logs.RetentionDays.ONE_WEEK, 14: logs.RetentionDays.TWO_WEEKS, 30: logs.RetentionDays.ONE_MONTH}[
-            stage.log_days
-        ],
+        retention=retention_of(stage),
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )
     role = iam.Role(

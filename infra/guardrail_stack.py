@@ -2,9 +2,9 @@
 
 import aws_cdk as cdk
 from aws_cdk import aws_budgets as budgets
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from infra.alarming import TOPIC
 from infra.names import physical
 from infra.stages import Stage
 
@@ -17,9 +17,11 @@ class GuardrailStack(cdk.Stack):
     count nothing until somebody activates the tag for cost allocation, and never what bears none (metrics, traces, a
     replay's tables)."""
 
-    def __init__(self, scope: Construct, name: str, stage: Stage, topic: sns.Topic, **more: object) -> None:
+    def __init__(self, scope: Construct, name: str, stage: Stage, **more: object) -> None:
         super().__init__(scope, name, **more)
-        subscriber = budgets.CfnBudget.SubscriberProperty(subscription_type="SNS", address=topic.topic_arn)
+        # By its name: an import would keep the stack that makes the topic from letting go of this one.
+        topic = self.format_arn(service="sns", resource=physical(stage.name, TOPIC))
+        subscriber = budgets.CfnBudget.SubscriberProperty(subscription_type="SNS", address=topic)
         budgets.CfnBudget(
             self,
             "Budget",

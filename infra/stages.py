@@ -31,6 +31,8 @@ class Stage:
     on_demand_streams: bool = False
     stream_retention_hours: int = 24
     stream_on: Literal["lambda", "fargate"] = "lambda"
+    #: Tasks of the event streams where they are on Fargate, for 1,000 watchers each.
+    stream_tasks: int = 1
     stream_concurrency: int = 10
     api_concurrency: int = 10
     retain_data: bool = False
@@ -65,6 +67,8 @@ class Stage:
         return self.allowed_lateness_hours * HOUR_MS
 
 
+#: What the classifier's zip can load; "" is the default. A test compares them with the registry.
+MODELS: Final = ("", "minilm-news-1", "vader")
 #: Where a stage's own files must lie: the folders that the zips of the producers and the classifier are made from.
 OWN_FILES: Final = {"sources_file": "producers", "symbols_file": "consumers/classifier"}
 
@@ -115,6 +119,10 @@ def stage_of(
 
 def checked(stage: Stage) -> Stage:
     """A stage whose functions can start with what its row says. Raises `ValueError`."""
+    if stage.model not in MODELS:
+        raise ValueError(
+            f"model {stage.model}: the classifier's zip has {', '.join(filter(None, MODELS))}, and no other"
+        )
     longest = FINEST.ttl_ms // HOUR_MS
     if not 0 <= stage.allowed_lateness_hours <= longest:
         raise ValueError(f"allowed_lateness_hours {stage.allowed_lateness_hours}: 0 to {longest}, as a minute is kept")

@@ -48,6 +48,7 @@ PRICES: Final[dict[str, float]] = {
     "cloudfront gb": 0.085,
     "fargate arm month": 7.08,
     "balancer month": 16.43,
+    "balancer unit hour": 0.008,  # a gigabyte an hour
     "public address month": 3.65,
     "dax t3.small month": 29.20,
 }
@@ -65,6 +66,8 @@ RUN_EVERY_S: Final = 300
 POLL_EVERY_S: Final = 2
 POLL_READ_UNITS: Final = 2
 WATCHERS_A_TASK: Final = 1_000
+#: What an open stream carries.
+STREAM_BYTES_S: Final = 200
 #: Of the balancer, one a zone (infra/network.py); a task has one too.
 BALANCER_ADDRESSES: Final = 2
 #: What Container Insights tells of a cluster, of a service and of a task's family.
@@ -265,7 +268,7 @@ def _tables(load: Load, articles: float, events: float) -> list[Line]:
         Line("DynamoDB: reads", reads * read / 1e6, reads, "read units", "buckets, articles"),
         Line("DynamoDB: storage", TABLES_GB * copies * PRICES["dynamodb gb month"], TABLES_GB, "GB", "TTL bounds it"),
         Line(
-            "DynamoDB: recovery", TABLES_GB * PRICES["dynamodb recovery gb month"], TABLES_GB, "GB",
+            "DynamoDB: recovery", TABLES_GB * copies * PRICES["dynamodb recovery gb month"], TABLES_GB, "GB",
             "to any second of 35 days",
         ),
     ]  # fmt: skip
@@ -340,6 +343,7 @@ def _open_streams(load: Load) -> list[Line]:
         usd = processes * PRICES["fargate arm month"] + PRICES["balancer month"]
         usd += (processes + BALANCER_ADDRESSES) * PRICES["public address month"]
         usd += INSIGHTS_METRICS * PRICES["metric month"]
+        usd += load.viewers * STREAM_BYTES_S * SECONDS / 1e9 * PRICES["balancer unit hour"]
         line = Line("Event streams (Fargate)", usd, processes, "tasks", "a balancer, addresses, Container Insights")
     else:
         return []
@@ -358,7 +362,7 @@ def _open_streams(load: Load) -> list[Line]:
 
 def _watchers(load: Load) -> list[Line]:
     open_hours = load.viewers * HOURS
-    gigabytes = open_hours * 3600 * 0.2e3 / 1e9 + open_hours * load.requests_per_viewer_hour * 20e3 / 1e9
+    gigabytes = open_hours * 3600 * STREAM_BYTES_S / 1e9 + open_hours * load.requests_per_viewer_hour * 20e3 / 1e9
     paid = max(0.0, gigabytes - FREE_CLOUDFRONT_GB)
     requests = open_hours * load.requests_per_viewer_hour + _polls(load)
     return [
@@ -370,14 +374,14 @@ def _watchers(load: Load) -> list[Line]:
 def _rest(load: Load, articles: float, events: float) -> list[Line]:
     logs_gb = 0.5 + (articles + events) * 200 / 1e9
     objects = lake_objects(load, articles, events)
-    lake_usd = objects / 1e3 * PRICES["s3 thousand puts"]
+    lake_usd = objects / 1e3 * PRICES["s3 thousand puts"]  # and lists; a copied object is put again
     why = f"one a batch, day and source; {len(asked_sources())} sources"
     lake_gb = (articles + events) * 0.25e3 / 1e9
     metrics = max(0, load.custom_metrics - FREE_METRICS)
     alarms = max(0, load.alarms - FREE_ALARMS)
     return [
         Line("Logs", logs_gb * PRICES["logs gb"], logs_gb, "GB", "one line a batch"),
-        Line("Lake: puts", lake_usd, objects, "objects", why),
+        Line("Lake: puts", lake_usd * (1 + load.replicas), objects, "objects", why),
         Line("Lake: lists", lake_usd, objects, "lists", "what is there, before each"),
         Line("Lake: storage", lake_gb * PRICES["s3 gb month"], lake_gb, "GB a month", "gzip JSON lines"),
         Line("Custom metrics", metrics * PRICES["metric month"], load.custom_metrics, "metrics", "10 are free"),

@@ -86,8 +86,9 @@ def page(text: str) -> str:
             "caps": ["| stage | open streams at most | USD a month when all always are |", "|---|---|---|", *caps],
             "streams": [
                 f"A stream that is open all the time holds a function all the time, {stream_usd('lambda', 1):.2f} a"
-                f" month each; from {cheaper_on_fargate()} on Fargate is cheaper, {stream_usd('fargate', 1):.2f} for up"
-                f" to {WATCHERS_A_TASK:,}. A page that polls, since there is no room for its stream, costs"
+                f" month each; from {cheaper_on_fargate()} on Fargate is cheaper, {stream_usd('fargate', 1):.2f}, and"
+                f" {stream_usd('fargate', WATCHERS_A_TASK):.2f} for {WATCHERS_A_TASK:,}. A page that polls, since there"
+                f" is no room for its stream, costs"
                 f" {_polling_usd():.2f}."
             ],
             "units": [f"One batch on one subject writes 8 buckets and takes {units_per_bucket_batch()} write units."],

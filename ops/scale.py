@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from contracts.bucket import MEMBER_BYTES
 from contracts.hashing import HASH_KEY_COUNT, hash_key
 from contracts.member_parts import PART_LIMIT_BYTES
+from infra.alarms import ALARMS
 from ops.cost import HOURS, PRICES, WATCHERS_A_TASK, cheaper_on_fargate, stream_usd, units_per_bucket_batch
 from ops.made_page import replaced
 from stores.dynamo import MAX_BATCH_GET, MAX_BATCH_WRITE, MAX_WORKERS
@@ -24,6 +25,7 @@ SUBJECTS: Final = 500
 ZIPF: Final = 1.1
 #: Functions that read a stream always: what it is for, and the archiver (infra/pipeline_stack.py).
 STREAM_READERS: Final = 2
+MINUTE_S: Final = 60
 #: What Lambda brings the classifier at once, and how long it may take (infra/).
 CLASSIFIER_RECORDS: Final = 100
 CLASSIFIER_TIMEOUT_S: Final = 120
@@ -112,14 +114,15 @@ def classifier() -> list[str]:
 
 
 def fanout_rows() -> list[str]:
-    rows = ["| watchers | tier | USD a month |", "|---|---|---|"]
+    rows = ["| watchers | tier | USD a month, without CloudFront |", "|---|---|---|"]
     first = cheaper_on_fargate()
     for watchers in (1, 3, 10, 1_000, 10_000, 100_000):
         if watchers < first:
             rows.append(f"| {watchers:,} | function | {stream_usd('lambda', watchers):,.2f} |")
         else:
             tasks = ceil(watchers / WATCHERS_A_TASK)
-            rows.append(f"| {watchers:,} | {tasks} Fargate tasks | {stream_usd('fargate', watchers):,.2f} |")
+            tier = f"{tasks} Fargate task{'s' if tasks > 1 else ''}"
+            rows.append(f"| {watchers:,} | {tier} | {stream_usd('fargate', watchers):,.2f} |")
     return rows
 
 
@@ -133,14 +136,23 @@ def replica_rows(events_s: float = 10.0) -> list[str]:
 
 
 def failover_rows() -> list[str]:
+    alarm = next(row for row in ALARMS if row.name == "no-new-articles")
+    alarm_minutes = alarm.period_s * alarm.periods / MINUTE_S
     steps = (
-        ("alarm `no-new-articles` or a person notices", 5.0),
+        ("a person notices, or a probe from outside", 5.0),
         ("`candlewick deploy --region R -c standby=on`: four small stacks over the copies", 6.0),
         ("the other page's address told, or a domain moved to it", 1.0),
         ("first poll of the sources, first candle", 1.0),
     )
-    rows = ["| step | minutes |", "|---|---|", *(f"| {name} | {minutes:g} |" for name, minutes in steps)]
-    return [*rows, f"| **recovery time** (asked for: 15) | **{sum(minutes for _, minutes in steps):g}** |"]
+    whole = sum(minutes for _, minutes in steps)
+    by_alarm = whole - steps[0][1] + alarm_minutes
+    return [
+        "| step | minutes |",
+        "|---|---|",
+        *(f"| {name} | {minutes:g} |" for name, minutes in steps),
+        f"| **recovery time** (asked for: 15) | **{whole:g}** |",
+        f"| where nobody looks, and `{alarm.name}` rings after {alarm_minutes:g} minutes | {by_alarm:g} |",
+    ]
 
 
 def readers() -> str:

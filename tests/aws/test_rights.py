@@ -14,7 +14,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from api import stream_app
+from api.routes.records import metrics_now
 from contracts.clock import ManualClock
+from contracts.errors import Transient
 from contracts.events import RAW_STREAM, SCORED_STREAM
 from contracts.generation import FIRST_GENERATION, POINTER
 from contracts.identity import article_id
@@ -253,7 +255,18 @@ def run_stream(recorder: Recorder, home: Home) -> None:
     with TestClient(stream_app.make_app()) as client:
         for path in ("/ready", "/api/v2/stream/status", "/api/v2/changes"):
             assert client.get(path).status_code == 200, path
+        # While the read model is down too: nothing else is asked instead.
+        services = client.app.state.services
+        with pytest.MonkeyPatch.context() as down:
+            down.setattr(type(home.items), "tally", refuse)
+            down.setattr(type(home.items), "dashboard_day", refuse)
+            with pytest.raises(Transient):
+                metrics_now(services, 24)
     recorder.running = ""
+
+
+def refuse(*_: object) -> None:
+    raise Transient("items", "throttled")
 
 
 def test_every_function_may_do_everything_it_does(home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -298,3 +298,31 @@ def test_each_check_sees_what_it_is_there_for(templates: Templates, name: str):
     stacks = templates("dev")
     with pytest.raises((AssertionError, KeyError)):
         check(lambda variant: stacks | {stack: broken(stacks[stack], kind, change)}, "dev")
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_silence_rings_where_the_stage_runs_and_not_where_it_stands_by(templates: Templates, variant: str):
+    (missing,) = {
+        each["Properties"]["TreatMissingData"]
+        for _, each in every(templates, variant, "AWS::CloudWatch::Alarm")
+        if each["Properties"]["AlarmName"].endswith("-no-new-articles")
+    }
+    assert missing == ("notBreaching" if VARIANTS[variant].get("active") == "off" else "breaching")
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_every_log_is_kept_as_long_as_the_stage_says_but_the_networks(templates: Templates, variant: str):
+    days = {
+        name: each["Properties"]["RetentionInDays"] for name, each in every(templates, variant, "AWS::Logs::LogGroup")
+    }
+    assert len(days) > 8
+    others = {name: kept for name, kept in days.items() if kept != STAGES[VARIANTS[variant]["name"]].log_days}
+    assert all("FlowLogs" in name and kept == 7 for name, kept in others.items()), others
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_the_budget_may_be_left_out_again(templates: Templates, variant: str):
+    """What another stack imports of one keeps that from being deployed without it."""
+    stacks = templates(variant)
+    if guardrail := stacks.get("Guardrail"):
+        assert "Fn::ImportValue" not in json.dumps(guardrail)

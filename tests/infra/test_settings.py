@@ -6,7 +6,7 @@ import pytest
 
 from infra.bundles import BUNDLES
 from infra.functions import ROWS, settings_of
-from infra.stages import OWN_FILES, STAGES, Stage, checked
+from infra.stages import MODELS, OWN_FILES, STAGES, Stage, checked
 
 DEV = STAGES["dev"]
 
@@ -33,6 +33,14 @@ def test_a_stage_has_its_own_feeds_companies_and_name():
     with pytest.raises(ValueError, match=r"no file producers/own\.json of this checkout"):
         checked(stage)
     checked(replace(stage, sources_file="producers/sources/default_feeds.json"))
+
+
+def test_a_stage_has_a_model_that_its_zip_can_load():
+    for model in MODELS:
+        checked(replace(DEV, model=model))
+    for model in ("hf:ProsusAI/finbert", "finvader", "minilm-news-2"):
+        with pytest.raises(ValueError, match="the classifier's zip has minilm-news-1, vader, and no other"):
+            checked(replace(DEV, model=model))
 
 
 def test_a_stages_own_files_lie_where_the_zip_of_their_function_takes_them_from():

@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 
 from api.auth import ADMIN_SECRET
 from api.keyring import SECRET_NAME
+from consumers.classifier.models import registry
 from contracts.clock import ManualClock
 from contracts.errors import BadRequest, Conflict, Transient, Unusable
 from ops import cost_cmd, dashboards_cmd, deploy_cmd, scale
 from ops.cli import app
-from ops.cost import Load, documents_figure, estimate, total_usd, units_per_bucket_batch
+from ops.cost import Load, documents_figure, estimate, stream_usd, total_usd, units_per_bucket_batch
 from ops.made_page import replaced
 from producers.sources.registry import KINDS
 
@@ -49,6 +50,21 @@ def test_the_load_counts_the_alarms_metrics_and_caps_there_are():
     assert {name: stage.stream_concurrency for name, stage in STAGES.items()} == cost_cmd.STREAM_CAPS
     assert {stage.raw_shards + stage.scored_shards for stage in STAGES.values()} == {Load().shards}
     assert {stage.stream_retention_hours for stage in STAGES.values()} == {Load().retention_hours}
+
+
+def test_a_stage_may_have_the_models_that_need_nothing_of_an_extra():
+    from infra.bundles import BUNDLES
+    from infra.stages import MODELS
+
+    assert {registry.DEFAULT, "vader"} == {*MODELS} - {""}
+    assert "vaderSentiment" in BUNDLES["classifier"].libraries
+
+
+def test_replicas_and_watchers_pay_for_all_they_take():
+    alone, copied = ({line.name: line.usd for line in estimate(Load(replicas=count))} for count in (0, 3))
+    for name in ("DynamoDB: recovery", "DynamoDB: storage", "Lake: puts", "Secret"):
+        assert copied[name] == pytest.approx(4 * alone[name]), name
+    assert stream_usd("fargate", 1_000) - stream_usd("fargate", 1) > 4, "what the balancer carries"
 
 
 def test_a_bucket_batch_stays_at_the_documents_eight_units():
