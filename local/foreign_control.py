@@ -15,7 +15,7 @@ def check_control(home: Home) -> None:
     """Raises `Unusable` where buckets.db tells of what control.db does not know: another swap of the live generation,
     or candles of the live one, which are noted down there before the first. Those of another generation, begun since
     a backup, harm nobody: no run takes its name. The buckets are looked at first: what they tell of, control.db knew
-    by then. And where control.db knows of changes that buckets.db, the same file, no longer has."""
+    by then. And where control.db knows of changes that buckets.db no longer has."""
     if not isinstance(home.buckets, SqliteBucketStore):
         return  # a table of DynamoDB that was restored alone is not told
     swap, written = home.buckets.noted_swap(), home.buckets.generations()
@@ -27,13 +27,19 @@ def check_control(home: Home) -> None:
         raise _foreign(f"buckets.db has candles of {', '.join(foreign)}")
     if home.control.get(*POINTER).version < swap:
         raise _foreign("buckets.db was there when another generation went live")
-    _check_head(home.buckets, home.control.get(*HEAD).value or {})
+    _check_head(home.buckets, home.control.get(*HEAD).value or {}, live in written)
 
 
-def _check_head(buckets: SqliteBucketStore, noted: dict[str, Any]) -> None:
-    """Another buckets.db was built again; an older one lacks what control.db says is done with."""
-    head = buckets.changes_head()
-    if noted.get("name") == buckets.log_name() and any(head.get(each, 0) < at for each, at in noted["head"].items()):
+def _check_head(buckets: SqliteBucketStore, noted: dict[str, Any], is_built: bool) -> None:
+    """An older buckets.db lacks what control.db says is done with, and so does another one until it was built again."""
+    head, known = buckets.changes_head(), noted.get("head", {})
+    if noted.get("name") != buckets.log_name():
+        if any(known.values()) and not is_built:
+            raise Unusable(
+                "buckets.db is gone, or was begun anew: what was counted would be missing for ever. Put back the one "
+                "that belongs to control.db, or build it again: docs/howto/repair.md"
+            )
+    elif any(head.get(each, 0) < at for each, at in known.items()):
         raise Unusable(
             "buckets.db is older than control.db: what was counted since would be missing for ever. Put back the one "
             "that belongs to it, or move it away with its -wal and -shm and build it again: docs/howto/repair.md"

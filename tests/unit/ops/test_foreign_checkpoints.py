@@ -153,7 +153,11 @@ def test_buckets_that_are_older_than_the_rest_are_told(settings: AggregatorSetti
     close_home(settings)
     (folder / "buckets.db").unlink()
     home = open_home(settings)
-    assert drivers_of(home), "another file is built again"
+    refused_everywhere(home, settings, "buckets.db is gone", remedy="build it again: docs/howto/repair.md")
+    run = replayed(home, settings)
+    refused_everywhere(home, settings, "buckets.db is gone", remedy="build it again")
+    promote(home, settings, run["id"], force=True, reason="buckets.db was lost")
+    assert drivers_of(home), "another file was built again"
     note_head(home)
     count(home, settings, 3)
     note_head(home)
