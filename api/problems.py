@@ -114,8 +114,12 @@ def _allowed_of(fault: Mapping[str, Any]) -> list[str] | None:
 
 def validation_problem(error: RequestValidationError, path: str) -> ProblemResponse:
     """400 naming every parameter at fault and what it may be."""
-    faults = []
+    faults: list[dict[str, Any]] = []
     for fault in error.errors():
+        if fault["type"] == "json_invalid":
+            said = f"not JSON: {fault['ctx']['error']} at character {fault['loc'][-1]}"
+            faults.append({"parameter": "body", "detail": said})
+            continue
         place = ".".join(str(part) for part in fault["loc"][1:]) or str(fault["loc"][0])
         allowed = _allowed_of(fault)
         given = repr(fault.get("input"))[:80]

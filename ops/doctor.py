@@ -1,23 +1,28 @@
 """`candlewick doctor`: what is wrong with this installation and what to do about it; one line a check."""
 
+import difflib
 import logging
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from contracts.errors import CandlewickError, Unusable
 from contracts.generation import POINTER, live_generation
 from contracts.resolution import MINUTE_MS
-from contracts.settings import AggregatorSettings, ClassifierSettings, ProducerSettings, load
+from contracts.settings import PREFIX, AggregatorSettings, ClassifierSettings, ProducerSettings, load
 from local.ready import log_level
 from ops.console import printable
 from ops.home import is_there
+from ops.reference import SECRETS, variables
 from ops.replay.runs import KIND as RUN_KIND
 from ops.replay.runs import RESUMABLE
+from ops.source_lines import OTHER_LIST
 from ops.status import snapshot
+from stores.env_secrets import parse_dotenv
 from stores.home import Home, open_home
 
 State = Literal["ok", "warning", "fault"]
@@ -96,14 +101,30 @@ def _settings(env: Mapping[str, str], folder: Path) -> Iterator[Finding]:
         "keys": (lambda: _keys(env), "`up` does not start with them"),
         "dashboard": (lambda: _dashboard(env.get("CANDLEWICK_WEB_DIR")), "the page says that it was not built"),
         "model": (lambda: _model(load(ClassifierSettings, env)), "articles cannot be scored until it loads"),
-        "symbols": (lambda: _symbols(load(ClassifierSettings, env), folder), "no article is classified until then"),
-        "feeds": (lambda: _feeds(load(ProducerSettings, env)), "no source is asked until it is mended"),
+        "symbols": (lambda: _symbols(load(ClassifierSettings, env), folder), "`up` does not start until it is mended"),
+        "feeds": (lambda: _feeds(load(ProducerSettings, env)), "`up` does not start until it is mended"),
     }
     for check, (look, remedy) in looks.items():
         try:
             yield Finding(check, "ok", look())
         except CandlewickError as error:
             yield Finding(check, "fault", str(error), remedy)
+    yield from _names(env, folder)
+
+
+def _names(env: Mapping[str, str], folder: Path) -> Iterator[Finding]:
+    """Variables that nobody reads, though somebody meant them to be."""
+    known = variables()
+    for name in sorted(env):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            remedy = f"did you mean {near[0]}?" if near else "docs/reference/settings.md has them all"
+            yield Finding("settings", "warning", f"{name} is no setting", remedy)
+    with suppress(Unusable):  # that the file cannot be read, opening the stores tells
+        for name in sorted(parse_dotenv(folder / ".env")):
+            if name in known and name not in SECRETS:
+                detail = f"{name} stands in {folder / '.env'}, of which only secrets are read"
+                yield Finding("settings", "warning", detail, f"export {name} instead")
 
 
 def _keys(env: Mapping[str, str]) -> str:
@@ -221,7 +242,7 @@ def _sources(home: Home, seen: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("sources", "warning", detail, "is there a network? `candlewick sources list` shows them all")
         return
     for row in silent:
-        remedy = f"`candlewick sources test {row['name']}` tries it now"
+        remedy = f"`candlewick sources test {row['name']}` tries it now; where the line has another list, {OTHER_LIST}"
         yield Finding(f"source {row['name']}", "warning", str(row["error"]), remedy)
 
 

@@ -31,6 +31,29 @@ OTHER_VARIABLES: Final[dict[str, str]] = {
 }
 
 
+SECRETS: Final = frozenset(name for name, meaning in OTHER_VARIABLES.items() if meaning.startswith("secret: "))
+
+
+def _models() -> dict[str, Any]:
+    """The settings models, by who reads them."""
+    from api.options import ApiOptions
+    from contracts import settings as models
+
+    return {
+        "Every process": models.Settings,
+        "Aggregator, finaliser": models.AggregatorSettings,
+        "Classifier": models.ClassifierSettings,
+        "Producers": models.ProducerSettings,
+        "API, event stream": ApiOptions,
+    }
+
+
+def variables() -> frozenset[str]:
+    """The names of all environment variables that the program reads."""
+    fields = (name for model in _models().values() for name in model.model_fields)
+    return frozenset([*OTHER_VARIABLES, *(f"{PREFIX}{name.upper()}" for name in fields)])
+
+
 def _page(title: str, source: str, lines: Iterable[str]) -> str:
     head = f"# {title}\n\nMade by `make docs` from {source}; a test compares.\n\n"
     return head + "\n".join(lines).rstrip() + "\n"
@@ -46,26 +69,19 @@ def _table(*titles: str) -> list[str]:
 
 # ---- settings -------------------------------------------------------------------------------------------------------
 def settings_page() -> str:
-    from api.options import ApiOptions
-    from contracts import settings as models
+    from contracts.settings import Settings
 
     lines: list[str] = [
-        "Empty counts as unset. Secrets may also stand in `.env` of the data directory. A wheel of the program has no "
+        "Empty counts as unset. Secrets, and nothing else, may also stand in `.env` of the data directory. `candlewick "
+        "doctor` names variables that nobody reads. A wheel of the program has no "
         "dashboard in it: `make web` builds one, `CANDLEWICK_WEB_DIR` names its folder.",
         "",
     ]
-    base = set(models.Settings.model_fields)
-    chosen = {
-        "Every process": models.Settings,
-        "Aggregator, finaliser": models.AggregatorSettings,
-        "Classifier": models.ClassifierSettings,
-        "Producers": models.ProducerSettings,
-        "API, event stream": ApiOptions,
-    }
-    for title, model in chosen.items():
+    base = set(Settings.model_fields)
+    for title, model in _models().items():
         lines += [f"## {title}", "", *_table("variable", "default", "meaning")]
         for name, field in model.model_fields.items():
-            if model is models.Settings or name not in base:
+            if model is Settings or name not in base:
                 default = "" if field.default in (None, "") else f"`{_plain(field.default)}`"
                 lines.append(_row(f"`{PREFIX}{name.upper()}`", default, field.description))
         lines.append("")

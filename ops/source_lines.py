@@ -1,17 +1,33 @@
 """News sources as an operator sees them: one line each, whatever goes wrong with them."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
 from contracts.instants import iso_ms
+from contracts.resolution import DAY_MS
 from ops.console import printable
+from stores.home import Home
 
 PIPE_COLUMNS = 160
+#: A source is asked at least once a day.
+ASKED_MS: Final = 2 * DAY_MS
+#: For what another list than the one that was read has.
+OTHER_LIST: Final = "`--sources FILE` or CANDLEWICK_SOURCES_FILE names it"
 #: What is fine, what waits for somebody, what is wrong; in the order in which an operator wants to see them.
 STATES = ("circuit open", "unreachable", "gone", "waiting", "no key", "new", "healthy", "paused")
+
+
+def asked_of(home: Home, listed: Collection[str], now_ms: int) -> dict[str, dict[str, Any]]:
+    """What the producers remember, but for sources that are not listed and that nobody asks any more: the line may have
+    been started with another list."""
+    return {
+        name: document
+        for name, document in home.control.list("source").items()
+        if name in listed or int(document.get("last_attempt_ms") or 0) > now_ms - ASKED_MS
+    }
 
 
 def source_lines(documents: Mapping[str, Mapping[str, Any]], now_ms: int) -> list[dict[str, Any]]:

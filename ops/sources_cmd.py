@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Collection
 from typing import Annotated, Any
 
 import typer
@@ -21,29 +22,32 @@ MAX_SHOWN = 20
 def list_sources(data_dir: DataDir = DEFAULT_DATA_DIR, sources: SourcesFile = None, as_json: Json = False) -> None:
     """Every source that is set up: state, articles an hour, last success, newest article, error."""
     with plain_errors():
-        from ops.source_lines import source_lines, source_table, wide_console
+        from ops.source_lines import OTHER_LIST, source_lines, source_table, wide_console
         from producers.sources.registry import load_sources
 
         documents: dict[str, dict[str, Any]] = {
             source.name: {"kind": source.kind, "url": source.url, "every_s": source.every_s, "state": "new"}
             for source in load_sources(sources)
         }
-        now_ms, known = _known(data_dir)
-        rows = source_lines({name: document | known.get(name, {}) for name, document in documents.items()}, now_ms)
+        now_ms, known = _known(data_dir, documents)
+        rows = source_lines({name: documents.get(name, {}) | known.get(name, {}) for name in documents | known}, now_ms)
         if as_json:
             put_json(rows)
         else:
             wide_console().print(source_table(rows))
+        if others := [name for name in known if name not in documents]:
+            say(f"{len(others)} of them are of another list, which the line is asking: {OTHER_LIST}")
 
 
-def _known(data_dir: str) -> tuple[int, dict[str, dict[str, Any]]]:
+def _known(data_dir: str, listed: Collection[str]) -> tuple[int, dict[str, dict[str, Any]]]:
     """The time, and what the producers remember; nothing in a folder that is not there yet."""
     from contracts.clock import SystemClock
+    from ops.source_lines import asked_of
 
     if not is_there(settings_of(data_dir)):
         return SystemClock().now_ms(), {}
     home = home_of(data_dir)[0]
-    return home.clock.now_ms(), home.control.list("source")
+    return home.clock.now_ms(), asked_of(home, listed, home.clock.now_ms())
 
 
 @app.command("test")
@@ -72,6 +76,7 @@ def fetch_once(name: str, data_dir: str, sources_file: str | None, anew: bool) -
     from contracts.ports import Secrets
     from contracts.settings import ProducerSettings, load
     from contracts.watched import watched_subjects
+    from ops.source_lines import OTHER_LIST
     from producers.fetch import Web
     from producers.reach import Reach
     from producers.service import KIND, PACE_KIND
@@ -82,7 +87,7 @@ def fetch_once(name: str, data_dir: str, sources_file: str | None, anew: bool) -
     settings = load(ProducerSettings, {**os.environ, "CANDLEWICK_DATA_DIR": data_dir})
     chosen = {source.name: source for source in load_sources(sources_file or settings.sources_file)}
     if name not in chosen:
-        raise BadRequest(f"no source {name!r}", tuple(chosen))
+        raise BadRequest(f"no source {name!r} in this list; where the line has another, {OTHER_LIST}", tuple(chosen))
     web = Web(SystemClock(), settings.user_agent, Reach(settings.networks))
     watched: tuple[str, ...] = ()
     cursor: dict[str, Any] = {}

@@ -15,7 +15,7 @@ from rich.text import Text
 from contracts.errors import Unusable
 from contracts.generation import live_generation
 from contracts.instants import iso_ms
-from contracts.resolution import COARSEST, DAY_MS
+from contracts.resolution import COARSEST
 from contracts.settings import AggregatorSettings, ProducerSettings, load
 from local.foreign_control import check_control
 from local.line import LINE
@@ -23,13 +23,11 @@ from ops.asides import end_partial, standing
 from ops.console import put_json
 from ops.failed_cmd import count_batches
 from ops.replay.pace import FLEET_KIND, behind_ms, is_driven
-from ops.source_lines import age_text, source_lines, source_table, wide_console
+from ops.source_lines import age_text, asked_of, source_lines, source_table, wide_console
 from producers.sources.registry import load_sources
 from stores.home import Home
 
 REFRESH_MS: Final = 2_000
-#: A source is asked at least once a day.
-ASKED_MS: Final = 2 * DAY_MS
 #: Day buckets of a subject, as many as `drain` sums.
 MAX_DAYS: Final = 1_000_000
 
@@ -83,18 +81,11 @@ def _counts(home: Home, generation: str) -> tuple[int, int, int]:
 
 
 def _sources(home: Home, now_ms: int) -> dict[str, dict[str, Any]]:
-    """What the producers remember, but for sources that are not set up and that nobody asks any more. `up` may have
-    been started with other settings."""
-    remembered = home.control.list("source")
     try:
         names = {source.name for source in load_sources(load(ProducerSettings, os.environ).sources_file)}
     except Unusable:
-        return remembered  # `doctor` says what is wrong with the settings
-    return {
-        name: document
-        for name, document in remembered.items()
-        if name in names or int(document.get("last_attempt_ms") or 0) > now_ms - ASKED_MS
-    }
+        return home.control.list("source")  # `doctor` says what is wrong with the settings
+    return asked_of(home, names, now_ms)
 
 
 def show_status(home: Home, settings: AggregatorSettings, watch: bool, as_json: bool) -> None:

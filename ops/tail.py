@@ -89,18 +89,23 @@ def _shown(
     known: OrderedDict[EventKey, None],
     limit: int | None,
 ) -> Iterator[dict[str, Any]]:
-    events: list[tuple[str, NewEvent]] = []
+    events: list[tuple[int, str, NewEvent]] = []
     for stored in changes:
         subject = stored.change.subject
         if not wanted or series_of(subject) in wanted:
-            events += [(subject, event) for event in stored.change.events if (subject, event.event_id) not in known]
+            written_ms = stored.change.written_ms
+            events += [
+                (written_ms, subject, event) for event in stored.change.events if (subject, event.event_id) not in known
+            ]
             known.update(dict.fromkeys((subject, event.event_id) for event in stored.change.events))
     while len(known) > MAX_KNOWN:
         known.popitem(last=False)
-    events.sort(key=lambda pair: (pair[1].event_time, pair[1].event_id))
-    events = events if limit is None else events[-limit:] if limit else []
-    items = home.items.get_primaries(list({event.article_id for _, event in events}))
-    for subject, event in events:
+    if limit is not None:  # those that were counted last
+        events.sort(key=lambda row: (row[0], row[2].event_time, row[2].event_id))
+        events = events[max(0, len(events) - limit) :]
+    events.sort(key=lambda row: (row[2].event_time, row[2].event_id))
+    items = home.items.get_primaries(list({event.article_id for _, _, event in events}))
+    for _, subject, event in events:
         item = items.get(event.article_id)
         yield {
             "event_time": event.event_time,

@@ -123,6 +123,8 @@ async def items(
     wanted_ticker = ticker_of(ticker) if ticker is not None else None
     since_ms = instant_or_none(since, "since")
     until_ms = instant_or_none(until, "until")
+    if since_ms is not None and until_ms is not None and since_ms > until_ms:
+        raise BadRequest(f"since {since} is after until {until}; since is inclusive, until is exclusive")
     bins = bins_of(score, arrival, scoring)
 
     def in_bins(item: dict[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from api.respond import json_answer
 from api.routes.items import DEFAULT_LIMIT, MAX_LIMIT, Identity
 from api.tallies import read_analytics, read_metrics
 from api.walk import walk
+from contracts.errors import BadRequest
 
 router = APIRouter(tags=["records"])
 #: Clients of the older pipeline send what they leave out as empty.
@@ -48,16 +49,19 @@ async def records(
     lastKey: LastKey = None,
 ) -> Response:
     """Records, newest first; `lastKey` is null on the last page."""
-    page = await services.run(
-        "items",
-        walk,
-        services.reads,
-        lambda item: not source or item.get("source_type") == source,
-        limit,
-        lastKey or None,
-        question_hash("records", source or None),
-        services.clock.now_ms(),
-    )
+    try:
+        page = await services.run(
+            "items",
+            walk,
+            services.reads,
+            lambda item: not source or item.get("source_type") == source,
+            limit,
+            lastKey or None,
+            question_hash("records", source or None),
+            services.clock.now_ms(),
+        )
+    except BadRequest as error:
+        raise BadRequest(f"lastKey: {str(error).removeprefix('cursor: ')}") from None  # its name here
     documents = [record_document(item) for item in page.items]
     return json_answer(request, {"records": documents, "count": len(documents), "lastKey": page.next_cursor})
 

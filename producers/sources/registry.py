@@ -19,6 +19,7 @@ from typing import Any, Final, Literal, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from contracts.errors import BadEvent, Unusable
 from contracts.events import MAX_TAGS, MAX_TICKERS, RawArticle, parse_ticker
@@ -84,7 +85,10 @@ class Source(BaseModel):
     @model_validator(mode="after")
     def _good_options(self) -> "Source":
         if KINDS[self.kind].options:
-            import_module(KINDS[self.kind].module).Options.model_validate(self.options)
+            try:
+                import_module(KINDS[self.kind].module).Options.model_validate(self.options)
+            except ValidationError as error:
+                raise _below("options", error) from None
         elif self.options:
             raise ValueError(f"sources of kind {self.kind} have no options")
         return self
@@ -205,17 +209,39 @@ def asked_for(source: Source, watched: Iterable[str]) -> tuple[str, ...]:
     return tuple(others[: MAX_SYMBOLS - len(own)])
 
 
+def _below(field: str, error: ValidationError) -> ValidationError:
+    """The same faults, told of a field that holds what was looked at."""
+    faults = [
+        InitErrorDetails(
+            type=PydanticCustomError("bad_option", "{text}", {"text": each["msg"]}),
+            loc=(field, *each["loc"]),
+            input=each["input"],
+        )
+        for each in error.errors()
+    ]
+    return ValidationError.from_exception_data(error.title, faults)
+
+
+def _place(rows: list[Any], place: tuple[int | str, ...]) -> str:
+    """Where a fault is: the source by its name, or its number from 0, and the field."""
+    number, *rest = place
+    row = rows[int(number)]
+    name = row.get("name") if isinstance(row, dict) else None
+    return ".".join([name if isinstance(name, str) and name else str(number), *map(str, rest)])
+
+
 def read_sources(text: str, origin: str) -> tuple[Source, ...]:
     """Sources from JSON text (a list of `Source`). Raises `Unusable` that lists every fault."""
     try:
-        sources = _sources.validate_python(json.loads(text))
-    except ValueError as error:
-        faults = (
-            "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-            if isinstance(error, ValidationError)
-            else str(error)
-        )
+        rows = json.loads(text)
+        if not isinstance(rows, list):
+            raise ValueError("it is to be a list of sources, [{…}, {…}]")
+        sources = _sources.validate_python(rows)
+    except ValidationError as error:
+        faults = "; ".join(f"{_place(rows, each['loc'])}: {each['msg']}" for each in error.errors())
         raise Unusable(f"bad source settings in {origin}: {faults}") from None
+    except ValueError as error:
+        raise Unusable(f"bad source settings in {origin}: {error}") from None
     names = [source.name for source in sources]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

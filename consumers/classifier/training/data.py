@@ -80,6 +80,7 @@ def data_root(given: str | None) -> Path:
         raise Unusable(
             f"training data not found: {root / missing[0]} is missing; "
             "pass --data FOLDER or set CANDLEWICK_DATA to the folder that holds sentiment/ and news/"
+            " (`candlewick models eval --splits tests/golden/model` needs neither, in a checkout)"
         )
     return root
 

@@ -12,6 +12,7 @@ from contracts.events import make_raw
 from contracts.instants import iso_ms
 from contracts.resolution import DAY_MS, HOUR_MS
 from tests.unit.api.kit import NOW_MS, Line, TestHome, Told, article, calling, live, options, serving
+from tests.unit.api.test_auth import signed_in
 
 RAW = {"title": "Words", "published_at": iso_ms(NOW_MS - 1_000), "ingested_at": iso_ms(NOW_MS)}
 
@@ -112,6 +113,22 @@ async def test_pages_lead_to_every_article_that_is_counted_however_old(home: Tes
         ):
             rows = (await client.get(f"/api/v2/items?{query}")).json()["items"]
             assert [row["source_id"] for row in rows] == [article(number) for number in numbers], query
+
+
+@live
+async def test_what_is_refused_is_called_by_its_name(home: TestHome) -> None:
+    async with calling(create_app(home, options())) as client:
+        for url, told in (
+            ("/api/v2/records?lastKey=zz", "lastKey: not a cursor this API made"),
+            ("/api/v2/items?cursor=zz", "cursor: not a cursor this API made"),
+            ("/api/v2/items?since=2026-01-01T05:00:00Z&until=2026-01-01T04:00:00Z", "is after until"),
+        ):
+            answer = await client.get(url)
+            assert (answer.status_code, told in answer.json()["detail"]) == (400, True), answer.text
+        headers = await signed_in(client) | {"Content-Type": "application/json"}
+        answer = await client.post("/api/v2/configurations", content="nojson", headers=headers)
+        assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (400, "body")
+        assert answer.json()["detail"].startswith("body: not JSON: "), answer.text
 
 
 @live

@@ -92,6 +92,20 @@ def test_up_does_not_start_with_what_cannot_work(
     assert says in complaint(data, settings, "up", "--port", "0", *arguments)
 
 
+def test_doctor_names_what_nobody_reads(data: Path) -> None:
+    (data / ".env").write_text("CANDLEWICK_MODEL=vader\nFINNHUB_API_KEY=abc\nOWN_KEY=x\n")
+    given = environment() | {"CANDLEWICK_HEARTBET_S": "5", "CANDLEWICK_HEARTBEAT_S": "5", "CANDLEWICK_LOG": "info"}
+    with mock.patch.dict(os.environ, given, clear=True):
+        done = CliRunner().invoke(app, ["doctor", "--json", "--data-dir", str(data)])
+    rows = [row for row in json.loads(done.stdout) if row["check"] == "settings"]
+    assert [row["state"] for row in rows] == ["warning", "warning"]
+    assert (rows[0]["detail"], rows[0]["remedy"]) == (
+        "CANDLEWICK_HEARTBET_S is no setting", "did you mean CANDLEWICK_HEARTBEAT_S?",
+    )  # fmt: skip
+    assert "CANDLEWICK_MODEL stands in" in rows[1]["detail"]
+    assert done.exit_code == 0
+
+
 def test_doctor_finds_every_setting_that_breaks_the_line(data: Path) -> None:
     broken = {
         "CANDLEWICK_LOG": "bogus",

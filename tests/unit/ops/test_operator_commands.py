@@ -51,10 +51,14 @@ def test_tail_shows_the_newest_events_and_only_the_subjects_asked_for(home: Home
     Live(home, settings).all(batch=3)
     shown = json_lines(run(settings, "tail", "-n", "4", "--no-follow", "--json"))
     assert [row["event_id"] for row in shown] == [event["event_id"] for event in events[-4:]]
+    put(home, [late := scored(99, "AAPL", AT_MS, 0.3)])
+    Live(home, settings).all()
+    newest = json_lines(run(settings, "tail", "-n", "2", "--no-follow", "--json"))
+    assert [row["event_id"] for row in newest] == [late["event_id"], events[-1]["event_id"]], (
+        "by when they were counted"
+    )
     only = json_lines(run(settings, "tail", "AAPL", "-n", "3", "--no-follow", "--json"))
-    assert [row["event_id"] for row in only] == [event["event_id"] for event in events if event["subject"] == "AAPL"][
-        -3:
-    ]
+    assert [row["event_id"] for row in only] == [each["event_id"] for each in (late, events[16], events[18])]
     assert "MSFT" in run(settings, "tail", "-n", "4", "--no-follow")
     assert run(settings, "tail", "not a subject", "--no-follow", code=2) == ""
 

@@ -89,6 +89,18 @@ def test_it_goes_on_where_the_last_fetch_left_off_or_begins_anew(run: Run, data:
     assert "If-None-Match" not in site.asked[-1][1]
 
 
+def test_what_the_line_asks_by_another_list_is_shown_and_told_of(run: Run, data: Path) -> None:
+    home = home_at(data)
+    asked = {"state": "unreachable", "last_attempt_ms": home.clock.now_ms()}
+    home.control.put(KIND, "mine", asked)
+    home.control.put(KIND, "long gone", asked | {"last_attempt_ms": 1})
+    shown = run("list", "--json")
+    assert sorted(row["name"] for row in brought(shown)) == ["closed", "mine", "newsapi", "wire"]
+    assert "1 of them are of another list" in shown.stderr
+    refused = run("test", "mine", code=2).stderr
+    assert "no source 'mine' in this list; where the line has another, `--sources FILE`" in refused
+
+
 def test_on_a_stage_it_asks_with_what_is_remembered_there(
     run: Run, data: Path, site: FakeSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -269,9 +269,14 @@ def test_the_shipped_feeds_are_well_formed() -> None:
 
 def test_bad_source_settings_are_all_named() -> None:
     text = '[{"name": "A B", "kind": "rss", "url": "https://x"}, {"name": "b", "kind": "smoke", "url": "ftp://x"}]'
-    with pytest.raises(Unusable, match=r"0\.name") as caught:
+    with pytest.raises(Unusable, match=r"A B\.name") as caught:
         read_sources(text, "sources.json")
-    assert all(part in str(caught.value) for part in ("1.kind", "no such kind", "1.url", "sources.json"))
+    assert all(part in str(caught.value) for part in ("b.kind", "no such kind", "b.url", "sources.json"))
+    option = '[{"name": "c", "kind": "json", "url": "https://x", "options": {"fields": {"id": "i"}, "pagin": {}}}, 7]'
+    with pytest.raises(Unusable, match=r"c\.options\.fields\.title: Field required; c\.options\.pagin: .*; 1: "):
+        read_sources(option, "sources.json")
+    with pytest.raises(Unusable, match="it is to be a list of sources"):
+        read_sources('{"name": "a"}', "sources.json")
     twice = '[{"name": "a", "kind": "rss", "url": "https://x"}, {"name": "a", "kind": "rss", "url": "https://y"}]'
     with pytest.raises(Unusable, match="two sources named a"):
         read_sources(twice, "sources.json")
