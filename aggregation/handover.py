@@ -77,7 +77,7 @@ class Handover:
         expired: TellExpired = lambda events: None,
     ) -> tuple[dict[str, str], int]:
         """Add everything past `after` (shards it does not name: from their oldest record) up to the log's tips as they
-        are now; returns the position reached and how many records were read. `tell`: log the changes, so that
+        are now; returns the position reached and how many records were past them. `tell`: log the changes, so that
         watchers see them. `still_mine` is asked before each batch and raises to stop. `inclusive`: with the records at
         `after` themselves; what is there already counts no second time. `expired` is told of events that cannot be
         added, their minute being past its TTL."""
@@ -89,7 +89,7 @@ class Handover:
                 if found := self._apply(generation, shard.shard_id, records, rescore, tell):
                     expired(found)
                 reached[shard.shard_id] = records[-1].sequence_number
-                count += len(records)
+                count += sum(record.sequence_number != after.get(shard.shard_id) for record in records)
         return reached, count
 
     def settle(self) -> bool:

@@ -1,6 +1,7 @@
 """`candlewick quarantine list|show|redrive` and `candlewick late list`: what did not count, and why (law 3)."""
 
 import base64
+import heapq
 import itertools
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -18,26 +19,24 @@ MAX_SHOWN_PROBLEMS = 20
 
 quarantine_app = typer.Typer(no_args_is_help=True)
 late_app = typer.Typer(no_args_is_help=True)
-Limit = Annotated[int, typer.Option(min=1, max=MAX_LIMIT, help="At most so many.")]
+Limit = Annotated[int, typer.Option(min=1, max=MAX_LIMIT, help="At most so many, the newest.")]
 
 
 def _print_list(kind: "Kind", data_dir: str, limit: int, as_json: bool) -> None:
     from ops.asides import end_partial, standing
 
     damaged: list[str] = []
-    shown = total = 0
-    for line in standing(home_of(data_dir)[0].lake, kind, damaged.append):
-        total += 1
-        if shown >= limit:
-            continue
-        shown += 1
+    total = itertools.count()
+    lines = standing(home_of(data_dir)[0].lake, kind, damaged.append)
+    newest = heapq.nlargest(limit, ((line["arrived_at"], next(total), line) for line in lines))
+    for _, _, line in reversed(newest):
         if as_json:
             put_json(line)
         else:
             place = f"{line['stream']} {line['shard_id']} {line['sequence_number']}"
             detail = printable(line["detail"][:160])
             sys.stdout.write(f"{line['arrived_at']}  {line['reason']:<18} {detail}  [{printable(place)}]\n")
-    say(f"{shown} of {total} shown" if total or damaged else "nothing was set aside")
+    say(f"{len(newest)} of {next(total)} shown" if newest or damaged else "nothing was set aside")
     end_partial(damaged)
 
 

@@ -48,7 +48,7 @@ def publish_command(opened: tuple[Home, AggregatorSettings], asked: Asked) -> di
         if shown <= MAX_SHOWN_PROBLEMS:
             say(line)
         elif shown == MAX_SHOWN_PROBLEMS + 1:
-            say("… further rejected lines: `candlewick quarantine list`")
+            say("… further rejected lines: `candlewick quarantine list --limit 1000`")
 
     with counter("publishing", "events") as advance:
         done = 0

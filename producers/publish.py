@@ -154,7 +154,7 @@ class Publication:
 
     def _reject(self, path: str, shard: str, row: Row, error: BadEvent) -> None:
         self._rejected += 1
-        self._on_problem(f"{path}:{row.line}: {error}")
+        self._on_problem(f"{path}:{row.line}: {error}{self._hint(row, error)}")
         self._asides.append(
             Aside(
                 kind="quarantined",
@@ -171,6 +171,13 @@ class Publication:
         )
         if len(self._asides) >= MAX_PENDING_ASIDES:
             self._flush()
+
+    def _hint(self, row: Row, error: BadEvent) -> str:
+        """Of the first row of a table that lacks a field: which columns there are."""
+        if self._rejected > 1 or error.reason != "missing_field" or not row.fields:
+            return ""
+        field = error.detail.partition(":")[0]
+        return f" (its columns are {', '.join(map(str, row.fields))}; --map {field}=COLUMN names one)"
 
     def _flush(self) -> None:
         for stream, entries in self._pending.items():

@@ -50,8 +50,8 @@ def only(log: EventLog, stream: str = "news") -> str:
     return shard.shard_id
 
 
-def sequences(log: EventLog, shard_id: str) -> list[int]:
-    return [int(record.sequence_number) for record in read(log, "news", shard_id)[0]]
+def sequences(log: EventLog, shard_id: str, stream: str = "news") -> list[int]:
+    return [int(record.sequence_number) for record in read(log, stream, shard_id)[0]]
 
 
 # ---- putting and reading ---------------------------------------------------------------------------------------
@@ -300,6 +300,16 @@ def test_sequence_numbers_grow_from_parent_to_child(log):
     put(log, "news", b"c")
     for older, newer in ((parent, left), (parent, right), (left, child), (right, child)):
         assert sequences(log, older)[-1] < sequences(log, newer)[0]
+
+
+def test_what_two_shards_become_goes_on_past_both(log):
+    log.create_stream("two", 2)
+    low, high = (shard.shard_id for shard in log.shards("two"))
+    log.put_records("two", [Entry("k", b"l", 0)] * 5 + [Entry("k", b"h", HASH_KEY_COUNT - 1)])
+    child = log.merge_shards("two", low, high)
+    log.put_records("two", [Entry("k", b"c", 0)])
+    for older in (low, high):
+        assert sequences(log, older, "two")[-1] < sequences(log, child, "two")[0]
 
 
 def test_impossible_reshardings_are_refused(log):

@@ -1,5 +1,6 @@
 """Raw articles in, scored events and items out: every article once, nothing lost on a crash."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from itertools import combinations
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from consumers.classifier.stories import Claimant
+from consumers.classifier.stories import KIND, Claimant
 from consumers.classifier.subjects import MAX_WATCHED_TAGS
 from contracts.clock import ManualClock
 from contracts.errors import Transient
@@ -224,10 +225,27 @@ def test_throttled_entries_are_retried_and_a_log_that_stays_down_hands_the_batch
 def test_a_lake_that_is_down_holds_the_bad_record_and_what_follows() -> None:
     line = Line()
     line.lake.down = 1
-    outcome = line.process(article(), b"{", article("Microsoft is good"))
+    outcome = line.process(article(), b"{", b"[", article("Microsoft is good"))
+    assert outcome.retry_from is not None
+    assert outcome.retry_from.sequence_number == "2", "the first of them"
+    assert len(line.scored) == 1
+
+
+def test_a_known_article_is_held_too_where_its_story_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have died before it was named as a source of its story's first."""
+    line, first = Line(), article(source="a")
+    line.process(first)
+    get, asked = line.control.get, itertools.count()
+
+    def failing(kind: str, name: str) -> Versioned:
+        if kind == KIND and next(asked):  # the claim of the new one is read; what is to be linked is not
+            raise Transient("control", "down")
+        return get(kind, name)
+
+    monkeypatch.setattr(line.control, "get", failing)
+    outcome = line.process(first, article("Microsoft is good"), first_sequence=2)
     assert outcome.retry_from is not None
     assert outcome.retry_from.sequence_number == "2"
-    assert len(line.scored) == 1
 
 
 def test_lanes_spread_one_subject_and_meet_again_on_a_retry() -> None:

@@ -190,6 +190,8 @@ def test_all_books_agree_after_a_redrive(home: Home, settings: AggregatorSetting
     assert told["quarantine"].startswith("2 records")
     assert [row["sequence_number"] for row in json_lines(run(settings, "quarantine", "list", "--json"))] == ["0", "2"]
     assert [row["sequence_number"] for row in json_lines(run(settings, "export", "quarantined"))] == ["0", "2"]
+    newest = json_lines(run(settings, "quarantine", "list", "--limit", "1", "--json"))
+    assert [row["sequence_number"] for row in newest] == ["2"]
 
 
 def test_export_writes_every_bucket_event_and_bound(home: Home, settings: AggregatorSettings, tmp_path: Path) -> None:

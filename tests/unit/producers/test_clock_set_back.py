@@ -1,6 +1,8 @@
 """A source that was asked "in an hour", before the clock was set right, is asked at its pace again."""
 
-from contracts.resolution import HOUR_MS, MINUTE_MS
+from contracts.clock import ManualClock
+from contracts.resolution import DAY_MS, HOUR_MS, MINUTE_MS
+from producers.pace import Key, Limit, Pace
 from tests.fakes.web import FakeSite, page
 from tests.unit.producers.test_service import FEED, Polling, source
 
@@ -24,3 +26,12 @@ def test_two_processes_whose_clocks_differ_a_little_do_not_ask_twice(site: FakeS
     polling.service.poll()
     polling.clock.advance(-MINUTE_MS // 2)
     assert polling.restart().poll().polled == 0
+
+
+def test_calls_of_a_clock_that_was_ahead_hold_nobody_up() -> None:
+    clock = ManualClock(10 * DAY_MS)
+    pace, key = Pace(clock), Key("K", ("s" * 8,), (Limit(2, DAY_MS),))
+    assert [pace.take(key), pace.take(key)] == [0, 0]
+    assert pace.take(key) > 0
+    clock.advance(-3 * DAY_MS)
+    assert pace.take(key) == 0

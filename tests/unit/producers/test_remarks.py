@@ -134,8 +134,9 @@ def test_a_source_that_was_paused_begins_anew(site: FakeSite) -> None:
     assert (state["state"], len(state["failures"])) == ("unreachable", 1)
 
 
-def test_a_source_whose_key_was_refused_is_asked_as_soon_as_it_has_another(site: FakeSite) -> None:
-    url = site.put("/news", (401, {}, b'{"code": "apiKeyInvalid", "message": "no"}'))
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_source_whose_key_was_refused_is_asked_as_soon_as_it_has_another(site: FakeSite, status: int) -> None:
+    url = site.put("/news", (status, {}, b'{"code": "apiKeyInvalid", "message": "no"}'))
     polling = Polling(Source(name="newsapi", kind="newsapi", url=url, every_s=10_800, options={"query": "x"}))
     polling.secrets.values["NEWSAPI_API_KEY"] = "mistyped"
     assert polling.service.poll().failed == 1

@@ -8,6 +8,7 @@ import pytest
 
 from contracts.clock import ManualClock
 from contracts.errors import BadRequest
+from contracts.hashing import HASH_KEY_COUNT
 from contracts.ports import Entry, Position
 from stores.sqlite_log import SqliteEventLog
 
@@ -86,3 +87,15 @@ def test_the_same_place_in_another_log_has_another_number(tmp_path: Path) -> Non
         logs[1].iterator("news", SHARD, Position("AT_SEQUENCE_NUMBER", one))
     for log in logs:
         log.close()
+
+
+def test_arrivals_grow_from_parents_to_their_child_though_the_clock_goes_back(tmp_path: Path) -> None:
+    clock = ManualClock(60_000)
+    log = opened(tmp_path / "log.db", clock)
+    left, right = log.split_shard("news", SHARD, HASH_KEY_COUNT // 2)
+    log.put_records("news", [Entry("a", b"1", 0)])
+    clock.advance(-30_000)
+    child = log.merge_shards("news", left, right)
+    log.put_records("news", [Entry("a", b"2", 0)])
+    start = log.iterator("news", child, Position("TRIM_HORIZON"))
+    assert log.get_records(start).records[0].arrival_ms >= 60_000
