@@ -44,3 +44,12 @@ def test_a_window_that_ended_is_not_followed_by_what_was_held_of_it() -> None:
     hub.feed([change(3, bucket(3))])
     hub.flush()
     assert told(hub)[-1] == ("bucket_update", 3)
+
+
+def test_the_newest_article_that_a_heartbeat_tells_of_never_goes_back() -> None:
+    hub = hub_at(ManualClock(NOW_MS))
+    for origin_ms in (NOW_MS, NOW_MS - 60_000, 0):
+        change = Change("g1", "AAPL", (bucket(1),), (), origin_ms, NOW_MS)
+        hub.feed([StoredChange("lane", 1, change)])
+    assert hub.newest is not None
+    assert hub.newest.origin_ms == NOW_MS

@@ -15,9 +15,9 @@ from tests.unit.api.kit import TestHome, options
 class Limited:
     """A limit that is far away for everything but tokens, before an application that answers 200."""
 
-    def __init__(self, burst: int = 10_000) -> None:
+    def __init__(self, burst: int = 10_000, per_s: float = 1_000.0) -> None:
         self.clock = ManualClock()
-        self._limit = RateLimit(Response(), self.clock, per_s=1_000.0, burst=burst)  # type: ignore[arg-type]
+        self._limit = RateLimit(Response(), self.clock, per_s=per_s, burst=burst)  # type: ignore[arg-type]
 
     def ask(self, path: str, client: str = "192.0.2.1", token: str = "") -> tuple[int, str | None]:
         """The status, and when to come back."""
@@ -50,6 +50,14 @@ def test_tokens_are_given_out_slowly(home: TestHome) -> None:
 def test_tokens_are_given_out_no_faster_than_anything_else() -> None:
     limited = Limited(burst=3)
     assert [limited.ask(MINT_PATH, token=str(n))[0] for n in range(4)] == [200, 200, 200, 429]
+
+
+def test_an_address_is_given_four_times_what_a_token_is_also_in_the_long_run() -> None:
+    limited = Limited(burst=1, per_s=1.0)
+    asked = lambda: [limited.ask("/api/v2/items", token=str(n))[0] for n in range(6)]  # noqa: E731
+    assert asked() == [200] * 4 + [429] * 2
+    limited.clock.advance(1_000)
+    assert asked() == [200] * 4 + [429] * 2
 
 
 def test_a_stream_counts_for_the_address_only_and_what_is_called_like_one_does_not() -> None:
