@@ -42,6 +42,8 @@ def verify_run(
     run = get_run(home.control, run["id"])  # a promote may have begun meanwhile
     not_compared = _why_not(run, settings)
     stored = None if not_compared else digest_of(stored_digests(home, run["generation"]))
+    if (state := get_run(home.control, run["id"])["state"]) not in FINISHED:
+        raise Conflict(f"run {run['id']} was {state} meanwhile")
     recorded = run.get("digest")
     agree = recorded == rebuilt and stored in (None, rebuilt)
     return {

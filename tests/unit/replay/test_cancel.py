@@ -10,6 +10,7 @@ from contracts.errors import BadRequest, Conflict, Transient
 from contracts.generation import POINTER, RUN_KIND, live_generation
 from contracts.settings import AggregatorSettings
 from ops.replay import promote as promote_module
+from ops.replay import verify_run as verify_module
 from ops.replay.promote import promote, rollback
 from ops.replay.run import cancel_run
 from stores.home import Home
@@ -142,3 +143,13 @@ def test_what_was_dropped_meanwhile_does_not_go_live(
     with pytest.raises(BadRequest, match=f"generation {target} was dropped"):
         rollback(home, settings) if back else promote(home, settings, run["id"])
     assert live_generation(home.control) == live
+
+
+def test_a_run_that_is_cancelled_while_it_is_verified_is_no_damage(
+    home: Home, settings: AggregatorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(home, stream(50, seed=1, hours=2))
+    run = replayed(home, settings)
+    once_before(monkeypatch, verify_module, "stored_digests", lambda: cancel_run(home, settings, run["id"]))
+    with pytest.raises(Conflict, match="r1 was cancelled meanwhile"):
+        verify_module.verify_run(home, settings, run["id"])
