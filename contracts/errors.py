@@ -62,7 +62,7 @@ class Damaged(Unusable):
 
 #: Why an event was quarantined. A row here is a row in docs/formats.md.
 QUARANTINE_REASONS: dict[str, str] = {
-    "unparseable": "not JSON, or not JSON of the expected shape",
+    "unparseable": "not JSON, not JSON of the expected shape, or nested more than 512 levels deep",
     "unknown_schema": "the `schema` field names no version this program knows",
     "missing_field": "a required field is absent or empty",
     "bad_value": "a field has a value outside its range (NaN, label, polarity, identifier)",
