@@ -167,6 +167,7 @@ NEVER_ASKED_FOR = {
 DISTRIBUTION = {
     "google": "protobuf", "opentelemetry": "opentelemetry-api", "aws_kinesis_agg": "aws-kinesis-agg",
     "aws_lambda_powertools": "aws-lambda-powertools", "sse_starlette": "sse-starlette",
+    "pydantic_core": "pydantic-core",
 }  # fmt: skip
 
 
